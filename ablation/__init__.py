@@ -1,0 +1,37 @@
+"""Ablation studies of small image classifiers: paired seeds, honest gaps, one report.
+
+>>> import ablation
+>>> study = ablation.Study.from_yaml("experiments/grid.yaml")  # doctest: +SKIP
+>>> run = study.run()  # doctest: +SKIP
+>>> run.results, run.history, run.comparisons  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ablation.errors import AblationError
+    from ablation.grid import Study, Variant
+    from ablation.study import Run, run_study
+    from ablation.trial import Trial, TrialResult
+
+__all__ = ["AblationError", "Run", "Study", "Trial", "TrialResult", "Variant", "run_study"]
+
+_HOMES = {
+    "AblationError": "errors",
+    "Run": "study",
+    "Study": "grid",
+    "Trial": "trial",
+    "TrialResult": "trial",
+    "Variant": "grid",
+    "run_study": "study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `ablation --help` answers at once."""
+    if name in _HOMES:
+        return getattr(import_module(f"ablation.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'ablation' has no attribute '{name}'")

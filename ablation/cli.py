@@ -1,0 +1,125 @@
+"""The command line: parse, call one function of the library, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablation.errors import AblationError, GridError
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+app = typer.Typer(
+    help="Ablation studies of small image classifiers, from a grid file to a report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+RunArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.")
+]
+
+
+@app.command()
+def run(
+    grid: GridOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Use this dataset instead of the grid's.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder [experiments/runs/STUDY].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
+    executor: Annotated[str, typer.Option(help="Where trials run: local or inline.")] = "local",
+) -> None:
+    """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
+    from ablation.console import LiveProgress, print_plan, print_results
+    from ablation.grid import Study
+
+    study = Study.from_yaml(grid).with_overrides(dataset, data_dir, _seeds(seeds))
+    if dry_run:
+        from ablation.plan import plan_study
+
+        print_plan(plan_study(study, out, only=only or (), workers=workers))
+        return
+    with LiveProgress() as progress:
+        finished = study.run(out, only=only or (), workers=workers, executor=executor, observer=progress)
+    print_results(finished)
+    asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
+    if not (asked["status"] == "completed").all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def figures(
+    run: RunArgument = None,
+    only: Annotated[list[str] | None, typer.Option(help="Draw this figure only; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to draw into.")] = None,
+) -> None:
+    """Draw a run's figures, as PNG and SVG."""
+    for picture in _open(run).draw_figures(only or (), out):
+        print(picture.png)
+
+
+@app.command()
+def report(run: RunArgument = None) -> None:
+    """Write a run's tables, figures, report.html and report.md anew."""
+    opened = _open(run)
+    opened.write_tables()
+    print(opened.write_report())
+
+
+@app.command()
+def compare(run: RunArgument = None) -> None:
+    """Compare every variant with the baseline, seed by seed."""
+    from ablation.console import print_comparisons
+
+    print_comparisons(_open(run))
+
+
+@app.command()
+def status(run: RunArgument = None) -> None:
+    """Show what is finished, running into trouble, or still to do."""
+    from ablation.console import print_status
+
+    print_status(_open(run))
+
+
+def main() -> None:
+    """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
+    try:
+        app()
+    except AblationError as error:
+        _fail(error)
+
+
+def _open(folder: Path | None) -> Run:
+    from ablation.study import Run
+
+    return Run(folder) if folder else Run.newest()
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    """Parse `5` as the seeds 0 to 4, and `0,1,7` as these three."""
+    if text is None:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
+        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7; not '{text}'.")
+    return numbers if "," in text else list(range(numbers[0]))
+
+
+def _fail(error: AblationError) -> None:
+    print(f"Error: {error}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,172 @@
+"""A dataset ready to train on: split, with its normalisation, its class names and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.errors import DatasetError
+from ablation.settings import DatasetSettings
+from ablation.sources import RawImages, read_source
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images and their labels.
+
+    Attributes:
+        images: (n, height, width, channels), uint8 or float32.
+        labels: (n,), int64.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.int64]) -> Part:
+        """Return the images at ``indices``."""
+        return Part(np.ascontiguousarray(self.images[indices]), self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test images.
+
+    Attributes:
+        train: What the models are fitted to, in a fixed shuffled order.
+        val: What the best epoch is chosen on; taken from the training images.
+        test: What is read once, at the end of a trial.
+        class_names: A name a class.
+        scale: (channels,), float32: normalised = image * scale + offset.
+        offset: (channels,), float32.
+        origin: What the images are, in words.
+    """
+
+    train: Part
+    val: Part
+    test: Part
+    class_names: tuple[str, ...]
+    scale: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    origin: str
+
+    @property
+    def train_probe(self) -> Part:
+        """The fixed part of the training images that is measured as validation is, and as large."""
+        return Part(self.train.images[: len(self.val)], self.train.labels[: len(self.val)])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything in the dataset that a trained model can depend on."""
+        digest = hashlib.sha256()
+        for array in self._arrays().values():
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def normalise(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise images as training does; a saved model expects them so."""
+        return images.astype(np.float32) * self.scale + self.offset
+
+    def describe(self) -> str:
+        """Say in one line which images these are, for captions."""
+        return (
+            f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
+            f"{len(self.test):,} test images"
+        )
+
+    def save(self, file: Path) -> None:
+        """Write the dataset as one .npz file, whole or not at all."""
+        partial = file.with_suffix(".partial")
+        with partial.open("wb") as stream:
+            np.savez(stream, class_names=self.class_names, origin=self.origin, **self._arrays())
+        os.replace(partial, file)
+
+    @classmethod
+    def load(cls, file: Path) -> Dataset:
+        """Read what `save` wrote."""
+        with np.load(file, allow_pickle=False) as stored:
+            parts = [Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")]
+            names = tuple(str(name) for name in stored["class_names"])
+            return cls(*parts, names, stored["scale"], stored["offset"], str(stored["origin"]))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        arrays = {f"{name}_images": part.images for name, part in parts.items()}
+        arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        return arrays | {"scale": self.scale, "offset": self.offset}
+
+
+def prepare_dataset(settings: DatasetSettings) -> Dataset:
+    """Read, split and normalise.
+
+    Raises:
+        DatasetError: The images are not there, not usable, or too few for the split.
+    """
+    raw = read_source(settings)
+    everything = Part(raw.images, raw.labels)
+    if raw.test_images is None or raw.test_labels is None:
+        training, test = _split(everything, settings.test_size or 0.2, settings, raw, "test_size")
+    else:
+        training, test = everything, Part(raw.test_images, raw.test_labels)
+        if settings.test_size is not None:
+            _, test = _split(test, settings.test_size, settings, raw, "test_size")
+    training, val = _split(training, settings.validation_size, settings, raw, "validation_size")
+    if settings.train_size is not None:
+        _, training = _split(training, settings.train_size, settings, raw, "train_size")
+    else:
+        training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
+    scale, offset = _normalisation(training.images, settings.normalise)
+    return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin)
+
+
+def _split(
+    part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str
+) -> tuple[Part, Part]:
+    """Split off ``size`` images, or that share of them, stratified by class; return (rest, split off)."""
+    from sklearn.model_selection import train_test_split
+
+    wanted = round(size * len(part)) if size < 1 else int(size)
+    if wanted == len(part) and key != "validation_size":
+        return part.take(np.arange(0)), part.take(
+            np.random.default_rng(settings.split_seed).permutation(len(part))
+        )
+    classes = len(raw.class_names)
+    smallest = int(np.bincount(part.labels, minlength=classes).min())
+    if wanted < classes or len(part) - wanted < classes or smallest < 2:
+        raise DatasetError(
+            f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: both sides need at least one "
+            f"image of each of the {classes} classes, and the smallest class has {smallest}."
+        )
+    rest, taken = train_test_split(
+        np.arange(len(part)), test_size=wanted, random_state=settings.split_seed, stratify=part.labels
+    )
+    return part.take(rest), part.take(taken)
+
+
+def _normalisation(
+    images: NDArray[Any], kind: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return scale and offset a channel; `standard` reads the training images only."""
+    channels = images.shape[-1]
+    unit = 1 / 255 if images.dtype == np.uint8 else 1.0
+    if kind == "unit":
+        return np.full(channels, unit, np.float32), np.zeros(channels, np.float32)
+    mean = images.mean(axis=(0, 1, 2), dtype=np.float64)
+    deviation = images.std(axis=(0, 1, 2), dtype=np.float64)
+    deviation[deviation == 0] = 1.0
+    return (1 / deviation).astype(np.float32), (-mean / deviation).astype(np.float32)

@@ -1,0 +1,37 @@
+"""The exceptions whose message is written for the user and shown without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AblationError(Exception):
+    """Root of every error that the command line shows as a sentence instead of a traceback."""
+
+
+class GridError(AblationError):
+    """The grid file, or an override of it, does not describe a study."""
+
+
+class DatasetError(AblationError):
+    """The dataset cannot be read, or cannot be split as asked."""
+
+
+class RunError(AblationError):
+    """A run folder is missing, or does not hold what was asked of it."""
+
+
+def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
+    """Return ``" Did you mean 'dropout'?"`` for the nearest valid name, else the list of valid ones.
+
+    Args:
+        wrong: The name that was given.
+        valid: The names that would have been accepted.
+    """
+    names = sorted(set(valid))
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean '{folded[near[0]]}'?"
+    return f" Valid names: {', '.join(names)}." if names else ""

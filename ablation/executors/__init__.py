@@ -1,0 +1,63 @@
+"""Where trials run. An executor takes trials and yields their results, in whatever order they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ablation.errors import AblationError, did_you_mean
+from ablation.trial import EpochRecord, Trial, TrialResult
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to run, the empty folder for its files, and whether to keep its model."""
+
+    trial: Trial
+    folder: Path
+    save_model: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A running trial has started (no record), or has ended an epoch."""
+
+    trial: Trial
+    record: EpochRecord | None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Executor(Protocol):
+    """Runs tasks. A trial that fails, or whose process dies, is a result and never an exception."""
+
+    def run(
+        self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
+    ) -> Iterator[tuple[Task, TrialResult]]:
+        """Yield each task with its result as it ends; closing the iterator ends what runs."""
+        ...
+
+
+def make_executor(name: str, workers: int | None, threads: int, log_folder: Path) -> Executor:
+    """Return the executor of that name.
+
+    Args:
+        name: ``local`` (worker processes) or ``inline`` (this process, one trial after the other).
+        workers: How many processes; by default one for every ``threads`` cores.
+        threads: Threads a trial.
+        log_folder: Where the workers' error output goes.
+
+    Raises:
+        AblationError: There is no such executor.
+    """
+    from ablation.executors.inline import InlineExecutor
+    from ablation.executors.local import LocalExecutor, available_cores
+
+    if name == "inline":
+        return InlineExecutor()
+    if name == "local":
+        return LocalExecutor(workers or max(1, available_cores() // threads), log_folder)
+    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, ['local', 'inline'])}")

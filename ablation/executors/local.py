@@ -1,0 +1,185 @@
+"""Trials in worker processes on this machine, kept warm from one trial to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ablation.executors import OnProgress, Progress, Task
+from ablation.trial import EpochRecord, TrialResult
+
+_ATTEMPTS = 2  # a worker that dies takes no trial with it the first time
+
+_Event = tuple[Task, EpochRecord | TrialResult | None]
+
+
+class LocalExecutor:
+    """Runs tasks in ``workers`` processes, one thread of this process tending each.
+
+    Args:
+        workers: The number of processes.
+        log_folder: Where each worker's error output goes.
+    """
+
+    def __init__(self, workers: int, log_folder: Path) -> None:
+        self._workers = workers
+        self._log_folder = log_folder
+
+    def run(
+        self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
+    ) -> Iterator[tuple[Task, TrialResult]]:
+        """See `Executor.run`."""
+        waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        for task in tasks:
+            waiting.put(task)
+        events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        workers = [
+            _Worker(dataset_file, threads, self._log_folder / f"worker-{k}.log")
+            for k in range(min(self._workers, len(tasks)))
+        ]
+        for worker in workers:
+            threading.Thread(target=worker.tend, args=(waiting, events), daemon=True).start()
+        left = len(tasks)
+        try:
+            while left:
+                event = events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                task, news = event
+                if isinstance(news, TrialResult):
+                    left -= 1
+                    yield task, news
+                else:
+                    on_progress(Progress(task.trial, news))
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+class _Worker:
+    """One child process, replaced when it dies."""
+
+    def __init__(self, dataset_file: Path, threads: int, log: Path) -> None:
+        self._command = [sys.executable, "-m", "ablation.worker", str(dataset_file), str(threads)]
+        self._threads = threads
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def tend(
+        self, waiting: queue.SimpleQueue[Task], events: queue.SimpleQueue[_Event | BaseException]
+    ) -> None:
+        """Take tasks until none waits; put all that happens into ``events``."""
+        try:
+            while not self._stopped:
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                result = self._run(task, events)
+                if not self._stopped:
+                    events.put((task, result))
+        except BaseException as error:
+            events.put(error)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the process at once; nothing is started after this."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+
+    def _run(self, task: Task, events: queue.SimpleQueue[_Event | BaseException]) -> TrialResult:
+        ending = ""
+        for _ in range(_ATTEMPTS):
+            events.put((task, None))
+            process = self._started()
+            if process is None:
+                break
+            result = self._converse(process, task, events)
+            if result is not None:
+                return result
+            ending = _describe_exit(process.wait())
+            if self._stopped:
+                break
+            shutil.rmtree(task.folder, ignore_errors=True)
+            task.folder.mkdir(parents=True)
+        cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {self._log}"
+        return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
+
+    def _started(self) -> subprocess.Popen[str] | None:
+        """Return the living process, a new one if need be; None once stopped."""
+        with self._lock:
+            if self._stopped:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                with self._log.open("a") as log:
+                    self._process = subprocess.Popen(
+                        self._command,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        text=True,
+                        bufsize=1,
+                        env=os.environ
+                        | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
+                        start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its workers
+                    )
+            return self._process
+
+    def _converse(
+        self,
+        process: subprocess.Popen[str],
+        task: Task,
+        events: queue.SimpleQueue[_Event | BaseException],
+    ) -> TrialResult | None:
+        """Hand over a task and listen until its result; None where the process died first."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        line = {
+            "trial": task.trial.model_dump(mode="json"),
+            "folder": str(task.folder),
+            "save_model": task.save_model,
+        }
+        try:
+            process.stdin.write(json.dumps(line) + "\n")
+        except OSError:
+            return None
+        for answer in process.stdout:
+            try:
+                event = json.loads(answer)
+            except ValueError:  # the process died in the middle of a line
+                return None
+            if "result" in event:
+                return TrialResult.model_validate_json(json.dumps(event["result"]))
+            events.put((task, EpochRecord.model_validate_json(json.dumps(event["epoch"]))))
+        return None
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"

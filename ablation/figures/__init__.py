@@ -1,0 +1,48 @@
+"""The figures of a run: for each a pure ``*_data`` function, and a ``draw`` function that only draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablation.errors import RunError, did_you_mean
+from ablation.figures import comparison, confusion, learning_curves, overfitting_gap, predictions
+from ablation.figures.style import Drawing, Picture, look, write
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+__all__ = ["FIGURES", "Drawing", "Picture", "draw_figures"]
+
+FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
+    "comparison": comparison.drawings,
+    "overfitting_gap": overfitting_gap.drawings,
+    "learning_curves": learning_curves.drawings,
+    "confusion": confusion.drawings,
+    "predictions": predictions.drawings,
+}
+
+
+def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
+    """Draw figures and write each as PNG and SVG.
+
+    Args:
+        run: The run to draw.
+        only: Names from `FIGURES`; empty for all.
+        folder: Where the files go.
+
+    Raises:
+        RunError: A name is not in `FIGURES`, or no trial of the run is completed.
+    """
+    for name in only:
+        if name not in FIGURES:
+            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
+    if not run.completed_trials:
+        raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
+    pictures = []
+    for name, drawings in FIGURES.items():
+        if not only or name in only:
+            with look():
+                pictures += [write(drawing, folder) for drawing in drawings(run)]
+    return pictures

@@ -1,0 +1,113 @@
+"""Accuracy and loss over the epochs, a column of panels a variant."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ablation.figures.style import Drawing, VariantStyle, label, percent_axis, variant_styles
+from ablation.statistics import mean_intervals
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+_MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
+_PANELS_A_ROW = 6
+
+
+def learning_curves_data(history: pd.DataFrame) -> pd.DataFrame:
+    """Return ``variant, epoch, metric, mean, low, high, n``, the mean over seeds at every epoch."""
+    return mean_intervals(history, ["variant", "epoch"], _MEASURES)
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw the learning curves of every variant that has any."""
+    data = learning_curves_data(run.history)
+    variants = list(data["variant"].unique())
+    styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
+    columns = min(len(variants), _PANELS_A_ROW)
+    blocks = math.ceil(len(variants) / columns)
+    figure = Figure(figsize=(max(2.3 * columns, 4.5), 4.4 * blocks), layout="constrained")
+    axes = figure.subplots(2 * blocks, columns, squeeze=False, sharex=True, sharey="row")
+    for i, variant in enumerate(variants):
+        block, column = divmod(i, columns)
+        of_variant = data[data["variant"] == variant]
+        for row, measure in enumerate(("accuracy", "loss")):
+            ax = axes[2 * block + row, column]
+            draw_learning_curve(ax, of_variant, measure, styles[variant], named=column == 0)
+            if row == 0:
+                ax.set_title(label(variant, 22))
+                percent_axis(ax.yaxis)
+            else:
+                ax.set_xlabel("epoch")
+            if column == 0:
+                ax.set_ylabel(measure if row == 0 else "cross-entropy loss" if _is_entropy(run) else "loss")
+    for i in range(len(variants), blocks * columns):
+        for row in range(2):
+            axes[2 * (i // columns) + row, i % columns].set_visible(False)
+    _share_rows(axes, blocks)
+    caption = (
+        "Training (dashed) and validation (solid) accuracy and loss after every epoch, both measured in "
+        f"inference mode: mean over {_seeds(data)} and its 95% confidence interval (Student's t). "
+        f"{run.dataset.describe()}."
+    )
+    last = data[data["metric"].isin(["train_accuracy", "val_accuracy"])].groupby(["variant", "metric"], sort=False)
+    ends = last["mean"].last().unstack()
+    alt = "Learning curves. At the last epoch: " + "; ".join(
+        f"{v}: training {ends.loc[v, 'train_accuracy']:.1%}, validation {ends.loc[v, 'val_accuracy']:.1%}"
+        for v in variants
+    )
+    return [Drawing("learning_curves", "Learning curves", figure, caption, alt)]
+
+
+def draw_learning_curve(
+    ax: Axes, data: pd.DataFrame, measure: str, style: VariantStyle, named: bool
+) -> None:
+    """Draw one variant's training and validation curve of one measure.
+
+    Args:
+        ax: Where to.
+        data: The rows of `learning_curves_data` of the variant.
+        measure: ``accuracy`` or ``loss``.
+        style: The variant's looks.
+        named: Write beside the curves which is which.
+    """
+    for part, dashes, word in (("train", (4, 2), "training"), ("val", (), "validation")):
+        curve = data[data["metric"] == f"{part}_{measure}"]
+        line = {"dashes": dashes} if dashes else {}
+        ax.plot(
+            curve["epoch"], curve["mean"], color=style.colour, linewidth=1.8, marker="o", markersize=0,
+            **line,
+        )  # fmt: skip
+        ax.fill_between(curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.18, linewidth=0)
+        if named:
+            at = curve.iloc[len(curve) * 2 // 3]
+            above = (part == "train") == (measure == "accuracy")
+            ax.annotate(
+                word, (at["epoch"], at["mean"]), (0, 9 if above else -9), textcoords="offset points",
+                ha="center", va="bottom" if above else "top", fontsize=8.5, color="#444444",
+            )  # fmt: skip
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+
+
+def _share_rows(axes: object, blocks: int) -> None:
+    """Give all blocks of panels the same range, so that variants in different blocks can be compared."""
+    for row in range(2):
+        panels = [ax for block in range(blocks) for ax in axes[2 * block + row] if ax.get_visible()]  # type: ignore[index]
+        limits = [ax.get_ylim() for ax in panels]
+        for ax in panels:
+            ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def _is_entropy(run: Run) -> bool:
+    return all(v.training.loss == "categorical_crossentropy" for v in run.study.variants)
+
+
+def _seeds(data: pd.DataFrame) -> str:
+    fewest, most = data["n"].min(), data["n"].max()
+    return f"n = {most} seeds" if fewest == most else f"n = {fewest} to {most} seeds"

@@ -1,0 +1,115 @@
+"""How far training accuracy runs ahead of validation accuracy, over the epochs and at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ablation.figures.style import (
+    FAINT,
+    Drawing,
+    VariantStyle,
+    label,
+    percent_axis,
+    spread,
+    variant_rows,
+    variant_styles,
+)
+from ablation.statistics import mean_intervals
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+_MOST_LABELLED = 12
+
+
+def gap_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the accuracy gap (training minus validation, inference mode) in three tables.
+
+    Returns:
+        Over the epochs (``variant, epoch, metric, mean, low, high, n``); after each trial's last epoch,
+        summarised (``variant, metric, mean, low, high, n``); and the same a trial (``variant, seed, gap``).
+    """
+    gaps = history.assign(gap=history["train_accuracy"] - history["val_accuracy"])
+    last = gaps.groupby(["variant", "seed"], sort=False).tail(1)[["variant", "seed", "gap"]]
+    return (
+        mean_intervals(gaps, ["variant", "epoch"], ["gap"]),
+        mean_intervals(last, ["variant"], ["gap"]),
+        last.reset_index(drop=True),
+    )
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw the gap chart."""
+    curves, final, trials = gap_data(run.history)
+    variants = list(final["variant"])
+    styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
+    figure = Figure(figsize=(10.5, max(3.6, 1.6 + 0.34 * len(variants))), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    draw_gap_curves(left, curves, styles)
+    draw_final_gaps(right, final, trials, styles)
+    caption = (
+        "The overfitting gap: training minus validation accuracy, both measured after the epoch in inference "
+        "mode, in percentage points. Left, over the epochs; right, after each trial's last epoch, a small "
+        f"dot a seed. Lines and large marks: mean over n = {_range(final['n'])} seeds; bands and bars: its 95% "
+        f"confidence interval (Student's t). {run.dataset.describe()}."
+    )
+    alt = "Overfitting gap after the last epoch: " + "; ".join(
+        f"{row.variant}: {100 * row.mean:.1f} percentage points" for row in final.itertuples(index=False)
+    )
+    return [Drawing("overfitting_gap", "Overfitting gap", figure, caption, alt)]
+
+
+def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
+    """Draw the mean gap of each variant over the epochs, its name at the end of its line."""
+    ends = []
+    variants = list(curves["variant"].unique())
+    for variant in variants:
+        curve = curves[curves["variant"] == variant]
+        colour = styles[variant].colour
+        ax.plot(curve["epoch"], 100 * curve["mean"], color=colour, linewidth=2)
+        ax.fill_between(
+            curve["epoch"], 100 * curve["low"], 100 * curve["high"], color=colour, alpha=0.15, linewidth=0
+        )
+        ends.append((curve["epoch"].iloc[-1], 100 * curve["mean"].iloc[-1]))
+    ax.axhline(0, color=FAINT, linewidth=1)
+    low, high = ax.get_ylim()
+    if len(variants) <= _MOST_LABELLED:
+        heights = spread([height for _, height in ends], (high - low) * 0.055)
+        for variant, (epoch, _), height in zip(variants, ends, heights, strict=True):
+            ax.annotate(
+                label(variant, 20), (epoch, height), (6, 0), textcoords="offset points", va="center",
+                fontsize=9, color=styles[variant].colour, annotation_clip=False,
+            )  # fmt: skip
+    ax.set(xlabel="epoch", ylabel="gap (percentage points)", title="Over the epochs")
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+
+
+def draw_final_gaps(
+    ax: Axes, final: pd.DataFrame, trials: pd.DataFrame, styles: dict[str, VariantStyle]
+) -> None:
+    """Draw each variant's final gap: the mean with its interval, and a dot a seed."""
+    variants = list(final["variant"])
+    for row, variant in enumerate(variants):
+        gaps = trials.loc[trials["variant"] == variant, "gap"]
+        ax.plot(gaps, [row + 0.22] * len(gaps), "o", color=styles[variant].colour, alpha=0.4, markersize=3.5)
+        mean, low, high = final.loc[final["variant"] == variant, ["mean", "low", "high"]].iloc[0]
+        ax.plot([low, high], [row, row], color=styles[variant].colour, linewidth=2.2)
+        ax.plot(mean, row, styles[variant].marker, color=styles[variant].colour, markersize=8)
+        ax.annotate(
+            f"{100 * mean:.1f}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=8.5
+        )
+    ax.axvline(0, color=FAINT, linewidth=1)
+    variant_rows(ax, variants)
+    percent_axis(ax.xaxis)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    ax.set(xlabel="gap (percentage points)", title="After the last epoch")
+
+
+def _range(counts: pd.Series[int]) -> str:
+    fewest, most = counts.min(), counts.max()
+    return f"{most}" if fewest == most else f"{fewest} to {most}"

@@ -1,0 +1,125 @@
+"""Some test images with their true labels, and what each variant takes them for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ablation.figures.style import Drawing, label
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+_SHOWN = 10
+_RIGHT, _WRONG = "#dcebf7", "#f9dcc4"
+
+
+@dataclass(frozen=True)
+class SamplePredictions:
+    """What is shown.
+
+    Attributes:
+        indices: The chosen test images, (k,).
+        predicted: For each variant the predicted classes of these images, (k,).
+        confidence: For each variant the probability of the predicted class, (k,).
+    """
+
+    indices: NDArray[np.int64]
+    predicted: dict[str, NDArray[np.int64]]
+    confidence: dict[str, NDArray[np.float32]]
+
+
+def sample_data(
+    probabilities: dict[str, NDArray[np.float32]], generator: np.random.Generator, shown: int = _SHOWN
+) -> SamplePredictions:
+    """Choose test images: half of them at random, half of them where the variants disagree most.
+
+    Args:
+        probabilities: For each variant one trial's (test images, classes).
+        generator: Draws the random half, and breaks ties of the other.
+        shown: How many images.
+    """
+    predicted = {variant: p.argmax(axis=1) for variant, p in probabilities.items()}
+    votes = np.stack(list(predicted.values()))
+    count = votes.shape[1]
+    disagreement = np.array([len(np.unique(votes[:, i])) for i in range(count)])
+    random = generator.permutation(count)
+    disputed = random[np.argsort(-disagreement[random], kind="stable")]
+    half = [int(i) for i in random[: min(shown // 2, count)]]
+    rest = [int(i) for i in disputed if int(i) not in half][: shown - len(half)]
+    indices = np.array(half + rest)
+    return SamplePredictions(
+        indices,
+        {variant: p[indices] for variant, p in predicted.items()},
+        {variant: p[indices].max(axis=1) for variant, p in probabilities.items()},
+    )
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw the sample of one trial a variant, the first seed that every variant completed if there is one."""
+    seeds = run.results[run.results["status"] == "completed"].groupby("seed")["variant"].nunique()
+    seed = int(seeds.idxmax())
+    probabilities = {}
+    for trial in run.completed_trials:
+        if trial.seed == seed and (found := run.store.test_probabilities(trial)) is not None:
+            probabilities[trial.variant] = found
+    if not probabilities:
+        return []
+    data = sample_data(probabilities, np.random.default_rng(0))
+    figure = draw_samples(data, run.dataset.test.images, run.dataset.test.labels, run.dataset.class_names)
+    half = min(_SHOWN // 2, len(data.indices))
+    caption = (
+        f"Test images with their true class, and the class that each variant (seed {seed}) predicts, with its "
+        f"probability. Blue cells are right, orange ones marked × wrong. The {half} images on the left were "
+        f"drawn at random, the {len(data.indices) - half} on the right are among those that the variants "
+        f"disagree on most. {run.dataset.describe()}."
+    )
+    true = run.dataset.test.labels[data.indices]
+    alt = f"Predictions on {len(true)} test images. Right: " + "; ".join(
+        f"{variant}: {(p == true).sum()} of {len(true)}" for variant, p in data.predicted.items()
+    )
+    return [Drawing("predictions", "Sample predictions", figure, caption, alt)]
+
+
+def draw_samples(
+    data: SamplePredictions,
+    images: NDArray[np.generic],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+) -> Figure:
+    """Draw the images in a row, and below each a row of cells, one a variant."""
+    variants, count = list(data.predicted), len(data.indices)
+    height = 0.36 * len(variants)
+    figure = Figure(figsize=(1.6 + 1.0 * count, 1.5 + height), layout="constrained")
+    grid = figure.add_gridspec(2, count, height_ratios=[1.15, height])
+    for column, index in enumerate(data.indices):
+        ax = figure.add_subplot(grid[0, column])
+        image = images[index]
+        ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
+        ax.set_title(label(class_names[labels[index]], 12), fontsize=9, loc="center")
+        ax.axis("off")
+    ax = figure.add_subplot(grid[1, :])
+    for row, variant in enumerate(variants):
+        for column, index in enumerate(data.indices):
+            guess, sure = data.predicted[variant][column], data.confidence[variant][column]
+            right = guess == labels[index]
+            ax.add_patch(_cell(column, row, _RIGHT if right else _WRONG))
+            text = f"{'' if right else '× '}{label(class_names[guess], 11)} {100 * sure:.0f}%"
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7.5)
+    ax.set(xlim=(0, count), ylim=(len(variants), 0))
+    ax.set_xticks([])
+    ax.set_yticks(np.arange(len(variants)) + 0.5, [label(v, 20) for v in variants])
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return figure
+
+
+def _cell(column: int, row: int, colour: str) -> object:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, facecolor=colour, edgecolor="none")

@@ -1,0 +1,154 @@
+"""What all figures share: colours, labels, the look, and how they are written to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#222222"
+FAINT = "#8a8a8a"
+
+# Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
+_HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
+_MARKERS = "osD^vPX"
+
+_RC: dict[str, Any] = {
+    "axes.edgecolor": "#cccccc",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.5,
+    "figure.dpi": 100,
+    "font.size": 9.5,
+    "grid.color": "#ececec",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ablation",  # the same figure is the same file
+    "text.color": INK,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure with its words.
+
+    Attributes:
+        name: The file name without its ending.
+        title: A heading for the report.
+        figure: The drawing.
+        caption: What is shown, of which images, with n and the kind of interval.
+        alt: What a reader who cannot see the figure should know.
+    """
+
+    name: str
+    title: str
+    figure: Figure
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on disk: ``<folder>/<name>.png`` and ``.svg``."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    folder: Path
+
+    @property
+    def png(self) -> Path:
+        """The bitmap."""
+        return self.folder / f"{self.name}.png"
+
+    @property
+    def svg(self) -> Path:
+        """The vector drawing."""
+        return self.folder / f"{self.name}.svg"
+
+
+@dataclass(frozen=True)
+class VariantStyle:
+    """How a variant looks in every figure of a study."""
+
+    colour: Any
+    marker: str
+
+
+def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
+    """Give each variant a colour and a marker; the baseline is grey, and markers tell repeated colours apart."""
+    others = [name for name in variants if name != baseline]
+    styles = {
+        name: VariantStyle(_HUES[i % len(_HUES)], _MARKERS[(i // len(_HUES)) % len(_MARKERS)])
+        for i, name in enumerate(others)
+    }
+    return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
+
+
+def look() -> Any:
+    """Return a context in which figures are drawn in the house's look."""
+    return mpl.rc_context({**sns.axes_style("ticks"), **_RC})
+
+
+def label(name: str, longest: int = 26) -> str:
+    """Return a name as text that matplotlib draws literally, shortened if need be."""
+    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    return short.replace("\\", "\\\\").replace("$", r"\$").replace("\n", " ")
+
+
+def spread(positions: Sequence[float], distance: float) -> list[float]:
+    """Move positions apart until neighbours are at least ``distance`` away, keeping their order."""
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    placed = [float(positions[i]) for i in order]
+    for _ in range(200):
+        moved = False
+        for i in range(len(placed) - 1):
+            lack = distance - (placed[i + 1] - placed[i])
+            if lack > distance * 1e-3:
+                placed[i] -= lack / 2
+                placed[i + 1] += lack / 2
+                moved = True
+        if not moved:
+            break
+    result = [0.0] * len(placed)
+    for rank, i in enumerate(order):
+        result[i] = placed[rank]
+    return result
+
+
+def percent_axis(axis: Any, decimals: int = 0) -> None:
+    """Show shares as percent."""
+    axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=decimals))
+
+
+def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
+    """Give each variant a row, the first on top."""
+    ax.set_yticks(range(len(variants)), [label(name) for name in variants])
+    ax.set_ylim(len(variants) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+
+
+def write(drawing: Drawing, folder: Path) -> Picture:
+    """Write a drawing as PNG and SVG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder)
+    with look():
+        drawing.figure.savefig(
+            picture.png, dpi=150, bbox_inches="tight", facecolor="white", metadata={"Software": None}
+        )
+        drawing.figure.savefig(picture.svg, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+    return picture

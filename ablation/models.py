@@ -1,0 +1,101 @@
+"""Keras models from settings, every layer named and seeded by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablation.randomness import derive_seed
+from ablation.settings import CnnSettings, DenseSettings, ModelSettings, Stage
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_model(
+    settings: CnnSettings | DenseSettings, image_shape: tuple[int, int, int], classes: int, seed: int
+) -> keras.Sequential:
+    """Build the Sequential model that the settings describe, its weights drawn from ``seed``.
+
+    Args:
+        settings: The model's settings.
+        image_shape: Height, width and channels of an image.
+        classes: The number of classes; the output is a probability each.
+        seed: The trial's seed. A layer's initial weights depend on it and on the layer's name alone.
+    """
+    import keras
+
+    model = keras.Sequential(name="model")
+    model.add(keras.Input(image_shape))
+    if isinstance(settings, CnnSettings):
+        _add_blocks(model, settings, image_shape, seed)
+    model.add(keras.layers.Flatten(name="flatten"))
+    _regularise(model, settings, "flatten", "flatten", seed)
+    units = (*settings.dense, *settings.dense[-1:] * (settings.depth - 1 if settings.family == "dense" else 0))
+    for k, size in enumerate(units, 1):
+        name = f"dense{k}"
+        kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", name))
+        model.add(
+            keras.layers.Dense(
+                _wide(size, settings), settings.activation, kernel_initializer=kernel, name=name
+            )
+        )
+        _regularise(model, settings, "dense", name, seed)
+    kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", "output"))
+    model.add(
+        keras.layers.Dense(classes, "softmax", kernel_initializer=kernel, dtype="float32", name="output")
+    )
+    return model
+
+
+def pooled_blocks(settings: CnnSettings, image_shape: tuple[int, int, int]) -> int:
+    """Count the blocks that end in pooling: a block whose images are one pixel high or wide has none."""
+    side, pooled = min(image_shape[:2]), 0
+    while pooled < len(settings.blocks) and side >= 2:
+        side, pooled = side // 2, pooled + 1
+    return pooled
+
+
+def _add_blocks(
+    model: keras.Sequential, settings: CnnSettings, image_shape: tuple[int, int, int], seed: int
+) -> None:
+    import keras
+
+    pooled = pooled_blocks(settings, image_shape)
+    for b, block in enumerate(settings.blocks, 1):
+        filters = (*block, *block[-1:] * (settings.depth - 1))
+        for c, size in enumerate(filters, 1):
+            name = f"block{b}_conv{c}"
+            kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", name))
+            model.add(
+                keras.layers.Conv2D(
+                    _wide(size, settings),
+                    3,
+                    padding="same",
+                    activation=settings.activation,
+                    kernel_initializer=kernel,
+                    name=name,
+                )
+            )
+            if c == len(filters) and b <= pooled:
+                model.add(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
+            _regularise(model, settings, "conv", name, seed)
+
+
+def _regularise(model: keras.Sequential, settings: ModelSettings, stage: Stage, name: str, seed: int) -> None:
+    """Add Dropout and batch normalisation behind a stage, where and in the order the settings say."""
+    import keras
+
+    layers = []
+    if settings.dropout and stage in settings.dropout_after:
+        dropout_seed = derive_seed(seed, "dropout", name)
+        layers.append(keras.layers.Dropout(settings.dropout, seed=dropout_seed, name=f"{name}_dropout"))
+    if settings.batch_norm and stage in settings.batch_norm_after:
+        layers.append(
+            keras.layers.BatchNormalization(momentum=settings.batch_norm_momentum, name=f"{name}_batch_norm")
+        )
+    for layer in layers if settings.order == "dropout_first" else reversed(layers):
+        model.add(layer)
+
+
+def _wide(units: int, settings: ModelSettings) -> int:
+    return max(1, round(units * settings.width))

@@ -1,0 +1,144 @@
+"""What can be set for the dataset, the model and its training, with the defaults of the notebook.
+
+Every field of a model or training class is a setting that a grid file can fix, vary as a factor, or
+change in a named variant.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+
+def _count_or_share(value: float) -> float:
+    if value >= 1 and not value.is_integer():
+        raise ValueError("give a whole number of images, or a share below 1")
+    return value
+
+
+Units = Annotated[int, Field(ge=1, le=65_536)]
+Count = Annotated[int, Field(ge=1)]
+CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
+
+DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz"]
+Stage = Literal["conv", "flatten", "dense"]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings: unknown keys are refused, JSON restores it exactly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DatasetSettings(Settings):
+    """Which images, and how they are split and normalised.
+
+    ``validation_size`` and ``test_size`` are a number of images or a share between 0 and 1. The test
+    part is split off only where the dataset brings none; where it brings one, ``test_size`` takes a
+    stratified part of it. All splits are stratified by class and fixed by ``split_seed``.
+    """
+
+    name: DatasetName = "digits"
+    path: str | None = None
+    train_size: Count | None = None
+    validation_size: CountOrShare = 0.2
+    test_size: CountOrShare | None = None
+    normalise: Literal["unit", "standard"] = "unit"
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _npz_has_a_path(self) -> DatasetSettings:
+        if self.name == "npz" and self.path is None:
+            raise ValueError("a dataset named npz needs `path`, the file to read")
+        return self
+
+
+class ModelSettings(Settings):
+    """The settings that every model family has.
+
+    Dropout and batch normalisation stand behind each stage whose kind is listed: ``conv`` (a
+    convolution and the pooling behind it, if any), ``flatten``, ``dense`` (a hidden Dense layer).
+    ``width`` multiplies the units of every hidden layer.
+    """
+
+    width: Annotated[float, Field(gt=0, le=64)] = 1.0
+    depth: Annotated[int, Field(ge=1, le=64)] = 1
+    activation: Literal["relu", "elu", "gelu", "leaky_relu", "selu", "silu", "tanh", "sigmoid"] = "relu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
+    batch_norm: bool = False
+    batch_norm_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
+    batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The settings that shape this model: not the defaults, and not those of a part that is off."""
+        off = set[str]()
+        if not self.dropout:
+            off |= {"dropout", "dropout_after", "order"}
+        if not self.batch_norm:
+            off |= {"batch_norm_after", "batch_norm_momentum", "order"}
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=off)
+
+
+class CnnSettings(ModelSettings):
+    """A Sequential CNN: blocks of 3x3 convolutions, each block ended by 2x2 max pooling; Dense layers.
+
+    ``blocks`` lists the filters, a list a block: the default ``[[32, 64], [64], [128]]`` is the
+    notebook's model. ``depth`` repeats the last convolution of each block.
+    """
+
+    family: Literal["cnn"] = "cnn"
+    blocks: Annotated[
+        tuple[Annotated[tuple[Units, ...], Field(min_length=1)], ...], Field(min_length=1)
+    ] = ((32, 64), (64,), (128,))
+    dense: tuple[Units, ...] = (32,)
+
+
+class DenseSettings(ModelSettings):
+    """A multi-layer perceptron. ``depth`` repeats the last hidden Dense layer."""
+
+    family: Literal["dense"] = "dense"
+    dense: Annotated[tuple[Units, ...], Field(min_length=1)] = (256, 128)
+    dropout_after: tuple[Stage, ...] = ("dense",)
+    batch_norm_after: tuple[Stage, ...] = ("dense",)
+
+
+AnyModel = Annotated[CnnSettings | DenseSettings, Field(discriminator="family")]
+MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
+    "cnn": CnnSettings,
+    "dense": DenseSettings,
+}
+
+
+class EarlyStopping(Settings):
+    """Stop after ``patience`` epochs in which ``monitor`` did not improve by more than ``min_delta``."""
+
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    patience: Count = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class TrainingSettings(Settings):
+    """How a model is compiled and trained.
+
+    ``evaluate`` says which weights are the result of the trial, the ones that are tested and saved:
+    those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    batch_size: Count = 64
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    loss: Literal[
+        "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error"
+    ] = "categorical_crossentropy"
+    metrics: tuple[
+        Literal["top_k_categorical_accuracy", "auc", "precision", "recall", "mean_squared_error"], ...
+    ] = ()
+    early_stopping: EarlyStopping | None = None
+    evaluate: Literal["last", "best"] = "last"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

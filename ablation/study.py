@@ -1,0 +1,216 @@
+"""The whole way from a study to its report, in one function, and the finished run as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.datasets import Dataset, prepare_dataset
+from ablation.errors import GridError, RunError, did_you_mean
+from ablation.executors import Progress, Task, make_executor
+from ablation.grid import Study
+from ablation.store import RUNS, Store, runs_below
+from ablation.trial import Trial, TrialResult, slug
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ablation.figures import Picture
+
+
+class Observer(Protocol):
+    """Is told what happens during a run."""
+
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Trial]) -> None:
+        """The run is about to train ``pending``, out of all ``trials``."""
+
+    def progressed(self, progress: Progress) -> None:
+        """A trial has started or ended an epoch."""
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        """A trial has ended and its result is kept."""
+
+
+class _Silent:
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Trial]) -> None: ...
+    def progressed(self, progress: Progress) -> None: ...
+    def finished(self, trial: Trial, result: TrialResult) -> None: ...
+
+
+def run_study(
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    executor: str = "local",
+    observer: Observer | None = None,
+) -> Run:
+    """Train what is not finished, then write the tables, the figures and the report.
+
+    Args:
+        study: What to run.
+        out: The run folder, by default ``experiments/runs/<study>``.
+        only: The variants to train now; by default all.
+        workers: Worker processes, by default as many as there are cores.
+        executor: ``local`` (worker processes) or ``inline`` (this process).
+        observer: Is told what happens.
+
+    Returns:
+        The run, whatever became of its trials: ``run.results["status"]`` tells.
+
+    Raises:
+        AblationError: The dataset, the folder or an option is not usable; nothing was started.
+    """
+    observer = observer or _Silent()
+    chosen = chosen_variants(study, only)
+    dataset = prepare_dataset(study.dataset)
+    store = Store(out or RUNS / slug(study.name))
+    runner = make_executor(executor, workers, study.threads, store.folder / "logs")
+    store.open(study, dataset)
+    run = Run(store.folder)
+    pending = [t for t in run.trials if t.variant in chosen and not store.is_finished(t, study.save_models)]
+    observer.planned(run.trials, pending)
+    try:
+        if pending:
+            tasks = [Task(trial, store.scratch(trial), study.save_models) for trial in pending]
+            for task, result in runner.run(tasks, store.dataset_file, study.threads, observer.progressed):
+                store.commit(task.trial, result)
+                observer.finished(task.trial, result)
+    finally:
+        run.write_tables()
+    if (run.results["status"] == "completed").any():
+        run.draw_figures()
+    run.write_report()
+    return run
+
+
+def chosen_variants(study: Study, only: Sequence[str]) -> set[str]:
+    """Return the names in ``only``, or all where it is empty.
+
+    Raises:
+        GridError: No variant has such a name.
+    """
+    names = {variant.name for variant in study.variants}
+    for name in only:
+        if name not in names:
+            raise GridError(f"--only: no variant is named '{name}'.{did_you_mean(name, names)}")
+    return set(only) or names
+
+
+class Run:
+    """A run folder, finished or not, and its tables as DataFrames.
+
+    Args:
+        folder: The run folder, as `run_study` made it.
+
+    Raises:
+        RunError: The folder is no run folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.store = Store(folder)
+        self.folder = self.store.folder
+        self.study, self._dataset_digest = self.store.study()
+        self.trials = self.study.trials(self._dataset_digest)
+
+    @classmethod
+    def newest(cls, folder: str | Path = RUNS) -> Run:
+        """Open the run that was started last.
+
+        Raises:
+            RunError: There is none.
+        """
+        for found in runs_below(Path(folder)):
+            return cls(found)
+        raise RunError(f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder.")
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that the study was trained, validated and tested on."""
+        return Dataset.load(self.store.dataset_file)
+
+    @property
+    def trial_results(self) -> dict[str, TrialResult]:
+        """What is known of each trial, by its id, read anew from the folder."""
+        found = ((trial.id, self.store.result(trial)) for trial in self.trials)
+        return {trial_id: result for trial_id, result in found if result is not None}
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """A row a planned trial; the columns are described in the README."""
+        from ablation.tables import results_table
+
+        return results_table(self.study, self.trials, self.trial_results)
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        from ablation.tables import history_table
+
+        return history_table(self.trials, self.trial_results)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """A row a variant, compared with the baseline on test accuracy."""
+        from ablation.statistics import paired_comparisons
+
+        return paired_comparisons(self.results, self.study.baseline)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """A row a variant, true class and predicted class."""
+        from ablation.tables import confusion_table
+
+        predictions: dict[str, list[NDArray[np.int64]]] = {}
+        for trial in self.completed_trials:
+            probabilities = self.store.test_probabilities(trial)
+            if probabilities is not None:
+                predictions.setdefault(trial.variant, []).append(probabilities.argmax(axis=1))
+        return confusion_table(predictions, self.dataset.test.labels, self.dataset.class_names)
+
+    @property
+    def completed_trials(self) -> list[Trial]:
+        """The trials that ended well, in the order of the plan."""
+        completed = set(self.results.loc[self.results["status"] == "completed", "trial_id"])
+        return [trial for trial in self.trials if trial.id in completed]
+
+    @property
+    def figures_folder(self) -> Path:
+        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the run folder."""
+        folder = self.folder.absolute()
+        if folder.parent.name == RUNS.name and folder.parent.parent.name == RUNS.parent.name:
+            return self.folder.parent.parent.parent / "figures" / folder.name
+        return self.folder / "figures"
+
+    def write_tables(self) -> None:
+        """Write ``results.csv``, ``history.csv``, ``comparisons.csv`` and ``confusion.csv`` anew."""
+        for cached in ("results", "history", "comparisons", "confusion"):
+            self.__dict__.pop(cached, None)
+            table: pd.DataFrame = getattr(self, cached)
+            self.store.write_text(f"{cached}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+    def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+        """Draw the figures as PNG and SVG.
+
+        Args:
+            only: The names of the figures to draw; by default all.
+            folder: Where to, by default `figures_folder`.
+
+        Raises:
+            RunError: A name is not a figure's, or no trial is completed.
+        """
+        from ablation.figures import draw_figures
+
+        return draw_figures(self, only, Path(folder) if folder else self.figures_folder)
+
+    def write_report(self) -> Path:
+        """Draw the figures, write ``report.html`` and ``report.md``, and return the former's path."""
+        from ablation.report import write_report
+
+        return write_report(self)

@@ -1,0 +1,114 @@
+"""The tables of a run, derived from its trials; the columns are part of the public contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.grid import Study
+from ablation.trial import Trial, TrialResult
+
+RESULT_COLUMNS = [
+    "variant", "seed", "status", "epochs", "best_epoch",
+    "train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss",
+    "gap_accuracy", "gap_loss", "parameters", "seconds", "trial_id",
+]  # fmt: skip
+HISTORY_COLUMNS = [
+    "variant", "seed", "epoch", "loss", "accuracy",
+    "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
+]  # fmt: skip
+CONFUSION_COLUMNS = ["variant", "true", "predicted", "count", "share"]
+
+
+def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
+    """Return a row a planned trial, in the order of the plan.
+
+    ``train_*`` and ``val_*`` are measured in inference mode on the weights that were tested, and
+    ``gap_accuracy`` is ``train_accuracy - val_accuracy``, ``gap_loss`` is ``val_loss - train_loss``.
+    Behind the columns of the contract stand one a factor, one a further metric, and ``cause``.
+    """
+    levels = {variant.name: variant.levels for variant in study.variants}
+    rows = []
+    for trial in trials:
+        result = results.get(trial.id) or TrialResult(trial_id=trial.id, status="pending")
+        rows.append(
+            {
+                "variant": trial.variant,
+                "seed": trial.seed,
+                "status": result.status,
+                "epochs": len(result.history) or None,
+                "best_epoch": result.best_epoch,
+                "parameters": result.parameters,
+                "seconds": result.seconds if result.status != "pending" else None,
+                "trial_id": trial.id,
+                **result.metrics,
+                **levels[trial.variant],
+                "cause": result.cause,
+            }
+        )
+    table = pd.DataFrame(rows)
+    measures = ["train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss"]
+    for column in (*measures, "seconds"):
+        table[column] = (table[column] if column in table else pd.Series(np.nan, table.index)).astype(float)
+    for column in ("epochs", "best_epoch", "parameters"):
+        table[column] = table[column].astype("Int64")
+    table["gap_accuracy"] = table["train_accuracy"] - table["val_accuracy"]
+    table["gap_loss"] = table["val_loss"] - table["train_loss"]
+    further = [c for c in table.columns if c not in (*RESULT_COLUMNS, *study.factors, "cause")]
+    return table[[*RESULT_COLUMNS, *study.factors, *further, "cause"]]
+
+
+def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
+    """Return a row an epoch of every trial that has any.
+
+    ``loss`` and ``accuracy`` are what Keras logs, running means with dropout active; ``train_*`` and
+    ``val_*`` are measured after the epoch, in inference mode.
+    """
+    rows = []
+    for trial in trials:
+        result = results.get(trial.id)
+        for record in result.history if result else ():
+            measured = record.model_dump(exclude={"extra"}) | record.extra
+            rows.append({"variant": trial.variant, "seed": trial.seed, **measured})
+    table = pd.DataFrame(rows, columns=None if rows else HISTORY_COLUMNS)
+    return table[[*HISTORY_COLUMNS, *(c for c in table.columns if c not in HISTORY_COLUMNS)]]
+
+
+def confusion_table(
+    predictions: Mapping[str, Sequence[NDArray[np.int64]]],
+    labels: NDArray[np.int64],
+    class_names: Sequence[str],
+) -> pd.DataFrame:
+    """Count true against predicted classes on the test images.
+
+    Args:
+        predictions: For each variant, its trials' predicted classes, (test images,) each.
+        labels: The true classes, (test images,).
+        class_names: A name a class.
+
+    Returns:
+        A row a variant and pair of classes: ``count`` summed over the variant's trials, and ``share``,
+        that count over all images of the true class.
+    """
+    classes = len(class_names)
+    tables = []
+    for variant, trials in predictions.items():
+        counts = np.zeros((classes, classes), np.int64)
+        for predicted in trials:
+            np.add.at(counts, (labels, predicted), 1)
+        totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "variant": variant,
+                    "true": np.repeat(class_names, classes),
+                    "predicted": np.tile(class_names, classes),
+                    "count": counts.ravel(),
+                    "share": (counts / totals).ravel(),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CONFUSION_COLUMNS)

@@ -1,0 +1,71 @@
+"""The child process: trials in by standard input, progress and results out by standard output.
+
+Started as ``python -m ablation.worker DATASET THREADS``. Each line in is a task, each line out an event,
+both JSON. Only events reach standard output: whatever else prints is sent to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ablation.trial import EpochRecord, Trial, TrialResult
+
+
+def main() -> None:
+    """Run trials until standard input closes; then, or when the parent is gone, exit at once."""
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    tasks: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
+
+    from ablation.datasets import Dataset
+    from ablation.training import configure_tensorflow
+
+    configure_tensorflow(int(sys.argv[2]))
+    dataset = Dataset.load(Path(sys.argv[1]))
+    while True:
+        task = json.loads(tasks.get())
+        trial = Trial.model_validate_json(json.dumps(task["trial"]))
+
+        def report(record: EpochRecord) -> None:
+            _send(events, {"epoch": record.model_dump(mode="json")})
+
+        result = attempt(trial, dataset, Path(task["folder"]), task["save_model"], report)
+        _send(events, {"result": result.model_dump(mode="json")})
+
+
+def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
+    """Run a trial; turn an exception into a failed result with its traceback in ``error.txt``."""
+    from ablation.training import run_trial
+
+    started = time.perf_counter()
+    try:
+        return run_trial(trial, dataset, folder, save_model, report)
+    except Exception as error:
+        (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+        cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return TrialResult(
+            trial_id=trial.id, status="failed", cause=cause, seconds=time.perf_counter() - started
+        )
+
+
+def _read_tasks(tasks: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        tasks.put(line)
+    os._exit(0)  # the parent has closed the pipe, or is dead: nobody waits for this trial any more
+
+
+def _send(events: Any, event: dict[str, Any]) -> None:
+    events.write(json.dumps(event) + "\n")
+
+
+if __name__ == "__main__":
+    main()
