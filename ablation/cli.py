@@ -50,8 +50,14 @@ def run(
 
         print_plan(plan_study(study, out, only=only or (), workers=workers))
         return
-    with LiveProgress() as progress:
-        finished = study.run(out, only=only or (), workers=workers, executor=executor, observer=progress)
+    try:
+        with LiveProgress() as progress:
+            finished = study.run(out, only=only or (), workers=workers, executor=executor, observer=progress)
+    except KeyboardInterrupt:
+        print(
+            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
     print_results(finished)
     asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
     if not (asked["status"] == "completed").all():

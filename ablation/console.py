@@ -65,7 +65,8 @@ class LiveProgress:
         self._pending = list(pending)
         kept = len(trials) - len(pending)
         self._console.print(
-            f"{len(pending)} trials to train" + (f", {kept} others of the grid are not run now" if kept else "")
+            f"{len(pending)} trials to train"
+            + (f", {kept} others of the grid are not run now" if kept else "")
         )
         if pending and self._console.is_terminal:
             self._live = Live(
@@ -90,8 +91,8 @@ class LiveProgress:
             accuracy = result.metrics.get("test_accuracy", math.nan)
             outcome = f"test accuracy {accuracy:.1%}" if result.status == "completed" else result.cause
             self._console.print(
-                f"[dim]{count}[/] {escape(trial.variant)} seed {trial.seed}: {result.status}, {escape(outcome)} "
-                f"[dim]({duration(result.seconds)})[/]",
+                f"[dim]{count}[/] {escape(trial.variant)} seed {trial.seed}: {result.status}, "
+                f"{escape(outcome)} [dim]({duration(result.seconds)})[/]",
                 soft_wrap=True,
             )
 
@@ -171,7 +172,9 @@ def print_status(run: Run) -> None:
     for status, count in counts.items():
         console.print(Text(f"  {count} {status}", style=_STATUS_STYLE.get(str(status), "red")))
     for _, row in run.results[run.results["cause"] != ""].iterrows():
-        console.print(Text(f"  {row['trial_id']}: {row['status']}, {row['cause']}", style="red"), soft_wrap=True)
+        console.print(
+            Text(f"  {row['trial_id']}: {row['status']}, {row['cause']}", style="red"), soft_wrap=True
+        )
     _print_summary(console, run)
 
 
@@ -182,13 +185,17 @@ def print_comparisons(run: Run) -> None:
         table.add_row(
             Text(str(row["variant"])),
             _points(row["difference"]),
-            f"{_points(row['low'])} to {_points(row['high'])}" if row["low"] == row["low"] else "needs 2 pairs",
+            f"{_points(row['low'])} to {_points(row['high'])}"
+            if row["low"] == row["low"]
+            else "needs 2 pairs",
             _p(row["p"]),
             _p(row["p_adjusted"]),
             str(row["n"]),
         )
     console = Console()
-    console.print(f"Test accuracy against {escape(run.study.baseline)}, seed by seed, percentage points; paired t-test")
+    console.print(
+        f"Test accuracy against {escape(run.study.baseline)}, seed by seed, percentage points; paired t-test"
+    )
     console.print(table)
 
 

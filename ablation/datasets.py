@@ -93,16 +93,19 @@ class Dataset:
         """Write the dataset as one .npz file, whole or not at all."""
         partial = file.with_suffix(".partial")
         with partial.open("wb") as stream:
-            np.savez(stream, class_names=self.class_names, origin=self.origin, **self._arrays())
+            arrays: dict[str, Any] = self._arrays()
+            np.savez(stream, class_names=self.class_names, origin=self.origin, **arrays)
         os.replace(partial, file)
 
     @classmethod
     def load(cls, file: Path) -> Dataset:
         """Read what `save` wrote."""
         with np.load(file, allow_pickle=False) as stored:
-            parts = [Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")]
+            train, val, test = (
+                Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
+            )
             names = tuple(str(name) for name in stored["class_names"])
-            return cls(*parts, names, stored["scale"], stored["offset"], str(stored["origin"]))
+            return cls(train, val, test, names, stored["scale"], stored["offset"], str(stored["origin"]))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         parts = {"train": self.train, "val": self.val, "test": self.test}
@@ -134,9 +137,7 @@ def prepare_dataset(settings: DatasetSettings) -> Dataset:
     return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin)
 
 
-def _split(
-    part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str
-) -> tuple[Part, Part]:
+def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:
     """Split off ``size`` images, or that share of them, stratified by class; return (rest, split off)."""
     from sklearn.model_selection import train_test_split
 
@@ -158,9 +159,7 @@ def _split(
     return part.take(rest), part.take(taken)
 
 
-def _normalisation(
-    images: NDArray[Any], kind: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return scale and offset a channel; `standard` reads the training images only."""
     channels = images.shape[-1]
     unit = 1 / 255 if images.dtype == np.uint8 else 1.0

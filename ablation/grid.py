@@ -90,7 +90,10 @@ class Study(Record):
         )
 
     def with_overrides(
-        self, dataset: str | None = None, data_dir: str | Path | None = None, seeds: Sequence[int] | None = None
+        self,
+        dataset: str | None = None,
+        data_dir: str | Path | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> Study:
         """Return the study on another dataset, another folder of images, or other seeds.
 
@@ -99,7 +102,7 @@ class Study(Record):
         """
         data = self.model_dump(mode="json")
         if dataset is not None:
-            data["dataset"]["name"] = dataset
+            data["dataset"] |= {"name": dataset, "path": None}
         if data_dir is not None:
             data["dataset"]["path"] = str(Path(data_dir).absolute())
         if seeds is not None:
@@ -198,7 +201,9 @@ def _base_settings(grid: _GridFile, source: LocatedYaml) -> dict[str, Change]:
 def _setting(name: str, path: KeyPath, source: LocatedYaml) -> str:
     """Resolve `dropout` or `model.dropout` to the setting's bare name."""
     section, _, key = name.rpartition(".")
-    valid = {"": _MODEL_KEYS | _TRAINING_KEYS, "model": _MODEL_KEYS, "training": _TRAINING_KEYS}.get(section, set())
+    valid = {"": _MODEL_KEYS | _TRAINING_KEYS, "model": _MODEL_KEYS, "training": _TRAINING_KEYS}.get(
+        section, set()
+    )
     if key not in valid:
         hint = did_you_mean(key, valid or _MODEL_KEYS | _TRAINING_KEYS)
         raise source.error(path, f"unknown setting '{name}'.{hint}")
@@ -216,7 +221,9 @@ def _factor(name: str, levels: Any, grid: _GridFile, source: LocatedYaml) -> _Fa
     elif isinstance(levels, list):
         found = [(show(value), value, (*path, i)) for i, value in enumerate(levels)]
     else:
-        raise source.error(path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels.")
+        raise source.error(
+            path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
+        )
     if len(found) < 2:
         raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
     seen: list[Any] = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ablation.randomness import derive_seed
@@ -30,7 +33,10 @@ def build_model(
         _add_blocks(model, settings, image_shape, seed)
     model.add(keras.layers.Flatten(name="flatten"))
     _regularise(model, settings, "flatten", "flatten", seed)
-    units = (*settings.dense, *settings.dense[-1:] * (settings.depth - 1 if settings.family == "dense" else 0))
+    units = (
+        *settings.dense,
+        *settings.dense[-1:] * (settings.depth - 1 if settings.family == "dense" else 0),
+    )
     for k, size in enumerate(units, 1):
         name = f"dense{k}"
         kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", name))
@@ -45,6 +51,20 @@ def build_model(
         keras.layers.Dense(classes, "softmax", kernel_initializer=kernel, dtype="float32", name="output")
     )
     return model
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep TensorFlow's native chatter, of absent GPUs and the like, from the terminal."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def pooled_blocks(settings: CnnSettings, image_shape: tuple[int, int, int]) -> int:

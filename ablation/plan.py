@@ -53,7 +53,7 @@ def plan_study(
         AblationError: As `run_study`.
     """
     from ablation.console import duration
-    from ablation.models import build_model
+    from ablation.models import build_model, quiet_stderr
     from ablation.study import chosen_variants
 
     chosen = chosen_variants(study, only)
@@ -63,8 +63,12 @@ def plan_study(
     finished = {t.id for t in trials if store.is_finished(t, study.save_models)}
     pending = [t for t in trials if t.variant in chosen and t.id not in finished]
     rows, seconds = [], 0.0
-    for variant in study.variants:
-        model = build_model(variant.model, dataset.image_shape, len(dataset.class_names), seed=0)
+    with quiet_stderr():
+        models = [
+            build_model(variant.model, dataset.image_shape, len(dataset.class_names), seed=0)
+            for variant in study.variants
+        ]
+    for variant, model in zip(study.variants, models, strict=True):
         of_variant = [t for t in trials if t.variant == variant.name]
         to_train = [t for t in pending if t.variant == variant.name]
         rows.append(
@@ -116,9 +120,9 @@ def study_notes(study: Study, dataset: Dataset) -> list[str]:
         if left > 0.01:
             updates = _updates(variant, len(dataset.train))
             notes.append(
-                f"{variant.name}: after {updates} updates BatchNorm's moving statistics are still {left:.0%} their "
-                f"initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in inference mode "
-                "will be too low. Set batch_norm_momentum: 0.9, or train for longer."
+                f"{variant.name}: after {updates} updates BatchNorm's moving statistics are still {left:.0%} "
+                f"their initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in "
+                "inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
             )
     return notes
 

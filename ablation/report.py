@@ -1,2 +1,245 @@
-"""placeholder"""
-def write_report(run): return run.folder/"report.html"
+"""The report: what was compared, what came out, and how it was measured, as HTML and as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import jinja2
+import pandas as pd
+
+from ablation.figures import Picture
+from ablation.grid import Variant
+from ablation.plan import study_notes
+from ablation.statistics import mean_intervals
+from ablation.validation import show
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+_MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """A variant's row of the report's table, every number as it is shown."""
+
+    name: str
+    changes: str
+    is_baseline: bool
+    completed: str
+    train: str
+    val: str
+    gap: str
+    test: str
+    test_interval: str
+    difference: str
+    difference_interval: str
+    parameters: str
+    seconds: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A trial that did not complete."""
+
+    trial_id: str
+    status: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that the templates show."""
+
+    name: str
+    question: str
+    dataset: str
+    baseline: str
+    seeds: str
+    findings: list[str]
+    rows: list[VariantRow]
+    troubles: list[Trouble]
+    pending: int
+    notes: list[str]
+    settings: list[tuple[str, str]]
+    environment: list[tuple[str, str]]
+
+
+def write_report(run: Run) -> Path:
+    """Write ``report.html``, pictures inside, and ``report.md``; return the former's path."""
+    pictures = run.draw_figures() if run.completed_trials else []
+    content = report_content(run)
+    templates = _templates()
+    page = templates.get_template("report.html").render(report=content, pictures=pictures)
+    relative = {p.name: _relative_url(p.png, run.folder) for p in pictures}
+    text = templates.get_template("report.md").render(report=content, pictures=pictures, files=relative)
+    run.store.write_text("report.md", re.sub(r"\n{3,}", "\n\n", text))
+    return run.store.write_text("report.html", page)
+
+
+def report_content(run: Run) -> ReportContent:
+    """Gather what the report says; every number comes from the run's tables."""
+    results = run.results
+    unfinished = results[~results["status"].isin(["completed", "pending"])]
+    seeds = run.study.seeds
+    return ReportContent(
+        name=run.study.name,
+        question=run.study.question,
+        dataset=run.dataset.describe(),
+        baseline=run.study.baseline,
+        seeds=f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} ({', '.join(map(str, seeds))})",
+        findings=_findings(run),
+        rows=_rows(run),
+        troubles=[
+            Trouble(str(r["trial_id"]), str(r["status"]), str(r["cause"]))
+            for r in unfinished.to_dict("records")
+        ],
+        pending=int((results["status"] == "pending").sum()),
+        notes=study_notes(run.study, run.dataset),
+        settings=_shared_settings(run),
+        environment=_environment(run),
+    )
+
+
+def _findings(run: Run) -> list[str]:
+    """Say in words what the overfitting gap and the comparison show, with n and interval."""
+    completed = run.results[run.results["status"] == "completed"]
+    summary = mean_intervals(completed, ["variant"], _MEASURES).set_index(["variant", "metric"])
+    sentences = []
+    baseline = run.study.baseline
+    if (baseline, "gap_accuracy") in summary.index:
+        train, val, gap = (
+            summary.loc[(baseline, m), "mean"] for m in ("train_accuracy", "val_accuracy", "gap_accuracy")
+        )
+        last = all(v.training.evaluate == "last" for v in run.study.variants)
+        verb = "ends at" if last else "has at its best epoch"
+        sentences.append(
+            f"{baseline} {verb} {train:.1%} training and {val:.1%} validation accuracy, an overfitting gap "
+            f"of {100 * gap:.1f} percentage points."
+        )
+    for row in run.comparisons.to_dict("records"):
+        if row["n"] == 0:
+            continue
+        gap = summary.loc[(row["variant"], "gap_accuracy"), "mean"]
+        interval = (
+            f"95% interval {_signed(row['low'])} to {_signed(row['high'])}"
+            if not math.isnan(row["low"])
+            else "no interval"
+        )
+        sentences.append(
+            f"{row['variant']} changes test accuracy by {_signed(row['difference'])} points ({interval}, "
+            f"n = {row['n']} pair{'s' if row['n'] > 1 else ''}); its gap is {100 * gap:.1f} points."
+        )
+    return sentences
+
+
+def _rows(run: Run) -> list[VariantRow]:
+    results = run.results
+    completed = results[results["status"] == "completed"]
+    summary = mean_intervals(completed, ["variant"], _MEASURES).set_index(["variant", "metric"])
+    comparisons = run.comparisons.set_index("variant")
+    plain = next(v for v in run.study.variants if v.name == run.study.baseline)
+    rows = []
+    for variant in run.study.variants:
+        own = results[results["variant"] == variant.name]
+        done = own[own["status"] == "completed"]
+        means = {m: summary["mean"].get((variant.name, m), math.nan) for m in _MEASURES}
+        test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
+        compared = comparisons.loc[variant.name] if variant.name in comparisons.index else None
+        rows.append(
+            VariantRow(
+                name=variant.name,
+                changes=_changes(variant, plain),
+                is_baseline=variant.name == run.study.baseline,
+                completed=f"{len(done)} of {len(own)}",
+                train=_percent(means["train_accuracy"]),
+                val=_percent(means["val_accuracy"]),
+                gap=_signed(means["gap_accuracy"]),
+                test=_percent(means["test_accuracy"]),
+                test_interval=_interval(test, _percent),
+                difference=_signed(compared["difference"]) if compared is not None else "",
+                difference_interval=_interval(compared, _signed),
+                parameters=f"{int(done['parameters'].iloc[0]):,}" if len(done) else "–",
+                seconds=f"{done['seconds'].mean():.0f}" if len(done) else "–",
+            )
+        )
+    return rows
+
+
+def _changes(variant: Variant, baseline: Variant) -> str:
+    """Name the settings in which a variant differs from the baseline."""
+    own, other = _flat(variant), _flat(baseline)
+    return ", ".join(f"{k} = {show(own[k])}" for k in own if k not in other or own[k] != other[k])
+
+
+def _flat(variant: Variant) -> dict[str, Any]:
+    return variant.model.model_dump(mode="json") | variant.training.model_dump(mode="json")
+
+
+def _shared_settings(run: Run) -> list[tuple[str, str]]:
+    """The settings that all variants have in common, for a reader who wants to do it again."""
+    flat = [_flat(variant) for variant in run.study.variants]
+    shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
+    data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})
+    shown = {f"dataset {key}": value for key, value in data.items()} | shared
+    return [(key.replace("_", " "), show(value)) for key, value in shown.items()]
+
+
+def _environment(run: Run) -> list[tuple[str, str]]:
+    """Each key of the trials' provenance with its value, or all its values where they differ."""
+    found: dict[str, list[str]] = {}
+    for result in run.trial_results.values():
+        for key, value in result.provenance.items():
+            if value not in found.setdefault(key, []):
+                found[key].append(value)
+    return [(key, " | ".join(values)) for key, values in found.items()]
+
+
+def _interval(row: pd.Series[Any] | None, form: Any) -> str:
+    if row is None or math.isnan(row["low"]):
+        return ""
+    return f"{form(row['low'])} to {form(row['high'])}"
+
+
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f}%"
+
+
+def _signed(share: float) -> str:
+    """A difference of shares in percentage points, with a true minus sign."""
+    return "–" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _relative_url(file: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(file.absolute(), folder.absolute())).as_posix())
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ablation", "templates"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["match"] = str.startswith
+    environment.filters["data_url"] = _data_url
+    environment.filters["md"] = _markdown_text
+    return environment
+
+
+def _data_url(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png.read_bytes()).decode("ascii")
+
+
+def _markdown_text(text: str) -> str:
+    """Escape what Markdown or HTML would read as markup."""
+    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", html.escape(str(text), quote=False)).replace("\n", " ")

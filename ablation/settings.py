@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
-
 def _count_or_share(value: float) -> float:
     if value >= 1 and not value.is_integer():
         raise ValueError("give a whole number of images, or a share below 1")
@@ -49,9 +48,11 @@ class DatasetSettings(Settings):
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
-    def _npz_has_a_path(self) -> DatasetSettings:
+    def _path_fits_name(self) -> DatasetSettings:
         if self.name == "npz" and self.path is None:
-            raise ValueError("a dataset named npz needs `path`, the file to read")
+            raise ValueError("a dataset named npz needs a path, the file to read")
+        if self.name == "digits" and self.path is not None:
+            raise ValueError("the digits come with scikit-learn and are read from no other path")
         return self
 
 
@@ -92,9 +93,11 @@ class CnnSettings(ModelSettings):
     """
 
     family: Literal["cnn"] = "cnn"
-    blocks: Annotated[
-        tuple[Annotated[tuple[Units, ...], Field(min_length=1)], ...], Field(min_length=1)
-    ] = ((32, 64), (64,), (128,))
+    blocks: Annotated[tuple[Annotated[tuple[Units, ...], Field(min_length=1)], ...], Field(min_length=1)] = (
+        (32, 64),
+        (64,),
+        (128,),
+    )
     dense: tuple[Units, ...] = (32,)
 
 

@@ -81,7 +81,7 @@ def _digits() -> RawImages:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-    origin = "handwritten digits, 8x8 scans, from scikit-learn"
+    origin = "Handwritten digits (8x8 scans, from scikit-learn)"
     return RawImages(images, bunch.target.astype(np.int64), None, None, DIGIT_CLASSES, origin)
 
 
@@ -102,7 +102,10 @@ _OFFLINE = {
 
 def _keras(name: str) -> RawImages:
     """Load by Keras's own loader: it downloads once, verifies the checksum, and caches."""
-    import keras
+    from ablation.models import quiet_stderr
+
+    with quiet_stderr():
+        import keras
 
     try:
         (x, y), (x_test, y_test) = getattr(keras.datasets, name).load_data()
@@ -186,7 +189,9 @@ def _cifar10(path: Path) -> RawImages:
     x, y = _cifar_rows(batches, "labels", path)
     x_test, y_test = _cifar_rows([read("test_batch")], "labels", path)
     names = tuple(name.decode() for name in read("batches.meta").get("label_names", ()))
-    return _checked(x, y, x_test, y_test, names or CIFAR10_CLASSES, _cifar_origin("CIFAR-10", x, x_test), path)
+    return _checked(
+        x, y, x_test, y_test, names or CIFAR10_CLASSES, _cifar_origin("CIFAR-10", x, x_test), path
+    )
 
 
 def _cifar100(path: Path) -> RawImages:
@@ -194,13 +199,15 @@ def _cifar100(path: Path) -> RawImages:
     x, y = _cifar_rows([read("train")], "fine_labels", path)
     x_test, y_test = _cifar_rows([read("test")], "fine_labels", path)
     names = tuple(name.decode() for name in read("meta").get("fine_label_names", ()))
-    return _checked(x, y, x_test, y_test, names or CIFAR100_CLASSES, _cifar_origin("CIFAR-100", x, x_test), path)
+    return _checked(
+        x, y, x_test, y_test, names or CIFAR100_CLASSES, _cifar_origin("CIFAR-100", x, x_test), path
+    )
 
 
 def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
     if (len(train), len(test)) == (50_000, 10_000):
         return title
-    return f"part of {title} ({len(train):,} of 50,000 training and {len(test):,} of 10,000 test images)"
+    return f"A part of {title} ({len(train):,} of 50,000 training and {len(test):,} of 10,000 test images)"
 
 
 def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

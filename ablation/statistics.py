@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 
 COMPARISON_COLUMNS = [
-    "variant", "baseline", "metric", "n", "difference", "low", "high", "p", "p_adjusted", "effect_size", "test",
+    "variant", "baseline", "metric", "n", "difference", "low", "high",
+    "p", "p_adjusted", "effect_size", "test",
 ]  # fmt: skip
 
 

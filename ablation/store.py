@@ -70,7 +70,9 @@ class Store:
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not a run folder: it has no study.json.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.folder / 'study.json'} is damaged; run the grid again to restore it.") from None
+            raise RunError(
+                f"{self.folder / 'study.json'} is damaged; run the grid again to restore it."
+            ) from None
 
     def scratch(self, trial: Trial) -> Path:
         """Return an empty folder for the files of a running trial."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -51,7 +52,7 @@ def run_study(
     executor: str = "local",
     observer: Observer | None = None,
 ) -> Run:
-    """Train what is not finished, then write the tables, the figures and the report.
+    """Train what is not finished, write the tables, draw the figures and write the report.
 
     Args:
         study: What to run.
@@ -79,13 +80,14 @@ def run_study(
     try:
         if pending:
             tasks = [Task(trial, store.scratch(trial), study.save_models) for trial in pending]
-            for task, result in runner.run(tasks, store.dataset_file, study.threads, observer.progressed):
-                store.commit(task.trial, result)
-                observer.finished(task.trial, result)
+            with closing(
+                runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
+            ) as running:
+                for task, result in running:
+                    store.commit(task.trial, result)
+                    observer.finished(task.trial, result)
     finally:
         run.write_tables()
-    if (run.results["status"] == "completed").any():
-        run.draw_figures()
     run.write_report()
     return run
 
@@ -128,7 +130,9 @@ class Run:
         """
         for found in runs_below(Path(folder)):
             return cls(found)
-        raise RunError(f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder.")
+        raise RunError(
+            f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder."
+        )
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -182,7 +186,7 @@ class Run:
 
     @property
     def figures_folder(self) -> Path:
-        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the run folder."""
+        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the folder."""
         folder = self.folder.absolute()
         if folder.parent.name == RUNS.name and folder.parent.parent.name == RUNS.parent.name:
             return self.folder.parent.parent.parent / "figures" / folder.name

@@ -175,7 +175,8 @@ class _CompiledLoop:
         model.optimizer.build(model.trainable_variables)
         number, images = tf.TensorSpec((), tf.int32), dataset.train.images
         self._train_steps = tf.function(
-            self._build_train_steps(), input_signature=[tf.TensorSpec((len(images),), tf.int32), number, number]
+            self._build_train_steps(),
+            input_signature=[tf.TensorSpec((len(images),), tf.int32), number, number],
         )
         self._predict = tf.function(
             self._build_predict(), input_signature=[tf.TensorSpec((None, *dataset.image_shape), images.dtype)]
@@ -248,7 +249,9 @@ class _CompiledLoop:
         def predict(images: Any) -> Any:
             count = tf.shape(images)[0]
             batches = (count + _PREDICT_BATCH - 1) // _PREDICT_BATCH
-            out = tf.TensorArray(tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False)
+            out = tf.TensorArray(
+                tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
+            )
             for batch in tf.range(batches):
                 chunk = images[batch * _PREDICT_BATCH : (batch + 1) * _PREDICT_BATCH]
                 out = out.write(batch, self.model(self._normalise(chunk), training=False))

@@ -16,7 +16,11 @@ S = TypeVar("S", bound=Settings)
 
 
 def validate(
-    schema: type[S], values: dict[str, Any], source: LocatedYaml, places: Mapping[str, KeyPath], section: KeyPath
+    schema: type[S],
+    values: dict[str, Any],
+    source: LocatedYaml,
+    places: Mapping[str, KeyPath],
+    section: KeyPath,
 ) -> S:
     """Validate strictly, as JSON: there, `true` is no number, and a list may become a tuple.
 
@@ -74,6 +78,9 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
         case "literal_error":
             valid = [name.strip("'") for name in problem["ctx"]["expected"].replace(" or ", ", ").split(", ")]
             return f"{show(given)} is not a valid value.{did_you_mean(str(given), valid)}"
+        case "too_short":
+            least = problem["ctx"]["min_length"]
+            return f"needs at least {least} value{'s' if least > 1 else ''}, not {show(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."
     message = problem["msg"]

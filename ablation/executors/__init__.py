@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,7 +36,7 @@ class Executor(Protocol):
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
-    ) -> Iterator[tuple[Task, TrialResult]]:
+    ) -> Generator[tuple[Task, TrialResult]]:
         """Yield each task with its result as it ends; closing the iterator ends what runs."""
         ...
 
@@ -60,4 +60,6 @@ def make_executor(name: str, workers: int | None, threads: int, log_folder: Path
         return InlineExecutor()
     if name == "local":
         return LocalExecutor(workers or max(1, available_cores() // threads), log_folder)
-    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, ['local', 'inline'])}")
+    raise AblationError(
+        f"--executor: there is no executor '{name}'.{did_you_mean(name, ['local', 'inline'])}"
+    )

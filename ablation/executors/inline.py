@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ablation.executors import OnProgress, Progress, Task
@@ -14,7 +14,7 @@ class InlineExecutor:
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
-    ) -> Iterator[tuple[Task, TrialResult]]:
+    ) -> Generator[tuple[Task, TrialResult]]:
         """See `Executor.run`."""
         from ablation.datasets import Dataset
         from ablation.training import configure_tensorflow

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ablation.executors import OnProgress, Progress, Task
@@ -35,7 +35,7 @@ class LocalExecutor:
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
-    ) -> Iterator[tuple[Task, TrialResult]]:
+    ) -> Generator[tuple[Task, TrialResult]]:
         """See `Executor.run`."""
         waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
         for task in tasks:
@@ -134,8 +134,7 @@ class _Worker:
                         stderr=log,
                         text=True,
                         bufsize=1,
-                        env=os.environ
-                        | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
+                        env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
                         start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its workers
                     )
             return self._process

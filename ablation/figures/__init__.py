@@ -43,6 +43,8 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
     pictures = []
     for name, drawings in FIGURES.items():
         if not only or name in only:
+            for stale in [*folder.glob(f"{name}*.png"), *folder.glob(f"{name}*.svg")]:
+                stale.unlink()
             with look():
                 pictures += [write(drawing, folder) for drawing in drawings(run)]
     return pictures

@@ -8,7 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.figures.style import FAINT, Drawing, VariantStyle, percent_axis, variant_rows, variant_styles
+from ablation.figures.style import (
+    FAINT,
+    Drawing,
+    VariantStyle,
+    percent_axis,
+    seeds_phrase,
+    variant_rows,
+    variant_styles,
+)
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
@@ -42,9 +50,9 @@ def drawings(run: Run) -> list[Drawing]:
     draw_differences(right, variants, run.comparisons, differences, styles, run.study.baseline)
     caption = (
         "Left: accuracy on the test images, which each trial reads once. Right: its difference from the "
-        f"baseline, {run.study.baseline}, trained with the same seed. A small dot a seed; large marks: the mean; "
-        f"bars: its 95% confidence interval (Student's t), over n = {_range(summary['n'])} seeds, not adjusted "
-        f"for the number of variants. {run.dataset.describe()}."
+        f"baseline, {run.study.baseline}, trained with the same seed. A small dot a seed; large marks: the "
+        f"mean over {seeds_phrase(summary['n'])}; bars: its 95% confidence interval (Student's t), not "
+        f"adjusted for the number of variants. {run.dataset.describe()}."
     )
     alt = "Test accuracy: " + "; ".join(
         f"{row.variant}: {row.mean:.1%}" for row in summary.itertuples(index=False)
@@ -82,7 +90,13 @@ def draw_differences(
     for row, variant in enumerate(variants):
         if variant == baseline:
             ax.annotate(
-                "baseline", (0, row), (6, 0), textcoords="offset points", va="center", color=FAINT, fontsize=8.5
+                "baseline",
+                (0, row),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                color=FAINT,
+                fontsize=8.5,
             )
             continue
         compared = comparisons.loc[comparisons["variant"] == variant, ["difference", "low", "high"]].iloc[0]
@@ -104,8 +118,3 @@ def _draw_row(
     ax.plot(values, [row + 0.22] * len(values), "o", color=style.colour, alpha=0.4, markersize=3.5)
     ax.plot([interval["low"], interval["high"]], [row, row], color=style.colour, linewidth=2.2)
     ax.plot(interval["mean"], row, style.marker, color=style.colour, markersize=8)
-
-
-def _range(counts: pd.Series[int]) -> str:
-    fewest, most = counts.min(), counts.max()
-    return f"{most}" if fewest == most else f"{fewest} to {most}"

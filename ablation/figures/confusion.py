@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ablation.figures.style import Drawing, label
+from ablation.figures.style import Drawing, label, seeds_phrase
 from ablation.trial import slug
 
 if TYPE_CHECKING:
@@ -37,19 +37,21 @@ def drawings(run: Run) -> list[Drawing]:
         figure = Figure(figsize=(side + 0.4, side), layout="constrained")
         draw_confusion(figure.subplots(), matrix, names)
         figure.axes[0].set_title(label(variant, 40))
-        n = int((completed["variant"] == variant).sum())
+        over = seeds_phrase(completed.loc[completed["variant"] == variant, "seed"].agg(["count"]))
         caption = (
-            f"{variant}: of the test images of each true class (row), the percentage that was predicted as each "
-            f"class (column), over n = {n} seed{'s' if n > 1 else ''}; rows add up to 100. The counts are in confusion.csv. "
+            f"{variant}: of the test images of each true class (row), the percentage that was predicted as "
+            f"each class (column), over {over}; rows add up to 100. The counts are in confusion.csv. "
             f"{run.dataset.describe()}."
         )
         off = matrix - np.diag(np.diag(matrix))
         true, predicted = np.unravel_index(off.argmax(), off.shape)
         alt = (
-            f"Confusion matrix of {variant}. On average {np.diag(matrix).mean():.1%} of a class is right; the "
-            f"commonest confusion is {names[true]} taken for {names[predicted]}, {off.max():.1%}."
+            f"Confusion matrix of {variant}. On average {np.diag(matrix).mean():.1%} of a class is right; "
+            f"the commonest confusion is {names[true]} taken for {names[predicted]}, {off.max():.1%}."
         )
-        found.append(Drawing(f"confusion_{i:02d}_{slug(variant)}", f"Confusion: {variant}", figure, caption, alt))
+        found.append(
+            Drawing(f"confusion_{i:02d}_{slug(variant)}", f"Confusion: {variant}", figure, caption, alt)
+        )
     return found
 
 

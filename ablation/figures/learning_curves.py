@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.figures.style import Drawing, VariantStyle, label, percent_axis, variant_styles
+from ablation.figures.style import Drawing, VariantStyle, label, percent_axis, seeds_phrase, variant_styles
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
@@ -53,10 +53,12 @@ def drawings(run: Run) -> list[Drawing]:
     _share_rows(axes, blocks)
     caption = (
         "Training (dashed) and validation (solid) accuracy and loss after every epoch, both measured in "
-        f"inference mode: mean over {_seeds(data)} and its 95% confidence interval (Student's t). "
+        f"inference mode: mean over {seeds_phrase(data['n'])} and its 95% confidence interval (Student's t). "
         f"{run.dataset.describe()}."
     )
-    last = data[data["metric"].isin(["train_accuracy", "val_accuracy"])].groupby(["variant", "metric"], sort=False)
+    last = data[data["metric"].isin(["train_accuracy", "val_accuracy"])].groupby(
+        ["variant", "metric"], sort=False
+    )
     ends = last["mean"].last().unstack()
     alt = "Learning curves. At the last epoch: " + "; ".join(
         f"{v}: training {ends.loc[v, 'train_accuracy']:.1%}, validation {ends.loc[v, 'val_accuracy']:.1%}"
@@ -65,9 +67,7 @@ def drawings(run: Run) -> list[Drawing]:
     return [Drawing("learning_curves", "Learning curves", figure, caption, alt)]
 
 
-def draw_learning_curve(
-    ax: Axes, data: pd.DataFrame, measure: str, style: VariantStyle, named: bool
-) -> None:
+def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: VariantStyle, named: bool) -> None:
     """Draw one variant's training and validation curve of one measure.
 
     Args:
@@ -75,23 +75,18 @@ def draw_learning_curve(
         data: The rows of `learning_curves_data` of the variant.
         measure: ``accuracy`` or ``loss``.
         style: The variant's looks.
-        named: Write beside the curves which is which.
+        named: Add a legend that tells which is which.
     """
-    for part, dashes, word in (("train", (4, 2), "training"), ("val", (), "validation")):
+    for part, dashes, word in (("train", "--", "training"), ("val", "-", "validation")):
         curve = data[data["metric"] == f"{part}_{measure}"]
-        line = {"dashes": dashes} if dashes else {}
         ax.plot(
-            curve["epoch"], curve["mean"], color=style.colour, linewidth=1.8, marker="o", markersize=0,
-            **line,
-        )  # fmt: skip
-        ax.fill_between(curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.18, linewidth=0)
-        if named:
-            at = curve.iloc[len(curve) * 2 // 3]
-            above = (part == "train") == (measure == "accuracy")
-            ax.annotate(
-                word, (at["epoch"], at["mean"]), (0, 9 if above else -9), textcoords="offset points",
-                ha="center", va="bottom" if above else "top", fontsize=8.5, color="#444444",
-            )  # fmt: skip
+            curve["epoch"], curve["mean"], color=style.colour, linewidth=1.8, linestyle=dashes, label=word
+        )
+        ax.fill_between(
+            curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.18, linewidth=0
+        )
+    if named:
+        ax.legend(loc="best", fontsize=8.5, handlelength=2.2)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
@@ -106,8 +101,3 @@ def _share_rows(axes: object, blocks: int) -> None:
 
 def _is_entropy(run: Run) -> bool:
     return all(v.training.loss == "categorical_crossentropy" for v in run.study.variants)
-
-
-def _seeds(data: pd.DataFrame) -> str:
-    fewest, most = data["n"].min(), data["n"].max()
-    return f"n = {most} seeds" if fewest == most else f"n = {fewest} to {most} seeds"

@@ -14,7 +14,7 @@ from ablation.figures.style import (
     Drawing,
     VariantStyle,
     label,
-    percent_axis,
+    seeds_phrase,
     spread,
     variant_rows,
     variant_styles,
@@ -53,9 +53,9 @@ def drawings(run: Run) -> list[Drawing]:
     draw_gap_curves(left, curves, styles)
     draw_final_gaps(right, final, trials, styles)
     caption = (
-        "The overfitting gap: training minus validation accuracy, both measured after the epoch in inference "
-        "mode, in percentage points. Left, over the epochs; right, after each trial's last epoch, a small "
-        f"dot a seed. Lines and large marks: mean over n = {_range(final['n'])} seeds; bands and bars: its 95% "
+        "The overfitting gap: training minus validation accuracy, both measured after the epoch in "
+        "inference mode, in percentage points. Left, over the epochs; right, after each trial's last "
+        f"epoch, a small dot a seed. Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% "
         f"confidence interval (Student's t). {run.dataset.describe()}."
     )
     alt = "Overfitting gap after the last epoch: " + "; ".join(
@@ -105,11 +105,5 @@ def draw_final_gaps(
         )
     ax.axvline(0, color=FAINT, linewidth=1)
     variant_rows(ax, variants)
-    percent_axis(ax.xaxis)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.set(xlabel="gap (percentage points)", title="After the last epoch")
-
-
-def _range(counts: pd.Series[int]) -> str:
-    fewest, most = counts.min(), counts.max()
-    return f"{most}" if fewest == most else f"{fewest} to {most}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ablation.figures.style import Drawing, label
@@ -73,9 +74,9 @@ def drawings(run: Run) -> list[Drawing]:
     figure = draw_samples(data, run.dataset.test.images, run.dataset.test.labels, run.dataset.class_names)
     half = min(_SHOWN // 2, len(data.indices))
     caption = (
-        f"Test images with their true class, and the class that each variant (seed {seed}) predicts, with its "
-        f"probability. Blue cells are right, orange ones marked × wrong. The {half} images on the left were "
-        f"drawn at random, the {len(data.indices) - half} on the right are among those that the variants "
+        f"Test images with their true class, and the class that each variant (seed {seed}) predicts, with "
+        f"its probability. Blue cells are right, orange ones marked × wrong. The {half} images on the left "
+        f"were drawn at random, the {len(data.indices) - half} on the right are among those that the variants "
         f"disagree on most. {run.dataset.describe()}."
     )
     true = run.dataset.test.labels[data.indices]
@@ -108,7 +109,7 @@ def draw_samples(
             guess, sure = data.predicted[variant][column], data.confidence[variant][column]
             right = guess == labels[index]
             ax.add_patch(_cell(column, row, _RIGHT if right else _WRONG))
-            text = f"{'' if right else '× '}{label(class_names[guess], 11)} {100 * sure:.0f}%"
+            text = f"{'' if right else '× '}{label(class_names[guess], 11)} · {100 * sure:.0f}%"
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7.5)
     ax.set(xlim=(0, count), ylim=(len(variants), 0))
     ax.set_xticks([])
@@ -119,7 +120,5 @@ def draw_samples(
     return figure
 
 
-def _cell(column: int, row: int, colour: str) -> object:
-    from matplotlib.patches import Rectangle
-
+def _cell(column: int, row: int, colour: str) -> Rectangle:
     return Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, facecolor=colour, edgecolor="none")

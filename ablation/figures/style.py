@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ class VariantStyle:
 
 
 def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
-    """Give each variant a colour and a marker; the baseline is grey, and markers tell repeated colours apart."""
+    """Give each variant a colour, the baseline grey, and a marker that tells repeated colours apart."""
     others = [name for name in variants if name != baseline]
     styles = {
         name: VariantStyle(_HUES[i % len(_HUES)], _MARKERS[(i // len(_HUES)) % len(_MARKERS)])
@@ -101,7 +102,8 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
 
 def look() -> Any:
     """Return a context in which figures are drawn in the house's look."""
-    return mpl.rc_context({**sns.axes_style("ticks"), **_RC})
+    settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
+    return mpl.rc_context(settings)
 
 
 def label(name: str, longest: int = 26) -> str:
@@ -133,6 +135,12 @@ def spread(positions: Sequence[float], distance: float) -> list[float]:
 def percent_axis(axis: Any, decimals: int = 0) -> None:
     """Show shares as percent."""
     axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=decimals))
+
+
+def seeds_phrase(counts: pd.Series[int]) -> str:
+    """Return ``n = 5 seeds``, or the range where the variants' counts differ."""
+    fewest, most = int(counts.min()), int(counts.max())
+    return f"n = {most if fewest == most else f'{fewest} to {most}'} seed{'s' if most > 1 else ''}"
 
 
 def variant_rows(ax: Axes, variants: Sequence[str]) -> None:

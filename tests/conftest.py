@@ -1,0 +1,90 @@
+"""Tiny real studies: a few digits, a few units, a few epochs."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ablation.datasets import Dataset, prepare_dataset
+from ablation.grid import Study
+from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.study import Run
+from ablation.trial import Trial
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+TINY_GRID = """
+    study: tiny
+    dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}
+    model: {blocks: [[4], [6]], dense: [8], batch_norm_momentum: 0.5}
+    training: {epochs: 2, batch_size: 16}
+    factors:
+      dropout: [0, 0.3]
+      batch_norm: [false, true]
+    seeds: 2
+"""
+
+
+@pytest.fixture
+def write_grid(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes a grid file and returns its path."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "grid.yaml"
+        file.write_text(textwrap.dedent(text), "utf-8")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def tiny_study(write_grid: Callable[[str], Path]) -> Study:
+    return Study.from_yaml(write_grid(TINY_GRID))
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Dataset:
+    return prepare_dataset(DatasetSettings(name="digits", train_size=60, validation_size=40, test_size=50))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small study, trained in this process; tests only read it."""
+    folder = tmp_path_factory.mktemp("finished")
+    grid = folder / "grid.yaml"
+    grid.write_text(textwrap.dedent(TINY_GRID), "utf-8")
+    return Study.from_yaml(grid).run(folder / "run", executor="inline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """TensorFlow in this process computes as a worker does."""
+    from ablation.training import configure_tensorflow
+
+    configure_tensorflow(1)
+
+
+@pytest.fixture
+def cifar10_folder() -> Path:
+    """The official CIFAR-10 python folder that ABLATION_CIFAR10 names, or a part of it."""
+    folder = os.environ.get("ABLATION_CIFAR10")
+    if not folder:
+        pytest.skip("set ABLATION_CIFAR10 to a CIFAR-10 python folder to test on real CIFAR-10 images")
+    return Path(folder)
+
+
+def tiny_trial(dataset: Dataset, seed: int = 0, epochs: int = 2, **changes: object) -> Trial:
+    """Return a trial of a small CNN; ``changes`` are settings of the model or of training."""
+    training = {key: changes.pop(key) for key in list(changes) if key in TrainingSettings.model_fields}
+    model = {"blocks": ((4,), (6,)), "dense": (8,), "batch_norm_momentum": 0.5, **changes}
+    return Trial(
+        variant="tiny",
+        seed=seed,
+        dataset_digest=dataset.digest,
+        model=CnnSettings(**model),
+        training=TrainingSettings(**{"epochs": epochs, "batch_size": 16, **training}),
+    )

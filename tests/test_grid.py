@@ -1,0 +1,386 @@
+"""A grid file becomes a study, or one clear error; nothing in between."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ablation.errors import AblationError, GridError
+from ablation.grid import Study
+
+WriteGrid = Callable[[str], Path]
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+
+
+def names(study: Study) -> list[str]:
+    return [variant.name for variant in study.variants]
+
+
+def test_a_name_is_all_a_grid_needs(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(write_grid("study: small"))
+    assert names(study) == ["plain"]
+    assert study.baseline == "plain"
+    assert study.seeds == (0, 1, 2, 3, 4)
+    assert study.dataset.name == "digits"
+
+
+def test_two_switches_give_plain_each_and_both(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(
+        write_grid("""
+        study: notebook
+        factors:
+          dropout: [0, 0.2]
+          batch_norm: [false, true]
+        """)
+    )
+    assert names(study) == ["plain", "+Dropout", "+BatchNorm", "+both"]
+    both = study.variants[3]
+    assert (both.model.dropout, both.model.batch_norm) == (0.2, True)
+    assert both.levels == {"dropout": "0.2", "batch_norm": "true"}
+
+
+def test_any_setting_can_be_a_factor_with_labelled_levels(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(
+        write_grid("""
+        study: many
+        factors:
+          training.learning_rate: [1e-3, 1e-2]
+          blocks: {shallow: [[8]], deep: [[8, 8], [16]]}
+          early_stopping: [null, {patience: 3}]
+        """)
+    )
+    assert names(study) == [
+        "plain",
+        "learning_rate=0.01 blocks=shallow",
+        "learning_rate=0.001 blocks=deep",
+        "learning_rate=0.01 blocks=deep",
+        "learning_rate=0.001 blocks=shallow +early_stopping",
+        "learning_rate=0.01 blocks=shallow +early_stopping",
+        "learning_rate=0.001 blocks=deep +early_stopping",
+        "learning_rate=0.01 blocks=deep +early_stopping",
+    ]
+    last = study.variants[-1]
+    assert last.training.learning_rate == 0.01
+    assert last.model.blocks == ((8, 8), (16,))
+    assert last.training.early_stopping is not None
+    assert last.training.early_stopping.patience == 3
+
+
+def test_a_factor_of_three_levels_names_them(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(write_grid("{study: rates, factors: {dropout: [0, 0.2, 0.5]}}"))
+    assert names(study) == ["plain", "+Dropout 0.2", "+Dropout 0.5"]
+
+
+def test_named_variants_change_the_plain_one(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(
+        write_grid("""
+        study: named
+        model: {width: 0.5}
+        factors: {dropout: [0, 0.2]}
+        variants:
+          wider: {width: 2}
+          wider, dropped: {width: 2, dropout: 0.2}
+          perceptron: {family: dense, dense: [16]}
+        baseline: wider
+        """)
+    )
+    wider, dropped, perceptron = study.variants[2:]
+    assert (wider.model.width, wider.model.dropout, wider.levels) == (2, 0, {"dropout": "0"})
+    assert (dropped.model.width, dropped.model.dropout, dropped.crossed) == (2, 0.2, False)
+    assert (perceptron.model.family, perceptron.model.width) == ("dense", 0.5)
+
+
+def test_a_study_survives_json(tiny_study: Study) -> None:
+    assert Study.model_validate_json(tiny_study.model_dump_json(), strict=True) == tiny_study
+
+
+def test_paths_are_relative_to_the_grid_file(write_grid: WriteGrid, tmp_path: Path) -> None:
+    study = Study.from_yaml(write_grid("{study: own, dataset: {name: npz, path: data/images.npz}}"))
+    assert study.dataset.path == str(tmp_path / "data" / "images.npz")
+
+
+@pytest.mark.parametrize("grid", ["grid.yaml", "cifar10.yaml", "cifar10-small.yaml"])
+def test_the_grids_that_come_along_are_valid(grid: str) -> None:
+    assert names(Study.from_yaml(EXPERIMENTS / grid))[:4] == ["plain", "+Dropout", "+BatchNorm", "+both"]
+
+
+# Each wrong grid, and the whole message that its author reads.
+WRONG = {
+    "unknown key": (
+        """
+        study: s
+        factor: {dropout: [0, 0.2]}
+        """,
+        "FILE, line 3, factor: unknown key 'factor'. Did you mean 'factors'?\n"
+        "    3 | factor: {dropout: [0, 0.2]}",
+    ),
+    "missing key": (
+        "seeds: 3",
+        "FILE, line 1: the key 'study' is missing.\n    1 | seeds: 3",
+    ),
+    "unknown key inside": (
+        """
+        study: s
+        dataset:
+          name: digits
+          train-size: 5
+        """,
+        "FILE, line 5, dataset.train-size: unknown key 'train-size'. Did you mean 'train_size'?\n"
+        "    5 | train-size: 5",
+    ),
+    "misspelled component": (
+        """
+        study: s
+        factors:
+          dropuot: [0, 0.2]
+        """,
+        "FILE, line 4, factors.dropuot: unknown setting 'dropuot'. Did you mean 'dropout'?\n"
+        "    4 | dropuot: [0, 0.2]",
+    ),
+    "misspelled optimizer": (
+        "{study: s, training: {optimizer: adamm}}",
+        "FILE, line 1, training.optimizer: adamm is not a valid value. Did you mean 'adam'?\n"
+        "    1 | {study: s, training: {optimizer: adamm}}",
+    ),
+    "misspelled in a variant": (
+        """
+        study: s
+        variants:
+          wider:
+            widht: 2
+        """,
+        "FILE, line 5, variants.wider.widht: unknown setting 'widht'. Did you mean 'width'?\n"
+        "    5 | widht: 2",
+    ),
+    "wrong family": (
+        "{study: s, model: {family: cnm}}",
+        "FILE, line 1, model.family: 'cnm' is not a model family. Did you mean 'cnn'?\n"
+        "    1 | {study: s, model: {family: cnm}}",
+    ),
+    "a setting of another family": (
+        "{study: s, model: {family: dense, blocks: [[8]]}}",
+        "FILE, line 1, model.blocks: a dense model has no setting 'blocks'. Valid names: activation, "
+        "batch_norm, batch_norm_after, batch_norm_momentum, dense, depth, dropout, dropout_after, family, "
+        "order, width.\n    1 | {study: s, model: {family: dense, blocks: [[8]]}}",
+    ),
+    "wrong type": (
+        "{study: s, training: {epochs: many}}",
+        "FILE, line 1, training.epochs: input should be a valid integer, not many.\n"
+        "    1 | {study: s, training: {epochs: many}}",
+    ),
+    "true is no number": (
+        "{study: s, training: {epochs: true}}",
+        "FILE, line 1, training.epochs: input should be a valid integer, not true.\n"
+        "    1 | {study: s, training: {epochs: true}}",
+    ),
+    "wrong level": (
+        """
+        study: s
+        factors:
+          dropout: [0, 1.5]
+        """,
+        "FILE, line 4, factors.dropout.1: input should be less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
+    ),
+    "deep inside": (
+        "{study: s, model: {blocks: [[8], [16, wide]]}}",
+        "FILE, line 1, model.blocks.1.1: input should be a valid integer, not wide.\n"
+        "    1 | {study: s, model: {blocks: [[8], [16, wide]]}}",
+    ),
+    "half an image": (
+        "{study: s, dataset: {validation_size: 30.5}}",
+        "FILE, line 1, dataset.validation_size: give a whole number of images, or a share below 1.\n"
+        "    1 | {study: s, dataset: {validation_size: 30.5}}",
+    ),
+    "empty factor": (
+        """
+        study: s
+        factors: {dropout: []}
+        """,
+        "FILE, line 3, factors.dropout: a factor needs at least two levels; this one has 0.\n"
+        "    3 | factors: {dropout: []}",
+    ),
+    "factor of one": (
+        "{study: s, factors: {dropout: [0.2]}}",
+        "FILE, line 1, factors.dropout: a factor needs at least two levels; this one has 1.\n"
+        "    1 | {study: s, factors: {dropout: [0.2]}}",
+    ),
+    "factor without levels": (
+        "{study: s, factors: {dropout: 0.2}}",
+        "FILE, line 1, factors.dropout: expected a list of levels, like [0, 0.2], or a mapping of labels to "
+        "levels.\n    1 | {study: s, factors: {dropout: 0.2}}",
+    ),
+    "level twice": (
+        "{study: s, factors: {dropout: [0.2, 0.2]}}",
+        "FILE, line 1, factors.dropout.1: the level 0.2 stands twice.\n"
+        "    1 | {study: s, factors: {dropout: [0.2, 0.2]}}",
+    ),
+    "factor also fixed": (
+        """
+        study: s
+        model: {dropout: 0.1}
+        factors: {dropout: [0, 0.2]}
+        """,
+        "FILE, line 4, factors.dropout: 'dropout' is also set under `model:`; remove one of the two.\n"
+        "    4 | factors: {dropout: [0, 0.2]}",
+    ),
+    "duplicate variant": (
+        """
+        study: s
+        variants:
+          wider: {width: 2}
+          wider: {width: 3}
+        """,
+        'FILE, line 5: found duplicate key "wider".',
+    ),
+    "a variant named as a combination": (
+        """
+        study: s
+        factors: {dropout: [0, 0.2]}
+        variants:
+          +Dropout: {width: 2}
+        """,
+        "FILE, line 5, variants.+Dropout: two variants are named '+Dropout'.\n    5 | +Dropout: {width: 2}",
+    ),
+    "a variant that changes nothing": (
+        """
+        study: s
+        variants:
+          wider: {width: 1}
+        """,
+        "FILE, line 4, variants.wider: 'wider' is 'plain' again: all their settings are the same.\n"
+        "    4 | wider: {width: 1}",
+    ),
+    "a variant that changes only what is off": (
+        """
+        study: s
+        variants:
+          slow norm: {batch_norm_momentum: 0.5}
+        """,
+        "FILE, line 4, variants.slow norm: 'slow norm' is 'plain' again: all their settings are the same.\n"
+        "    4 | slow norm: {batch_norm_momentum: 0.5}",
+    ),
+    "unknown baseline": (
+        """
+        study: s
+        factors: {dropout: [0, 0.2]}
+        baseline: +dropout
+        """,
+        "FILE, line 4, baseline: no variant is named '+dropout'. Did you mean '+Dropout'?\n"
+        "    4 | baseline: +dropout",
+    ),
+    "no seeds": (
+        "{study: s, seeds: []}",
+        "FILE, line 1, seeds: needs at least 1 value, not [].\n    1 | {study: s, seeds: []}",
+    ),
+    "seed twice": (
+        "{study: s, seeds: [1, 2, 1]}",
+        "FILE, line 1, seeds: the seed 1 stands twice.\n    1 | {study: s, seeds: [1, 2, 1]}",
+    ),
+    "digits from a path": (
+        "{study: s, dataset: {path: x}}",
+        "FILE, line 1, dataset: the digits come with scikit-learn and are read from no other path.\n"
+        "    1 | {study: s, dataset: {path: x}}",
+    ),
+    "empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
+    "a list": (
+        "- study",
+        "FILE, line 1: expected a mapping of keys to values, like `study: NAME`.\n    1 | - study",
+    ),
+    "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got '<stream end>'."),
+    "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor holds itself."),
+    "a python object": (
+        "study: !!python/object/apply:os.system [ls]",
+        "FILE, line 1: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.system'.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_grid_is_told_with_its_place(case: str, write_grid: WriteGrid) -> None:
+    text, message = WRONG[case]
+    file = write_grid(text)
+    with pytest.raises(GridError) as error:
+        Study.from_yaml(file)
+    assert str(error.value).replace(str(file), "FILE") == message
+
+
+def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "grid.yaml"
+    with pytest.raises(GridError, match="cannot be read: no such file or directory"):
+        Study.from_yaml(file)
+    file.write_bytes(b"\xff\xfe\x00study")
+    with pytest.raises(GridError, match="not a text file in UTF-8"):
+        Study.from_yaml(file)
+    file.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(GridError, match="larger than 1 MB"):
+        Study.from_yaml(file)
+
+
+def test_anchors_cannot_unfold_without_end(write_grid: WriteGrid) -> None:
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 9)]
+    with pytest.raises(GridError, match="anchors unfold to more than 100,000 values"):
+        Study.from_yaml(write_grid("\n".join(lines)))
+
+
+def test_overrides_are_checked_too(tiny_study: Study) -> None:
+    assert tiny_study.with_overrides(seeds=[7, 8]).seeds == (7, 8)
+    with pytest.raises(
+        GridError, match="^--dataset: cifra10 is not a valid value. Did you mean 'cifar10'\\?$"
+    ):
+        tiny_study.with_overrides(dataset="cifra10")
+    with pytest.raises(GridError, match="^--seeds: the seed 3 stands twice.$"):
+        tiny_study.with_overrides(seeds=[3, 3])
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["adam", "cnn"]),
+)
+_KEYS = st.sampled_from(
+    ["study", "dataset", "model", "training", "factors", "variants", "baseline", "seeds", "dropout", "epochs",
+     "family", "blocks", "width", "name", "x"]
+)  # fmt: skip
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(values=st.dictionaries(_KEYS, _VALUES, max_size=5))
+def test_whatever_stands_in_a_grid_ends_in_a_study_or_an_error(values: object, tmp_path: Path) -> None:
+    from ruamel.yaml import YAML
+
+    file = tmp_path / "fuzzed.yaml"
+    with file.open("w", encoding="utf-8") as stream:
+        YAML(typ="safe", pure=True).dump(values, stream)
+    _loads_or_explains(file)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_whatever_bytes_a_file_has_end_in_a_study_or_an_error(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "fuzzed.yaml"
+    file.write_bytes(textwrap.dedent("study: s\n").encode() + content)
+    _loads_or_explains(file)
+
+
+def _loads_or_explains(file: Path) -> None:
+    try:
+        study = Study.from_yaml(file)
+    except AblationError as error:
+        assert str(file) in str(error)
+    else:
+        assert study.baseline in names(study)

@@ -1,0 +1,247 @@
+"""The compiled loop computes what Keras computes, and measures what it says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tiny_trial
+
+from ablation.datasets import Dataset, Part
+from ablation.randomness import batch_order
+from ablation.trial import EpochRecord, TrialResult
+
+
+def train(trial: object, dataset: Dataset, folder: Path, **options: object) -> TrialResult:
+    from ablation.training import run_trial
+
+    return run_trial(trial, dataset, folder, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_it_trains_as_keras_trains_on_the_same_batches(
+    optimizer: str, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    import keras
+
+    from ablation.training import compiled_model
+
+    trial = tiny_trial(tiny_dataset, optimizer=optimizer, batch_norm=True, learning_rate=0.01)
+    result = train(trial, tiny_dataset, tmp_path, save_model=True)
+    ours = keras.models.load_model(tmp_path / "model.keras")
+
+    theirs = compiled_model(trial, tiny_dataset)
+    images = tiny_dataset.normalise(tiny_dataset.train.images)
+    labels = keras.utils.to_categorical(tiny_dataset.train.labels, 10)
+    for epoch in (1, 2):
+        order = batch_order(0, epoch, 60)
+        theirs.reset_metrics()
+        for start in range(0, 60, 16):
+            batch = order[start : start + 16]
+            logged = theirs.train_on_batch(images[batch], labels[batch], return_dict=True)
+        assert result.history[epoch - 1].loss == pytest.approx(logged["loss"], rel=1e-4)
+        assert result.history[epoch - 1].accuracy == pytest.approx(logged["categorical_accuracy"], rel=1e-6)
+    for mine, keras_ in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, keras_, rtol=1e-3, atol=1e-5)
+
+    for part, name in (
+        (tiny_dataset.train_probe, "train"),
+        (tiny_dataset.val, "val"),
+        (tiny_dataset.test, "test"),
+    ):
+        expected = theirs.evaluate(
+            tiny_dataset.normalise(part.images), keras.utils.to_categorical(part.labels, 10),
+            verbose=0, return_dict=True,
+        )  # fmt: skip
+        assert result.metrics[f"{name}_loss"] == pytest.approx(expected["loss"], rel=1e-3)
+        assert result.metrics[f"{name}_accuracy"] == pytest.approx(expected["categorical_accuracy"], rel=1e-6)
+
+
+def test_training_accuracy_is_measured_with_dropout_asleep(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """At a rate of 0.9 the logged accuracy is poor for ever, and the measured one is not."""
+    trial = tiny_trial(
+        tiny_dataset, epochs=60, dropout=0.9, dropout_after=("dense",), dense=(32,), learning_rate=0.01
+    )
+    last = train(trial, tiny_dataset, tmp_path).history[-1]
+    assert last.train_accuracy > last.accuracy + 0.2
+
+
+def test_the_same_trial_gives_the_same_bits(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    trial = tiny_trial(tiny_dataset, dropout=0.3, batch_norm=True)
+    runs = []
+    for k in range(2):
+        (tmp_path / str(k)).mkdir()
+        result = train(trial, tiny_dataset, tmp_path / str(k))
+        runs.append((result.metrics, [r.model_copy(update={"seconds": 0}) for r in result.history]))
+        train(tiny_trial(tiny_dataset, seed=5 + k), tiny_dataset, tmp_path / str(k))  # another in between
+    assert runs[0] == runs[1]
+
+
+def test_seeds_differ(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    one, other = (train(tiny_trial(tiny_dataset, seed=s), tiny_dataset, tmp_path).metrics for s in (0, 1))
+    assert one["val_loss"] != other["val_loss"]
+
+
+def test_the_saved_model_predicts_what_was_tested(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    import keras
+
+    trial = tiny_trial(tiny_dataset, dropout=0.3, batch_norm=True)
+    result = train(trial, tiny_dataset, tmp_path, save_model=True)
+    probabilities = np.load(tmp_path / "test_probabilities.npy")
+    assert probabilities.shape == (50, 10)
+    assert np.mean(probabilities.argmax(1) == tiny_dataset.test.labels) == result.metrics["test_accuracy"]
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    again = loaded.predict(tiny_dataset.normalise(tiny_dataset.test.images), verbose=0)
+    np.testing.assert_allclose(again, probabilities, rtol=1e-5, atol=1e-6)
+
+
+def test_the_best_epoch_is_chosen_on_validation_and_can_be_the_tested_one(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    settings = {"epochs": 12, "learning_rate": 0.05, "optimizer": "sgd"}
+    last = train(tiny_trial(tiny_dataset, **settings), tiny_dataset, tmp_path)
+    best = train(tiny_trial(tiny_dataset, evaluate="best", **settings), tiny_dataset, tmp_path)
+    accuracies = [record.val_accuracy for record in best.history]
+    assert best.best_epoch == last.best_epoch == accuracies.index(max(accuracies)) + 1
+    assert best.metrics["val_accuracy"] == max(accuracies)
+    assert last.metrics["val_accuracy"] == accuracies[-1]
+    shortened = train(
+        tiny_trial(tiny_dataset, **settings | {"epochs": best.best_epoch}), tiny_dataset, tmp_path
+    )
+    assert shortened.metrics == best.metrics  # the weights of that epoch are what was tested
+
+
+def record(epoch: int, val_loss: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        loss=0,
+        accuracy=0,
+        train_loss=0,
+        train_accuracy=0,
+        val_loss=val_loss,
+        val_accuracy=0,
+        seconds=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "stalled"),
+    [
+        ([3, 2, 1], False),
+        ([1, 2], False),
+        ([1, 2, 3], True),
+        ([2, 1, 1.5, 0.95], False),
+        ([2, 1, 1, 1], True),
+    ],
+)
+def test_early_stopping_counts_epochs_without_improvement(losses: list[float], stalled: bool) -> None:
+    from ablation.settings import EarlyStopping
+    from ablation.training import _has_stalled
+
+    history = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
+    assert _has_stalled(history, EarlyStopping(patience=2)) is stalled
+
+
+def test_early_stopping_ends_a_trial(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    stop = {"monitor": "val_accuracy", "patience": 1, "min_delta": 1.0}
+    result = train(tiny_trial(tiny_dataset, epochs=9, early_stopping=stop), tiny_dataset, tmp_path)
+    assert (result.status, len(result.history)) == ("completed", 2)
+
+
+def test_a_diverging_trial_stops_and_says_so(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    trial = tiny_trial(tiny_dataset, epochs=9, optimizer="sgd", learning_rate=1e30)
+    result = train(trial, tiny_dataset, tmp_path)
+    assert result.status == "diverged"
+    assert len(result.history) < 9
+    assert not math.isfinite(result.history[-1].loss)
+    assert (
+        result.cause == f"the training loss became {result.history[-1].loss} in epoch {len(result.history)}"
+    )
+    assert "test_accuracy" not in result.metrics
+
+
+def test_further_metrics_are_measured_on_every_part(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    trial = tiny_trial(tiny_dataset, metrics=("top_k_categorical_accuracy", "auc"))
+    result = train(trial, tiny_dataset, tmp_path)
+    for part in ("train", "val", "test"):
+        assert 0 < result.metrics[f"{part}_top_k_categorical_accuracy"] <= 1
+        assert 0 < result.metrics[f"{part}_auc"] <= 1
+    assert result.history[0].extra.keys() == {
+        f"{part}_{metric}" for part in ("train", "val") for metric in ("top_k_categorical_accuracy", "auc")
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "mean_squared_error"},
+        {"loss": "categorical_focal_crossentropy"},
+        {"loss": "kl_divergence"},
+        {"precision": "mixed_bfloat16"},
+        {"precision": "mixed_float16"},
+        {"batch_size": 1000},
+        *({"optimizer": name} for name in ("adamw", "rmsprop", "nadam", "adamax", "adagrad", "lion")),
+        *({"metrics": (name,)} for name in ("precision", "recall", "mean_squared_error")),
+    ],
+)
+def test_every_setting_that_the_grid_offers_trains(
+    changes: dict[str, object], tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    result = train(tiny_trial(tiny_dataset, epochs=1, **changes), tiny_dataset, tmp_path)
+    assert result.status == "completed"
+    assert math.isfinite(result.metrics["test_loss"])
+
+
+def test_the_probe_is_as_large_as_validation_but_never_larger_than_training(tiny_dataset: Dataset) -> None:
+    assert len(tiny_dataset.train_probe) == len(tiny_dataset.val) == 40
+    small = Part(tiny_dataset.train.images[:10], tiny_dataset.train.labels[:10])
+    from dataclasses import replace
+
+    assert len(replace(tiny_dataset, train=small).train_probe) == 10
+
+
+def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
+    cifar10_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ablation.training as training
+    from ablation.datasets import prepare_dataset
+    from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
+    from ablation.trial import Trial
+
+    dataset = prepare_dataset(
+        DatasetSettings(
+            name="cifar10", path=str(cifar10_folder), train_size=200, validation_size=100, test_size=100
+        )
+    )
+    seen: dict[str, list[bytes]] = {}
+    started: dict[str, dict[str, bytes]] = {}
+    for name, model in (("plain", CnnSettings()), ("+both", CnnSettings(dropout=0.2, batch_norm=True))):
+        trial = Trial(
+            variant=name, seed=1, dataset_digest=dataset.digest, model=model,
+            training=TrainingSettings(epochs=2, batch_size=50),
+        )  # fmt: skip
+        batches = seen.setdefault(name, [])
+
+        class Spy(training._CompiledLoop):
+            """Records the initial kernels, and each epoch's order on its way into the graph."""
+
+            def __init__(self, model: object, *rest: object, name: str = name) -> None:
+                started[name] = {
+                    layer.name: layer.kernel.numpy().tobytes()
+                    for layer in model.layers  # type: ignore[attr-defined]
+                    if hasattr(layer, "kernel")
+                }
+                super().__init__(model, *rest)  # type: ignore[arg-type]
+
+            def train(self, order: np.ndarray, batches: list[bytes] = batches) -> tuple[float, float]:
+                batches.append(order.tobytes())
+                return super().train(order)
+
+        monkeypatch.setattr(training, "_CompiledLoop", Spy)
+        assert train(trial, dataset, tmp_path).status == "completed"
+    assert started["plain"] == started["+both"]
+    assert len(started["plain"]) == 6
+    assert seen["plain"] == seen["+both"]
+    assert len(set(seen["plain"])) == 2
