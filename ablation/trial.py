@@ -87,4 +87,4 @@ class TrialResult(Record):
 
 def slug(name: str) -> str:
     """Return a name that is safe as a file name on every system, at most 40 characters long."""
-    return re.sub(r"[^A-Za-z0-9_+=.]+", "_", name).strip("._")[:40] or "variant"
+    return re.sub(r"[^A-Za-z0-9_+=.-]+", "_", name).strip("._-")[:40] or "variant"

@@ -262,6 +262,7 @@ def test_keras_downloads_are_read_and_their_absence_explained(
     labels = np.arange(80) % 10
     buffer = io.BytesIO()
     np.savez(buffer, x_train=images[:60], y_train=labels[:60], x_test=images[60:], y_test=labels[60:])
+    (tmp_path / "cache").mkdir()
     (tmp_path / "remote.npz").write_bytes(buffer.getvalue())
 
     def from_this_machine(fname: str, origin: str, **_: Any) -> Any:
