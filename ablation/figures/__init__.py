@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean
 from ablation.figures import comparison, confusion, learning_curves, overfitting_gap, predictions
@@ -25,7 +26,7 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
 
 
 def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw figures and write each as PNG and SVG.
+    """Draw figures and write each as PNG and SVG; if all are drawn, their captions as ``captions.md``.
 
     Args:
         run: The run to draw.
@@ -47,4 +48,7 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
                 stale.unlink()
             with look():
                 pictures += [write(drawing, folder) for drawing in drawings(run)]
+    if not only:
+        texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
+        (folder / "captions.md").write_text("\n".join(texts), "utf-8")
     return pictures

@@ -54,9 +54,9 @@ def drawings(run: Run) -> list[Drawing]:
     draw_final_gaps(right, final, trials, styles)
     caption = (
         "The overfitting gap: training minus validation accuracy, both measured after the epoch in "
-        "inference mode, in percentage points. Left, over the epochs; right, after each trial's last "
-        f"epoch, a small dot a seed. Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% "
-        f"confidence interval (Student's t). {run.dataset.describe()}."
+        "inference mode, in percentage points. Left, over the epochs; right, after each trial's last epoch, "
+        f"a small dot a seed. Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: "
+        f"its 95% confidence interval (Student's t). {run.dataset.describe()}."
     )
     alt = "Overfitting gap after the last epoch: " + "; ".join(
         f"{row.variant}: {100 * row.mean:.1f} percentage points" for row in final.itertuples(index=False)

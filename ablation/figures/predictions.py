@@ -75,9 +75,9 @@ def drawings(run: Run) -> list[Drawing]:
     half = min(_SHOWN // 2, len(data.indices))
     caption = (
         f"Test images with their true class, and the class that each variant (seed {seed}) predicts, with "
-        f"its probability. Blue cells are right, orange ones marked × wrong. The {half} images on the left "
-        f"were drawn at random, the {len(data.indices) - half} on the right are among those that the variants "
-        f"disagree on most. {run.dataset.describe()}."
+        f"its probability. Blue cells are right, orange ones marked × wrong. The {half} images on the "
+        f"left were drawn at random, the {len(data.indices) - half} on the right are among those that the "
+        f"variants disagree on most. {run.dataset.describe()}."
     )
     true = run.dataset.test.labels[data.indices]
     alt = f"Predictions on {len(true)} test images. Right: " + "; ".join(
@@ -110,7 +110,7 @@ def draw_samples(
             right = guess == labels[index]
             ax.add_patch(_cell(column, row, _RIGHT if right else _WRONG))
             text = f"{'' if right else '× '}{label(class_names[guess], 11)} · {100 * sure:.0f}%"
-            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7.5)
+            ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7)
     ax.set(xlim=(0, count), ylim=(len(variants), 0))
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(variants)) + 0.5, [label(v, 20) for v in variants])

@@ -1,0 +1,137 @@
+"""One contract for every executor, and what worker processes must survive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import tiny_trial
+
+from ablation.datasets import Dataset
+from ablation.errors import AblationError
+from ablation.executors import Executor, Progress, Task, make_executor
+from ablation.trial import TrialResult
+
+
+@pytest.fixture
+def dataset_file(tiny_dataset: Dataset, tmp_path: Path) -> Path:
+    tiny_dataset.save(tmp_path / "dataset.npz")
+    return tmp_path / "dataset.npz"
+
+
+@pytest.fixture(params=["inline", "local"])
+def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
+    return make_executor(request.param, 2, 1, tmp_path / "logs")
+
+
+def tasks_of(dataset: Dataset, folder: Path, count: int, **changes: object) -> list[Task]:
+    trials = [tiny_trial(dataset, seed=seed, **changes) for seed in range(count)]
+    tasks = [Task(trial, folder / trial.id, save_model=False) for trial in trials]
+    for task in tasks:
+        task.folder.mkdir()
+    return tasks
+
+
+def bits(result: TrialResult) -> object:
+    return result.metrics, [record.model_copy(update={"seconds": 0}) for record in result.history]
+
+
+def test_every_task_has_a_result_and_every_epoch_is_told(
+    executor: Executor, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    tasks = tasks_of(tiny_dataset, tmp_path, 3)
+    told: list[Progress] = []
+    results = {task.trial.id: result for task, result in executor.run(tasks, dataset_file, 1, told.append)}
+    assert set(results) == {task.trial.id for task in tasks}
+    assert {result.status for result in results.values()} == {"completed"}
+    for task in tasks:
+        epochs = [p.record.epoch if p.record else 0 for p in told if p.trial == task.trial]
+        assert epochs == [0, 1, 2]
+        assert (task.folder / "test_probabilities.npy").exists()
+
+
+def test_a_trial_that_fails_is_a_result_with_its_cause_and_the_others_go_on(
+    executor: Executor, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    good, bad = tasks_of(tiny_dataset, tmp_path, 2)
+    bad.folder.rmdir()
+    bad.folder.write_text("a file where a folder should be")
+    blocked = Task(bad.trial, tmp_path / "blocked", save_model=False)
+    blocked.folder.mkdir()
+    (blocked.folder / "test_probabilities.npy").mkdir()  # the trial cannot write its predictions
+    results = {t.trial.id: r for t, r in executor.run([blocked, good], dataset_file, 1, lambda _: None)}
+    assert results[good.trial.id].status == "completed"
+    assert results[bad.trial.id].status == "failed"
+    assert results[bad.trial.id].cause.startswith("IsADirectoryError: ")
+    assert "Traceback" in (blocked.folder / "error.txt").read_text()
+
+
+def test_the_bits_are_the_same_in_this_process_and_in_workers(
+    tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    found = []
+    for name, workers in (("inline", 1), ("local", 2)):
+        (tmp_path / name).mkdir()
+        tasks = tasks_of(tiny_dataset, tmp_path / name, 3, dropout=0.3, batch_norm=True)
+        runner = make_executor(name, workers, 1, tmp_path / "logs")
+        results = {t.trial.id: bits(r) for t, r in runner.run(tasks, dataset_file, 1, lambda _: None)}
+        found.append(sorted(results.items()))
+    assert found[0] == found[1]
+
+
+def kill_workers() -> None:
+    for child in psutil.Process().children():
+        if "ablation.worker" in child.cmdline():
+            child.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
+    deaths: int, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    runner = make_executor("local", 1, 1, tmp_path / "logs")
+    first, second = tasks_of(tiny_dataset, tmp_path, 2, epochs=30)
+    killed = []
+
+    def kill(progress: Progress) -> None:
+        if (
+            progress.trial == first.trial
+            and progress.record
+            and progress.record.epoch == 1
+            and len(killed) < deaths
+        ):
+            killed.append(progress.record)
+            kill_workers()
+
+    results = {t.trial.id: r for t, r in runner.run([first, second], dataset_file, 1, kill)}
+    assert len(killed) == deaths
+    assert results[second.trial.id].status == "completed"
+    assert results[first.trial.id].status == ("completed" if deaths == 1 else "failed")
+    if deaths == 2:
+        assert results[first.trial.id].cause == (
+            f"the worker process died 2 times, the last time by SIGKILL; see {tmp_path / 'logs' / 'worker-0.log'}"
+        )
+
+
+def test_closing_the_iterator_ends_the_workers(
+    tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    runner = make_executor("local", 2, 1, tmp_path / "logs")
+    running = runner.run(tasks_of(tiny_dataset, tmp_path, 6), dataset_file, 1, lambda _: None)
+    next(iter(running))
+    children = [c for c in psutil.Process().children() if "ablation.worker" in c.cmdline()]
+    assert children
+    running.close()
+    deadline = time.monotonic() + 5
+    while any(psutil.pid_exists(c.pid) for c in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [c for c in children if psutil.pid_exists(c.pid)]
+
+
+def test_an_unknown_executor_is_told() -> None:
+    with pytest.raises(AblationError, match="no executor 'locl'. Did you mean 'local'"):
+        make_executor("locl", None, 1, Path(os.devnull))

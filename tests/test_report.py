@@ -1,0 +1,102 @@
+"""The report shows the run's own numbers, and shows hostile text as text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ablation.grid import Study
+from ablation.report import report_content
+from ablation.study import Run, run_study
+
+
+def test_the_report_is_one_file_with_its_pictures_inside(finished_run: Run) -> None:
+    page = (finished_run.folder / "report.html").read_text("utf-8")
+    assert page.count('src="data:image/png;base64,') == 8
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    for image in re.findall(r"<img[^>]*>", page):
+        assert re.search(r'alt="[^"]+"', image)
+
+
+def test_its_numbers_are_those_of_the_tables(finished_run: Run) -> None:
+    content = report_content(finished_run)
+    completed = finished_run.results.groupby("variant", sort=False)
+    for row, (variant, own) in zip(content.rows, completed, strict=True):
+        assert row.name == variant
+        assert row.test == f"{100 * own['test_accuracy'].mean():.1f}%"
+        assert row.gap == f"{100 * own['gap_accuracy'].mean():+.1f}".replace("-", "−")
+        assert row.completed == "2 of 2"
+    assert [row.changes for row in content.rows] == [
+        "", "dropout = 0.3", "batch_norm = true", "dropout = 0.3, batch_norm = true"
+    ]  # fmt: skip
+
+
+def test_markdown_links_to_pictures_that_exist(finished_run: Run) -> None:
+    text = (finished_run.folder / "report.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) == 8
+    from urllib.parse import unquote
+
+    assert all((finished_run.folder / unquote(link)).is_file() for link in links)
+
+
+def test_hostile_names_are_shown_as_text(tiny_study: Study, tmp_path: Path) -> None:
+    nasty = "<script>alert('x')</script>|`"
+    plain = tiny_study.variants[0].model_copy(update={"name": nasty, "levels": {}})
+    study = tiny_study.model_copy(
+        update={"name": nasty, "question": nasty, "variants": (plain,), "factors": {}, "baseline": nasty}
+    )
+    run = run_study(study, tmp_path / "run", executor="inline")
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    text = (run.folder / "report.md").read_text("utf-8")
+    assert "<script" not in text
+    assert r"\|\`" in text
+
+
+def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Study, tmp_path: Path) -> None:
+    from ablation.trial import TrialResult
+
+    run = run_study(tiny_study, tmp_path, only=["plain"], executor="inline")
+    trial = run.trials[2]
+    run.store.scratch(trial)
+    run.store.commit(trial, TrialResult(trial_id=trial.id, status="failed", cause="out of <memory>"))
+    again = Run(tmp_path)
+    again.write_tables()
+    page = again.write_report().read_text("utf-8")
+    assert page.index("1 trial did not complete") < page.index("The variants")
+    assert f"<code>{trial.id}</code>: failed, out of &lt;memory&gt;" in page
+    assert "5 planned trials have not run." in page
+
+
+def test_too_few_updates_for_batch_norm_are_warned_of(tiny_study: Study, tmp_path: Path) -> None:
+    from ablation.datasets import prepare_dataset
+    from ablation.plan import plan_study, study_notes
+
+    slow = tuple(
+        v.model_copy(update={"model": v.model.model_copy(update={"batch_norm_momentum": 0.99})})
+        for v in tiny_study.variants
+    )
+    notes = study_notes(tiny_study.model_copy(update={"variants": slow}), prepare_dataset(tiny_study.dataset))
+    assert notes == [
+        f"{name}: after 8 updates BatchNorm's moving statistics are still 92% their initial values (momentum "
+        "0.99), so accuracy in inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
+        for name in ("+BatchNorm", "+both")
+    ]
+    plan = plan_study(tiny_study, tmp_path / "none")
+    assert [row.pending for row in plan.variants] == [2, 2, 2, 2]
+    assert plan.notes == ()
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("grid", ["grid.yaml", "cifar10-small.yaml"])
+def test_batch_norm_settles_in_the_studies_that_come_along(grid: str) -> None:
+    from ablation.plan import stale_share
+
+    study = Study.from_yaml(Path(__file__).parent.parent / "experiments" / grid)
+    size = study.dataset.train_size
+    assert size is not None
+    assert max(stale_share(variant, size) for variant in study.variants) < 1e-4

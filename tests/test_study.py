@@ -1,0 +1,208 @@
+"""A study from end to end: what is kept, what is run again, and that the numbers come out the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from conftest import TINY_GRID
+
+from ablation.errors import GridError, RunError
+from ablation.grid import Study
+from ablation.study import Run, run_study
+from ablation.tables import HISTORY_COLUMNS, RESULT_COLUMNS
+from ablation.trial import Trial, TrialResult
+
+
+class Recorder:
+    """An observer that remembers which trials were run."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def planned(self, trials: object, pending: object) -> None: ...
+    def progressed(self, progress: object) -> None: ...
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        self.ran.append(trial.id)
+
+
+def without_times(folder: Path) -> tuple[str, str]:
+    results = pd.read_csv(folder / "results.csv").drop(columns="seconds")
+    history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
+    return results.to_csv(), history.to_csv()
+
+
+def test_the_tables_have_the_columns_of_the_contract(finished_run: Run) -> None:
+    results = pd.read_csv(finished_run.folder / "results.csv")
+    assert list(results.columns) == [*RESULT_COLUMNS, "dropout", "batch_norm", "cause"]
+    assert len(results) == 8
+    assert (results["status"] == "completed").all()
+    assert (results["gap_accuracy"] == results["train_accuracy"] - results["val_accuracy"]).all()
+    history = pd.read_csv(finished_run.folder / "history.csv")
+    assert list(history.columns) == HISTORY_COLUMNS
+    assert len(history) == 8 * 2
+    for name in ("comparisons.csv", "confusion.csv", "report.html", "report.md", "study.json"):
+        assert (finished_run.folder / name).stat().st_size > 0
+
+
+def test_one_worker_two_workers_and_another_folder_give_the_same_bytes(
+    tiny_study: Study, finished_run: Run, tmp_path: Path
+) -> None:
+    for workers in (1, 2):
+        run_study(tiny_study, tmp_path / str(workers), workers=workers)
+    assert (
+        without_times(tmp_path / "1") == without_times(tmp_path / "2") == without_times(finished_run.folder)
+    )
+
+
+def test_only_what_is_missing_is_run(tiny_study: Study, tmp_path: Path) -> None:
+    def ran(study: Study, **options: object) -> int:
+        recorder = Recorder()
+        run_study(study, tmp_path / "run", executor="inline", observer=recorder, **options)  # type: ignore[arg-type]
+        return len(recorder.ran)
+
+    assert ran(tiny_study, only=["plain"]) == 2
+    statuses = pd.read_csv(tmp_path / "run" / "results.csv")["status"]
+    assert statuses.value_counts().to_dict() == {"pending": 6, "completed": 2}
+    assert ran(tiny_study) == 6
+    assert ran(tiny_study) == 0
+    assert ran(tiny_study.with_overrides(seeds=[0, 1, 2])) == 4
+    failed = tmp_path / "run" / "trials" / Run(tmp_path / "run").trials[0].id / "result.json"
+    record = json.loads(failed.read_text())
+    failed.write_text(json.dumps(record | {"status": "failed"}))
+    assert ran(tiny_study) == 1
+    failed.write_text("{ damaged")
+    assert ran(tiny_study) == 1
+
+
+def test_saved_models_predict_what_was_tested_and_are_made_up_for(tiny_study: Study, tmp_path: Path) -> None:
+    import keras
+
+    study = tiny_study.with_overrides(seeds=[0])
+    run_study(study, tmp_path, executor="inline")
+    recorder = Recorder()
+    run = run_study(
+        study.model_copy(update={"save_models": True}), tmp_path, executor="inline", observer=recorder
+    )
+    assert len(recorder.ran) == 4  # the trials were finished, but their models were not kept
+    for trial in run.trials:
+        model = keras.models.load_model(run.store.model_file(trial))
+        again = model.predict(run.dataset.normalise(run.dataset.test.images), verbose=0)
+        np.testing.assert_allclose(again, run.store.test_probabilities(trial), rtol=1e-5, atol=1e-6)
+
+
+def test_a_trial_that_is_not_committed_does_not_exist(
+    tiny_study: Study, finished_run: Run, tmp_path: Path
+) -> None:
+    from ablation.store import Store
+
+    store = Store(tmp_path)
+    store.open(tiny_study, finished_run.dataset)
+    trial = finished_run.trials[0]
+    (store.scratch(trial) / "result.json").write_text("half of a resu")
+    assert store.result(trial) is None
+    store.commit(trial, TrialResult(trial_id=trial.id, status="failed", cause="first"))
+    store.scratch(trial)
+    store.commit(trial, TrialResult(trial_id=trial.id, status="completed"))
+    result = store.result(trial)
+    assert result is not None
+    assert result.status == "completed"
+
+
+def command(grid: Path, out: Path, *options: str) -> list[str]:
+    return [sys.executable, "-c", "from ablation.cli import main; main()", "run", "--grid", str(grid),
+            "--out", str(out), *options]  # fmt: skip
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_finished_trials(out: Path, count: int) -> list[Path]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        found = [f.parent for f in (out / "trials").glob("*/result.json")]
+        if len(found) >= count:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no trial finished in 90 s")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_keeps_its_finished_trials_and_leaves_no_worker(
+    blow: signal.Signals, tmp_path: Path
+) -> None:
+    grid, out = tmp_path / "grid.yaml", tmp_path / "run"
+    grid.write_text(
+        textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 40").replace("seeds: 2", "seeds: 3")
+    )
+    process = start(command(grid, out, "--workers", "2"))
+    wait_for_finished_trials(out, 2)
+    workers = [c for c in psutil.Process(process.pid).children() if "ablation.worker" in c.cmdline()]
+    os.kill(process.pid, blow)
+    output, _ = process.communicate(timeout=30)
+    if blow == signal.SIGINT:
+        assert process.returncode == 130
+        assert "finished trials are kept" in output
+        assert (out / "results.csv").exists()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+    kept = {
+        folder: (folder / "result.json").stat().st_mtime_ns for folder in wait_for_finished_trials(out, 2)
+    }
+    assert len(kept) < 12
+    again = subprocess.run(command(grid, out), capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    for folder, written in kept.items():
+        assert (folder / "result.json").stat().st_mtime_ns == written
+    assert (pd.read_csv(out / "results.csv")["status"] == "completed").all()
+
+
+def test_the_newest_run_is_found(finished_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no run in"):
+        Run.newest(tmp_path)
+    assert Run.newest(finished_run.folder.parent).study == finished_run.study
+    with pytest.raises(RunError, match="is not a run folder: it has no study.json"):
+        Run(tmp_path)
+
+
+def test_an_unknown_variant_is_told_before_anything_starts(tiny_study: Study, tmp_path: Path) -> None:
+    with pytest.raises(GridError, match="^--only: no variant is named 'plane'. Did you mean 'plain'\\?$"):
+        run_study(tiny_study, tmp_path / "run", only=["plane"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_figures_lie_beside_experiments_for_a_run_in_its_usual_place(
+    finished_run: Run, tmp_path: Path
+) -> None:
+    import shutil
+
+    usual = tmp_path / "experiments" / "runs" / "tiny"
+    shutil.copytree(finished_run.folder, usual)
+    assert Run(usual).figures_folder == tmp_path / "figures" / "tiny"
+    assert finished_run.figures_folder == finished_run.folder / "figures"
+
+
+def test_real_cifar10_from_grid_to_report(cifar10_folder: Path, tmp_path: Path) -> None:
+    grid = Path(__file__).parent.parent / "experiments" / "cifar10-small.yaml"
+    study = Study.from_yaml(grid).with_overrides(data_dir=cifar10_folder, seeds=[0])
+    training = study.variants[0].training.model_copy(update={"epochs": 1})
+    dataset = study.dataset.model_copy(update={"train_size": 300, "validation_size": 100, "test_size": 100})
+    variants = tuple(v.model_copy(update={"training": training}) for v in study.variants)
+    run = run_study(study.model_copy(update={"variants": variants, "dataset": dataset}), tmp_path)
+    assert (run.results["status"] == "completed").all()
+    assert run.results.set_index("variant")["parameters"].to_dict() == {
+        "plain": 196_074, "+Dropout": 196_074, "+BatchNorm": 205_546, "+both": 205_546
+    }  # fmt: skip
+    assert "CIFAR-10" in (tmp_path / "report.html").read_text("utf-8")
