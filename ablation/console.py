@@ -105,15 +105,20 @@ class LiveProgress:
         rate = (time.monotonic() - self._first_epoch) / max(1, self._epochs_done - 1)
         return rate * (total - self._epochs_done)
 
-    def _draw(self) -> Group:
+    def _outlook(self) -> str:
+        if len(self._ended) == len(self._pending):
+            return "writing tables, figures and report"
         left = self.time_left()
+        return "starting the workers" if left is None else f"about {duration(left)} left"
+
+    def _draw(self) -> Group:
         total = sum(trial.training.epochs for trial in self._pending)
         head = Table.grid(padding=(0, 1))
         head.add_row(
             Text(f"{len(self._ended)} of {len(self._pending)} trials"),
             ProgressBar(total=total, completed=self._epochs_done, width=30),
             Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
-            Text("starting the workers" if left is None else f"about {duration(left)} left", style="dim"),
+            Text(self._outlook(), style="dim"),
         )
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for heading in ("running", "seed", "epoch", "train", "validation", "gap"):

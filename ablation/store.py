@@ -50,7 +50,7 @@ class Store:
         try:
             shutil.rmtree(self._trials / ".running", ignore_errors=True)
             (self._trials / ".running").mkdir(parents=True)
-            if not self.dataset_file.exists() or self._saved_digest() != digest:
+            if self._saved_dataset() != (digest, dataset.describe()):
                 dataset.save(self.dataset_file)
             record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
             self.write_text("study.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
@@ -134,9 +134,10 @@ class Store:
         os.replace(partial, file)
         return file
 
-    def _saved_digest(self) -> str | None:
+    def _saved_dataset(self) -> tuple[str, str] | None:
         try:
-            return Dataset.load(self.dataset_file).digest
+            saved = Dataset.load(self.dataset_file)
+            return saved.digest, saved.describe()
         except (OSError, ValueError, KeyError):
             return None
 

@@ -37,6 +37,12 @@ class Recorder:
         self.ran.append(trial.id)
 
 
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds of drawing where a test is about trials and tables."""
+    monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
+
+
 def without_times(folder: Path) -> tuple[str, str]:
     results = pd.read_csv(folder / "results.csv").drop(columns="seconds")
     history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
@@ -56,6 +62,7 @@ def test_the_tables_have_the_columns_of_the_contract(finished_run: Run) -> None:
         assert (finished_run.folder / name).stat().st_size > 0
 
 
+@pytest.mark.usefixtures("without_report")
 def test_one_worker_two_workers_and_another_folder_give_the_same_bytes(
     tiny_study: Study, finished_run: Run, tmp_path: Path
 ) -> None:
@@ -66,6 +73,7 @@ def test_one_worker_two_workers_and_another_folder_give_the_same_bytes(
     )
 
 
+@pytest.mark.usefixtures("without_report")
 def test_only_what_is_missing_is_run(tiny_study: Study, tmp_path: Path) -> None:
     def ran(study: Study, **options: object) -> int:
         recorder = Recorder()
@@ -86,6 +94,7 @@ def test_only_what_is_missing_is_run(tiny_study: Study, tmp_path: Path) -> None:
     assert ran(tiny_study) == 1
 
 
+@pytest.mark.usefixtures("without_report")
 def test_saved_models_predict_what_was_tested_and_are_made_up_for(tiny_study: Study, tmp_path: Path) -> None:
     import keras
 
@@ -144,9 +153,7 @@ def test_a_killed_run_keeps_its_finished_trials_and_leaves_no_worker(
     blow: signal.Signals, tmp_path: Path
 ) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
-    grid.write_text(
-        textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 40").replace("seeds: 2", "seeds: 3")
-    )
+    grid.write_text(textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 40"))
     process = start(command(grid, out, "--workers", "2"))
     wait_for_finished_trials(out, 2)
     workers = [c for c in psutil.Process(process.pid).children() if "ablation.worker" in c.cmdline()]
@@ -161,7 +168,7 @@ def test_a_killed_run_keeps_its_finished_trials_and_leaves_no_worker(
     kept = {
         folder: (folder / "result.json").stat().st_mtime_ns for folder in wait_for_finished_trials(out, 2)
     }
-    assert len(kept) < 12
+    assert len(kept) < 8
     again = subprocess.run(command(grid, out), capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     for folder, written in kept.items():
