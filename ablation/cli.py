@@ -93,7 +93,7 @@ def compare(run: RunArgument = None) -> None:
 
 @app.command()
 def status(run: RunArgument = None) -> None:
-    """Show what is finished, running into trouble, or still to do."""
+    """Show what is finished, what failed, and what is still to do."""
     from ablation.console import print_status
 
     print_status(_open(run))

@@ -64,9 +64,9 @@ class LiveProgress:
         """See `Observer.planned`."""
         self._pending = list(pending)
         kept = len(trials) - len(pending)
+        rest = f", {kept} finished or not chosen" if kept else ""
         self._console.print(
-            f"{len(pending)} trials to train"
-            + (f", {kept} others of the grid are not run now" if kept else "")
+            f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
         )
         if pending and self._console.is_terminal:
             self._live = Live(

@@ -69,7 +69,7 @@ class _Worker:
     """One child process, replaced when it dies."""
 
     def __init__(self, dataset_file: Path, threads: int, log: Path) -> None:
-        self._command = [sys.executable, "-m", "ablation.worker", str(dataset_file), str(threads)]
+        self._command = [sys.executable, "-P", "-m", "ablation.worker", str(dataset_file), str(threads)]
         self._threads = threads
         self._log = log
         self._process: subprocess.Popen[str] | None = None

@@ -12,6 +12,7 @@ from ablation.figures.style import (
     FAINT,
     Drawing,
     VariantStyle,
+    interval_row,
     percent_axis,
     seeds_phrase,
     variant_rows,
@@ -68,11 +69,7 @@ def draw_accuracies(
     for row, variant in enumerate(variants):
         values = trials.loc[trials["variant"] == variant, "test_accuracy"]
         interval = summary.loc[summary["variant"] == variant, ["mean", "low", "high"]].iloc[0]
-        _draw_row(ax, row, values, interval, styles[variant])
-        ax.annotate(
-            f"{interval['mean']:.1%}", (interval["mean"], row), (0, 7), textcoords="offset points",
-            ha="center", fontsize=8.5,
-        )  # fmt: skip
+        interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:.1%}")
     variant_rows(ax, variants)
     percent_axis(ax.xaxis)
     ax.set(xlabel="test accuracy", title="Test accuracy")
@@ -102,19 +99,7 @@ def draw_differences(
         compared = comparisons.loc[comparisons["variant"] == variant, ["difference", "low", "high"]].iloc[0]
         interval = 100 * compared.rename({"difference": "mean"})
         values = 100 * differences.loc[differences["variant"] == variant, "difference"]
-        _draw_row(ax, row, values, interval, styles[variant])
-        ax.annotate(
-            f"{interval['mean']:+.1f}", (interval["mean"], row), (0, 7), textcoords="offset points",
-            ha="center", fontsize=8.5,
-        )  # fmt: skip
+        interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:+.1f}")
     ax.axvline(0, color=FAINT, linewidth=1)
     ax.tick_params(axis="y", labelleft=False)
     ax.set(xlabel="difference (percentage points)", title="Difference from the baseline, seed by seed")
-
-
-def _draw_row(
-    ax: Axes, row: int, values: pd.Series[float], interval: pd.Series[float], style: VariantStyle
-) -> None:
-    ax.plot(values, [row + 0.22] * len(values), "o", color=style.colour, alpha=0.4, markersize=3.5)
-    ax.plot([interval["low"], interval["high"]], [row, row], color=style.colour, linewidth=2.2)
-    ax.plot(interval["mean"], row, style.marker, color=style.colour, markersize=8)

@@ -13,6 +13,7 @@ from ablation.figures.style import (
     FAINT,
     Drawing,
     VariantStyle,
+    interval_row,
     label,
     seeds_phrase,
     spread,
@@ -95,15 +96,9 @@ def draw_final_gaps(
     """Draw each variant's final gap: the mean with its interval, and a dot a seed."""
     variants = list(final["variant"])
     for row, variant in enumerate(variants):
-        gaps = trials.loc[trials["variant"] == variant, "gap"]
-        ax.plot(gaps, [row + 0.22] * len(gaps), "o", color=styles[variant].colour, alpha=0.4, markersize=3.5)
-        mean, low, high = final.loc[final["variant"] == variant, ["mean", "low", "high"]].iloc[0]
-        ax.plot([low, high], [row, row], color=styles[variant].colour, linewidth=2.2)
-        ax.plot(mean, row, styles[variant].marker, color=styles[variant].colour, markersize=8)
-        ax.annotate(
-            f"{100 * mean:.1f}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=8.5
-        )
+        values = 100 * trials.loc[trials["variant"] == variant, "gap"]
+        interval = 100 * final.loc[final["variant"] == variant, ["mean", "low", "high"]].iloc[0]
+        interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:.1f}")
     ax.axvline(0, color=FAINT, linewidth=1)
     variant_rows(ax, variants)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.set(xlabel="gap (percentage points)", title="After the last epoch")

@@ -150,6 +150,25 @@ def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
     ax.tick_params(axis="y", length=0)
 
 
+def interval_row(
+    ax: Axes, row: int, values: pd.Series, interval: pd.Series, style: VariantStyle, text: str
+) -> None:
+    """Draw a row of a chart: a mean with its interval and its value in words, and a dot a seed below.
+
+    Args:
+        ax: Where to.
+        row: The row's height.
+        values: One a seed.
+        interval: ``mean``, ``low`` and ``high``; the latter two may be NaN.
+        style: The variant's looks.
+        text: What to write above the mean.
+    """
+    ax.plot(values, [row + 0.22] * len(values), "o", color=style.colour, alpha=0.4, markersize=3.5)
+    ax.plot([interval["low"], interval["high"]], [row, row], color=style.colour, linewidth=2.2)
+    ax.plot(interval["mean"], row, style.marker, color=style.colour, markersize=8)
+    ax.annotate(text, (interval["mean"], row), (0, 7), textcoords="offset points", ha="center", fontsize=8.5)
+
+
 def write(drawing: Drawing, folder: Path) -> Picture:
     """Write a drawing as PNG and SVG."""
     folder.mkdir(parents=True, exist_ok=True)
