@@ -44,10 +44,10 @@ class LiveProgress:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._running: dict[str, tuple[Trial, EpochRecord | None]] = {}
-        self._ended: list[TrialResult] = []
+        self._ended: list[Trial] = []
         self._pending: list[Trial] = []
         self._first_epoch: float | None = None
-        self._epochs_done = 0
+        self._epochs_trained = 0  # while we looked on; a resumed trial has some from before
         self._live: Live | None = None
         self._started = time.monotonic()
 
@@ -79,13 +79,12 @@ class LiveProgress:
         self._running[progress.trial.id] = (progress.trial, progress.record)
         if progress.record:
             self._first_epoch = self._first_epoch or time.monotonic()
-            self._epochs_done += 1
+            self._epochs_trained += 1
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """See `Observer.finished`."""
         self._running.pop(trial.id, None)
-        self._ended.append(result)
-        self._epochs_done += trial.training.epochs - len(result.history)
+        self._ended.append(trial)
         if self._live is None or result.status != "completed":
             count = f"{len(self._ended)}/{len(self._pending)}"
             accuracy = result.metrics.get("test_accuracy", math.nan)
@@ -96,14 +95,20 @@ class LiveProgress:
                 soft_wrap=True,
             )
 
+    @property
+    def epochs_done(self) -> int:
+        """The epochs that need not be waited for any more: all those of a trial that has ended."""
+        running = sum(record.epoch for _, record in list(self._running.values()) if record)
+        return running + sum(trial.training.epochs for trial in self._ended)
+
     def time_left(self) -> float | None:
-        """Estimate the seconds left from the epochs done so far; None before the first."""
+        """Estimate the seconds left from the epochs trained so far; None before the second."""
         total = sum(trial.training.epochs for trial in self._pending)
-        if self._first_epoch is None or self._epochs_done < 2:
+        if self._first_epoch is None or self._epochs_trained < 2:
             return None
         # The clock starts with the first epoch's end: importing TensorFlow says nothing of the rest.
-        rate = (time.monotonic() - self._first_epoch) / max(1, self._epochs_done - 1)
-        return rate * (total - self._epochs_done)
+        rate = (time.monotonic() - self._first_epoch) / (self._epochs_trained - 1)
+        return rate * (total - self.epochs_done)
 
     def _outlook(self) -> str:
         if len(self._ended) == len(self._pending):
@@ -116,7 +121,7 @@ class LiveProgress:
         head = Table.grid(padding=(0, 1))
         head.add_row(
             Text(f"{len(self._ended)} of {len(self._pending)} trials"),
-            ProgressBar(total=total, completed=self._epochs_done, width=30),
+            ProgressBar(total=total, completed=self.epochs_done, width=30),
             Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
             Text(self._outlook(), style="dim"),
         )
@@ -153,7 +158,11 @@ def print_plan(plan: Plan) -> None:
         console.print(Text(f"Note: {note}", style="yellow"))
     for trial_id in plan.pending_ids:
         console.print(Text(f"  {trial_id}", style="dim"))
-    console.print(Text(plan.estimate))
+    if not plan.pending_ids:
+        console.print("Nothing is left to train.")
+        return
+    time_needed = f"roughly {duration(plan.seconds)}, guessed from the models' multiply-adds"
+    console.print(f"{len(plan.pending_ids)} trials to train, {plan.workers} at a time: {time_needed}")
 
 
 def print_results(run: Run) -> None:

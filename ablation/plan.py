@@ -34,14 +34,15 @@ class VariantPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `ablation run --dry-run` prints."""
+    """What `ablation run --dry-run` prints; ``seconds`` is a guess from the models' multiply-adds."""
 
     description: str
     baseline: str
     variants: tuple[VariantPlan, ...]
     pending_ids: tuple[str, ...]
     notes: tuple[str, ...]
-    estimate: str
+    workers: int
+    seconds: float
 
 
 def plan_study(
@@ -52,7 +53,6 @@ def plan_study(
     Raises:
         AblationError: As `run_study`.
     """
-    from ablation.console import duration
     from ablation.models import build_model, quiet_stderr
     from ablation.study import chosen_variants
 
@@ -82,19 +82,14 @@ def plan_study(
         )
         seconds += len(to_train) * _estimate(variant, dataset, _multiply_adds(model))
     processes = min(workers or max(1, available_cores() // study.threads), max(1, len(pending)))
-    estimate = (
-        f"{len(pending)} trials to train with {processes} worker{'s' if processes > 1 else ''}: roughly "
-        f"{duration(seconds / processes)}, guessed from the models' multiply-adds"
-        if pending
-        else "Nothing to train: every trial is finished."
-    )
     return Plan(
         description=f"{study.name}: {dataset.describe()}",
         baseline=study.baseline,
         variants=tuple(rows),
         pending_ids=tuple(t.id for t in pending),
         notes=tuple(study_notes(study, dataset)),
-        estimate=estimate,
+        workers=processes,
+        seconds=seconds / processes,
     )
 
 

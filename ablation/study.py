@@ -139,9 +139,9 @@ class Run:
         """The images that the study was trained, validated and tested on."""
         return Dataset.load(self.store.dataset_file)
 
-    @property
+    @cached_property
     def trial_results(self) -> dict[str, TrialResult]:
-        """What is known of each trial, by its id, read anew from the folder."""
+        """What is known of each trial, by its id."""
         found = ((trial.id, self.store.result(trial)) for trial in self.trials)
         return {trial_id: result for trial_id, result in found if result is not None}
 
@@ -194,8 +194,10 @@ class Run:
 
     def write_tables(self) -> None:
         """Write ``results.csv``, ``history.csv``, ``comparisons.csv`` and ``confusion.csv`` anew."""
-        for cached in ("results", "history", "comparisons", "confusion"):
+        tables = ("results", "history", "comparisons", "confusion")
+        for cached in ("trial_results", *tables):
             self.__dict__.pop(cached, None)
+        for cached in tables:
             table: pd.DataFrame = getattr(self, cached)
             self.store.write_text(f"{cached}.csv", table.to_csv(index=False, lineterminator="\n"))
 

@@ -33,7 +33,7 @@ def main() -> None:
     dataset = Dataset.load(Path(sys.argv[1]))
     while True:
         task = json.loads(tasks.get())
-        trial = Trial.model_validate_json(json.dumps(task["trial"]))
+        trial = Trial.model_validate(task["trial"])
 
         def report(record: EpochRecord) -> None:
             _send(events, {"epoch": record.model_dump(mode="json")})

@@ -163,8 +163,8 @@ class _Worker:
             except ValueError:  # the process died in the middle of a line
                 return None
             if "result" in event:
-                return TrialResult.model_validate_json(json.dumps(event["result"]))
-            events.put((task, EpochRecord.model_validate_json(json.dumps(event["epoch"]))))
+                return TrialResult.model_validate(event["result"])
+            events.put((task, EpochRecord.model_validate(event["epoch"])))
         return None
 
 

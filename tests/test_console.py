@@ -1,0 +1,58 @@
+"""What the live display counts."""
+
+from __future__ import annotations
+
+import io
+
+from conftest import tiny_trial
+from rich.console import Console
+
+from ablation.console import LiveProgress, duration
+from ablation.datasets import Dataset
+from ablation.executors import Progress
+from ablation.trial import EpochRecord, TrialResult
+
+
+def after_epoch(epoch: int) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        loss=1,
+        accuracy=0.5,
+        train_loss=1,
+        train_accuracy=0.75,
+        val_loss=1,
+        val_accuracy=0.5,
+        seconds=1,
+    )
+
+
+def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Dataset) -> None:
+    progress = LiveProgress(Console(file=io.StringIO()))
+    first, second = (tiny_trial(tiny_dataset, seed=seed, epochs=10) for seed in (0, 1))
+    progress.planned([first, second], [first, second])
+    for epoch in range(1, 9):
+        progress.progressed(Progress(first, after_epoch(epoch)))
+    assert progress.epochs_done == 8
+    progress.progressed(Progress(first, None))  # its worker died; another one begins anew
+    assert progress.epochs_done == 0
+    progress.progressed(Progress(first, after_epoch(1)))
+    progress.progressed(Progress(second, after_epoch(1)))
+    assert progress.epochs_done == 2
+    progress.finished(first, TrialResult(trial_id=first.id, status="failed", cause="stopped early"))
+    assert progress.epochs_done == 11  # nothing of a trial that has ended is left to wait for
+
+
+def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset) -> None:
+    screen = io.StringIO()
+    trial = tiny_trial(tiny_dataset, epochs=10)
+    with LiveProgress(Console(file=screen, force_terminal=True, width=100)) as progress:
+        progress.planned([trial], [trial])
+        for epoch in (1, 2, 3):
+            progress.progressed(Progress(trial, after_epoch(epoch)))
+    shown = screen.getvalue()
+    for text in ("0 of 1 trials", "3/10", "75.0%", "50.0%", "+25.0 pp", "left"):
+        assert text in shown
+
+
+def test_durations_read_well() -> None:
+    assert [duration(s) for s in (-1, 45.4, 200, 7500)] == ["0 s", "45 s", "3 min 20 s", "2 h 5 min"]
