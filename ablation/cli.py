@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +51,7 @@ def run(
 
         print_plan(plan_study(study, out, only=only or (), workers=workers))
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is ended as by Ctrl-C
     try:
         with LiveProgress() as progress:
             finished = study.run(out, only=only or (), workers=workers, executor=executor, observer=progress)
@@ -97,6 +99,18 @@ def status(run: RunArgument = None) -> None:
     from ablation.console import print_status
 
     print_status(_open(run))
+
+
+@app.command()
+def audit(run: RunArgument = None) -> None:
+    """Show that the trials are pairs: the initial weights and batch orders that they share."""
+    from ablation.console import print_audit
+
+    opened = _open(run)
+    pairing = opened.audit()
+    print_audit(opened, pairing)
+    if (~pairing["paired"].fillna(True)).any():
+        raise typer.Exit(1)
 
 
 def main() -> None:

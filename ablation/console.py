@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -15,10 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.executors import Progress
+from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.statistics import mean_intervals
 from ablation.trial import EpochRecord, Trial, TrialResult
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ablation.plan import Plan
     from ablation.study import Run
 
@@ -154,8 +157,7 @@ def print_plan(plan: Plan) -> None:
             Text(row.name + mark), f"{row.parameters:,}", str(row.trials), str(row.finished), str(row.pending)
         )
     console.print(table)
-    for note in plan.notes:
-        console.print(Text(f"Note: {note}", style="yellow"))
+    _print_notes(console, plan.notes)
     for trial_id in plan.pending_ids:
         console.print(Text(f"  {trial_id}", style="dim"))
     if not plan.pending_ids:
@@ -169,6 +171,7 @@ def print_results(run: Run) -> None:
     """Print the result of a run and where its files are."""
     console = Console()
     _print_summary(console, run)
+    _print_notes(console, run.notes)
     console.print()
     for name, path in (
         ("report", run.folder / "report.html"),
@@ -211,6 +214,37 @@ def print_comparisons(run: Run) -> None:
         f"Test accuracy against {escape(run.study.baseline)}, seed by seed, percentage points; paired t-test"
     )
     console.print(table)
+    _print_notes(console, run.notes)
+
+
+def print_audit(run: Run, pairing: pd.DataFrame) -> None:
+    """Print whether the trials are pairs, a seed a row, and what pairing them gained."""
+    console = Console()
+    baseline = run.study.baseline
+    table = pairing_by_seed(pairing, baseline)
+    shown = _table(*map(escape, table.columns))
+    for row in table.itertuples(index=False):
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    console.print(
+        f"Initial weights that each variant shares with {escape(baseline)}, and the batch order, as hashes"
+    )
+    console.print(shown)
+    console.print(Text(pairing_verdict(pairing)))
+    gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
+    if gains.empty:
+        console.print("What pairing gained is known from three completed pairs on.")
+        return
+    shown = _table("variant", "correlation", "variance saved", "pairs")
+    for row in gains.itertuples(index=False):
+        correlation = "–" if math.isnan(row.correlation) else f"{row.correlation:+.2f}"
+        shown.add_row(Text(row.variant), correlation, f"{row.variance_saved:.0%}", str(row.n))
+    console.print(f"\nTest accuracy against {escape(baseline)}, seed by seed")
+    console.print(shown)
+
+
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(Text(f"Note: {note}", style="yellow"))
 
 
 def _print_summary(console: Console, run: Run) -> None:

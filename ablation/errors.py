@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class AblationError(Exception):
@@ -35,3 +37,21 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     if near:
         return f" Did you mean '{folded[near[0]]}'?"
     return f" Valid names: {', '.join(names)}." if names else ""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into a sentence.
+
+    Raises:
+        RunError: The disk is full or read-only, the folder is gone, or the like.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise RunError(f"{folder} has vanished, or a part of it: {error.filename} is not there.") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(
+            f"{folder} cannot be written to: {reason}. What is finished is kept; the same command goes on."
+        ) from None

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from ablation.errors import GridError, did_you_mean
 from ablation.located import KeyPath, LocatedYaml, read_yaml
+from ablation.randomness import STREAMS, Stream
 from ablation.settings import MODEL_FAMILIES, AnyModel, DatasetSettings, Settings, TrainingSettings
 from ablation.trial import Record, Trial
 from ablation.validation import explain, show, validate
@@ -42,6 +43,14 @@ Seeds = Annotated[
 ]
 
 
+def _in_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    return tuple(stream for stream in STREAMS if stream in streams)
+
+
+Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_order)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
 class Variant(Record):
     """A named model with its training; ``levels`` tells the label of each factor's level in it."""
 
@@ -53,7 +62,10 @@ class Variant(Record):
 
 
 class Study(Record):
-    """A validated study: which variants of a model are trained on what, with which seeds."""
+    """A validated study: which variants of a model are trained on what, with which seeds.
+
+    ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds.
+    """
 
     name: str
     question: str
@@ -64,6 +76,8 @@ class Study(Record):
     seeds: Seeds
     save_models: bool = False
     threads: Annotated[int, Field(ge=1)] = 1
+    vary: Vary = STREAMS
+    timeout: Seconds | None = None
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Study:
@@ -84,6 +98,7 @@ class Study(Record):
                 model=variant.model,
                 training=variant.training,
                 threads=self.threads,
+                vary=self.vary,
             )
             for variant in self.variants
             for seed in self.seeds
@@ -135,6 +150,8 @@ class _GridFile(Settings):
     seeds: Seeds = (0, 1, 2, 3, 4)
     save_models: bool = False
     threads: Annotated[int, Field(ge=1)] = 1
+    vary: Vary = STREAMS
+    timeout: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,8 @@ def _study(source: LocatedYaml) -> Study:
         seeds=grid.seeds,
         save_models=grid.save_models,
         threads=grid.threads,
+        vary=grid.vary,
+        timeout=grid.timeout,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ablation.randomness import derive_seed
+from ablation.randomness import Randomness
 from ablation.settings import CnnSettings, DenseSettings, ModelSettings, Stage
 
 if TYPE_CHECKING:
@@ -15,38 +16,42 @@ if TYPE_CHECKING:
 
 
 def build_model(
-    settings: CnnSettings | DenseSettings, image_shape: tuple[int, int, int], classes: int, seed: int
+    settings: CnnSettings | DenseSettings,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    randomness: Randomness,
 ) -> keras.Sequential:
-    """Build the Sequential model that the settings describe, its weights drawn from ``seed``.
+    """Build the Sequential model that the settings describe, every layer seeded by its name.
 
     Args:
         settings: The model's settings.
         image_shape: Height, width and channels of an image.
         classes: The number of classes; the output is a probability each.
-        seed: The trial's seed. A layer's initial weights depend on it and on the layer's name alone.
+        randomness: The trial's. A layer's initial weights depend on it and on the layer's name alone.
     """
     import keras
 
     model = keras.Sequential(name="model")
     model.add(keras.Input(image_shape))
+    _augment(model, settings, randomness)
     if isinstance(settings, CnnSettings):
-        _add_blocks(model, settings, image_shape, seed)
+        _add_blocks(model, settings, image_shape, randomness)
     model.add(keras.layers.Flatten(name="flatten"))
-    _regularise(model, settings, "flatten", "flatten", seed)
+    _regularise(model, settings, "flatten", "flatten", randomness)
     units = (
         *settings.dense,
         *settings.dense[-1:] * (settings.depth - 1 if settings.family == "dense" else 0),
     )
     for k, size in enumerate(units, 1):
         name = f"dense{k}"
-        kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", name))
+        kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
         model.add(
             keras.layers.Dense(
                 _wide(size, settings), settings.activation, kernel_initializer=kernel, name=name
             )
         )
-        _regularise(model, settings, "dense", name, seed)
-    kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", "output"))
+        _regularise(model, settings, "dense", name, randomness)
+    kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
     model.add(
         keras.layers.Dense(classes, "softmax", kernel_initializer=kernel, dtype="float32", name="output")
     )
@@ -76,7 +81,7 @@ def pooled_blocks(settings: CnnSettings, image_shape: tuple[int, int, int]) -> i
 
 
 def _add_blocks(
-    model: keras.Sequential, settings: CnnSettings, image_shape: tuple[int, int, int], seed: int
+    model: keras.Sequential, settings: CnnSettings, image_shape: tuple[int, int, int], randomness: Randomness
 ) -> None:
     import keras
 
@@ -85,7 +90,7 @@ def _add_blocks(
         filters = (*block, *block[-1:] * (settings.depth - 1))
         for c, size in enumerate(filters, 1):
             name = f"block{b}_conv{c}"
-            kernel = keras.initializers.GlorotUniform(derive_seed(seed, "init", name))
+            kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
             model.add(
                 keras.layers.Conv2D(
                     _wide(size, settings),
@@ -98,16 +103,32 @@ def _add_blocks(
             )
             if c == len(filters) and b <= pooled:
                 model.add(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
-            _regularise(model, settings, "conv", name, seed)
+            _regularise(model, settings, "conv", name, randomness)
 
 
-def _regularise(model: keras.Sequential, settings: ModelSettings, stage: Stage, name: str, seed: int) -> None:
+def _augment(model: keras.Sequential, settings: ModelSettings, randomness: Randomness) -> None:
+    """Add the layers that change training images at random; in inference mode they change nothing."""
+    import keras
+
+    makers = {
+        "flip": partial(keras.layers.RandomFlip, "horizontal"),
+        "shift": partial(keras.layers.RandomTranslation, 1 / 8, 1 / 8, interpolation="nearest"),
+        "rotate": partial(keras.layers.RandomRotation, 15 / 360),
+    }
+    for kind in settings.augmentation:
+        name = f"augment_{kind}"
+        model.add(makers[kind](seed=randomness.derive("augmentation", name), name=name))
+
+
+def _regularise(
+    model: keras.Sequential, settings: ModelSettings, stage: Stage, name: str, randomness: Randomness
+) -> None:
     """Add Dropout and batch normalisation behind a stage, where and in the order the settings say."""
     import keras
 
     layers = []
     if settings.dropout and stage in settings.dropout_after:
-        dropout_seed = derive_seed(seed, "dropout", name)
+        dropout_seed = randomness.derive("dropout", name)
         layers.append(keras.layers.Dropout(settings.dropout, seed=dropout_seed, name=f"{name}_dropout"))
     if settings.batch_norm and stage in settings.batch_norm_after:
         layers.append(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.datasets import Dataset, prepare_dataset
+from ablation.diagnostics import planned_notes, updates
 from ablation.executors.local import available_cores
 from ablation.grid import Study, Variant
-from ablation.settings import CnnSettings
+from ablation.randomness import Randomness
 from ablation.store import RUNS, Store
 from ablation.trial import slug
 
@@ -65,7 +66,7 @@ def plan_study(
     rows, seconds = [], 0.0
     with quiet_stderr():
         models = [
-            build_model(variant.model, dataset.image_shape, len(dataset.class_names), seed=0)
+            build_model(variant.model, dataset.image_shape, len(dataset.class_names), Randomness(0))
             for variant in study.variants
         ]
     for variant, model in zip(study.variants, models, strict=True):
@@ -87,56 +88,16 @@ def plan_study(
         baseline=study.baseline,
         variants=tuple(rows),
         pending_ids=tuple(t.id for t in pending),
-        notes=tuple(study_notes(study, dataset)),
+        notes=tuple(planned_notes(study, dataset)),
         workers=processes,
         seconds=seconds / processes,
     )
 
 
-def study_notes(study: Study, dataset: Dataset) -> list[str]:
-    """Return warnings that can be known before training, each with its remedy."""
-    from ablation.models import pooled_blocks
-
-    notes = []
-    unpooled = [
-        v.name
-        for v in study.variants
-        if isinstance(v.model, CnnSettings)
-        and pooled_blocks(v.model, dataset.image_shape) < len(v.model.blocks)
-    ]
-    if unpooled:
-        height, width, _ = dataset.image_shape
-        notes.append(
-            f"{', '.join(unpooled)}: {height}x{width} images are one pixel small before the last block, so "
-            "blocks from there on end without pooling."
-        )
-    for variant in study.variants:
-        left = stale_share(variant, len(dataset.train))
-        if left > 0.01:
-            updates = _updates(variant, len(dataset.train))
-            notes.append(
-                f"{variant.name}: after {updates} updates BatchNorm's moving statistics are still {left:.0%} "
-                f"their initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in "
-                "inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
-            )
-    return notes
-
-
-def stale_share(variant: Variant, images: int) -> float:
-    """Return the share of BatchNorm's initial moving statistics that training leaves in place."""
-    if not variant.model.batch_norm:
-        return 0.0
-    return float(variant.model.batch_norm_momentum ** _updates(variant, images))
-
-
-def _updates(variant: Variant, images: int) -> int:
-    return variant.training.epochs * math.ceil(images / variant.training.batch_size)
-
-
 def _estimate(variant: Variant, dataset: Dataset, multiply_adds: float) -> float:
     """Guess a trial's seconds on one core: training costs three passes, measuring one."""
     passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val)
-    steps = _updates(variant, len(dataset.train))
+    steps = updates(variant, len(dataset.train))
     computing = variant.training.epochs * passes * multiply_adds / _MULTIPLY_ADDS_A_SECOND
     return computing + steps * _SECONDS_A_STEP + _SECONDS_A_TRIAL
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ablation.figures import Picture
 from ablation.grid import Variant
-from ablation.plan import study_notes
+from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.statistics import mean_intervals
 from ablation.validation import show
 
@@ -56,6 +56,14 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class TextTable:
+    """A small table, every cell as it is shown."""
+
+    headings: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """All that the templates show."""
 
@@ -69,6 +77,10 @@ class ReportContent:
     troubles: list[Trouble]
     pending: int
     notes: list[str]
+    pairing_verdict: str
+    pairing: TextTable
+    pairing_gain: TextTable
+    variance_shift: TextTable
     settings: list[tuple[str, str]]
     environment: list[tuple[str, str]]
 
@@ -103,7 +115,11 @@ def report_content(run: Run) -> ReportContent:
             for r in unfinished.to_dict("records")
         ],
         pending=int((results["status"] == "pending").sum()),
-        notes=study_notes(run.study, run.dataset),
+        notes=run.notes,
+        pairing_verdict=pairing_verdict(run.pairing),
+        pairing=_text_table(pairing_by_seed(run.pairing, run.study.baseline)),
+        pairing_gain=_pairing_gain(run),
+        variance_shift=_variance_shift(run),
         settings=_shared_settings(run),
         environment=_environment(run),
     )
@@ -184,6 +200,34 @@ def _flat(variant: Variant) -> dict[str, Any]:
     return variant.model.model_dump(mode="json") | variant.training.model_dump(mode="json")
 
 
+def _pairing_gain(run: Run) -> TextTable:
+    """What pairing gained for each variant, beside the number of layers that it shares."""
+    layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
+    rows = []
+    for row in pairing_gain(run.results, run.study.baseline).itertuples(index=False):
+        shared = "{} of {}".format(*layers.loc[row.variant]) if row.variant in layers.index else "–"
+        correlation = "–" if math.isnan(row.correlation) else _minus(f"{row.correlation:+.2f}")
+        saved = "–" if math.isnan(row.variance_saved) else _minus(f"{row.variance_saved:.0%}")
+        rows.append([row.variant, shared, correlation, saved, str(row.n)])
+    return TextTable(["Variant", "Layers shared", "Correlation", "Variance saved", "Pairs"], rows)
+
+
+def _variance_shift(run: Run) -> TextTable:
+    """The mean ratio for each BatchNorm layer (a row) and variant (a column)."""
+    table = run.variance_shift.pivot_table("ratio", "layer", "variant", "mean", sort=False)
+    rows = [
+        [str(layer), *("–" if math.isnan(v) else f"{v:.2f}" for v in row)]
+        for layer, *row in table.itertuples()
+    ]
+    return TextTable(["Layer", *map(str, table.columns)], rows)
+
+
+def _text_table(table: pd.DataFrame) -> TextTable:
+    return TextTable(
+        [str(column) for column in table], [[str(cell) for cell in row] for row in table.to_numpy()]
+    )
+
+
 def _shared_settings(run: Run) -> list[tuple[str, str]]:
     """The settings that all variants have in common, for a reader who wants to do it again."""
     flat = [_flat(variant) for variant in run.study.variants]
@@ -215,7 +259,11 @@ def _percent(share: float) -> str:
 
 def _signed(share: float) -> str:
     """A difference of shares in percentage points, with a true minus sign."""
-    return "–" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return "–" if math.isnan(share) else _minus(f"{100 * share:+.1f}")
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def _relative_url(file: Path, folder: Path) -> str:

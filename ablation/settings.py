@@ -17,11 +17,18 @@ def _count_or_share(value: float) -> float:
     return value
 
 
+def _once_each(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(kinds)) < len(kinds):
+        raise ValueError("names the same kind twice")
+    return kinds
+
+
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz"]
+Augmentation = Literal["flip", "shift", "rotate"]
 Stage = Literal["conv", "flatten", "dense"]
 
 
@@ -61,7 +68,8 @@ class ModelSettings(Settings):
 
     Dropout and batch normalisation stand behind each stage whose kind is listed: ``conv`` (a
     convolution and the pooling behind it, if any), ``flatten``, ``dense`` (a hidden Dense layer).
-    ``width`` multiplies the units of every hidden layer.
+    ``width`` multiplies the units of every hidden layer. ``augmentation`` changes training images at random:
+    ``flip`` from left to right, ``shift`` by up to an eighth of their size, ``rotate`` by up to 15 degrees.
     """
 
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
@@ -73,6 +81,7 @@ class ModelSettings(Settings):
     batch_norm_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
+    augmentation: Annotated[tuple[Augmentation, ...], AfterValidator(_once_each)] = ()
 
     @property
     def effective(self) -> dict[str, Any]:

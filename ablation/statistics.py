@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+_ROUNDING = 1e-12  # a spread below this is that of floating point, not of the data
 
 COMPARISON_COLUMNS = [
     "variant", "baseline", "metric", "n", "difference", "low", "high",
@@ -81,7 +82,7 @@ def _paired_t(differences: NDArray[np.float64]) -> tuple[float, float, float, fl
     n = len(differences)
     mean = float(differences.mean()) if n else np.nan
     deviation = float(differences.std(ddof=1)) if n > 1 else np.nan
-    if not deviation > 0:  # one pair, or pairs that all differ by the same amount
+    if not deviation > _ROUNDING:  # one pair, or pairs that all differ by the same amount
         return mean, np.nan, np.nan, np.nan, np.nan
     test = ttest_1samp(differences, 0.0)
     interval = test.confidence_interval(CONFIDENCE)

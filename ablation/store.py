@@ -1,27 +1,33 @@
 """The run folder: what was asked, what is finished, and how a finished trial gets there whole.
 
 A trial's files are written to ``trials/.running/<id>/`` and reach ``trials/<id>/`` by one rename, so that
-a folder of that name is always complete, whatever happened to the machine.
+a folder of that name is always complete, whatever happened to the machine. ``trial.json`` holds a checksum
+of each file, so that a file that was damaged or edited since is no result.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from ablation.checkpoint import CHECKPOINT
 from ablation.datasets import Dataset
-from ablation.errors import RunError
+from ablation.errors import RunError, writing
 from ablation.grid import Study
+from ablation.lock import locked
 from ablation.trial import Trial, TrialResult
 
 RUNS = Path("experiments/runs")
+MODEL = "model.keras"
 
 
 class Store:
@@ -34,6 +40,7 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._trials = self.folder / "trials"
+        self._running = self._trials / ".running"
 
     @property
     def dataset_file(self) -> Path:
@@ -47,15 +54,27 @@ class Store:
             RunError: The folder cannot be written to.
         """
         digest = dataset.digest
-        try:
-            shutil.rmtree(self._trials / ".running", ignore_errors=True)
-            (self._trials / ".running").mkdir(parents=True)
+        with writing(self.folder):
+            self._running.mkdir(parents=True, exist_ok=True)
+            for left in self._running.iterdir():
+                if not (left / CHECKPOINT).is_file():
+                    shutil.rmtree(left)
             if self._saved_dataset() != (digest, dataset.describe()):
                 dataset.save(self.dataset_file)
             record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
             self.write_text("study.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise RunError(f"{self.folder} cannot be written to: {error.strerror}.") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; see `ablation.lock.locked`.
+
+        Raises:
+            RunError: Another process holds it, or it cannot be written to.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder):
+            yield
 
     def study(self) -> tuple[Study, str]:
         """Return the study that was last run here, and its dataset's digest.
@@ -75,35 +94,53 @@ class Store:
             ) from None
 
     def scratch(self, trial: Trial) -> Path:
-        """Return an empty folder for the files of a running trial."""
-        folder = self._trials / ".running" / trial.id
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        """Return the folder for the files of a running trial: empty, or with the checkpoint it left."""
+        folder = self._running / trial.id
+        with writing(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in folder.iterdir():
+                if file.name != CHECKPOINT:
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
         return folder
 
     def commit(self, trial: Trial, result: TrialResult) -> None:
-        """Keep a trial's result and files: all of them or, if interrupted, none."""
-        scratch = self._trials / ".running" / trial.id
-        scratch.mkdir(parents=True, exist_ok=True)
-        record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings}
-        (scratch / "trial.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
-        for file in scratch.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-        final = self._trials / trial.id
-        if final.exists():  # a failed attempt, which this one replaces
-            final.rename(self._trials / ".running" / f"{trial.id}.replaced")
-        scratch.rename(final)
+        """Keep a trial's result and files: all of them or, if interrupted, none.
+
+        A trial that may be run again keeps its checkpoint, too.
+
+        Raises:
+            RunError: The folder cannot be written to, or is gone.
+        """
+        scratch, final = self._running / trial.id, self._trials / trial.id
+        with writing(self.folder):
+            (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
+            files = {f.name: _checksum(f) for f in sorted(scratch.iterdir()) if f.name != CHECKPOINT}
+            record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
+            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+            (scratch / "trial.json").write_text(text, "utf-8")
+            for file in scratch.iterdir():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            if final.exists():  # a failed attempt, which this one replaces
+                final.rename(self._running / f"{trial.id}.replaced")
+            scratch.rename(final)
+            if (final / CHECKPOINT).exists():
+                scratch.mkdir()
+                (final / CHECKPOINT).rename(scratch / CHECKPOINT)
 
     def result(self, trial: Trial) -> TrialResult | None:
-        """Return a trial's result, or None where it has none that can be read."""
-        try:
-            content = (self._trials / trial.id / "result.json").read_text("utf-8")
-            result = TrialResult.model_validate_json(content)
-        except (OSError, ValidationError, UnicodeDecodeError):
+        """Return a trial's result, or None where it has none; files that were changed make it a failure."""
+        folder = self._trials / trial.id
+        if not folder.is_dir():
             return None
-        return result if result.trial_id == trial.id else None
+        damage = _damage(folder)
+        if not damage:
+            result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+            if result.trial_id == trial.id:
+                return result
+            damage = f"result.json is that of {result.trial_id}"
+        cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
+        return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def is_finished(self, trial: Trial, with_model: bool = False) -> bool:
         """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
@@ -114,7 +151,7 @@ class Store:
 
     def model_file(self, trial: Trial) -> Path:
         """Where a trial's model lies, if it was saved."""
-        return self._trials / trial.id / "model.keras"
+        return self._trials / trial.id / MODEL
 
     def test_probabilities(self, trial: Trial) -> NDArray[np.float32] | None:
         """Return a trial's (test images, classes) probabilities, or None where it has none."""
@@ -130,15 +167,16 @@ class Store:
         """Write a file of the run folder, whole or not at all."""
         file = self.folder / name
         partial = file.with_name(f".{name}.partial")
-        partial.write_text(text, "utf-8")
-        os.replace(partial, file)
+        with writing(self.folder):
+            partial.write_text(text, "utf-8")
+            os.replace(partial, file)
         return file
 
     def _saved_dataset(self) -> tuple[str, str] | None:
         try:
             saved = Dataset.load(self.dataset_file)
             return saved.digest, saved.describe()
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
 
@@ -146,3 +184,22 @@ def runs_below(folder: Path) -> Iterator[Path]:
     """Yield the run folders in ``folder``, the newest first."""
     records = sorted(folder.glob("*/study.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     yield from (record.parent for record in records)
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _damage(folder: Path) -> str:
+    """Name the first file of a trial that is not what was written; empty if all are."""
+    try:
+        files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
+        for name, checksum in files.items():
+            if name != MODEL and _checksum(folder / name) != checksum:  # models are large, and not read
+                return f"{name} does not match its checksum"
+    except OSError as error:
+        return f"{Path(error.filename).name} cannot be read"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "trial.json is not what was written"
+    return "" if "result.json" in files else "trial.json names no result.json"

@@ -7,14 +7,16 @@ from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablation.datasets import Dataset, prepare_dataset
-from ablation.errors import GridError, RunError, did_you_mean
+from ablation.errors import GridError, RunError, did_you_mean, writing
 from ablation.executors import Progress, Task, make_executor
 from ablation.grid import Study
+from ablation.provenance import code_provenance
 from ablation.store import RUNS, Store, runs_below
 from ablation.trial import Trial, TrialResult, slug
 
@@ -73,22 +75,27 @@ def run_study(
     dataset = prepare_dataset(study.dataset)
     store = Store(out or RUNS / slug(study.name))
     runner = make_executor(executor, workers, study.threads, store.folder / "logs")
-    store.open(study, dataset)
-    run = Run(store.folder)
-    pending = [t for t in run.trials if t.variant in chosen and not store.is_finished(t, study.save_models)]
-    observer.planned(run.trials, pending)
-    try:
-        if pending:
-            tasks = [Task(trial, store.scratch(trial), study.save_models) for trial in pending]
-            with closing(
-                runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
-            ) as running:
-                for task, result in running:
-                    store.commit(task.trial, result)
-                    observer.finished(task.trial, result)
-    finally:
-        run.write_tables()
-    run.write_report()
+    with store.locked():
+        store.open(study, dataset)
+        run = Run(store.folder)
+        pending = [
+            t for t in run.trials if t.variant in chosen and not store.is_finished(t, study.save_models)
+        ]
+        observer.planned(run.trials, pending)
+        try:
+            if pending:
+                tasks = [Task(t, store.scratch(t), study.save_models, study.timeout) for t in pending]
+                about = code_provenance(Path.cwd()) | {"dataset": dataset.digest}
+                with closing(
+                    runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
+                ) as running:
+                    for task, bare in running:
+                        result = bare.model_copy(update={"provenance": bare.provenance | about})
+                        store.commit(task.trial, result)
+                        observer.finished(task.trial, result)
+        finally:
+            run.write_tables()
+        run.write_report()
     return run
 
 
@@ -136,8 +143,20 @@ class Run:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The images that the study was trained, validated and tested on."""
-        return Dataset.load(self.store.dataset_file)
+        """The images that the study was trained, validated and tested on.
+
+        Raises:
+            RunError: The file that holds them is missing or is not what was written.
+        """
+        try:
+            dataset = Dataset.load(self.store.dataset_file)
+            if dataset.digest == self._dataset_digest:
+                return dataset
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            pass
+        raise RunError(
+            f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."
+        )
 
     @cached_property
     def trial_results(self) -> dict[str, TrialResult]:
@@ -167,6 +186,33 @@ class Run:
         return paired_comparisons(self.results, self.study.baseline)
 
     @cached_property
+    def pairing(self) -> pd.DataFrame:
+        """A row a trial: what its training started from, beside the baseline's with the same seed."""
+        from ablation.pairing import pairing_table, recorded_starts
+
+        return pairing_table(self.trials, recorded_starts(self.trial_results), self.study.baseline)
+
+    def audit(self) -> pd.DataFrame:
+        """Return `pairing` with the trials that are not trained yet: their models are built to look at."""
+        from ablation.pairing import audit
+
+        return audit(self)
+
+    @cached_property
+    def variance_shift(self) -> pd.DataFrame:
+        """A row a BatchNorm layer and trial: how dropout shifts the variance of the layer's input."""
+        from ablation.tables import variance_shift_table
+
+        return variance_shift_table(self.trials, self.trial_results)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before believing the numbers, a sentence or two each."""
+        from ablation.diagnostics import observed_notes, planned_notes
+
+        return [*observed_notes(self), *planned_notes(self.study, self.dataset)]
+
+    @cached_property
     def confusion(self) -> pd.DataFrame:
         """A row a variant, true class and predicted class."""
         from ablation.tables import confusion_table
@@ -193,8 +239,8 @@ class Run:
         return self.folder / "figures"
 
     def write_tables(self) -> None:
-        """Write ``results.csv``, ``history.csv``, ``comparisons.csv`` and ``confusion.csv`` anew."""
-        tables = ("results", "history", "comparisons", "confusion")
+        """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
+        tables = ("results", "history", "comparisons", "pairing", "variance_shift", "confusion")
         for cached in ("trial_results", *tables):
             self.__dict__.pop(cached, None)
         for cached in tables:
@@ -213,7 +259,9 @@ class Run:
         """
         from ablation.figures import draw_figures
 
-        return draw_figures(self, only, Path(folder) if folder else self.figures_folder)
+        target = Path(folder) if folder else self.figures_folder
+        with writing(target):
+            return draw_figures(self, only, target)
 
     def write_report(self) -> Path:
         """Draw the figures, write ``report.html`` and ``report.md``, and return the former's path."""

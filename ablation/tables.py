@@ -19,6 +19,8 @@ RESULT_COLUMNS = [
 HISTORY_COLUMNS = [
     "variant", "seed", "epoch", "loss", "accuracy",
     "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
+    "active_loss", "active_accuracy",
+    "logged_gap", "running_average_lag", "dropout_active_bias", "true_gap",
 ]  # fmt: skip
 CONFUSION_COLUMNS = ["variant", "true", "predicted", "count", "share"]
 
@@ -64,17 +66,38 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
 def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
     """Return a row an epoch of every trial that has any.
 
-    ``loss`` and ``accuracy`` are what Keras logs, running means with dropout active; ``train_*`` and
-    ``val_*`` are measured after the epoch, in inference mode.
+    ``loss`` and ``accuracy`` are what Keras logs, running means in training mode; ``active_*`` are measured
+    after the epoch in training mode, ``train_*`` and ``val_*`` in inference mode. The gap that a reader of
+    the log sees is the sum of three parts, in shares of images: ``logged_gap = accuracy - val_accuracy``
+    ``= running_average_lag (accuracy - active_accuracy) + dropout_active_bias (active_accuracy -
+    train_accuracy) + true_gap (train_accuracy - val_accuracy)``.
     """
     rows = []
     for trial in trials:
         result = results.get(trial.id)
         for record in result.history if result else ():
-            measured = record.model_dump(exclude={"extra"}) | record.extra
+            measured = record.model_dump(exclude={"extra", "order"}) | record.extra
             rows.append({"variant": trial.variant, "seed": trial.seed, **measured})
     table = pd.DataFrame(rows, columns=None if rows else HISTORY_COLUMNS)
+    table["logged_gap"] = table["accuracy"] - table["val_accuracy"]
+    table["running_average_lag"] = table["accuracy"] - table["active_accuracy"]
+    table["dropout_active_bias"] = table["active_accuracy"] - table["train_accuracy"]
+    table["true_gap"] = table["train_accuracy"] - table["val_accuracy"]
     return table[[*HISTORY_COLUMNS, *(c for c in table.columns if c not in HISTORY_COLUMNS)]]
+
+
+def variance_shift_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
+    """Return a row a BatchNorm layer of every completed trial: ``variant, seed, layer, ratio``.
+
+    ``ratio`` is the variance of the layer's input in training mode over that in inference mode.
+    """
+    rows = [
+        (trial.variant, trial.seed, layer, ratio)
+        for trial in trials
+        if trial.id in results
+        for layer, ratio in results[trial.id].variance_shift.items()
+    ]
+    return pd.DataFrame(rows, columns=["variant", "seed", "layer", "ratio"])
 
 
 def confusion_table(

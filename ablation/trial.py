@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ablation.randomness import STREAMS, Randomness, Stream
 from ablation.settings import AnyModel, TrainingSettings
 
 # Raised whenever a change to the training code can change a result: finished trials are then run anew.
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
 
@@ -32,6 +33,12 @@ class Trial(Record):
     model: AnyModel
     training: TrainingSettings
     threads: int = 1
+    vary: tuple[Stream, ...] = STREAMS
+
+    @property
+    def randomness(self) -> Randomness:
+        """The trial's random streams."""
+        return Randomness(self.seed, self.vary)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -40,6 +47,7 @@ class Trial(Record):
         Settings at their default are left out, so that a setting added later does not rename trials,
         and so are those of a part that is switched off.
         """
+        varied = {} if self.vary == STREAMS else {"vary": self.vary}
         return {
             "version": TRAINING_VERSION,
             "dataset": self.dataset_digest,
@@ -48,6 +56,7 @@ class Trial(Record):
             "training": self.training.model_dump(mode="json", exclude_defaults=True),
             "seed": self.seed,
             "threads": self.threads,
+            **varied,
         }
 
     @property
@@ -58,21 +67,51 @@ class Trial(Record):
 
 
 class EpochRecord(Record):
-    """What was measured in and after one epoch; see the README for the columns' meaning."""
+    """What was measured in and after one epoch; see the README for the columns' meaning.
+
+    Attributes:
+        loss, accuracy: As Keras logs them: running means over the epoch, in training mode.
+        active_loss, active_accuracy: After the epoch, on the training images of ``train_*``, but in training
+            mode: dropout and augmentation active, BatchNorm with the statistics of its batch.
+        train_loss, train_accuracy, val_loss, val_accuracy: After the epoch, in inference mode.
+        order: A hash of the order in which the epoch visited the training images.
+        extra: Further metrics, by column name.
+    """
 
     epoch: int
     loss: float
     accuracy: float
+    active_loss: float
+    active_accuracy: float
     train_loss: float
     train_accuracy: float
     val_loss: float
     val_accuracy: float
     seconds: float
+    order: str
     extra: dict[str, float] = {}
 
 
+class InitialWeights(Record):
+    """What a layer's weights were before training: the shape of its first array, a hash of all."""
+
+    shape: tuple[int, ...]
+    digest: str
+
+
 class TrialResult(Record):
-    """How a trial ended. A dead worker is a result, too."""
+    """How a trial ended. A dead worker is a result, too.
+
+    Attributes:
+        history: An entry an epoch, as far as it came.
+        metrics: ``train_*``, ``val_*`` and ``test_*`` of the weights that were tested.
+        seconds: Wall time, that of interrupted attempts included as far as their work was kept.
+        cause: Why it did not complete.
+        provenance: The machine and the versions that made it.
+        initial_weights: By layer name.
+        variance_shift: For each BatchNorm layer the variance of its input in training mode over that in
+            inference mode (Li et al., 2018, arXiv:1801.05134).
+    """
 
     trial_id: str
     status: Status
@@ -83,6 +122,8 @@ class TrialResult(Record):
     seconds: float = 0.0
     cause: str = ""
     provenance: dict[str, str] = {}
+    initial_weights: dict[str, InitialWeights] = {}
+    variance_shift: dict[str, float] = {}
 
 
 def slug(name: str) -> str:

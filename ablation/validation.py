@@ -81,6 +81,8 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
         case "too_short":
             least = problem["ctx"]["min_length"]
             return f"needs at least {least} value{'s' if least > 1 else ''}, not {show(given)}."
+        case "tuple_type":
+            return f"needs a list, like [{show(given)}], not {show(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."
     message = problem["msg"]

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def main() -> None:
     dataset = Dataset.load(Path(sys.argv[1]))
     while True:
         task = json.loads(tasks.get())
+        _send(events, {"started": True})
         trial = Trial.model_validate(task["trial"])
 
         def report(record: EpochRecord) -> None:
@@ -44,17 +46,31 @@ def main() -> None:
 
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
     """Run a trial; turn an exception into a failed result with its traceback in ``error.txt``."""
+    from ablation.provenance import worker_provenance
     from ablation.training import run_trial
 
     started = time.perf_counter()
     try:
         return run_trial(trial, dataset, folder, save_model, report)
     except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-        cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        traceback.print_exc()
+        with suppress(OSError):  # a full disk may be what this is about
+            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
         return TrialResult(
-            trial_id=trial.id, status="failed", cause=cause, seconds=time.perf_counter() - started
+            trial_id=trial.id,
+            status="failed",
+            cause=_cause(error),
+            seconds=time.perf_counter() - started,
+            provenance=worker_provenance(trial.threads),
         )
+
+
+def _cause(error: Exception) -> str:
+    """Put an exception into a line; one about memory says what needs less of it."""
+    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return f"out of memory; a smaller batch_size, width or --workers needs less ({reason})"
+    return reason
 
 
 def _read_tasks(tasks: queue.Queue[str]) -> None:

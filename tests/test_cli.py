@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -29,7 +32,7 @@ def ablation(
 _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras'}))"
 
 
-@pytest.mark.parametrize("command", ["--help", "figures", "report", "status", "compare"])
+@pytest.mark.parametrize("command", ["--help", "figures", "report", "status", "compare", "audit"])
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]
     done = ablation(*arguments, after=_LOADED)
@@ -97,3 +100,76 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
         done = ablation("run", "--grid", grid, "--out", tmp_path / "run", *options)
         assert (done.returncode, done.stderr) == (2, message)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_audit_is_printed_a_seed_a_row(finished_run: Run) -> None:
+    done = ablation("audit", finished_run.folder)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    first = finished_run.pairing.iloc[0]
+    assert [str(first["seed"]), first["order"], "✓", *[first["weights"], "✓"] * 3] in rows
+    assert "All 8 trials are paired: what they share started the same, batch for batch." in done.stdout
+    assert "What pairing gained is known from three completed pairs on." in done.stdout
+
+
+def test_an_audit_that_finds_no_pairs_exits_with_1(finished_run: Run, tmp_path: Path) -> None:
+    """A trial that was trained from other weights, as by another version of the harness."""
+    from ablation.store import Store
+
+    shutil.copytree(finished_run.folder, tmp_path / "run")
+    store, trial = Store(tmp_path / "run"), finished_run.trials[2]
+    result = store.result(trial)
+    assert result is not None
+    dense = result.initial_weights["dense1"].model_copy(update={"digest": "0badbad0"})
+    store.scratch(trial)
+    other = {"initial_weights": result.initial_weights | {"dense1": dense}}
+    store.commit(trial, result.model_copy(update=other))
+    done = ablation("audit", tmp_path / "run")
+    assert done.returncode == 1, done.stderr
+    assert "Not paired with the baseline's trial of the same seed: +Dropout seed 0." in done.stdout
+
+
+HOSTILE = [
+    "../../up",
+    "/etc/passwd",
+    "<img src=x onerror=alert(1)>",
+    "a b",
+    "a/b",
+    "🎉",
+    "$x_{$",
+    ". ",
+    "COM1",
+]
+
+
+def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_path: Path) -> None:
+    home = tmp_path / "deep" / "down"
+    home.mkdir(parents=True)
+    variants = {name: {"width": 1 + k / 10} for k, name in enumerate(HOSTILE, 1)}
+    grid = {
+        "study": "../../<b>study</b> 🎉",
+        "question": "<script>alert(1)</script>",
+        "dataset": {"name": "digits", "train_size": 60, "validation_size": 40, "test_size": 50},
+        "model": {"blocks": [[4]], "dense": []},
+        "training": {"epochs": 1},
+        "variants": variants,
+        "seeds": 1,
+    }
+    (home / "grid.yaml").write_text(json.dumps(grid), "utf-8")  # JSON is YAML
+    done = ablation("run", "--grid", "grid.yaml", "--executor", "inline", cwd=home)
+    assert done.returncode == 0, done.stderr
+    written = {file.relative_to(tmp_path).parts[:5] for file in tmp_path.rglob("*") if file.is_file()}
+    folder = "b_study_b"
+    assert {parts[:4] for parts in written if parts[2] == "experiments"} == {
+        ("deep", "down", "experiments", "runs")
+    }
+    assert {parts[4] for parts in written if parts[2] == "experiments"} == {folder}
+    assert {parts[:4] for parts in written if parts[2] != "experiments"} == {
+        ("deep", "down", "grid.yaml"), ("deep", "down", "figures", folder),
+    }  # fmt: skip
+    figures = list((home / "figures" / folder).glob("confusion_*.png"))
+    assert len(figures) == 1 + len(HOSTILE)  # names that look alike as files do not overwrite each other
+    page = (home / "experiments" / "runs" / folder / "report.html").read_text("utf-8")
+    assert not re.search(r"<(script|img src=x|b>)", page)
+    for command in ("status", "compare", "audit"):
+        assert ablation(command, cwd=home).returncode == 0

@@ -18,12 +18,15 @@ def after_epoch(epoch: int) -> EpochRecord:
         epoch=epoch,
         loss=1,
         accuracy=0.5,
+        active_loss=1,
+        active_accuracy=0.5,
         train_loss=1,
         train_accuracy=0.75,
         val_loss=1,
         val_accuracy=0.5,
         seconds=1,
-    )
+        order="",
+    )  # fmt: skip
 
 
 def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Dataset) -> None:

@@ -12,6 +12,7 @@ from ablation.errors import RunError
 from ablation.figures import FIGURES
 from ablation.figures.comparison import difference_data
 from ablation.figures.confusion import confusion_matrix
+from ablation.figures.gap_parts import gap_parts_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.predictions import sample_data
@@ -22,7 +23,7 @@ from ablation.study import Run
 def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path) -> None:
     pictures = finished_run.draw_figures(folder=tmp_path)
     assert [p.name for p in pictures] == [
-        "comparison", "overfitting_gap", "learning_curves",
+        "comparison", "overfitting_gap", "gap_parts", "learning_curves",
         "confusion_01_plain", "confusion_02_+Dropout", "confusion_03_+BatchNorm", "confusion_04_+both",
         "predictions",
     ]  # fmt: skip
@@ -58,6 +59,20 @@ def test_the_gap_is_training_minus_validation_in_inference_mode(finished_run: Ru
     assert final.set_index("variant")["mean"].to_dict() == pytest.approx(expected.to_dict())
     assert trials["gap"].tolist() == pytest.approx(results["gap_accuracy"].tolist())
     assert len(curves) == 4 * 2
+
+
+def test_the_parts_of_the_gap_are_means_that_add_up(finished_run: Run) -> None:
+    curves, final = gap_parts_data(finished_run.history)
+    assert len(curves) == 4 * 2 * 4
+    means = final.pivot(index="variant", columns="metric", values="mean")
+    total = means["running_average_lag"] + means["dropout_active_bias"] + means["true_gap"]
+    np.testing.assert_allclose(means["logged_gap"], total)
+    last = finished_run.history.query("variant == '+both' and epoch == 2")
+    logged = (last["accuracy"] - last["val_accuracy"]).mean()
+    assert means.loc["+both", "logged_gap"] == pytest.approx(logged)
+    gap = finished_run.results.query("variant == '+both'")["gap_accuracy"].mean()
+    assert means.loc["+both", "true_gap"] == pytest.approx(gap)
+    assert means.loc["plain", "dropout_active_bias"] == 0  # without dropout and BatchNorm both modes are one
 
 
 def test_learning_curves_are_means_over_seeds(finished_run: Run) -> None:
@@ -132,7 +147,7 @@ def test_a_run_of_thirty_hostile_variants_is_drawn_and_reported(finished_run: Ru
 
     for name in ("results", "history", "confusion"):
         run.__dict__[name] = renamed(getattr(finished_run, name))
-    run.draw_figures(["comparison", "overfitting_gap", "learning_curves"], tmp_path / "figures")
+    run.draw_figures(["comparison", "overfitting_gap", "gap_parts", "learning_curves"], tmp_path / "figures")
     run.__dict__["confusion"] = run.confusion[run.confusion["variant"].isin(names[-4:])]
     run.draw_figures(["confusion"], tmp_path / "figures")
     assert not [file for file in tmp_path.parent.iterdir() if file.name.startswith(("up", "confusion"))]

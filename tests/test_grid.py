@@ -95,6 +95,17 @@ def test_named_variants_change_the_plain_one(write_grid: WriteGrid) -> None:
     assert (perceptron.model.family, perceptron.model.width) == ("dense", 0.5)
 
 
+def test_the_streams_that_vary_and_the_timeout_reach_the_trials(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(write_grid("{study: s, vary: [order, init], timeout: 60}"))
+    assert study.timeout == 60
+    assert {trial.vary for trial in study.trials("0")} == {("init", "order")}
+    assert study.trials("0")[0].id != Study.from_yaml(write_grid("study: s")).trials("0")[0].id
+    named = Study.from_yaml(write_grid("{study: s, vary: [augmentation, dropout, order, init]}"))
+    assert named.trials("0") == Study.from_yaml(write_grid("study: s")).trials(
+        "0"
+    )  # all of them: the default
+
+
 def test_a_study_survives_json(tiny_study: Study) -> None:
     assert Study.model_validate_json(tiny_study.model_dump_json(), strict=True) == tiny_study
 
@@ -165,7 +176,7 @@ WRONG = {
     "a setting of another family": (
         "{study: s, model: {family: dense, blocks: [[8]]}}",
         "FILE, line 1, model.blocks: a dense model has no setting 'blocks'. Valid names: activation, "
-        "batch_norm, batch_norm_after, batch_norm_momentum, dense, depth, dropout, dropout_after, family, "
+        "augmentation, batch_norm, batch_norm_after, batch_norm_momentum, dense, depth, dropout, dropout_after, family, "
         "order, width.\n    1 | {study: s, model: {family: dense, blocks: [[8]]}}",
     ),
     "wrong type": (
@@ -292,6 +303,28 @@ WRONG = {
         "FILE, line 1: expected a mapping of keys to values, like `study: NAME`.\n    1 | - study",
     ),
     "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got '<stream end>'."),
+    "an empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
+    "a stream that does not exist": (
+        "{study: s, vary: [int]}",
+        "FILE, line 1, vary.0: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
+    ),
+    "no stream at all": (
+        "{study: s, vary: []}",
+        "FILE, line 1, vary: needs at least 1 value, not [].\n    1 | {study: s, vary: []}",
+    ),
+    "a stream that is no list": (
+        "{study: s, vary: init}",
+        "FILE, line 1, vary: needs a list, like [init], not init.\n    1 | {study: s, vary: init}",
+    ),
+    "a timeout of nothing": (
+        "{study: s, timeout: 0}",
+        "FILE, line 1, timeout: input should be greater than 0, not 0.\n    1 | {study: s, timeout: 0}",
+    ),
+    "an augmentation twice": (
+        "{study: s, model: {augmentation: [flip, flip]}}",
+        "FILE, line 1, model.augmentation: names the same kind twice.\n"
+        "    1 | {study: s, model: {augmentation: [flip, flip]}}",
+    ),
     "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor holds itself."),
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
@@ -314,9 +347,10 @@ def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "grid.yaml"
     with pytest.raises(GridError, match="cannot be read: no such file or directory"):
         Study.from_yaml(file)
-    file.write_bytes(b"\xff\xfe\x00study")
-    with pytest.raises(GridError, match="not a text file in UTF-8"):
-        Study.from_yaml(file)
+    for content in (b"\xff\xfe\x00study", "study: s".encode("utf-16"), "study: \u00fc".encode("latin-1")):
+        file.write_bytes(content)
+        with pytest.raises(GridError, match="not a text file in UTF-8"):
+            Study.from_yaml(file)
     file.write_bytes(b"#" * 1_000_001)
     with pytest.raises(GridError, match="larger than 1 MB"):
         Study.from_yaml(file)
@@ -345,11 +379,11 @@ _SCALARS = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["adam", "cnn"]),
+    st.sampled_from(["adam", "cnn", "init", "flip", "../..", "<b>"]),
 )
 _KEYS = st.sampled_from(
     ["study", "dataset", "model", "training", "factors", "variants", "baseline", "seeds", "dropout", "epochs",
-     "family", "blocks", "width", "name", "x"]
+     "family", "blocks", "width", "name", "vary", "timeout", "augmentation", "x"]
 )  # fmt: skip
 _VALUES = st.recursive(
     _SCALARS,
@@ -374,6 +408,41 @@ def test_whatever_stands_in_a_grid_ends_in_a_study_or_an_error(values: object, t
 def test_whatever_bytes_a_file_has_end_in_a_study_or_an_error(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "fuzzed.yaml"
     file.write_bytes(textwrap.dedent("study: s\n").encode() + content)
+    _loads_or_explains(file)
+
+
+_WORDS = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "&a",
+    "*a",
+    "-",
+    "|",
+    "!!int",
+    "null",
+    "1e999",
+    "study",
+    "\n",
+    "\t",
+    "\x00",
+    "🎉",
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 30), st.sampled_from(_WORDS)), max_size=4))
+def test_whatever_is_mistyped_in_a_valid_grid_ends_in_a_study_or_an_error(
+    edits: list[tuple[float, int, str]], tmp_path: Path
+) -> None:
+    text = (EXPERIMENTS / "grid.yaml").read_text("utf-8")
+    for at, removed, inserted in edits:
+        place = int(at * len(text))
+        text = text[:place] + inserted + text[place + removed :]
+    file = tmp_path / "fuzzed.yaml"
+    file.write_text(text, "utf-8")
     _loads_or_explains(file)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablation.models import build_model, pooled_blocks
-from ablation.randomness import batch_order, derive_seed
+from ablation.randomness import STREAMS, Randomness, Stream, derive_seed
 from ablation.settings import CnnSettings, DenseSettings
 
 CIFAR = (32, 32, 3)
@@ -25,7 +25,7 @@ def trainable(model: object) -> int:
 
 
 def test_with_both_switched_on_it_is_the_notebooks_model() -> None:
-    model = build_model(CnnSettings(dropout=0.2, batch_norm=True), CIFAR, 10, seed=0)
+    model = build_model(CnnSettings(dropout=0.2, batch_norm=True), CIFAR, 10, Randomness(0))
     assert (model.count_params(), trainable(model)) == (205_546, 200_810)
     kinds = [type(layer).__name__ for layer in model.layers]
     regularised = ["Dropout", "BatchNormalization"]
@@ -48,11 +48,11 @@ def test_with_both_switched_on_it_is_the_notebooks_model() -> None:
 
 
 def test_plain_has_its_parameters() -> None:
-    assert build_model(CnnSettings(), CIFAR, 10, seed=0).count_params() == 196_074
+    assert build_model(CnnSettings(), CIFAR, 10, Randomness(0)).count_params() == 196_074
 
 
 def test_width_depth_order_and_place_do_what_they_say() -> None:
-    deep = build_model(CnnSettings(blocks=((4, 6), (8,)), depth=2, width=1.5), CIFAR, 10, seed=0)
+    deep = build_model(CnnSettings(blocks=((4, 6), (8,)), depth=2, width=1.5), CIFAR, 10, Randomness(0))
     convolutions = [layer for layer in deep.layers if type(layer).__name__ == "Conv2D"]
     assert [(layer.name, layer.filters) for layer in convolutions] == [
         ("block1_conv1", 6),
@@ -65,7 +65,7 @@ def test_width_depth_order_and_place_do_what_they_say() -> None:
         blocks=((4,),), dropout=0.5, dropout_after=("flatten",), batch_norm=True,
         batch_norm_after=("conv", "flatten"), order="batch_norm_first", batch_norm_momentum=0.7,
     )  # fmt: skip
-    model = build_model(placed, CIFAR, 10, seed=0)
+    model = build_model(placed, CIFAR, 10, Randomness(0))
     assert layer_names(model) == [
         "block1_conv1", "block1_pool", "block1_conv1_batch_norm",
         "flatten", "flatten_batch_norm", "flatten_dropout", "dense1", "output",
@@ -75,7 +75,7 @@ def test_width_depth_order_and_place_do_what_they_say() -> None:
 
 def test_a_perceptron_is_flatten_and_dense() -> None:
     settings = DenseSettings(dense=(16, 8), depth=2, dropout=0.1)
-    assert layer_names(build_model(settings, (8, 8, 1), 10, seed=0)) == [
+    assert layer_names(build_model(settings, (8, 8, 1), 10, Randomness(0))) == [
         "flatten", "dense1", "dense1_dropout", "dense2", "dense2_dropout", "dense3", "dense3_dropout", "output",
     ]  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_a_perceptron_is_flatten_and_dense() -> None:
 def test_small_images_are_pooled_until_one_pixel_is_left(side: int, pooled: int) -> None:
     settings = CnnSettings(blocks=((2,), (2,), (2,)), dense=())
     assert pooled_blocks(settings, (side, side, 1)) == pooled
-    model = build_model(settings, (side, side, 1), 10, seed=0)
+    model = build_model(settings, (side, side, 1), 10, Randomness(0))
     assert sum(name.endswith("_pool") for name in layer_names(model)) == pooled
     assert model.predict(np.zeros((1, side, side, 1)), verbose=0).shape == (1, 10)
 
@@ -107,8 +107,8 @@ def test_variants_share_the_initial_weights_of_the_layers_they_share(
     seed: int, changes: dict[str, object]
 ) -> None:
     base = {"blocks": ((3,), (4,)), "dense": (5,)}
-    plain = build_model(CnnSettings(**base), (8, 8, 1), 3, seed)
-    other = build_model(CnnSettings(**base, **changes), (8, 8, 1), 3, seed)
+    plain = build_model(CnnSettings(**base), (8, 8, 1), 3, Randomness(seed))
+    other = build_model(CnnSettings(**base, **changes), (8, 8, 1), 3, Randomness(seed))
     kernels = [layer for layer in plain.layers if layer.weights]
     assert len(kernels) == 4
     for layer in kernels:
@@ -118,13 +118,13 @@ def test_variants_share_the_initial_weights_of_the_layers_they_share(
 
 def test_another_seed_and_another_layer_start_from_other_weights() -> None:
     settings = CnnSettings(blocks=((4, 4, 4),), dense=())
-    one, other = (build_model(settings, CIFAR, 10, seed) for seed in (0, 1))
+    one, other = (build_model(settings, CIFAR, 10, Randomness(seed)) for seed in (0, 1))
     assert not np.array_equal(one.get_layer("output").kernel, other.get_layer("output").kernel)
     assert not np.array_equal(one.get_layer("block1_conv2").kernel, one.get_layer("block1_conv3").kernel)
 
 
 def test_every_layer_that_draws_has_a_seed_of_its_own() -> None:
-    model = build_model(CnnSettings(dropout=0.2, batch_norm=True), CIFAR, 10, seed=3)
+    model = build_model(CnnSettings(dropout=0.2, batch_norm=True), CIFAR, 10, Randomness(3))
     seeds = [layer.seed for layer in model.layers if type(layer).__name__ == "Dropout"]
     seeds += [layer.kernel_initializer.seed for layer in model.layers if hasattr(layer, "kernel_initializer")]
     assert None not in seeds
@@ -132,12 +132,33 @@ def test_every_layer_that_draws_has_a_seed_of_its_own() -> None:
 
 
 def test_batch_orders_are_permutations_that_differ_by_epoch_and_seed() -> None:
-    orders = [batch_order(seed, epoch, 50) for seed in (0, 1) for epoch in (1, 2)]
+    orders = [Randomness(seed).batch_order(epoch, 50) for seed in (0, 1) for epoch in (1, 2)]
     for order in orders:
         assert sorted(order.tolist()) == list(range(50))
     assert all(not np.array_equal(a, b) for a, b in pairwise(orders))
-    np.testing.assert_array_equal(orders[0], batch_order(0, 1, 50))
+    np.testing.assert_array_equal(orders[0], Randomness(0).batch_order(1, 50))
 
 
 def test_streams_do_not_share_seeds() -> None:
-    assert len({derive_seed(0, stream, "x") for stream in ("init", "order", "dropout")}) == 3
+    assert len({derive_seed(0, stream, "x") for stream in STREAMS}) == 4
+
+
+@pytest.mark.parametrize("varied", STREAMS)
+def test_only_the_streams_that_vary_follow_the_seed(varied: Stream) -> None:
+    zero, one = (Randomness(seed, (varied,)) for seed in (0, 1))
+    for stream in STREAMS:
+        assert (zero.derive(stream, "x") == one.derive(stream, "x")) is (stream != varied)
+    same_order = np.array_equal(zero.batch_order(1, 50), one.batch_order(1, 50))
+    assert same_order is (varied != "order")
+
+
+def test_augmentation_changes_training_images_and_no_others() -> None:
+    settings = CnnSettings(blocks=((4,),), augmentation=("flip", "shift", "rotate"))
+    model = build_model(settings, (8, 8, 1), 3, Randomness(0))
+    assert layer_names(model)[:3] == ["augment_flip", "augment_shift", "augment_rotate"]
+    images = np.random.default_rng(0).random((20, 8, 8, 1), np.float32)
+    changed = images
+    for layer in model.layers[:3]:
+        np.testing.assert_array_equal(layer(images, training=False), images)
+        changed = layer(changed, training=True)
+    assert not np.allclose(changed, images)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from ablation.grid import Study
 from ablation.report import report_content
 from ablation.study import Run, run_study
@@ -14,7 +12,7 @@ from ablation.study import Run, run_study
 
 def test_the_report_is_one_file_with_its_pictures_inside(finished_run: Run) -> None:
     page = (finished_run.folder / "report.html").read_text("utf-8")
-    assert page.count('src="data:image/png;base64,') == 8
+    assert page.count('src="data:image/png;base64,') == 9
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     for image in re.findall(r"<img[^>]*>", page):
         assert re.search(r'alt="[^"]+"', image)
@@ -36,7 +34,7 @@ def test_its_numbers_are_those_of_the_tables(finished_run: Run) -> None:
 def test_markdown_links_to_pictures_that_exist(finished_run: Run) -> None:
     text = (finished_run.folder / "report.md").read_text("utf-8")
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) == 8
+    assert len(links) == 9
     from urllib.parse import unquote
 
     assert all((finished_run.folder / unquote(link)).is_file() for link in links)
@@ -70,33 +68,3 @@ def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Stu
     assert page.index("1 trial did not complete") < page.index("The variants")
     assert f"<code>{trial.id}</code>: failed, out of &lt;memory&gt;" in page
     assert "5 planned trials have not run." in page
-
-
-def test_too_few_updates_for_batch_norm_are_warned_of(tiny_study: Study, tmp_path: Path) -> None:
-    from ablation.datasets import prepare_dataset
-    from ablation.plan import plan_study, study_notes
-
-    slow = tuple(
-        v.model_copy(update={"model": v.model.model_copy(update={"batch_norm_momentum": 0.99})})
-        for v in tiny_study.variants
-    )
-    notes = study_notes(tiny_study.model_copy(update={"variants": slow}), prepare_dataset(tiny_study.dataset))
-    assert notes == [
-        f"{name}: after 8 updates BatchNorm's moving statistics are still 92% their initial values (momentum "
-        "0.99), so accuracy in inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
-        for name in ("+BatchNorm", "+both")
-    ]
-    plan = plan_study(tiny_study, tmp_path / "none")
-    assert [row.pending for row in plan.variants] == [2, 2, 2, 2]
-    assert plan.notes == ()
-    assert not (tmp_path / "none").exists()
-
-
-@pytest.mark.parametrize("grid", ["grid.yaml", "cifar10-small.yaml"])
-def test_batch_norm_settles_in_the_studies_that_come_along(grid: str) -> None:
-    from ablation.plan import stale_share
-
-    study = Study.from_yaml(Path(__file__).parent.parent / "experiments" / grid)
-    size = study.dataset.train_size
-    assert size is not None
-    assert max(stale_share(variant, size) for variant in study.variants) < 1e-4

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
-from conftest import TINY_GRID
+from processes import without_times
 
 from ablation.errors import GridError, RunError
 from ablation.grid import Study
@@ -43,12 +36,6 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
 
 
-def without_times(folder: Path) -> tuple[str, str]:
-    results = pd.read_csv(folder / "results.csv").drop(columns="seconds")
-    history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
-    return results.to_csv(), history.to_csv()
-
-
 def test_the_tables_have_the_columns_of_the_contract(finished_run: Run) -> None:
     results = pd.read_csv(finished_run.folder / "results.csv")
     assert list(results.columns) == [*RESULT_COLUMNS, "dropout", "batch_norm", "cause"]
@@ -71,6 +58,14 @@ def test_one_worker_two_workers_and_another_folder_give_the_same_bytes(
     assert (
         without_times(tmp_path / "1") == without_times(tmp_path / "2") == without_times(finished_run.folder)
     )
+
+
+def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_path: Path) -> None:
+    from ablation.plan import plan_study
+
+    plan = plan_study(tiny_study, tmp_path / "none")
+    assert [row.pending for row in plan.variants] == [2, 2, 2, 2]
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.usefixtures("without_report")
@@ -127,53 +122,6 @@ def test_a_trial_that_is_not_committed_does_not_exist(
     result = store.result(trial)
     assert result is not None
     assert result.status == "completed"
-
-
-def command(grid: Path, out: Path, *options: str) -> list[str]:
-    return [sys.executable, "-c", "from ablation.cli import main; main()", "run", "--grid", str(grid),
-            "--out", str(out), *options]  # fmt: skip
-
-
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for_finished_trials(out: Path, count: int) -> list[Path]:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        found = [f.parent for f in (out / "trials").glob("*/result.json")]
-        if len(found) >= count:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("no trial finished in 90 s")
-
-
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_keeps_its_finished_trials_and_leaves_no_worker(
-    blow: signal.Signals, tmp_path: Path
-) -> None:
-    grid, out = tmp_path / "grid.yaml", tmp_path / "run"
-    grid.write_text(textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 40"))
-    process = start(command(grid, out, "--workers", "2"))
-    wait_for_finished_trials(out, 2)
-    workers = [c for c in psutil.Process(process.pid).children() if "ablation.worker" in c.cmdline()]
-    os.kill(process.pid, blow)
-    output, _ = process.communicate(timeout=30)
-    if blow == signal.SIGINT:
-        assert process.returncode == 130
-        assert "finished trials are kept" in output
-        assert (out / "results.csv").exists()
-    _, alive = psutil.wait_procs(workers, timeout=5)
-    assert not alive
-    kept = {
-        folder: (folder / "result.json").stat().st_mtime_ns for folder in wait_for_finished_trials(out, 2)
-    }
-    assert len(kept) < 8
-    again = subprocess.run(command(grid, out), capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    for folder, written in kept.items():
-        assert (folder / "result.json").stat().st_mtime_ns == written
-    assert (pd.read_csv(out / "results.csv")["status"] == "completed").all()
 
 
 def test_the_newest_run_is_found(finished_run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from conftest import tiny_trial
 
 from ablation.datasets import Dataset, Part
-from ablation.randomness import batch_order
+from ablation.randomness import Randomness
+from ablation.study import Run
 from ablation.trial import EpochRecord, TrialResult
 
 
@@ -36,7 +38,7 @@ def test_it_trains_as_keras_trains_on_the_same_batches(
     images = tiny_dataset.normalise(tiny_dataset.train.images)
     labels = keras.utils.to_categorical(tiny_dataset.train.labels, 10)
     for epoch in (1, 2):
-        order = batch_order(0, epoch, 60)
+        order = Randomness(0).batch_order(epoch, 60)
         running = np.zeros(2)
         for start in range(0, 60, 16):
             batch = order[start : start + 16]
@@ -67,6 +69,79 @@ def test_training_accuracy_is_measured_with_dropout_asleep(tiny_dataset: Dataset
     )
     last = train(trial, tiny_dataset, tmp_path).history[-1]
     assert last.train_accuracy > last.accuracy + 0.2
+
+
+def test_the_logged_gap_is_its_three_parts(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """Dropout makes the logged gap negative; its parts say that the model overfits all the same."""
+    from ablation.tables import history_table
+
+    trial = tiny_trial(
+        tiny_dataset, epochs=60, dropout=0.7, dropout_after=("dense",), dense=(32,), learning_rate=0.01
+    )
+    table = history_table([trial], {trial.id: train(trial, tiny_dataset, tmp_path)})
+    parts = table["running_average_lag"] + table["dropout_active_bias"] + table["true_gap"]
+    np.testing.assert_allclose(table["logged_gap"], parts, atol=1e-12)
+    last = table.tail(10).mean(numeric_only=True)
+    assert last["dropout_active_bias"] < -0.1
+    assert last["true_gap"] > last["logged_gap"] + 0.1
+
+
+def test_measuring_in_training_mode_leaves_no_trace(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from ablation.loop import CompiledLoop
+    from ablation.training import compiled_model
+
+    trial = tiny_trial(tiny_dataset, dropout=0.5, batch_norm=True, augmentation=("shift",))
+    model = compiled_model(trial, tiny_dataset)
+    loop = CompiledLoop(model, tiny_dataset, trial.training)
+    before = [variable.numpy().tobytes() for variable in model.variables]
+    inactive = loop.measure(tiny_dataset.train_probe)
+    first = loop.measure_active(tiny_dataset.train_probe, inactive)
+    loop.variance_shift(tiny_dataset.train_probe)
+    assert [variable.numpy().tobytes() for variable in model.variables] == before
+    assert loop.measure_active(tiny_dataset.train_probe, inactive) == first
+    assert loop.measure(tiny_dataset.train_probe) == inactive
+
+
+@pytest.mark.parametrize(("rate", "ratio"), [(0.0, 1.0), (0.2, 1.25), (0.5, 2.0)])
+def test_dropout_before_batch_norm_shifts_the_variance(
+    rate: float, ratio: float, tiny_dataset: Dataset
+) -> None:
+    """Of zero-mean input, dropout at rate p leaves 1 / (1 - p) of the variance (Li et al., 2018)."""
+    import keras
+
+    from ablation.loop import CompiledLoop
+    from ablation.settings import TrainingSettings
+
+    images = np.random.default_rng(0).standard_normal((256, 8, 8, 3), np.float32)
+    part = Part(images, np.arange(256) % 10)
+    dataset = replace(
+        tiny_dataset, train=part, val=part, test=part,
+        scale=np.ones(3, np.float32), offset=np.zeros(3, np.float32),
+    )  # fmt: skip
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Dropout(rate, seed=1),
+            layers.BatchNormalization(name="norm"),
+            layers.Flatten(),
+            layers.Dense(10, "softmax"),
+        ]
+    )
+    model.compile("sgd", "categorical_crossentropy")
+    shift = CompiledLoop(model, dataset, TrainingSettings()).variance_shift(part)
+    assert shift == {"norm": pytest.approx(ratio, rel=0.03 if rate else 1e-9)}
+
+
+def test_the_shift_is_measured_for_every_batch_norm_layer_of_a_trial(finished_run: Run) -> None:
+    table = finished_run.variance_shift
+    assert set(table["variant"]) == {"+BatchNorm", "+both"}
+    layers = ["block1_conv1", "block2_conv1", "flatten", "dense1"]
+    own = table[(table["variant"] == "+both") & (table["seed"] == 0)]
+    assert own["layer"].tolist() == [f"{layer}_batch_norm" for layer in layers]
+    first = table[table["layer"] == "block1_conv1_batch_norm"].groupby("variant")["ratio"].mean()
+    assert first["+BatchNorm"] == pytest.approx(1)
+    assert first["+both"] > 1.05
 
 
 def test_the_same_trial_gives_the_same_bits(tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -119,11 +194,14 @@ def record(epoch: int, val_loss: float) -> EpochRecord:
         epoch=epoch,
         loss=0,
         accuracy=0,
+        active_loss=0,
+        active_accuracy=0,
         train_loss=0,
         train_accuracy=0,
         val_loss=val_loss,
         val_accuracy=0,
         seconds=0,
+        order="",
     )
 
 
@@ -198,8 +276,6 @@ def test_every_setting_that_the_grid_offers_trains(
 def test_the_probe_is_as_large_as_validation_but_never_larger_than_training(tiny_dataset: Dataset) -> None:
     assert len(tiny_dataset.train_probe) == len(tiny_dataset.val) == 40
     small = Part(tiny_dataset.train.images[:10], tiny_dataset.train.labels[:10])
-    from dataclasses import replace
-
     assert len(replace(tiny_dataset, train=small).train_probe) == 10
 
 
@@ -216,7 +292,7 @@ def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
             name="cifar10", path=str(cifar10_folder), train_size=200, validation_size=100, test_size=100
         )
     )
-    compiled_loop = training._CompiledLoop
+    compiled_loop = training.CompiledLoop
     seen: dict[str, list[bytes]] = {}
     started: dict[str, dict[str, bytes]] = {}
     for name, model in (("plain", CnnSettings()), ("+both", CnnSettings(dropout=0.2, batch_norm=True))):
@@ -241,7 +317,7 @@ def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
                 batches.append(order.tobytes())
                 return super().train(order)
 
-        monkeypatch.setattr(training, "_CompiledLoop", Spy)
+        monkeypatch.setattr(training, "CompiledLoop", Spy)
         assert train(trial, dataset, tmp_path).status == "completed"
     assert started["plain"] == started["+both"]
     assert len(started["plain"]) == 6

@@ -13,11 +13,29 @@ from ablation.trial import EpochRecord, Trial, TrialResult
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to run, the empty folder for its files, and whether to keep its model."""
+    """A trial to run.
+
+    Attributes:
+        trial: What to train.
+        folder: Where its files go; a checkpoint in it is taken up.
+        save_model: Whether to keep its model.
+        timeout: The seconds after which it is ended; without it, as long as it takes.
+    """
 
     trial: Trial
     folder: Path
     save_model: bool
+    timeout: float | None = None
+
+    def timed_out(self, history: Sequence[EpochRecord]) -> TrialResult:
+        """Return the result of a trial that was ended."""
+        return TrialResult(
+            trial_id=self.trial.id,
+            status="timeout",
+            history=tuple(history),
+            seconds=self.timeout or 0.0,
+            cause=f"was ended after its timeout of {self.timeout:g} s, with {len(history)} epochs done",
+        )
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ablation.executors import OnProgress, Progress, Task
 from ablation.trial import EpochRecord, TrialResult
 
 
 class InlineExecutor:
-    """Runs each task here. TensorFlow must not have run in this process with other threads before."""
+    """Runs each task here; a timeout is noticed after an epoch.
+
+    TensorFlow must not have run in this process with other threads before.
+    """
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
@@ -25,8 +30,23 @@ class InlineExecutor:
         for task in tasks:
             trial = task.trial
 
-            def report(record: EpochRecord, task: Task = task) -> None:
+            history: list[EpochRecord] = []
+            started = time.perf_counter()
+
+            def report(
+                record: EpochRecord, task: Task = task, history: Any = history, started: float = started
+            ) -> None:
+                history.append(record)
                 on_progress(Progress(task.trial, record))
+                if task.timeout is not None and time.perf_counter() - started > task.timeout:
+                    raise _TimeoutReached
 
             on_progress(Progress(trial, None))
-            yield task, attempt(trial, dataset, task.folder, task.save_model, report)
+            try:
+                yield task, attempt(trial, dataset, task.folder, task.save_model, report)
+            except _TimeoutReached:
+                yield task, task.timed_out(history)
+
+
+class _TimeoutReached(BaseException):
+    """Not an error of the trial, so nothing that handles those may catch it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from ablation.errors import RunError, writing
 from ablation.executors import OnProgress, Progress, Task
 from ablation.trial import EpochRecord, TrialResult
 
@@ -41,7 +41,8 @@ class LocalExecutor:
         for task in tasks:
             waiting.put(task)
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
-        self._log_folder.mkdir(parents=True, exist_ok=True)
+        with writing(self._log_folder):
+            self._log_folder.mkdir(parents=True, exist_ok=True)
         workers = [
             _Worker(dataset_file, threads, self._log_folder / f"worker-{k}.log")
             for k in range(min(self._workers, len(tasks)))
@@ -89,6 +90,8 @@ class _Worker:
                 result = self._run(task, events)
                 if not self._stopped:
                     events.put((task, result))
+        except OSError as error:
+            events.put(RunError(f"a worker process cannot be started: {error}."))
         except BaseException as error:
             events.put(error)
         finally:
@@ -109,14 +112,16 @@ class _Worker:
             process = self._started()
             if process is None:
                 break
-            result = self._converse(process, task, events)
+            told: list[EpochRecord] = []
+            overdue = threading.Event()
+            result = self._converse(process, task, events, told, overdue)
             if result is not None:
                 return result
+            if overdue.is_set():
+                return task.timed_out(told)
             ending = _describe_exit(process.wait())
             if self._stopped:
                 break
-            shutil.rmtree(task.folder, ignore_errors=True)
-            task.folder.mkdir(parents=True)
         cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {self._log}"
         return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
@@ -144,8 +149,19 @@ class _Worker:
         process: subprocess.Popen[str],
         task: Task,
         events: queue.SimpleQueue[_Event | BaseException],
+        told: list[EpochRecord],
+        overdue: threading.Event,
     ) -> TrialResult | None:
-        """Hand over a task and listen until its result; None where the process died first."""
+        """Hand over a task and listen until its result; None where the process died first.
+
+        Its epochs are put into ``told``; ``overdue`` is set when it was ended for its timeout.
+        """
+
+        def end() -> None:
+            overdue.set()
+            process.kill()
+
+        clock = threading.Timer(task.timeout or 0, end)
         assert process.stdin is not None
         assert process.stdout is not None
         line = {
@@ -157,15 +173,22 @@ class _Worker:
             process.stdin.write(json.dumps(line) + "\n")
         except OSError:
             return None
-        for answer in process.stdout:
-            try:
-                event = json.loads(answer)
-            except ValueError:  # the process died in the middle of a line
-                return None
-            if "result" in event:
-                return TrialResult.model_validate(event["result"])
-            events.put((task, EpochRecord.model_validate(event["epoch"])))
-        return None
+        try:
+            for answer in process.stdout:
+                try:
+                    event = json.loads(answer)
+                except ValueError:  # the process died in the middle of a line
+                    return None
+                if "result" in event:
+                    return TrialResult.model_validate(event["result"])
+                if "epoch" in event:
+                    told.append(EpochRecord.model_validate(event["epoch"]))
+                    events.put((task, told[-1]))
+                elif task.timeout is not None:  # it has started: TensorFlow is imported
+                    clock.start()
+            return None
+        finally:
+            clock.cancel()
 
 
 def available_cores() -> int:
@@ -179,6 +202,10 @@ def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"with exit code {code}"
     try:
-        return f"by {signal.Signals(-code).name}"
+        name = signal.Signals(-code).name
+        meaning = (
+            " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
+        )
+        return f"by {name}{meaning}"
     except ValueError:
         return f"by signal {-code}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean
-from ablation.figures import comparison, confusion, learning_curves, overfitting_gap, predictions
+from ablation.figures import comparison, confusion, gap_parts, learning_curves, overfitting_gap, predictions
 from ablation.figures.style import Drawing, Picture, look, write
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["FIGURES", "Drawing", "Picture", "draw_figures"]
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "comparison": comparison.drawings,
     "overfitting_gap": overfitting_gap.drawings,
+    "gap_parts": gap_parts.drawings,
     "learning_curves": learning_curves.drawings,
     "confusion": confusion.drawings,
     "predictions": predictions.drawings,

@@ -1,0 +1,218 @@
+"""Warnings that save a study: each names the variants, the figure that gives it away, and the remedy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ablation.datasets import Dataset
+from ablation.grid import Study, Variant
+from ablation.models import pooled_blocks
+from ablation.provenance import differences
+from ablation.settings import CnnSettings
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+_WIDEST = 0.05  # a validation set that tells an accuracy no better than this is called too small
+_SMALLEST_BATCH = 8
+
+
+def planned_notes(study: Study, dataset: Dataset) -> list[str]:
+    """Return the warnings that can be known before training."""
+    images = len(dataset.train)
+    notes = _grouped(
+        study.variants,
+        lambda v: _unpooled(v, dataset),
+        lambda v: _stale_statistics(v, images),
+        lambda v: _small_last_batch(v, images),
+        lambda v: _seeds_without_effect(v, study),
+    )
+    width = half_width(0.5, len(dataset.val))
+    if width > _WIDEST:
+        notes.append(
+            f"{len(dataset.val)} validation images tell a trial's accuracy to ±{100 * width:.0f} points, and "
+            "smaller differences between variants not at all. Set a larger dataset.validation_size."
+        )
+    return notes
+
+
+def observed_notes(run: Run) -> list[str]:
+    """Return the warnings that the finished trials give."""
+    completed = run.results[run.results["status"] == "completed"]
+    if completed.empty:
+        return _not_made_alike(run)
+    return [
+        *_not_made_alike(run),
+        *_incomplete_pairs(run),
+        *_not_learning(run, completed),
+        *_small_validation(run, completed),
+        *_seeds_alike(run, completed),
+    ]
+
+
+def stale_share(variant: Variant, images: int) -> float:
+    """Return the share of BatchNorm's initial moving statistics that training leaves in place."""
+    if not variant.model.batch_norm:
+        return 0.0
+    return float(variant.model.batch_norm_momentum ** updates(variant, images))
+
+
+def updates(variant: Variant, images: int) -> int:
+    """Return the number of optimizer steps of a trial."""
+    return variant.training.epochs * math.ceil(images / variant.training.batch_size)
+
+
+def half_width(accuracy: float, images: int) -> float:
+    """Return half the width of the 95% interval of an accuracy measured on so many images (Wald)."""
+    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images)
+
+
+def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> list[str]:
+    """Apply the checks to each variant; variants with the same trouble are named together."""
+    found: dict[str, list[str]] = {}
+    for check in checks:
+        for variant in variants:
+            if note := check(variant):
+                found.setdefault(note, []).append(variant.name)
+    return [f"{', '.join(names)}: {note}" for note, names in found.items()]
+
+
+def _unpooled(variant: Variant, dataset: Dataset) -> str:
+    model = variant.model
+    if not isinstance(model, CnnSettings) or pooled_blocks(model, dataset.image_shape) == len(model.blocks):
+        return ""
+    height, width, _ = dataset.image_shape
+    return (
+        f"{height}x{width} images are one pixel small before the last block, so blocks from there on end "
+        "without pooling."
+    )
+
+
+def _stale_statistics(variant: Variant, images: int) -> str:
+    left = stale_share(variant, images)
+    if left <= 0.01:
+        return ""
+    return (
+        f"after {updates(variant, images)} updates BatchNorm's moving statistics are still {left:.0%} their "
+        f"initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in inference mode "
+        "will be too low. Set batch_norm_momentum: 0.9, or train for longer."
+    )
+
+
+def _small_last_batch(variant: Variant, images: int) -> str:
+    last = images % variant.training.batch_size
+    if not variant.model.batch_norm or not 0 < last < min(_SMALLEST_BATCH, variant.training.batch_size):
+        return ""
+    return (
+        f"the last batch of each epoch has {last} of {variant.training.batch_size} images, too few for "
+        f"BatchNorm's statistics. Set dataset.train_size: {images - last}, or another batch_size."
+    )
+
+
+def _seeds_without_effect(variant: Variant, study: Study) -> str:
+    model = variant.model
+    live = {"init", "order"}
+    live |= {"dropout"} if model.dropout else set()
+    live |= {"augmentation"} if model.augmentation else set()
+    if len(study.seeds) == 1 or live & set(study.vary):
+        return ""
+    return (
+        f"its {len(study.seeds)} seeds are the same training {len(study.seeds)} times, for nothing in it "
+        f"draws from vary: [{', '.join(study.vary)}]. Add init or order to vary, or train one seed."
+    )
+
+
+def _not_made_alike(run: Run) -> list[str]:
+    found = differences(
+        r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
+    )
+    return [
+        f"Trials were not made alike: {key} is {_counted(values)}. Their differences may be the machine's "
+        "and not the variant's; run the study anew in one place (--out NEW_FOLDER)."
+        for key, values in found.items()
+    ]
+
+
+def _counted(values: dict[str, int]) -> str:
+    parts = [f"'{value}' in {n} trial{'s' if n > 1 else ''}" for value, n in values.items()]
+    return " and ".join(parts)
+
+
+def _incomplete_pairs(run: Run) -> list[str]:
+    """A variant is compared on the pairs that exist; say where that is not all of them."""
+    results = run.results
+    planned, done = set(run.study.seeds), results[results["status"] == "completed"]
+    seeds = {name: set(done.loc[done["variant"] == name, "seed"]) for name in results["variant"].unique()}
+    notes = []
+    for name in seeds:
+        lost = sorted(planned - (seeds[name] & seeds[run.study.baseline]))
+        if name != run.study.baseline and lost:
+            numbers = f"seed{'s' if len(lost) > 1 else ''} {', '.join(map(str, lost))}"
+            notes.append(
+                f"{name} is compared with {run.study.baseline} on {len(planned) - len(lost)} of "
+                f"{len(planned)} pairs: {numbers} did not complete in both."
+            )
+    return notes
+
+
+def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
+    """Tell a variant that has learned nothing from one whose BatchNorm statistics hide what it learned."""
+    probe = run.dataset.train_probe.labels
+    chance = float(np.bincount(probe).max() / len(probe))
+    last = run.history.groupby(["variant", "seed"], sort=False).tail(1)
+    stale, unlearned = [], []
+    for name, trials in completed.groupby("variant", sort=False):
+        inference = float(trials["train_accuracy"].mean())
+        active = float(last.loc[last["variant"] == name, "active_accuracy"].mean())
+        if active - inference > 0.2:
+            stale.append(f"{name} ({active:.0%} in training mode, {inference:.0%} in inference mode)")
+        elif inference < chance + half_width(chance, len(probe)):
+            unlearned.append(f"{name} ({inference:.0%})")
+    notes = []
+    if stale:
+        notes.append(
+            f"{', '.join(stale)}: training images that are right in training mode are wrong in inference "
+            "mode, so what is measured is BatchNorm's moving statistics rather than the model. Set a lower "
+            "batch_norm_momentum, train for longer, or lower the learning rate."
+        )
+    if unlearned:
+        notes.append(
+            f"Not begun to learn: {', '.join(unlearned)} of the training images are right, and guessing gets "
+            f"{chance:.0%}. Change learning_rate or train for longer before comparing."
+        )
+    return notes
+
+
+def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
+    means = completed.groupby("variant")["val_accuracy"].mean()
+    spread, images = float(means.max() - means.min()), len(run.dataset.val)
+    width = half_width(float(means.mean()), images)
+    if len(means) < 2 or spread >= width:
+        return []
+    return [
+        f"The variants' validation accuracies lie within {100 * spread:.1f} points of each other, and "
+        f"{images} validation images tell an accuracy to ±{100 * width:.1f}: do not rank variants by them. "
+        "Set a larger dataset.validation_size."
+    ]
+
+
+def _seeds_alike(run: Run, completed: pd.DataFrame) -> list[str]:
+    images, notes = len(run.dataset.test), []
+    for name, trials in completed.groupby("variant", sort=False):
+        n = len(trials)
+        if n > 1 and trials["test_loss"].nunique() == 1:
+            notes.append(
+                f"{name}: its {n} seeds came to the same test loss to the last digit, so they are one "
+                "training and no spread. See which streams `vary:` names."
+            )
+        elif n > 2 and trials["test_accuracy"].std() < 1 / images:
+            notes.append(
+                f"{name}: over {n} seeds its test accuracy spreads by less than one of the {images} test "
+                "images, which cannot tell its seeds apart. Set a larger dataset.test_size."
+            )
+    return notes

@@ -1,0 +1,140 @@
+"""The gap that the training log shows, taken apart: how far it misleads, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ablation.figures.style import (
+    FAINT,
+    INK,
+    Drawing,
+    VariantStyle,
+    label,
+    seeds_phrase,
+    variant_rows,
+    variant_styles,
+)
+from ablation.statistics import mean_intervals
+
+if TYPE_CHECKING:
+    from ablation.study import Run
+
+PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
+_PANELS_A_ROW = 6
+# Dark enough to be told apart in greyscale; neither is a variant's colour.
+_LAG, _BIAS = "#b9b9b9", "#6b6b6b"
+
+
+def gap_parts_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the gap's parts as means over seeds, in shares of images.
+
+    Returns:
+        Over the epochs (``variant, epoch, metric, mean, low, high, n``), and after each trial's last epoch
+        (``variant, metric, mean, low, high, n``); ``metric`` is one of `PARTS`, and the mean of the first
+        is the sum of the others' means.
+    """
+    last = history.groupby(["variant", "seed"], sort=False).tail(1)
+    return mean_intervals(history, ["variant", "epoch"], PARTS), mean_intervals(last, ["variant"], PARTS)
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw the gap taken apart: after the last epoch, and over the epochs."""
+    curves, final = gap_parts_data(run.history)
+    variants = list(final["variant"].unique())
+    styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
+    columns = min(len(variants), _PANELS_A_ROW)
+    blocks = -(-len(variants) // columns)
+    top = 1.2 + 0.62 * len(variants)
+    figure = Figure(figsize=(max(10.5, 1.75 * columns), top + 2.5 * blocks), layout="constrained")
+    rows = figure.add_gridspec(1 + blocks, columns, height_ratios=[top, *[2.5] * blocks])
+    draw_parts(figure.add_subplot(rows[0, :]), final, styles)
+    first: Axes | None = None
+    for i, variant in enumerate(variants):
+        block, column = divmod(i, columns)
+        ax = figure.add_subplot(rows[1 + block, column], sharex=first, sharey=first)
+        first = first or ax
+        draw_logged_and_true(ax, curves[curves["variant"] == variant], styles[variant], named=i == 0)
+        ax.set_title(label(variant, 20))
+        ax.tick_params(labelleft=column == 0)
+        if column == 0:
+            ax.set_ylabel("gap (pp)")
+    caption = (
+        "How far the logged gap misleads, in percentage points (pp). Hollow mark and dotted line: the gap "
+        "that the training log shows, logged training accuracy minus validation accuracy. Filled mark and "
+        "solid line: the true gap, both measured after the epoch in inference mode. Between them lie two "
+        "parts. Running-average lag: the log averages over an epoch in which the model was still improving. "
+        "Dropout-active bias: the log is taken in training mode, with dropout active and BatchNorm on its "
+        "batch's statistics. Top, after each trial's last epoch; below, over the epochs. Means over "
+        f"{seeds_phrase(final['n'])}; thin bars and bands: 95% confidence intervals (Student's t). "
+        f"{run.dataset.describe()}."
+    )
+    table = final.pivot(index="variant", columns="metric", values="mean").loc[variants]
+    alt = "Logged and true gap after the last epoch: " + "; ".join(
+        f"{row.Index}: {100 * row.logged_gap:+.1f} and {100 * row.true_gap:+.1f} percentage points"
+        for row in table.itertuples()
+    )
+    return [Drawing("gap_parts", "The gap, taken apart", figure, caption, alt)]
+
+
+def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
+    """Draw a row a variant: from its logged gap, over the two parts that mislead, to its true gap."""
+    variants = list(final["variant"].unique())
+    points = 100 * final.pivot(index="variant", columns="metric", values="mean").loc[variants, PARTS]
+    intervals = final.set_index(["variant", "metric"])
+    for row, (variant, (logged, lag, bias, _)) in enumerate(zip(variants, points.to_numpy(), strict=True)):
+        bar: dict[str, Any] = {"height": 0.13, "linewidth": 0, "zorder": 3}
+        named = row == 0
+        ax.barh(row - 0.07, -lag, left=logged, color=_LAG, label="running-average lag" * named, **bar)
+        ax.barh(row + 0.07, -bias, left=logged - lag, color=_BIAS, label="dropout-active bias" * named, **bar)
+        style = styles[variant]
+        for part, height, face in (("logged_gap", -0.22, "white"), ("true_gap", 0.22, style.colour)):
+            mean, low, high = 100 * intervals.loc[(variant, part), ["mean", "low", "high"]]
+            ax.plot([low, high], [row + height] * 2, color=style.colour, linewidth=1.2)
+            ax.plot(
+                mean, row + height, style.marker, color=style.colour, markerfacecolor=face, markersize=7.5,
+                markeredgewidth=1.6,
+            )  # fmt: skip
+            ax.annotate(
+                f"{mean:+.1f}".replace("-", "\N{MINUS SIGN}"), (mean, row + height),
+                (0, 6 if height < 0 else -6), textcoords="offset points", ha="center",
+                va="bottom" if height < 0 else "top", fontsize=8.5,
+            )  # fmt: skip
+    ax.plot([], [], "o", color=INK, markerfacecolor="white", markeredgewidth=1.6, label="logged gap")
+    ax.plot([], [], "o", color=INK, label="true gap")
+    ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
+    ax.margins(x=0.08)
+    variant_rows(ax, variants)
+    ax.legend(ncols=4, fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    ax.set(xlabel="gap (percentage points)", title="After the last epoch")
+
+
+def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle, named: bool) -> None:
+    """Draw a variant's logged and true gap over the epochs.
+
+    Args:
+        ax: Where to.
+        curves: The rows of `gap_parts_data` of the variant.
+        style: The variant's looks.
+        named: Write beside the lines which is which.
+    """
+    for part, dashes, word in (("logged_gap", ":", "logged"), ("true_gap", "-", "true")):
+        curve = curves[curves["metric"] == part]
+        ax.plot(curve["epoch"], 100 * curve["mean"], dashes, color=style.colour, linewidth=1.8, label=word)
+        ax.fill_between(
+            curve["epoch"],
+            100 * curve["low"],
+            100 * curve["high"],
+            color=style.colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+    if named:
+        ax.legend(fontsize=8.5, handlelength=2.2)
+    ax.axhline(0, color=FAINT, linewidth=1, zorder=0)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))

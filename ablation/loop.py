@@ -1,0 +1,188 @@
+"""A model's training and prediction loops as TensorFlow graphs: the only place that touches weights.
+
+An epoch is a few calls of a compiled graph. The images stay in memory as they are stored; a batch is
+gathered by index and normalised inside the graph. There is no tf.data here: at the end of each epoch its
+autotuning thread would be waited for, at times for longer than the epoch took.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.datasets import Dataset, Part
+from ablation.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    import keras
+
+_CHUNK_STEPS = 16  # steps a compiled call: short enough that progress and interrupts stay live
+_PREDICT_BATCH = 256  # fixed, for the size of a batch can change the last bit of a prediction
+_SHIFT_IMAGES = 256  # enough for a variance, few enough to cost nothing
+
+
+class CompiledLoop:
+    """The loops of one model on one dataset.
+
+    Args:
+        model: A compiled model.
+        dataset: What it is trained and measured on.
+        training: Batch size, loss and further metrics.
+    """
+
+    def __init__(self, model: keras.Sequential, dataset: Dataset, training: TrainingSettings) -> None:
+        import keras
+        import tensorflow as tf
+
+        self.model = model
+        self._classes = len(dataset.class_names)
+        self._batch = training.batch_size
+        self._loss = keras.losses.get(training.loss)
+        self._extra = {name: keras.metrics.get(name) for name in training.metrics}
+        self._running_loss = keras.metrics.Mean()
+        self._running_accuracy = keras.metrics.CategoricalAccuracy()
+        self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
+        self._images = tf.constant(dataset.train.images)
+        self._labels = tf.constant(dataset.train.labels, tf.int32)
+        model.optimizer.build(model.trainable_variables)
+        number, images = tf.TensorSpec((), tf.int32), dataset.train.images
+        self._train_steps = tf.function(
+            self._build_train_steps(),
+            input_signature=[tf.TensorSpec((len(images),), tf.int32), number, number],
+        )
+        signature = [tf.TensorSpec((None, *dataset.image_shape), images.dtype)]
+        self._predict = tf.function(self._build_predict(_PREDICT_BATCH, False), input_signature=signature)
+        self._predict_active = tf.function(self._build_predict(self._batch, True), input_signature=signature)
+
+    def train(self, order: NDArray[np.int32]) -> tuple[float, float]:
+        """Train one epoch; return loss and accuracy as Keras logs them: running means, dropout active.
+
+        An epoch whose loss is no longer finite ends at once.
+        """
+        import tensorflow as tf
+
+        self._running_loss.reset_state()
+        self._running_accuracy.reset_state()
+        steps = math.ceil(len(order) / self._batch)
+        order_tensor = tf.constant(order)
+        for first in range(0, steps, _CHUNK_STEPS):
+            self._train_steps(order_tensor, tf.constant(first), tf.constant(min(first + _CHUNK_STEPS, steps)))
+            if not math.isfinite(float(self._running_loss.result())):
+                break
+        return float(self._running_loss.result()), float(self._running_accuracy.result())
+
+    def predict(self, part: Part) -> NDArray[np.float32]:
+        """Return the class probabilities in inference mode: (images, classes)."""
+        import tensorflow as tf
+
+        probabilities: NDArray[np.float32] = self._predict(tf.constant(part.images)).numpy()
+        return probabilities
+
+    def measure(self, part: Part, probabilities: NDArray[np.float32] | None = None) -> dict[str, float]:
+        """Return loss, accuracy and the further metrics of a part, in inference mode."""
+        import keras
+
+        if probabilities is None:
+            probabilities = self.predict(part)
+        one_hot = keras.ops.one_hot(part.labels, self._classes)
+        measured = {
+            "loss": float(np.mean(self._loss(one_hot, probabilities))),
+            "accuracy": float(np.mean(probabilities.argmax(axis=1) == part.labels)),
+        }
+        for name, metric in self._extra.items():
+            metric.reset_state()
+            metric.update_state(one_hot, probabilities)
+            measured[name] = float(metric.result())
+        return measured
+
+    def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
+        """Return loss and accuracy in training mode; the model is left as it was.
+
+        Args:
+            part: The images.
+            inactive: What `measure` said of them; true in training mode, too, of a model without state.
+        """
+        import tensorflow as tf
+
+        if not self.model.non_trainable_variables:
+            return inactive["loss"], inactive["accuracy"]
+        with self._state_kept():
+            probabilities = self._predict_active(tf.constant(part.images)).numpy()
+        measured = self.measure(part, probabilities)
+        return measured["loss"], measured["accuracy"]
+
+    def variance_shift(self, part: Part) -> dict[str, float]:
+        """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
+
+        The variance is taken for each unit over images and positions, then averaged over the units. Dropout
+        in front of a layer makes the ratio differ from 1, and the layer's moving variance is then not the
+        one that inference meets: Li et al. (2018), "Understanding the disharmony between dropout and batch
+        normalization by variance shift", arXiv:1801.05134.
+        """
+        import keras
+        import tensorflow as tf
+
+        variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
+        with self._state_kept():
+            for active, found in variances.items():
+                values = self._normalise(part.images[:_SHIFT_IMAGES])
+                for layer in self.model.layers:
+                    if isinstance(layer, keras.layers.BatchNormalization):
+                        units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
+                        found[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
+                    values = layer(values, training=active)
+        return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Undo what a pass in training mode does to moving statistics and random generators."""
+        state = [variable.numpy() for variable in self.model.non_trainable_variables]
+        yield
+        for variable, value in zip(self.model.non_trainable_variables, state, strict=True):
+            variable.assign(value)
+
+    def _normalise(self, images: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.cast(images, tf.float32) * self._scale + self._offset
+
+    def _build_train_steps(self) -> Callable[[Any, Any, Any], None]:
+        import tensorflow as tf
+
+        model, optimizer, variables = self.model, self.model.optimizer, self.model.trainable_variables
+
+        def train_steps(order: Any, first: Any, last: Any) -> None:
+            for step in tf.range(first, last):
+                indices = order[step * self._batch : (step + 1) * self._batch]
+                images = self._normalise(tf.gather(self._images, indices))
+                one_hot = tf.one_hot(tf.gather(self._labels, indices), self._classes)
+                with tf.GradientTape() as tape:
+                    probabilities = model(images, training=True)
+                    loss = tf.reduce_mean(self._loss(one_hot, probabilities))
+                    scaled = optimizer.scale_loss(loss)
+                optimizer.apply(tape.gradient(scaled, variables), variables)
+                self._running_loss.update_state(loss, sample_weight=tf.size(indices))
+                self._running_accuracy.update_state(one_hot, probabilities)
+
+        return train_steps
+
+    def _build_predict(self, batch_size: int, training: bool) -> Callable[[Any], Any]:
+        import tensorflow as tf
+
+        def predict(images: Any) -> Any:
+            count = tf.shape(images)[0]
+            batches = (count + batch_size - 1) // batch_size
+            out = tf.TensorArray(
+                tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
+            )
+            for batch in tf.range(batches):
+                chunk = images[batch * batch_size : (batch + 1) * batch_size]
+                out = out.write(batch, self.model(self._normalise(chunk), training=training))
+            return out.concat()
+
+        return predict

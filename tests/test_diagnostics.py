@@ -1,0 +1,213 @@
+"""Each warning appears where it should, says what it must, and is silent otherwise."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ablation.datasets import Dataset, Part, prepare_dataset
+from ablation.diagnostics import half_width, observed_notes, planned_notes, stale_share
+from ablation.grid import Study
+from ablation.study import Run
+from ablation.trial import TrialResult
+
+WriteGrid = Callable[[str], Path]
+
+SOUND = """
+    study: sound
+    dataset: {name: digits, train_size: 120, validation_size: 400, test_size: 700}
+    model: {blocks: [[4], [6]], dense: [8], batch_norm_momentum: 0.9}
+    training: {epochs: 40, batch_size: 16}
+    factors: {batch_norm: [false, true], dropout: [0, 0.2]}
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return prepare_dataset(_study(SOUND, tmp_path_factory.mktemp("grid")).dataset)
+
+
+def _study(text: str, folder: Path) -> Study:
+    (folder / "grid.yaml").write_text(textwrap.dedent(text))
+    return Study.from_yaml(folder / "grid.yaml")
+
+
+# Before training
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("", "", None),
+        (
+            "momentum: 0.9",
+            "momentum: 0.99",
+            "+BatchNorm, +both: after 320 updates BatchNorm's moving statistics are still 4% their initial values "
+            "(momentum 0.99), so accuracy in inference mode will be too low. Set batch_norm_momentum: 0.9, or "
+            "train for longer.",
+        ),
+        (
+            "train_size: 120",
+            "train_size: 115",
+            "+BatchNorm, +both: the last batch of each epoch has 3 of 16 images, too few for BatchNorm's "
+            "statistics. Set dataset.train_size: 112, or another batch_size.",
+        ),
+        (
+            "validation_size: 400",
+            "validation_size: 50",
+            "50 validation images tell a trial's accuracy to ±14 points, and smaller differences between variants "
+            "not at all. Set a larger dataset.validation_size.",
+        ),
+        (
+            "[[4], [6]]",
+            "[[4], [4], [4], [4], [6]]",
+            "plain, +BatchNorm, +Dropout, +both: 8x8 images are one pixel small before the last block, so blocks "
+            "from there on end without pooling.",
+        ),
+        (
+            "study: sound",
+            "study: sound\n    vary: [dropout]",
+            "plain, +BatchNorm: its 5 seeds are the same training 5 times, for nothing in it draws from vary: "
+            "[dropout]. Add init or order to vary, or train one seed.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_can_be_known_before_training_is_told(
+    old: str, new: str, note: str | None, dataset: Dataset, tmp_path: Path
+) -> None:
+    study = _study(SOUND.replace(old, new) if old else SOUND, tmp_path)
+    if study.dataset.train_size != 120 or study.dataset.validation_size != 400:
+        dataset = prepare_dataset(study.dataset)
+    assert planned_notes(study, dataset) == ([note] if note else [])
+
+
+def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: Run, tmp_path: Path) -> None:
+    from ablation.plan import plan_study
+
+    note = (
+        "40 validation images tell a trial's accuracy to ±15 points, and smaller differences between variants not "
+        "at all. Set a larger dataset.validation_size."
+    )
+    assert note in plan_study(tiny_study, tmp_path / "none").notes
+    assert not (tmp_path / "none").exists()
+    page = (finished_run.folder / "report.html").read_text("utf-8")
+    assert note.replace("'", "&#39;") in page
+    assert page.index("validation images tell") < page.index("The variants</h2>")
+
+
+@pytest.mark.parametrize("grid", ["grid.yaml", "cifar10-small.yaml", "cifar10.yaml"])
+def test_batch_norm_settles_in_the_studies_that_come_along(grid: str) -> None:
+    study = Study.from_yaml(Path(__file__).parent.parent / "experiments" / grid)
+    size = study.dataset.train_size or 40_000
+    assert max(stale_share(variant, size) for variant in study.variants) < 1e-4
+
+
+def test_half_the_interval_of_an_accuracy() -> None:
+    assert half_width(0.5, 100) == pytest.approx(0.098)
+
+
+# After training: the tables of a finished run, changed to what would give cause
+
+
+def altered(run: Run, **changes: Callable[[pd.DataFrame], pd.DataFrame]) -> Run:
+    """Return a run with sound tables and 2,000 images a part; ``changes`` spoil a table by its name."""
+    copy = Run(run.folder)
+    part = Part(run.dataset.test.images[:1].repeat(2000, 0), np.arange(2000) % 10)
+    copy.__dict__["dataset"] = replace(run.dataset, train=part, val=part, test=part)
+    means = {"plain": 0.4, "+Dropout": 0.5, "+BatchNorm": 0.6, "+both": 0.7}
+    base = run.results["variant"].map(means) + 0.01 * run.results["seed"]
+    results = run.results.assign(train_accuracy=base + 0.1, val_accuracy=base, test_accuracy=base)
+    history = run.history.assign(active_accuracy=0.5)
+    copy.__dict__ |= {"results": results, "history": history}
+    copy.__dict__ |= {name: change(copy.__dict__[name]) for name, change in changes.items()}
+    return copy
+
+
+def where(table: pd.DataFrame, variant: str) -> pd.Series:
+    return table["variant"] == variant
+
+
+def test_a_sound_run_has_no_notes(finished_run: Run) -> None:
+    assert observed_notes(altered(finished_run)) == []
+
+
+def test_a_variant_that_has_learned_nothing_is_told_from_stale_statistics(finished_run: Run) -> None:
+    def poor(results: pd.DataFrame) -> pd.DataFrame:
+        low = results["variant"].isin(["+BatchNorm", "+both"])
+        return results.assign(train_accuracy=results["train_accuracy"].mask(low, 0.1))
+
+    def active(history: pd.DataFrame) -> pd.DataFrame:
+        return history.assign(active_accuracy=history["active_accuracy"].mask(where(history, "+both"), 0.1))
+
+    assert observed_notes(altered(finished_run, results=poor, history=active)) == [
+        "+BatchNorm (50% in training mode, 10% in inference mode): training images that are right in training mode "
+        "are wrong in inference mode, so what is measured is BatchNorm's moving statistics rather than the model. "
+        "Set a lower batch_norm_momentum, train for longer, or lower the learning rate.",
+        "Not begun to learn: +both (10%) of the training images are right, and guessing gets 10%. Change "
+        "learning_rate or train for longer before comparing.",
+    ]
+
+
+def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Run) -> None:
+    def close(results: pd.DataFrame) -> pd.DataFrame:
+        return results.assign(val_accuracy=0.5 + 0.002 * where(results, "plain"))
+
+    assert observed_notes(altered(finished_run, results=close)) == [
+        "The variants' validation accuracies lie within 0.2 points of each other, and 2000 validation images tell an "
+        "accuracy to ±2.2: do not rank variants by them. Set a larger dataset.validation_size."
+    ]
+
+
+def test_seeds_that_do_not_vary_are_told(finished_run: Run) -> None:
+    def same(results: pd.DataFrame) -> pd.DataFrame:
+        return results.assign(test_loss=results["test_loss"].mask(where(results, "plain"), 1.5))
+
+    assert observed_notes(altered(finished_run, results=same)) == [
+        "plain: its 2 seeds came to the same test loss to the last digit, so they are one training and no spread. "
+        "See which streams `vary:` names."
+    ]
+
+
+def test_a_spread_below_one_test_image_is_told(finished_run: Run) -> None:
+    def alike(results: pd.DataFrame) -> pd.DataFrame:
+        third = results[results["seed"] == 1].assign(seed=2)
+        third["test_accuracy"] += 0.01
+        third["test_loss"] += 0.01
+        more = pd.concat([results, third], ignore_index=True)
+        return more.assign(test_accuracy=more["test_accuracy"].mask(where(more, "+both"), 0.7))
+
+    assert observed_notes(altered(finished_run, results=alike)) == [
+        "+both: over 3 seeds its test accuracy spreads by less than one of the 2000 test images, which cannot tell "
+        "its seeds apart. Set a larger dataset.test_size."
+    ]
+
+
+def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run) -> None:
+    def lost(results: pd.DataFrame) -> pd.DataFrame:
+        failed = where(results, "+both") & (results["seed"] == 1)
+        return results.assign(status=results["status"].mask(failed, "failed"))
+
+    assert observed_notes(altered(finished_run, results=lost)) == [
+        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both."
+    ]
+
+
+def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Run, tmp_path: Path) -> None:
+    run = altered(finished_run)
+    elsewhere = dict(run.trial_results)
+    for trial in run.trials[:3]:
+        result: TrialResult = elsewhere[trial.id]
+        changed = result.provenance | {"tensorflow": "1.15.0", "host": "elsewhere"}
+        elsewhere[trial.id] = result.model_copy(update={"provenance": changed})
+    here = run.trial_results[run.trials[0].id].provenance["tensorflow"]
+    run.__dict__["trial_results"] = elsewhere
+    assert observed_notes(run) == [
+        f"Trials were not made alike: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Their differences "
+        "may be the machine's and not the variant's; run the study anew in one place (--out NEW_FOLDER)."
+    ]  # the host's name changes no number

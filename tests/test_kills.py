@@ -1,0 +1,65 @@
+"""Whatever ends a run, at whatever moment: started again, it comes to the same bytes.
+
+pytest -m slow tests/test_kills.py
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import TINY_GRID
+from processes import command, finish, start, workers_of
+
+from ablation.checkpoint import CHECKPOINT
+
+KILLS = 20
+TABLES = ["results", "history", "comparisons", "confusion", "pairing", "variance_shift"]
+
+
+def contents(out: Path) -> dict[str, object]:
+    """Return every table, times aside, and every prediction, byte for byte."""
+    import pandas as pd
+
+    found: dict[str, object] = {}
+    for name in TABLES:
+        table = pd.read_csv(out / f"{name}.csv", dtype=str).drop(columns="seconds", errors="ignore")
+        found[name] = table.to_csv()
+    for file in sorted(out.glob("trials/*/test_probabilities.npy")):
+        found[file.parent.name] = file.read_bytes()
+    return found
+
+
+@pytest.mark.slow
+def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
+    """Runs and workers are killed by SIGKILL at random moments, most of them in the middle of a trial."""
+    grid, out = tmp_path / "grid.yaml", tmp_path / "run"
+    grid.write_text(textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 400"))
+    whole = finish(command(grid, tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    randomness = random.Random(0)
+    taken_up = kills = 0
+    while kills < KILLS:
+        process = start(command(grid, out))
+        time.sleep(randomness.uniform(6, 14))  # TensorFlow alone takes some seconds to import
+        assert process.poll() is None, "the study is too short to be killed so often"
+        workers = workers_of(psutil.Process(process.pid))
+        if workers and randomness.random() < 0.3:  # a worker first; the run goes on, and is killed after
+            randomness.choice(workers).send_signal(signal.SIGKILL)
+            kills += 1
+            time.sleep(randomness.uniform(0, 6))
+        process.kill()
+        process.communicate()
+        psutil.wait_procs(workers, timeout=10)
+        kills += 1
+        taken_up += len(list(out.glob(f"trials/.running/*/{CHECKPOINT}")))
+    last = finish(command(grid, out))
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert taken_up >= KILLS // 4  # trials were in the middle, and not begun anew
+    assert contents(out) == contents(tmp_path / "whole")
+    assert not list(out.glob("trials/.running/*"))

@@ -1,0 +1,109 @@
+"""The audit sees whether trials are pairs, before they are trained and after."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tiny_trial
+
+from ablation.datasets import Dataset
+from ablation.grid import Study
+from ablation.pairing import Start, pairing_by_seed, pairing_gain, pairing_table, pairing_verdict
+from ablation.study import Run, run_study
+from ablation.trial import InitialWeights
+
+
+def test_all_trials_of_a_study_are_pairs(finished_run: Run) -> None:
+    table = finished_run.pairing
+    assert len(table) == 8
+    assert table["paired"].all()
+    assert (table["shared_layers"] == 4).all()  # two convolutions, a Dense layer and the output
+    assert table.set_index(["variant", "seed"]).loc[("+both", 0), "layers"] == 8
+    by_seed = table.groupby("seed")
+    assert (by_seed["order"].nunique() == 1).all()
+    assert (by_seed["weights"].nunique() == 1).all()
+    assert table["weights"].nunique() == table["order"].nunique() == 2  # the seeds differ
+
+
+def test_what_is_planned_starts_as_what_is_trained(
+    finished_run: Run, tiny_study: Study, tmp_path: object
+) -> None:
+    run = run_study(tiny_study, tmp_path / "run", only=["plain"], executor="inline")  # type: ignore[operator]
+    assert run.pairing["paired"].isna().sum() == 6
+    pd.testing.assert_frame_equal(run.audit(), finished_run.pairing)
+
+
+def test_an_unseeded_layer_is_found(
+    tiny_study: Study, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mistake that the audit is for: a layer whose weights depend on what was built before it."""
+    from ablation import training
+
+    build = training.build_model
+
+    def careless(*arguments: object) -> keras.Sequential:
+        model = build(*arguments)  # type: ignore[arg-type]
+        model.get_layer("dense1").kernel.assign(keras.initializers.GlorotUniform()((24, 8)))
+        return model
+
+    monkeypatch.setattr(training, "build_model", careless)
+    run = run_study(tiny_study, tmp_path / "run", executor="inline")  # type: ignore[operator]
+    others = run.pairing[run.pairing["variant"] != "plain"]
+    assert not others["paired"].any()
+    assert pairing_verdict(run.pairing) == (
+        "Not paired with the baseline's trial of the same seed: +Dropout seed 0, +Dropout seed 1, "
+        "+BatchNorm seed 0, +BatchNorm seed 1, +both seed 0, +both seed 1."
+    )
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert "Not paired with the baseline&#39;s trial of the same seed" in page
+
+
+def weights(**digests: str) -> dict[str, InitialWeights]:
+    return {name: InitialWeights(shape=(3,), digest=digest) for name, digest in digests.items()}
+
+
+def test_other_batches_and_other_weights_are_told_apart(tiny_dataset: Dataset) -> None:
+    trials = [tiny_trial(tiny_dataset, width=k).model_copy(update={"variant": f"v{k}"}) for k in (1, 2, 3, 4)]
+    starts = {
+        trials[0].id: Start(weights(a="1", b="2"), ("x", "y")),
+        trials[1].id: Start(weights(a="1", b="9"), ("x", "y")),
+        trials[2].id: Start(weights(a="1", c="9"), ("x",)),  # ended early; c is a layer of its own
+    }
+    table = pairing_table(trials, starts, "v1")
+    assert table["paired"].tolist() == [True, False, True, pd.NA]
+    assert table["shared_layers"].tolist() == [2, 2, 1, pd.NA]
+    text = pairing_by_seed(table, "v1")
+    assert list(text.columns) == ["seed", "batch order", "v2", "v3", "v4"]
+    row = text.iloc[0]
+    assert " ≠ " in row["v2"]
+    assert row["v3"].endswith(" ✓")
+    assert row["v4"] == "–"
+    starts[trials[1].id] = Start(weights(a="1", b="2"), ("x", "z"))
+    assert pairing_table(trials, starts, "v1")["paired"].tolist() == [True, False, True, pd.NA]
+
+
+def results(plain: list[float], other: list[float]) -> pd.DataFrame:
+    rows = [
+        {"variant": variant, "seed": seed, "status": "completed", "test_accuracy": value}
+        for variant, values in (("plain", plain), ("other", other))
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_gain_is_one_minus_the_ratio_of_variances() -> None:
+    plain, other = [0.70, 0.72, 0.68, 0.75], [0.73, 0.74, 0.72, 0.77]
+    row = pairing_gain(results(plain, other), "plain").iloc[0]
+    saved = 1 - np.var(np.subtract(other, plain), ddof=1) / (np.var(plain, ddof=1) + np.var(other, ddof=1))
+    assert row["variance_saved"] == pytest.approx(saved)
+    assert row["correlation"] == pytest.approx(np.corrcoef(plain, other)[0, 1])
+    assert row["n"] == 4
+
+
+def test_pairs_that_cannot_say_what_was_gained_say_nothing() -> None:
+    two = pairing_gain(results([0.7, 0.8], [0.7, 0.9]), "plain").iloc[0]
+    assert (two["n"], np.isnan(two["correlation"]), np.isnan(two["variance_saved"])) == (2, True, True)
+    constant = pairing_gain(results([0.7, 0.8, 0.9], [0.1 + 0.2] * 3), "plain").iloc[0]
+    assert np.isnan(constant["correlation"])
