@@ -41,6 +41,17 @@ class TrainingState:
     seconds: float = 0.0
 
 
+def state_of(model: keras.Model) -> list[Any]:
+    """Return all variables of a compiled model: weights, optimizer, random generators."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def copy_state(source: keras.Model, target: keras.Model) -> None:
+    """Give a model the state of another one that was built from the same settings."""
+    for old, new in zip(state_of(target), state_of(source), strict=True):
+        old.assign(new)
+
+
 class Checkpoint:
     """A model's checkpoint file: weights, optimizer, random generators, and the training state.
 
@@ -52,7 +63,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, model: keras.Model, provenance: Mapping[str, str]) -> None:
         self._file = folder / CHECKPOINT
-        self._variables = [*model.variables, *model.optimizer.variables]
+        self._variables = state_of(model)
         self._provenance = dict(provenance)
         self._next = 0.0
 

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablation.executors import Progress
+from ablation.executors import Progress, Task
+from ablation.forecast import Forecast
 from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.statistics import mean_intervals
 from ablation.trial import EpochRecord, Trial, TrialResult
@@ -49,8 +50,8 @@ class LiveProgress:
         self._running: dict[str, tuple[Trial, EpochRecord | None]] = {}
         self._ended: list[Trial] = []
         self._pending: list[Trial] = []
-        self._first_epoch: float | None = None
-        self._epochs_trained = 0  # while we looked on; a resumed trial has some from before
+        self._forecast = Forecast([])
+        self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
         self._live: Live | None = None
         self._started = time.monotonic()
 
@@ -63,9 +64,10 @@ class LiveProgress:
         if self._live:
             self._live.stop()
 
-    def planned(self, trials: Sequence[Trial], pending: Sequence[Trial]) -> None:
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""
-        self._pending = list(pending)
+        self._pending = [task.trial for task in pending]
+        self._forecast = Forecast(pending)
         kept = len(trials) - len(pending)
         rest = f", {kept} finished or not chosen" if kept else ""
         self._console.print(
@@ -80,14 +82,17 @@ class LiveProgress:
     def progressed(self, progress: Progress) -> None:
         """See `Observer.progressed`."""
         self._running[progress.trial.id] = (progress.trial, progress.record)
-        if progress.record:
-            self._first_epoch = self._first_epoch or time.monotonic()
-            self._epochs_trained += 1
+        if progress.record is None:
+            self._forecast.started(progress.trial)
+        else:
+            self._forecast.trained(progress.trial, progress.record)
+            self._clock = self._clock or (time.monotonic(), self._forecast.work_done)
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """See `Observer.finished`."""
         self._running.pop(trial.id, None)
         self._ended.append(trial)
+        self._forecast.finished(trial)
         if self._live is None or result.status != "completed":
             count = f"{len(self._ended)}/{len(self._pending)}"
             accuracy = result.metrics.get("test_accuracy", math.nan)
@@ -105,13 +110,14 @@ class LiveProgress:
         return running + sum(trial.training.epochs for trial in self._ended)
 
     def time_left(self) -> float | None:
-        """Estimate the seconds left from the epochs trained so far; None before the second."""
-        total = sum(trial.training.epochs for trial in self._pending)
-        if self._first_epoch is None or self._epochs_trained < 2:
+        """Estimate the seconds left; None before the second epoch."""
+        left = self._forecast.work_left()
+        if left is None or self._clock is None:
             return None
         # The clock starts with the first epoch's end: importing TensorFlow says nothing of the rest.
-        rate = (time.monotonic() - self._first_epoch) / (self._epochs_trained - 1)
-        return rate * (total - self.epochs_done)
+        since, before = self._clock
+        done = self._forecast.work_done - before
+        return left * (time.monotonic() - since) / done if done else None
 
     def _outlook(self) -> str:
         if len(self._ended) == len(self._pending):

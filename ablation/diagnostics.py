@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ablation.cost import updates
 from ablation.datasets import Dataset
 from ablation.grid import Study, Variant
 from ablation.models import pooled_blocks
@@ -59,12 +60,7 @@ def stale_share(variant: Variant, images: int) -> float:
     """Return the share of BatchNorm's initial moving statistics that training leaves in place."""
     if not variant.model.batch_norm:
         return 0.0
-    return float(variant.model.batch_norm_momentum ** updates(variant, images))
-
-
-def updates(variant: Variant, images: int) -> int:
-    """Return the number of optimizer steps of a trial."""
-    return variant.training.epochs * math.ceil(images / variant.training.batch_size)
+    return float(variant.model.batch_norm_momentum ** updates(variant.training, images))
 
 
 def half_width(accuracy: float, images: int) -> float:
@@ -98,9 +94,9 @@ def _stale_statistics(variant: Variant, images: int) -> str:
     if left <= 0.01:
         return ""
     return (
-        f"after {updates(variant, images)} updates BatchNorm's moving statistics are still {left:.0%} their "
-        f"initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in inference mode "
-        "will be too low. Set batch_norm_momentum: 0.9, or train for longer."
+        f"after {updates(variant.training, images)} updates BatchNorm's moving statistics are still "
+        f"{left:.0%} their initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in "
+        "inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
     )
 
 

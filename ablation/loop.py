@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ablation.datasets import Dataset, Part
 from ablation.settings import TrainingSettings
+from ablation.timing import Timing
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +41,7 @@ class CompiledLoop:
         import tensorflow as tf
 
         self.model = model
+        self.timing = Timing()
         self._classes = len(dataset.class_names)
         self._batch = training.batch_size
         self._loss = keras.losses.get(training.loss)
@@ -49,15 +51,25 @@ class CompiledLoop:
         self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
         self._images = tf.constant(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels, tf.int32)
-        model.optimizer.build(model.trainable_variables)
-        number, images = tf.TensorSpec((), tf.int32), dataset.train.images
+        accelerated = bool(tf.config.list_physical_devices("GPU"))
         self._train_steps = tf.function(
             self._build_train_steps(),
-            input_signature=[tf.TensorSpec((len(images),), tf.int32), number, number],
+            input_signature=[tf.TensorSpec((None, None), tf.int32)],
+            autograph=False,
+            jit_compile=accelerated if training.jit_compile is None else training.jit_compile,
         )
-        signature = [tf.TensorSpec((None, *dataset.image_shape), images.dtype)]
-        self._predict = tf.function(self._build_predict(_PREDICT_BATCH, False), input_signature=signature)
-        self._predict_active = tf.function(self._build_predict(self._batch, True), input_signature=signature)
+        images = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
+        self._predict, self._predict_active = (
+            tf.function(self._build_predict(size, active), input_signature=images, autograph=False)
+            for size, active in ((_PREDICT_BATCH, False), (self._batch, True))
+        )
+
+    def trace(self) -> None:
+        """Build the graphs now rather than at their first use."""
+        for graph in (self._train_steps, self._predict):
+            graph.get_concrete_function()
+        if self.model.non_trainable_variables:
+            self._predict_active.get_concrete_function()
 
     def train(self, order: NDArray[np.int32]) -> tuple[float, float]:
         """Train one epoch; return loss and accuracy as Keras logs them: running means, dropout active.
@@ -68,10 +80,13 @@ class CompiledLoop:
 
         self._running_loss.reset_state()
         self._running_accuracy.reset_state()
-        steps = math.ceil(len(order) / self._batch)
-        order_tensor = tf.constant(order)
-        for first in range(0, steps, _CHUNK_STEPS):
-            self._train_steps(order_tensor, tf.constant(first), tf.constant(min(first + _CHUNK_STEPS, steps)))
+        whole = len(order) // self._batch * self._batch
+        batches = order[:whole].reshape(-1, self._batch)
+        chunks = [batches[first : first + _CHUNK_STEPS] for first in range(0, len(batches), _CHUNK_STEPS)]
+        if whole < len(order):
+            chunks.append(order[None, whole:])
+        for chunk in chunks:
+            self._train_steps(tf.constant(chunk))
             if not math.isfinite(float(self._running_loss.result())):
                 break
         return float(self._running_loss.result()), float(self._running_accuracy.result())
@@ -151,23 +166,28 @@ class CompiledLoop:
 
         return tf.cast(images, tf.float32) * self._scale + self._offset
 
-    def _build_train_steps(self) -> Callable[[Any, Any, Any], None]:
+    def _build_train_steps(self) -> Callable[[Any], None]:
         import tensorflow as tf
 
         model, optimizer, variables = self.model, self.model.optimizer, self.model.trainable_variables
 
-        def train_steps(order: Any, first: Any, last: Any) -> None:
-            for step in tf.range(first, last):
-                indices = order[step * self._batch : (step + 1) * self._batch]
-                images = self._normalise(tf.gather(self._images, indices))
-                one_hot = tf.one_hot(tf.gather(self._labels, indices), self._classes)
-                with tf.GradientTape() as tape:
-                    probabilities = model(images, training=True)
-                    loss = tf.reduce_mean(self._loss(one_hot, probabilities))
-                    scaled = optimizer.scale_loss(loss)
-                optimizer.apply(tape.gradient(scaled, variables), variables)
-                self._running_loss.update_state(loss, sample_weight=tf.size(indices))
-                self._running_accuracy.update_state(one_hot, probabilities)
+        def step(batches: Any, row: Any) -> tuple[Any, Any]:
+            indices = batches[row]
+            images = self._normalise(tf.gather(self._images, indices))
+            one_hot = tf.one_hot(tf.gather(self._labels, indices), self._classes)
+            with tf.GradientTape() as tape:
+                probabilities = model(images, training=True)
+                loss = tf.reduce_mean(self._loss(one_hot, probabilities))
+                scaled = optimizer.scale_loss(loss)
+            optimizer.apply(tape.gradient(scaled, variables), variables)
+            self._running_loss.update_state(loss, sample_weight=tf.size(indices))
+            self._running_accuracy.update_state(one_hot, probabilities)
+            return batches, row + 1
+
+        def train_steps(batches: Any) -> None:
+            tf.while_loop(
+                lambda all_, row: row < tf.shape(all_)[0], step, [batches, 0], parallel_iterations=1
+            )
 
         return train_steps
 
@@ -175,14 +195,18 @@ class CompiledLoop:
         import tensorflow as tf
 
         def predict(images: Any) -> Any:
-            count = tf.shape(images)[0]
-            batches = (count + batch_size - 1) // batch_size
-            out = tf.TensorArray(
+            batches = (tf.shape(images)[0] + batch_size - 1) // batch_size
+            empty = tf.TensorArray(
                 tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
             )
-            for batch in tf.range(batches):
-                chunk = images[batch * batch_size : (batch + 1) * batch_size]
-                out = out.write(batch, self.model(self._normalise(chunk), training=training))
-            return out.concat()
+
+            def batch(number: Any, found: Any) -> tuple[Any, Any]:
+                chunk = images[number * batch_size : (number + 1) * batch_size]
+                return number + 1, found.write(number, self.model(self._normalise(chunk), training=training))
+
+            _, found = tf.while_loop(
+                lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
+            )
+            return found.concat()
 
         return predict

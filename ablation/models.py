@@ -38,18 +38,10 @@ def build_model(
         _add_blocks(model, settings, image_shape, randomness)
     model.add(keras.layers.Flatten(name="flatten"))
     _regularise(model, settings, "flatten", "flatten", randomness)
-    units = (
-        *settings.dense,
-        *settings.dense[-1:] * (settings.depth - 1 if settings.family == "dense" else 0),
-    )
-    for k, size in enumerate(units, 1):
+    for k, units in enumerate(dense_units(settings), 1):
         name = f"dense{k}"
         kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
-        model.add(
-            keras.layers.Dense(
-                _wide(size, settings), settings.activation, kernel_initializer=kernel, name=name
-            )
-        )
+        model.add(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
         _regularise(model, settings, "dense", name, randomness)
     kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
     model.add(
@@ -80,20 +72,31 @@ def pooled_blocks(settings: CnnSettings, image_shape: tuple[int, int, int]) -> i
     return pooled
 
 
+def block_filters(settings: CnnSettings) -> list[list[int]]:
+    """Return the number of filters of every convolution, a list a block; depth and width applied."""
+    repeated = [(*block, *block[-1:] * (settings.depth - 1)) for block in settings.blocks]
+    return [[_wide(filters, settings) for filters in block] for block in repeated]
+
+
+def dense_units(settings: CnnSettings | DenseSettings) -> list[int]:
+    """Return the units of every hidden Dense layer; depth and width applied."""
+    further = settings.depth - 1 if isinstance(settings, DenseSettings) else 0
+    return [_wide(units, settings) for units in (*settings.dense, *settings.dense[-1:] * further)]
+
+
 def _add_blocks(
     model: keras.Sequential, settings: CnnSettings, image_shape: tuple[int, int, int], randomness: Randomness
 ) -> None:
     import keras
 
     pooled = pooled_blocks(settings, image_shape)
-    for b, block in enumerate(settings.blocks, 1):
-        filters = (*block, *block[-1:] * (settings.depth - 1))
-        for c, size in enumerate(filters, 1):
+    for b, filters in enumerate(block_filters(settings), 1):
+        for c, number in enumerate(filters, 1):
             name = f"block{b}_conv{c}"
             kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
             model.add(
                 keras.layers.Conv2D(
-                    _wide(size, settings),
+                    number,
                     3,
                     padding="same",
                     activation=settings.activation,

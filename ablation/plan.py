@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablation.datasets import Dataset, prepare_dataset
-from ablation.diagnostics import planned_notes, updates
+from ablation.cost import guess_seconds
+from ablation.datasets import prepare_dataset
+from ablation.diagnostics import planned_notes
 from ablation.executors.local import available_cores
-from ablation.grid import Study, Variant
+from ablation.grid import Study
 from ablation.randomness import Randomness
 from ablation.store import RUNS, Store
 from ablation.trial import slug
-
-# Measured on one core of a 2024 server: the notebook's model trains about 350 images a second there, at
-# 34 million multiply-adds an image forward and three times that in all. Small models are bound by overhead.
-_MULTIPLY_ADDS_A_SECOND = 3.5e10
-_SECONDS_A_STEP = 0.006
-_SECONDS_A_TRIAL = 3.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def plan_study(
                 len(to_train),
             )
         )
-        seconds += len(to_train) * _estimate(variant, dataset, _multiply_adds(model))
+        seconds += len(to_train) * guess_seconds(variant.model, variant.training, dataset)
     processes = min(workers or max(1, available_cores() // study.threads), max(1, len(pending)))
     return Plan(
         description=f"{study.name}: {dataset.describe()}",
@@ -92,22 +86,3 @@ def plan_study(
         workers=processes,
         seconds=seconds / processes,
     )
-
-
-def _estimate(variant: Variant, dataset: Dataset, multiply_adds: float) -> float:
-    """Guess a trial's seconds on one core: training costs three passes, measuring one."""
-    passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val)
-    steps = updates(variant, len(dataset.train))
-    computing = variant.training.epochs * passes * multiply_adds / _MULTIPLY_ADDS_A_SECOND
-    return computing + steps * _SECONDS_A_STEP + _SECONDS_A_TRIAL
-
-
-def _multiply_adds(model: object) -> float:
-    """Count the multiply-adds of convolutions and Dense layers for one image."""
-    total = 0.0
-    for layer in model.layers:  # type: ignore[attr-defined]
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None:
-            positions = math.prod(layer.output.shape[1:-1]) if len(kernel.shape) == 4 else 1
-            total += positions * math.prod(kernel.shape)
-    return total

@@ -138,7 +138,8 @@ class TrainingSettings(Settings):
     """How a model is compiled and trained.
 
     ``evaluate`` says which weights are the result of the trial, the ones that are tested and saved:
-    those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy.
+    those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy. ``jit_compile``
+    has the training steps compiled by XLA; unset, they are on a GPU and are not on a CPU, where it is slower.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
@@ -154,3 +155,4 @@ class TrainingSettings(Settings):
     early_stopping: EarlyStopping | None = None
     evaluate: Literal["last", "best"] = "last"
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit_compile: bool | None = None

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.cost import guess_seconds
 from ablation.datasets import Dataset, prepare_dataset
 from ablation.errors import GridError, RunError, did_you_mean, writing
 from ablation.executors import Progress, Task, make_executor
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class Observer(Protocol):
     """Is told what happens during a run."""
 
-    def planned(self, trials: Sequence[Trial], pending: Sequence[Trial]) -> None:
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """The run is about to train ``pending``, out of all ``trials``."""
 
     def progressed(self, progress: Progress) -> None:
@@ -40,7 +41,7 @@ class Observer(Protocol):
 
 
 class _Silent:
-    def planned(self, trials: Sequence[Trial], pending: Sequence[Trial]) -> None: ...
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None: ...
     def progressed(self, progress: Progress) -> None: ...
     def finished(self, trial: Trial, result: TrialResult) -> None: ...
 
@@ -78,25 +79,36 @@ def run_study(
     with store.locked():
         store.open(study, dataset)
         run = Run(store.folder)
-        pending = [
-            t for t in run.trials if t.variant in chosen and not store.is_finished(t, study.save_models)
-        ]
-        observer.planned(run.trials, pending)
+        tasks = _tasks(run, chosen)
+        observer.planned(run.trials, tasks)
+        about = code_provenance(Path.cwd()) | {"dataset": dataset.digest}
         try:
-            if pending:
-                tasks = [Task(t, store.scratch(t), study.save_models, study.timeout) for t in pending]
-                about = code_provenance(Path.cwd()) | {"dataset": dataset.digest}
-                with closing(
-                    runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
-                ) as running:
-                    for task, bare in running:
-                        result = bare.model_copy(update={"provenance": bare.provenance | about})
-                        store.commit(task.trial, result)
-                        observer.finished(task.trial, result)
+            ended = runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
+            with closing(ended):
+                for task, bare in ended:
+                    result = bare.model_copy(update={"provenance": bare.provenance | about})
+                    store.commit(task.trial, result)
+                    observer.finished(task.trial, result)
         finally:
             run.write_tables()
         run.write_report()
     return run
+
+
+def _tasks(run: Run, chosen: set[str]) -> list[Task]:
+    """Return what is still to be trained of the chosen variants."""
+    study, store = run.study, run.store
+    return [
+        Task(
+            trial,
+            store.scratch(trial),
+            study.save_models,
+            guess_seconds(trial.model, trial.training, run.dataset),
+            study.timeout,
+        )
+        for trial in run.trials
+        if trial.variant in chosen and not store.is_finished(trial, study.save_models)
+    ]
 
 
 def chosen_variants(study: Study, only: Sequence[str]) -> set[str]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.checkpoint import Checkpoint, TrainingState
+from ablation.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.datasets import Dataset
 from ablation.loop import CompiledLoop
 from ablation.models import build_model
 from ablation.pairing import Start
 from ablation.provenance import numeric, worker_provenance
 from ablation.settings import EarlyStopping
+from ablation.timing import Timing
 from ablation.trial import EpochRecord, InitialWeights, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -54,17 +55,14 @@ def run_trial(
         save_model: Keep the trained model.
         on_epoch: Is told of each epoch as it ends.
     """
-    import keras
-
-    started = time.perf_counter()
-    keras.utils.clear_session(free_memory=True)
-    keras.config.set_dtype_policy(trial.training.precision)
-    model = compiled_model(trial, dataset)
-    initial_weights = _fingerprints(model)
-    loop = CompiledLoop(model, dataset, trial.training)
-    provenance = worker_provenance(trial.threads)
-    checkpoint = Checkpoint(folder, model, numeric(provenance))
-    state = checkpoint.restore()
+    started, timing = time.perf_counter(), Timing()
+    loop = _loop_for(trial, dataset, timing)
+    with timing.of("build"):
+        initial_weights = _fingerprints(loop.model)
+        provenance = worker_provenance(trial.threads)
+    with timing.of("checkpoint"):
+        checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
+        state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
     history = state.history
@@ -74,16 +72,18 @@ def run_trial(
     if not trouble:
         kept = history[-1]
         if trial.training.evaluate == "best":
-            model.set_weights(state.best_weights)
+            loop.model.set_weights(state.best_weights)
             kept = best
         measured = kept.model_dump(exclude={"extra"}) | kept.extra
         metrics = {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
-        probabilities = loop.predict(dataset.test)
-        metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
-        shift = loop.variance_shift(dataset.train_probe)
-        np.save(folder / "test_probabilities.npy", probabilities)
-        if save_model:
-            model.save(folder / "model.keras")
+        with timing.of("evaluate"):
+            probabilities = loop.predict(dataset.test)
+            metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
+            shift = loop.variance_shift(dataset.train_probe)
+        with timing.of("write"):
+            np.save(folder / "test_probabilities.npy", probabilities)
+            if save_model:
+                _save_model(trial, dataset, loop, folder / "model.keras")
     checkpoint.discard()
     return TrialResult(
         trial_id=trial.id,
@@ -91,8 +91,9 @@ def run_trial(
         history=tuple(history),
         metrics=metrics,
         best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
-        parameters=model.count_params(),
+        parameters=loop.model.count_params(),
         seconds=time.perf_counter() - started,
+        timing=timing.seconds,
         cause=trouble,
         provenance=provenance,
         initial_weights=initial_weights,
@@ -102,26 +103,60 @@ def run_trial(
 
 def planned_start(trial: Trial, dataset: Dataset) -> Start:
     """Return what a trial will start from, without training it."""
-    import keras
-
-    keras.config.set_dtype_policy(trial.training.precision)
-    model = build_model(trial.model, dataset.image_shape, len(dataset.class_names), trial.randomness)
+    model = compiled_model(trial, dataset)
     epochs = range(1, trial.training.epochs + 1)
     orders = (trial.randomness.batch_order(epoch, len(dataset.train)) for epoch in epochs)
     return Start(_fingerprints(model), tuple(_digest(order) for order in orders))
 
 
 def compiled_model(trial: Trial, dataset: Dataset) -> keras.Sequential:
-    """Build a trial's model and compile it: loss, optimizer, metrics."""
+    """Build a trial's model and compile it: loss, optimizer (with its variables), metrics."""
     import keras
 
+    keras.config.set_dtype_policy(trial.training.precision)
     model = build_model(trial.model, dataset.image_shape, len(dataset.class_names), trial.randomness)
     optimizer = keras.optimizers.get(
         {"class_name": trial.training.optimizer, "config": {"learning_rate": trial.training.learning_rate}}
     )
     metrics = ["categorical_accuracy", *trial.training.metrics]
     model.compile(optimizer=optimizer, loss=trial.training.loss, metrics=metrics, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
     return model
+
+
+# The loop of the last trial. Its graphs took a second or two to trace.
+_warm: dict[tuple[Any, ...], CompiledLoop] = {}
+
+
+def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
+    """Return a loop that starts as the trial does: the last one again, where the variant is the same.
+
+    Only variables tell the seeds of a variant apart, and all of them are copied from a model that is built
+    for this trial, so that a loop that was used before computes the same bits as a new one.
+    """
+    import keras
+
+    variant = (trial.model, trial.training, trial.dataset_digest)
+    if variant in _warm:
+        loop = _warm[variant]
+        with timing.of("build"):
+            copy_state(compiled_model(trial, dataset), loop.model)
+    else:
+        _warm.clear()
+        with timing.of("build"):
+            keras.utils.clear_session(free_memory=True)
+            loop = _warm[variant] = CompiledLoop(compiled_model(trial, dataset), dataset, trial.training)
+        with timing.of("trace"):
+            loop.trace()
+    loop.timing = timing
+    return loop
+
+
+def _save_model(trial: Trial, dataset: Dataset, loop: CompiledLoop, file: Path) -> None:
+    """Save the loop's state as a model of the trial's own, whose layers name the trial's seeds."""
+    model = compiled_model(trial, dataset)
+    copy_state(loop.model, model)
+    model.save(file)
 
 
 def _fit(
@@ -147,7 +182,8 @@ def _fit(
         for name, loss in (("training", record.loss), ("validation", record.val_loss)):
             if not math.isfinite(loss):
                 return f"the {name} loss became {loss} in epoch {record.epoch}"
-        checkpoint.save_if_due(state, time.perf_counter() - started)
+        with loop.timing.of("checkpoint"):
+            checkpoint.save_if_due(state, time.perf_counter() - started)
     return ""
 
 
@@ -155,14 +191,16 @@ def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> Ep
     """Train one epoch and measure what came of it; nothing is measured once the loss is not finite."""
     started = time.perf_counter()
     order = trial.randomness.batch_order(epoch, len(dataset.train))
-    loss, accuracy = loop.train(order)
+    with loop.timing.of("train"):
+        loss, accuracy = loop.train(order)
     nothing = {"loss": math.nan, "accuracy": math.nan}
     train, val = dict(nothing), dict(nothing)
     active_loss, active_accuracy = math.nan, math.nan
     if math.isfinite(loss):
-        train = loop.measure(dataset.train_probe)
-        val = loop.measure(dataset.val)
-        active_loss, active_accuracy = loop.measure_active(dataset.train_probe, train)
+        with loop.timing.of("evaluate"):
+            train = loop.measure(dataset.train_probe)
+            val = loop.measure(dataset.val)
+            active_loss, active_accuracy = loop.measure_active(dataset.train_probe, train)
     return EpochRecord(
         epoch=epoch,
         loss=loss,

@@ -106,6 +106,8 @@ class TrialResult(Record):
         history: An entry an epoch, as far as it came.
         metrics: ``train_*``, ``val_*`` and ``test_*`` of the weights that were tested.
         seconds: Wall time, that of interrupted attempts included as far as their work was kept.
+        timing: The seconds that the last attempt spent on ``start`` (of its process), ``build``, ``trace``,
+            ``train``, ``evaluate``, ``checkpoint`` and ``write``.
         cause: Why it did not complete.
         provenance: The machine and the versions that made it.
         initial_weights: By layer name.
@@ -120,6 +122,7 @@ class TrialResult(Record):
     best_epoch: int | None = None
     parameters: int | None = None
     seconds: float = 0.0
+    timing: dict[str, float] = {}
     cause: str = ""
     provenance: dict[str, str] = {}
     initial_weights: dict[str, InitialWeights] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from conftest import tiny_trial
 from rich.console import Console
 
 from ablation.console import LiveProgress, duration
 from ablation.datasets import Dataset
-from ablation.executors import Progress
+from ablation.executors import Progress, Task
 from ablation.trial import EpochRecord, TrialResult
 
 
@@ -29,10 +30,10 @@ def after_epoch(epoch: int) -> EpochRecord:
     )  # fmt: skip
 
 
-def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Dataset) -> None:
+def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Dataset, tmp_path: Path) -> None:
     progress = LiveProgress(Console(file=io.StringIO()))
     first, second = (tiny_trial(tiny_dataset, seed=seed, epochs=10) for seed in (0, 1))
-    progress.planned([first, second], [first, second])
+    progress.planned([first, second], [Task(first, tmp_path), Task(second, tmp_path)])
     for epoch in range(1, 9):
         progress.progressed(Progress(first, after_epoch(epoch)))
     assert progress.epochs_done == 8
@@ -45,11 +46,11 @@ def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Datas
     assert progress.epochs_done == 11  # nothing of a trial that has ended is left to wait for
 
 
-def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset) -> None:
+def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset, tmp_path: Path) -> None:
     screen = io.StringIO()
     trial = tiny_trial(tiny_dataset, epochs=10)
     with LiveProgress(Console(file=screen, force_terminal=True, width=100)) as progress:
-        progress.planned([trial], [trial])
+        progress.planned([trial], [Task(trial, tmp_path, seconds=10)])
         for epoch in (1, 2, 3):
             progress.progressed(Progress(trial, after_epoch(epoch)))
     shown = screen.getvalue()

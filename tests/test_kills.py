@@ -9,12 +9,14 @@ import random
 import signal
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from conftest import TINY_GRID
-from processes import command, finish, start, workers_of
+from processes import command, finish, start, wait_until, workers_of
 
 from ablation.checkpoint import CHECKPOINT
 
@@ -24,8 +26,6 @@ TABLES = ["results", "history", "comparisons", "confusion", "pairing", "variance
 
 def contents(out: Path) -> dict[str, object]:
     """Return every table, times aside, and every prediction, byte for byte."""
-    import pandas as pd
-
     found: dict[str, object] = {}
     for name in TABLES:
         table = pd.read_csv(out / f"{name}.csv", dtype=str).drop(columns="seconds", errors="ignore")
@@ -35,24 +35,37 @@ def contents(out: Path) -> dict[str, object]:
     return found
 
 
+def progress(out: Path) -> list[tuple[Path, int]]:
+    """Return the trials and checkpoints that exist, with the time when each was written."""
+    files = [*out.glob(f"trials/.running/*/{CHECKPOINT}"), *out.glob("trials/*/result.json")]
+    with suppress(FileNotFoundError):  # what was renamed since shows the next time
+        return sorted((file, file.stat().st_mtime_ns) for file in files)
+    return []
+
+
 @pytest.mark.slow
 def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
     """Runs and workers are killed by SIGKILL at random moments, most of them in the middle of a trial."""
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
-    grid.write_text(textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 400"))
+    grid.write_text(textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 2000"))
     whole = finish(command(grid, tmp_path / "whole"))
     assert whole.returncode == 0, whole.stderr
     randomness = random.Random(0)
     taken_up = kills = 0
     while kills < KILLS:
         process = start(command(grid, out))
-        time.sleep(randomness.uniform(6, 14))  # TensorFlow alone takes some seconds to import
+        if randomness.random() < 0.2:
+            time.sleep(randomness.uniform(0, 6))  # while the workers still import TensorFlow
+        else:
+            before = progress(out)
+            wait_until(lambda: progress(out) != before)  # noqa: B023
+            time.sleep(randomness.uniform(0, 4))
         assert process.poll() is None, "the study is too short to be killed so often"
         workers = workers_of(psutil.Process(process.pid))
         if workers and randomness.random() < 0.3:  # a worker first; the run goes on, and is killed after
             randomness.choice(workers).send_signal(signal.SIGKILL)
             kills += 1
-            time.sleep(randomness.uniform(0, 6))
+            time.sleep(randomness.uniform(0, 4))
         process.kill()
         process.communicate()
         psutil.wait_procs(workers, timeout=10)

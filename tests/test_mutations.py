@@ -46,8 +46,8 @@ MISTAKES = {
     ),
     "the gap measured with dropout active": (
         "loop.py",
-        "self._build_predict(_PREDICT_BATCH, False)",
-        "self._build_predict(_PREDICT_BATCH, True)",
+        "((_PREDICT_BATCH, False), ",
+        "((_PREDICT_BATCH, True), ",
         "test_training.py -k asleep",
     ),
     "the gap computed from the logged accuracy": (
@@ -73,6 +73,12 @@ MISTAKES = {
         "[*model.variables, *model.optimizer.variables]",
         '[*(v for v in model.variables if "seed" not in v.path), *model.optimizer.variables]',
         "test_resume.py -k same_bits",
+    ),
+    "a worker that is warm from another seed": (
+        "training.py",
+        "copy_state(compiled_model(trial, dataset), loop.model)",
+        "compiled_model(trial, dataset)",
+        "test_training.py -k same_bits",
     ),
     "a variance shift measured in one mode": (
         "loop.py",

@@ -19,12 +19,14 @@ class Task:
         trial: What to train.
         folder: Where its files go; a checkpoint in it is taken up.
         save_model: Whether to keep its model.
+        seconds: A guess of how long it takes.
         timeout: The seconds after which it is ended; without it, as long as it takes.
     """
 
     trial: Trial
     folder: Path
-    save_model: bool
+    save_model: bool = False
+    seconds: float = 0.0
     timeout: float | None = None
 
     def timed_out(self, history: Sequence[EpochRecord]) -> TrialResult:

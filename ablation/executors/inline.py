@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.executors import OnProgress, Progress, Task
+from ablation.executors.agenda import Agenda
 from ablation.trial import EpochRecord, TrialResult
 
 
@@ -21,13 +22,16 @@ class InlineExecutor:
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
     ) -> Generator[tuple[Task, TrialResult]]:
         """See `Executor.run`."""
+        if not tasks:
+            return
         from ablation.datasets import Dataset
         from ablation.training import configure_tensorflow
         from ablation.worker import attempt
 
         configure_tensorflow(threads)
         dataset = Dataset.load(dataset_file)
-        for task in tasks:
+        agenda, task = Agenda(tasks), None
+        while task := agenda.next(task):
             trial = task.trial
 
             history: list[EpochRecord] = []

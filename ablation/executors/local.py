@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ablation.errors import RunError, writing
 from ablation.executors import OnProgress, Progress, Task
+from ablation.executors.agenda import Agenda
 from ablation.trial import EpochRecord, TrialResult
 
 _ATTEMPTS = 2  # a worker that dies takes no trial with it the first time
@@ -37,9 +38,9 @@ class LocalExecutor:
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
     ) -> Generator[tuple[Task, TrialResult]]:
         """See `Executor.run`."""
-        waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        for task in tasks:
-            waiting.put(task)
+        if not tasks:
+            return
+        agenda = Agenda(tasks)
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ class LocalExecutor:
             for k in range(min(self._workers, len(tasks)))
         ]
         for worker in workers:
-            threading.Thread(target=worker.tend, args=(waiting, events), daemon=True).start()
+            threading.Thread(target=worker.tend, args=(agenda, events), daemon=True).start()
         left = len(tasks)
         try:
             while left:
@@ -77,16 +78,11 @@ class _Worker:
         self._stopped = False
         self._lock = threading.Lock()
 
-    def tend(
-        self, waiting: queue.SimpleQueue[Task], events: queue.SimpleQueue[_Event | BaseException]
-    ) -> None:
+    def tend(self, agenda: Agenda, events: queue.SimpleQueue[_Event | BaseException]) -> None:
         """Take tasks until none waits; put all that happens into ``events``."""
+        task = None
         try:
-            while not self._stopped:
-                try:
-                    task = waiting.get_nowait()
-                except queue.Empty:
-                    break
+            while not self._stopped and (task := agenda.next(task)):
                 result = self._run(task, events)
                 if not self._stopped:
                     events.put((task, result))

@@ -1,0 +1,100 @@
+"""What a trial will cost, which one comes next, and how long it will still take."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from conftest import tiny_trial
+from test_console import after_epoch
+
+from ablation.cost import guess_seconds, multiply_adds
+from ablation.datasets import Dataset
+from ablation.executors import Task
+from ablation.executors.agenda import Agenda
+from ablation.forecast import Forecast
+from ablation.models import build_model
+from ablation.randomness import Randomness
+from ablation.settings import AnyModel, CnnSettings, DenseSettings, TrainingSettings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CnnSettings(),
+        CnnSettings(depth=2, width=1.5, batch_norm=True),
+        CnnSettings(blocks=((3,), (4, 5), (6,), (7,), (8,)), dense=()),
+        DenseSettings(depth=3),
+    ],
+)
+@pytest.mark.parametrize("shape", [(32, 32, 3), (9, 7, 1)])
+def test_multiply_adds_are_those_of_the_model(settings: AnyModel, shape: tuple[int, int, int]) -> None:
+    model = build_model(settings, shape, 10, Randomness(0))
+    counted = 0
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            positions = math.prod(layer.output.shape[1:-1]) if len(layer.kernel.shape) == 4 else 1
+            counted += positions * math.prod(layer.kernel.shape)
+    assert multiply_adds(settings, shape, 10) == counted
+
+
+def test_a_larger_model_and_more_epochs_are_guessed_to_take_longer(tiny_dataset: Dataset) -> None:
+    small = guess_seconds(CnnSettings(), TrainingSettings(), tiny_dataset)
+    assert guess_seconds(CnnSettings(width=2), TrainingSettings(), tiny_dataset) > small
+    assert guess_seconds(CnnSettings(), TrainingSettings(epochs=3000), tiny_dataset) > 10 * small
+
+
+def tasks(dataset: Dataset, **variants: tuple[int, float]) -> list[Task]:
+    """Return tasks of variants given as (number of seeds, seconds of each)."""
+    return [
+        Task(
+            tiny_trial(dataset, seed, epochs=10).model_copy(update={"variant": name}), Path(), seconds=seconds
+        )
+        for name, (seeds, seconds) in variants.items()
+        for seed in range(seeds)
+    ]
+
+
+def test_a_worker_stays_with_its_variant_and_then_takes_the_longest_that_is_free(
+    tiny_dataset: Dataset,
+) -> None:
+    agenda = Agenda(tasks(tiny_dataset, short=(2, 1), long=(2, 5), middle=(2, 3)))
+    one = two = None
+    order = []
+    for _ in range(3):
+        one, two = agenda.next(one), agenda.next(two)
+        assert one is not None
+        assert two is not None
+        order.append((one.trial.variant, one.trial.seed, two.trial.variant, two.trial.seed))
+    # long and middle first; then both workers share what is left, rather than that one of them waits
+    assert order == [("long", 0, "middle", 0), ("long", 1, "middle", 1), ("short", 0, "short", 1)]
+    assert agenda.next(one) is None
+    assert agenda.next(two) is None
+
+
+def test_every_task_is_taken_once(tiny_dataset: Dataset) -> None:
+    waiting = tasks(tiny_dataset, a=(3, 1), b=(5, 1), c=(1, 9))
+    agenda = Agenda(waiting)
+    workers: list[Task | None] = [None, None, None, None]
+    taken = []
+    while any(found := [agenda.next(last) for last in workers]):
+        taken += [task for task in found if task]
+        workers = found
+    assert sorted(task.trial.id for task in taken) == sorted(task.trial.id for task in waiting)
+
+
+def test_the_forecast_learns_from_epochs_that_have_ended(tiny_dataset: Dataset) -> None:
+    first, second, other = tasks(tiny_dataset, slow=(2, 10), quick=(1, 5))
+    forecast = Forecast([first, second, other])
+    assert forecast.work_left() is None
+    twice_the_guess = after_epoch(1).model_copy(update={"seconds": 2.0})
+    forecast.trained(first.trial, twice_the_guess)
+    # 9 epochs at 2 s, another trial of 20 s, and a variant not seen yet: twice its guess, too
+    assert forecast.work_left() == pytest.approx(18 + 20 + 10)
+    forecast.trained(other.trial, after_epoch(1).model_copy(update={"seconds": 0.5}))
+    assert forecast.work_left() == pytest.approx(18 + 20 + 4.5)
+    forecast.finished(second.trial)
+    forecast.started(first.trial)
+    assert forecast.work_left() == pytest.approx(20 + 4.5)
+    assert forecast.work_done == 2.5
