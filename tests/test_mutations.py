@@ -103,7 +103,7 @@ def test_a_mistake_is_noticed(mistake: str, tmp_path: Path) -> None:
     first, *rest = tests.split(" -k ")
     files = [f"tests/{file}" for file in first.split()]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", *files, *(["-k", *rest] if rest else [])],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n0", *files, *(["-k", *rest] if rest else [])],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == (0 if mistake == "nothing" else 1), done.stdout
