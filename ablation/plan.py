@@ -55,7 +55,7 @@ def plan_study(
     dataset = prepare_dataset(study.dataset)
     store = Store(out or RUNS / slug(study.name))
     trials = study.trials(dataset.digest)
-    finished = {t.id for t in trials if store.is_finished(t, study.save_models)}
+    finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
     pending = [t for t in trials if t.variant in chosen and t.id not in finished]
     rows, seconds = [], 0.0
     with quiet_stderr():

@@ -7,6 +7,7 @@ import html
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,9 +86,8 @@ class ReportContent:
     environment: list[tuple[str, str]]
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run, pictures: Sequence[Picture]) -> Path:
     """Write ``report.html``, pictures inside, and ``report.md``; return the former's path."""
-    pictures = run.draw_figures() if run.completed_trials else []
     content = report_content(run)
     templates = _templates()
     page = templates.get_template("report.html").render(report=content, pictures=pictures)

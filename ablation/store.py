@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
@@ -47,6 +47,11 @@ class Store:
         """Where the prepared dataset lies, for workers and figures."""
         return self.folder / "dataset.npz"
 
+    @property
+    def study_file(self) -> Path:
+        """Where the study lies that was last run here."""
+        return self.folder / "study.json"
+
     def open(self, study: Study, dataset: Dataset) -> None:
         """Make the folder ready for a run of the study; what is finished stays.
 
@@ -62,7 +67,9 @@ class Store:
             if self._saved_dataset() != (digest, dataset.describe()):
                 dataset.save(self.dataset_file)
             record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
-            self.write_text("study.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+            if not self.study_file.is_file() or self.study_file.read_text("utf-8") != text:
+                self.write_text(self.study_file.name, text)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,15 +90,13 @@ class Store:
             RunError: The folder is no run folder.
         """
         try:
-            record = json.loads((self.folder / "study.json").read_text("utf-8"))
+            record = json.loads(self.study_file.read_text("utf-8"))
             study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not a run folder: it has no study.json.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(
-                f"{self.folder / 'study.json'} is damaged; run the grid again to restore it."
-            ) from None
+            raise RunError(f"{self.study_file} is damaged; run the grid again to restore it.") from None
 
     def scratch(self, trial: Trial) -> Path:
         """Return the folder for the files of a running trial: empty, or with the checkpoint it left."""
@@ -142,12 +147,16 @@ class Store:
         cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
-    def is_finished(self, trial: Trial, with_model: bool = False) -> bool:
+    def is_finished(self, trial: Trial, result: TrialResult | None, with_model: bool = False) -> bool:
         """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
-        result = self.result(trial)
         if result is None or result.status not in ("completed", "diverged"):
             return False
         return result.status == "diverged" or not with_model or self.model_file(trial).exists()
+
+    def changed_at(self, trials: Sequence[Trial]) -> int:
+        """Return when the study or one of these trials was written last, in nanoseconds."""
+        files = [self.study_file, *(self._trials / trial.id / "trial.json" for trial in trials)]
+        return max(file.stat().st_mtime_ns for file in files if file.exists())
 
     def model_file(self, trial: Trial) -> Path:
         """Where a trial's model lies, if it was saved."""

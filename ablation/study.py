@@ -81,6 +81,8 @@ def run_study(
         run = Run(store.folder)
         tasks = _tasks(run, chosen)
         observer.planned(run.trials, tasks)
+        if not tasks and run.is_reported:
+            return run
         about = code_provenance(Path.cwd()) | {"dataset": dataset.digest}
         try:
             ended = runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
@@ -107,7 +109,8 @@ def _tasks(run: Run, chosen: set[str]) -> list[Task]:
             study.timeout,
         )
         for trial in run.trials
-        if trial.variant in chosen and not store.is_finished(trial, study.save_models)
+        if trial.variant in chosen
+        and not store.is_finished(trial, run.trial_results.get(trial.id), study.save_models)
     ]
 
 
@@ -250,6 +253,13 @@ class Run:
             return self.folder.parent.parent.parent / "figures" / folder.name
         return self.folder / "figures"
 
+    @property
+    def is_reported(self) -> bool:
+        """Whether report and figures are there, and younger than all that they tell of."""
+        written = [self.folder / "report.html", self.figures_folder / "captions.md"]
+        changed = self.store.changed_at(self.trials)
+        return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
+
     def write_tables(self) -> None:
         """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
         tables = ("results", "history", "comparisons", "pairing", "variance_shift", "confusion")
@@ -275,8 +285,14 @@ class Run:
         with writing(target):
             return draw_figures(self, only, target)
 
-    def write_report(self) -> Path:
-        """Draw the figures, write ``report.html`` and ``report.md``, and return the former's path."""
+    def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
+        """Write ``report.html`` and ``report.md``, and return the former's path.
+
+        Args:
+            pictures: What `draw_figures` returned; by default the figures are drawn.
+        """
         from ablation.report import write_report
 
-        return write_report(self)
+        if pictures is None:
+            pictures = self.draw_figures() if self.completed_trials else []
+        return write_report(self, pictures)

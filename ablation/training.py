@@ -137,15 +137,16 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
     import keras
 
     variant = (trial.model, trial.training, trial.dataset_digest)
-    if variant in _warm:
-        loop = _warm[variant]
-        with timing.of("build"):
-            copy_state(compiled_model(trial, dataset), loop.model)
-    else:
-        _warm.clear()
-        with timing.of("build"):
-            keras.utils.clear_session(free_memory=True)
-            loop = _warm[variant] = CompiledLoop(compiled_model(trial, dataset), dataset, trial.training)
+    warm = _warm.get(variant)
+    with timing.of("build"):
+        if not warm:
+            _warm.clear()
+        keras.utils.clear_session(free_memory=True)  # Keras remembers every model that was built
+        model = compiled_model(trial, dataset)
+        if warm:
+            copy_state(model, warm.model)
+        loop = _warm[variant] = warm or CompiledLoop(model, dataset, trial.training)
+    if not warm:
         with timing.of("trace"):
             loop.trace()
     loop.timing = timing

@@ -6,6 +6,7 @@ both JSON. Only events reach standard output: whatever else prints is sent to st
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -22,6 +23,7 @@ from ablation.trial import EpochRecord, Trial, TrialResult
 
 def main() -> None:
     """Run trials until standard input closes; then, or when the parent is gone, exit at once."""
+    started = time.perf_counter()
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     tasks: queue.Queue[str] = queue.Queue()
@@ -32,6 +34,8 @@ def main() -> None:
 
     configure_tensorflow(int(sys.argv[2]))
     dataset = Dataset.load(Path(sys.argv[1]))
+    gc.freeze()  # what was imported stays: a collection after each trial need not look at it
+    start = {"start": time.perf_counter() - started}
     while True:
         task = json.loads(tasks.get())
         _send(events, {"started": True})
@@ -41,7 +45,9 @@ def main() -> None:
             _send(events, {"epoch": record.model_dump(mode="json")})
 
         result = attempt(trial, dataset, Path(task["folder"]), task["save_model"], report)
-        _send(events, {"result": result.model_dump(mode="json")})
+        timing = start | result.timing  # the first trial pays for the process
+        start = {}
+        _send(events, {"result": result.model_copy(update={"timing": timing}).model_dump(mode="json")})
 
 
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:

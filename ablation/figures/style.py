@@ -174,6 +174,8 @@ def write(drawing: Drawing, folder: Path) -> Picture:
     folder.mkdir(parents=True, exist_ok=True)
     picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder)
     with look():
+        drawing.figure.draw_without_rendering()  # lays the figure out, once for both files
+        drawing.figure.set_layout_engine("none")
         drawing.figure.savefig(
             picture.png, dpi=150, bbox_inches="tight", facecolor="white", metadata={"Software": None}
         )

@@ -1,0 +1,133 @@
+"""How the harness does when a study has grown: 1,000 finished trials of 30 epochs.
+
+    python experiments/benchmark/growth.py
+
+The trials are synthetic (drawn, not trained), for only the time and memory of what comes after training are
+measured: finding that nothing is left, tables, figures, report, and scheduling. Each step is a process of
+its own. Prints a table; exits with 1 where a step takes longer, or more memory, than its bar.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ablation import Study, TrialResult
+from ablation.datasets import prepare_dataset
+from ablation.store import Store
+from ablation.trial import EpochRecord, InitialWeights, Trial
+
+VARIANTS, SEEDS, EPOCHS = 20, 50, 30
+GRID = """
+study: growth
+dataset: {{name: digits, train_size: 120, validation_size: 400, test_size: 700}}
+model: {{batch_norm_momentum: 0.9}}
+training: {{epochs: {epochs}, batch_size: 16}}
+factors: {{width: [{widths}]}}
+seeds: {seeds}
+"""
+TWO_TABLES = "run.results.to_csv('r.csv'); run.history.to_csv('h.csv')"
+PICTURES = """
+import os, pickle
+os.chdir(run.folder)
+def save(pictures): pickle.dump(pictures, open("pictures", "wb"))
+def load(): return pickle.load(open("pictures", "rb"))
+"""
+
+
+def synthetic(trial: Trial, generator: np.random.Generator, images: int) -> tuple[TrialResult, np.ndarray]:
+    """Draw a result that looks like a trained trial's."""
+    history = []
+    for epoch in range(1, EPOCHS + 1):
+        train, val = (1 - np.exp(-epoch / 8)) * np.array([0.98, 0.8]) + generator.normal(0, 0.01, 2)
+        history.append(
+            EpochRecord(
+                epoch=epoch, loss=2.3 * (1 - train), accuracy=train - 0.05, active_loss=2.3 * (1 - train),
+                active_accuracy=train - 0.03, train_loss=2.3 * (1 - train), train_accuracy=train,
+                val_loss=2.3 * (1 - val), val_accuracy=val, seconds=1.0, order="0" * 8,
+            )
+        )  # fmt: skip
+    last = history[-1]
+    probabilities = generator.dirichlet(np.full(10, 0.2), images).astype(np.float32)
+    result = TrialResult(
+        trial_id=trial.id, status="completed", history=tuple(history), best_epoch=EPOCHS, parameters=200_000,
+        metrics={
+            "train_loss": last.train_loss, "train_accuracy": last.train_accuracy, "val_loss": last.val_loss,
+            "val_accuracy": last.val_accuracy, "test_loss": last.val_loss, "test_accuracy": last.val_accuracy,
+        },
+        seconds=30.0,
+        provenance={"tensorflow": "2.21.0"},
+        initial_weights={f"layer{k}": InitialWeights(shape=(3, 3), digest=f"{k:08x}") for k in range(6)},
+    )  # fmt: skip
+    return result, probabilities
+
+
+def grow(folder: Path) -> Path:
+    """Write a run folder with all its trials finished; return the grid file."""
+    grid = folder / "grid.yaml"
+    widths = [round(1 + k / 10, 1) for k in range(VARIANTS)]
+    grid.write_text(GRID.format(epochs=EPOCHS, widths=", ".join(map(str, widths)), seeds=SEEDS))
+    study = Study.from_yaml(grid)
+    dataset = prepare_dataset(study.dataset)
+    store = Store(folder / "run")
+    store.open(study, dataset)
+    generator = np.random.default_rng(0)
+    for trial in study.trials(dataset.digest):
+        result, probabilities = synthetic(trial, generator, len(dataset.test))
+        np.save(store.scratch(trial) / "test_probabilities.npy", probabilities)
+        store.commit(trial, result)
+    return grid
+
+
+def measure(code: str) -> tuple[float, float]:
+    """Run code in a process of its own; return its seconds, start included, and its peak memory in GiB."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"failed: {code}")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**20
+
+
+def main() -> None:
+    """Measure every step and print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        started = time.perf_counter()
+        grid = grow(folder)
+        seconds = time.perf_counter() - started
+        print(f"{VARIANTS * SEEDS:,} trials of {EPOCHS} epochs, written in {seconds:.1f} s")
+        run = folder / "run"
+        steps = [
+            ("results.csv and history.csv", _library(run, TWO_TABLES), 3.0),
+            ("all tables", _library(run, "run.write_tables()"), None),
+            ("all figures", _library(run, "save(run.draw_figures())"), 20.0),
+            ("report, its figures drawn before", _library(run, "run.write_report(load())"), 10.0),
+            ("ablation status", _command("status", run), None),
+            ("ablation run, nothing left to do", _command("run", "--grid", grid, "--out", run), 2.0),
+        ]
+        print(f"{'step':34} {'seconds':>8} {'bar':>6} {'GiB':>6}")
+        failed = False
+        for step, code, bar in steps:
+            seconds, memory = measure(code)
+            failed |= memory > 1 or (bar is not None and seconds > bar)
+            print(f"{step:34} {seconds:8.1f} {bar or '':>6} {memory:6.2f}", flush=True)
+    raise SystemExit(int(failed))
+
+
+def _library(run: Path, code: str) -> str:
+    return f"from ablation import Run; run = Run({str(run)!r})\n{PICTURES}\n{code}"
+
+
+def _command(*arguments: object) -> str:
+    return f"import sys; from ablation.cli import main; sys.argv[1:] = {[*map(str, arguments)]}; main()"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The same study three ways, side by side on one machine: what does the harness save?
+
+    pip install '.[benchmark]'
+    python experiments/benchmark/speed.py digits
+    python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
+
+(a) `ablation run`: its evaluation of the training part, tables, figures and report included;
+(b) the loop a person would write: one process, every model built, compiled and fitted on arrays, with
+    `validation_data`, and evaluated on the test images at the end;
+(c) keras-tuner's GridSearch over the same four variants, `executions_per_trial` the number of seeds.
+
+All three train the same models on the same images for the same epochs in the same batches. They take turns,
+as often as `--repeats` says; each is a process of its own, timed from its start to its end. Prints the wall
+time, the ratios, images a second, peak memory, and where the time of the harness's workers went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DROPOUT = 0.2
+STUDIES: dict[str, dict[str, Any]] = {
+    "digits": {
+        "dataset": {"name": "digits", "train_size": 300, "validation_size": 400, "test_size": 700},
+        "model": {"batch_norm_momentum": 0.9},
+        "training": {"epochs": 25, "batch_size": 64},
+        "seeds": 5,
+    },
+    "cifar10": {
+        "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 1000, "test_size": 1000},
+        "training": {"epochs": 2, "batch_size": 64},
+        "seeds": 2,
+    },
+}
+
+
+def grid_of(study: str, data_dir: str | None) -> str:
+    """Return the study as a grid file; JSON is YAML."""
+    grid = {"study": f"speed-{study}", "factors": {"dropout": [0, DROPOUT], "batch_norm": [False, True]}}
+    grid |= STUDIES[study]
+    if data_dir:
+        grid["dataset"] = grid["dataset"] | {"path": data_dir}
+    return json.dumps(grid)
+
+
+def harness(grid: Path, folder: Path) -> dict[str, Any]:
+    """(a): return the accuracies, and where the workers' time went."""
+    from ablation import Study, run_study
+    from ablation.executors.local import available_cores
+
+    study = Study.from_yaml(grid)
+    began: list[float] = []
+
+    class Clock:
+        """Tells when the trials began, and keeps when the last one ended."""
+
+        def planned(self, *_: object) -> None:
+            began.append(time.perf_counter())
+
+        def progressed(self, *_: object) -> None: ...
+
+        def finished(self, *_: object) -> None:
+            began[1:] = [time.perf_counter()]
+
+    started = time.perf_counter()
+    run = run_study(study, folder / "run", observer=Clock())
+    ended = time.perf_counter()
+    workers = min(available_cores(), len(run.trials))
+    spent: dict[str, float] = {}
+    for result in run.trial_results.values():
+        for name, seconds in result.timing.items():
+            spent[name] = spent.get(name, 0.0) + seconds
+    spent["scheduling, idling"] = workers * (began[1] - began[0]) - sum(spent.values())
+    around = {"before the trials": began[0] - started, "tables, figures, report": ended - began[1]}
+    return {"val_accuracy": _means(run.results), "workers": spent, "around": around}
+
+
+def loop(grid: Path, _: Path) -> dict[str, Any]:
+    """(b): what a person would write."""
+    import keras
+    import pandas as pd
+
+    study, images = _arrays(grid)
+    rows = []
+    for variant in study.variants:
+        for seed in study.seeds:
+            keras.utils.set_random_seed(seed)
+            model = _model(variant.model, images)
+            model.fit(
+                *images["train"], batch_size=variant.training.batch_size, epochs=variant.training.epochs,
+                validation_data=images["val"], verbose=0,
+            )  # fmt: skip
+            model.evaluate(*images["test"], verbose=0)
+            rows.append((variant.name, model.history.history["val_accuracy"][-1]))
+    return {"val_accuracy": _means(pd.DataFrame(rows, columns=["variant", "val_accuracy"]))}
+
+
+def tuner(grid: Path, folder: Path) -> dict[str, Any]:
+    """(c): keras-tuner's grid search."""
+    import keras_tuner
+
+    study, images = _arrays(grid)
+    plain = study.variants[0]
+
+    def build(choice: Any) -> Any:
+        dropout, batch_norm = choice.Choice("dropout", [0.0, DROPOUT]), choice.Boolean("batch_norm")
+        return _model(plain.model.model_copy(update={"dropout": dropout, "batch_norm": batch_norm}), images)
+
+    search = keras_tuner.GridSearch(
+        build, objective="val_accuracy", executions_per_trial=len(study.seeds), seed=1, directory=folder
+    )
+    search.search(
+        *images["train"], batch_size=plain.training.batch_size, epochs=plain.training.epochs,
+        validation_data=images["val"], verbose=0,
+    )  # fmt: skip
+    trials = search.oracle.trials.values()
+    return {"val_accuracy": {str(t.hyperparameters.values): t.score for t in trials}}
+
+
+def _arrays(grid: Path) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Return the study, and its images as a person would hold them: normalised, labels one-hot."""
+    import keras
+
+    from ablation import Study
+    from ablation.datasets import prepare_dataset
+
+    study = Study.from_yaml(grid)
+    dataset = prepare_dataset(study.dataset)
+    parts = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
+    classes = len(dataset.class_names)
+    return study, {
+        name: (dataset.normalise(part.images), keras.utils.to_categorical(part.labels, classes))
+        for name, part in parts.items()
+    }
+
+
+def _model(settings: Any, images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    from ablation.models import build_model
+    from ablation.randomness import Randomness
+
+    x, y = images["train"]
+    model = build_model(settings, x.shape[1:], y.shape[1], Randomness(0))
+    model.compile("adam", "categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def _means(table: Any) -> dict[str, float]:
+    return dict(table.groupby("variant", sort=False)["val_accuracy"].mean())
+
+
+WAYS = {"a": harness, "b": loop, "c": tuner}
+
+
+def timed(way: str, grid: Path, folder: Path) -> dict[str, Any]:
+    """Run one way as a process; return its seconds, its processes' peak memory, and what it returned."""
+    import psutil
+
+    started, peak = time.perf_counter(), 0
+    report = folder / "report.json"
+    command = [sys.executable, __file__, "--way", way, str(grid), str(folder)]
+    with (folder / "log.txt").open("w") as log:
+        process = psutil.Popen(command, stdout=log, stderr=log)
+        while process.poll() is None:
+            try:
+                family = [process, *process.children(recursive=True)]
+                peak = max(peak, sum(member.memory_info().rss for member in family))
+            except psutil.NoSuchProcess:
+                pass
+            time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit((folder / "log.txt").read_text()[-3000:])
+    seconds = time.perf_counter() - started
+    return json.loads(report.read_text()) | {"seconds": seconds, "memory": peak / 2**30}
+
+
+def compare(study: str, data_dir: str | None, repeats: int) -> None:
+    """Let the three ways take turns, and print what came of it."""
+    shape = STUDIES[study]
+    trials = 4 * shape["seeds"]
+    images = trials * shape["training"]["epochs"] * shape["dataset"]["train_size"]
+    print(f"{study}: 4 variants x {shape['seeds']} seeds, {json.dumps(shape)}", flush=True)
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    for turn in range(repeats):
+        for way in WAYS:
+            with tempfile.TemporaryDirectory() as name:
+                grid = Path(name) / "grid.yaml"
+                grid.write_text(grid_of(study, data_dir))
+                found[way].append(timed(way, grid, Path(name)))
+            last = found[way][-1]
+            print(f"  turn {turn + 1} ({way}) {last['seconds']:6.1f} s  {last['val_accuracy']}", flush=True)
+    print("way   seconds (each turn)            images/s   GiB")
+    for way, runs in found.items():
+        seconds = [run["seconds"] for run in runs]
+        each = ", ".join(f"{s:.1f}" for s in seconds)
+        rate, memory = images / statistics.median(seconds), max(run["memory"] for run in runs)
+        print(f"({way})   {each:30} {rate:8.0f} {memory:6.2f}")
+    for other in ("b", "c"):
+        ratios = [a["seconds"] / b["seconds"] for a, b in zip(found["a"], found[other], strict=True)]
+        spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if repeats > 1 else ""
+        print(f"(a) / ({other}): {statistics.median(ratios):.2f}{spread}")
+    _print_workers(found["a"][-1])
+
+
+def _print_workers(run: dict[str, Any]) -> None:
+    total = sum(run["workers"].values())
+    print(f"the workers' {total:.1f} s in the last turn:")
+    for name, seconds in sorted(run["workers"].items(), key=lambda item: -item[1]):
+        print(f"  {name:20} {seconds:7.2f} s  {seconds / total:6.1%}")
+    steps = run["workers"]["train"] + run["workers"]["evaluate"]
+    print(f"training and evaluation steps: {steps / total:.1%} of worker time")
+    for name, seconds in run["around"].items():
+        print(f"  {name:24} {seconds:5.1f} s")
+
+
+def main() -> None:
+    """Parse the command line; `--way` is how this script starts itself."""
+    if sys.argv[1] == "--way":
+        way, grid, folder = sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+        (folder / "report.json").write_text(json.dumps(WAYS[way](grid, folder)))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=list(STUDIES))
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    compare(options.study, str(options.data_dir.absolute()) if options.data_dir else None, options.repeats)
+
+
+if __name__ == "__main__":
+    main()
