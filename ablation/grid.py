@@ -174,6 +174,12 @@ class _Factor:
         return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
 
 
+_NO_XLA = (
+    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
+    "shift and rotate. Leave jit_compile out."
+)
+
+
 def _study(source: LocatedYaml) -> Study:
     """The whole way from a YAML file to a study."""
     grid = validate(_GridFile, source.data, source, {}, ())
@@ -311,13 +317,18 @@ def _variant(
         raise source.error(places[key], message)
     model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
     training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
-    return Variant(
+    variant = Variant(
         name=name,
         model=validate(model_class, model, source, places, ("model",)),
         training=validate(TrainingSettings, training, source, places, ("training",)),
         levels=levels,
         crossed=crossed,
     )
+    if variant.training.jit_compile and (
+        family == "cnn" or {"shift", "rotate"} & {*variant.model.augmentation}
+    ):
+        raise source.error(places["jit_compile"], _NO_XLA)
+    return variant
 
 
 def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml) -> None:

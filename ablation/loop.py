@@ -51,12 +51,14 @@ class CompiledLoop:
         self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
         self._images = tf.constant(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels, tf.int32)
-        accelerated = bool(tf.config.list_physical_devices("GPU"))
+        jit_compile = training.jit_compile
+        if jit_compile is None:
+            jit_compile = bool(tf.config.list_physical_devices("GPU")) and _suits_xla(model)
         self._train_steps = tf.function(
             self._build_train_steps(),
             input_signature=[tf.TensorSpec((None, None), tf.int32)],
             autograph=False,
-            jit_compile=accelerated if training.jit_compile is None else training.jit_compile,
+            jit_compile=jit_compile,
         )
         images = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
         self._predict, self._predict_active = (
@@ -210,3 +212,15 @@ class CompiledLoop:
             return found.concat()
 
         return predict
+
+
+def _suits_xla(model: keras.Sequential) -> bool:
+    """Tell whether XLA is known to train every layer, and to the same bits each time.
+
+    It has no deterministic gradient of max pooling, and does not know every change of an image.
+    """
+    import keras
+
+    layers = keras.layers
+    known = (layers.Dense, layers.Conv2D, layers.BatchNormalization, layers.Dropout, layers.Flatten)
+    return all(isinstance(layer, known) for layer in model.layers)

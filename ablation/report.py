@@ -193,7 +193,7 @@ def _rows(run: Run) -> list[VariantRow]:
 def _changes(variant: Variant, baseline: Variant) -> str:
     """Name the settings in which a variant differs from the baseline."""
     own, other = _flat(variant), _flat(baseline)
-    return ", ".join(f"{k} = {show(own[k])}" for k in own if k not in other or own[k] != other[k])
+    return ", ".join(f"{k} = {_setting(own[k])}" for k in own if k not in other or own[k] != other[k])
 
 
 def _flat(variant: Variant) -> dict[str, Any]:
@@ -234,7 +234,19 @@ def _shared_settings(run: Run) -> list[tuple[str, str]]:
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
     data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})
     shown = {f"dataset {key}": value for key, value in data.items()} | shared
-    return [(key.replace("_", " "), show(value)) for key, value in shown.items()]
+    shown["streams that follow the seed"] = run.study.vary
+    return [(key.replace("_", " "), _setting(value)) for key, value in shown.items()]
+
+
+def _setting(value: Any) -> str:
+    """Return a setting's value as a reader would write it."""
+    if value is None or value == () or value == []:
+        return "none"
+    if isinstance(value, float) and value.is_integer():
+        return f"{int(value):,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(show(part) for part in value)
+    return show(value)
 
 
 def _environment(run: Run) -> list[tuple[str, str]]:

@@ -139,7 +139,8 @@ class TrainingSettings(Settings):
 
     ``evaluate`` says which weights are the result of the trial, the ones that are tested and saved:
     those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy. ``jit_compile``
-    has the training steps compiled by XLA; unset, they are on a GPU and are not on a CPU, where it is slower.
+    has the training steps compiled by XLA. Unset, they are so on a GPU, if XLA can train the model to the
+    same bits each time (one without max pooling), and are not on a CPU.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30

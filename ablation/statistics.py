@@ -27,13 +27,13 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
         A row a group and value: ``by``, ``metric``, ``mean``, ``low``, ``high``, ``n``. The interval is
         NaN where ``n`` is 1.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # `scipy.stats.t.ppf`, whose import takes half a second
 
     long = table.melt(id_vars=by, value_vars=values, var_name="metric", value_name="value")
     groups = long.dropna(subset=["value"]).groupby([*by, "metric"], sort=False)["value"]
     summary = groups.agg(mean="mean", deviation="std", n="count").reset_index()
     counts = summary["n"].to_numpy()
-    half = t.ppf((1 + CONFIDENCE) / 2, np.maximum(counts - 1, 1)) * summary["deviation"] / np.sqrt(counts)
+    half = stdtrit(np.maximum(counts - 1, 1), (1 + CONFIDENCE) / 2) * summary["deviation"] / np.sqrt(counts)
     summary["low"], summary["high"] = summary["mean"] - half, summary["mean"] + half
     return summary[[*by, "metric", "mean", "low", "high", "n"]]
 

@@ -24,6 +24,7 @@ from ablation.datasets import Dataset
 from ablation.errors import RunError, writing
 from ablation.grid import Study
 from ablation.lock import locked
+from ablation.settings import DatasetSettings
 from ablation.trial import Trial, TrialResult
 
 RUNS = Path("experiments/runs")
@@ -64,7 +65,8 @@ class Store:
             for left in self._running.iterdir():
                 if not (left / CHECKPOINT).is_file():
                     shutil.rmtree(left)
-            if self._saved_dataset() != (digest, dataset.describe()):
+            saved = self._saved_dataset()
+            if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
                 dataset.save(self.dataset_file)
             record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -97,6 +99,20 @@ class Store:
             raise RunError(f"{self.folder} is not a run folder: it has no study.json.") from None
         except (ValueError, KeyError, TypeError):
             raise RunError(f"{self.study_file} is damaged; run the grid again to restore it.") from None
+
+    def prepared_dataset(self, settings: DatasetSettings) -> Dataset | None:
+        """Return the dataset that was prepared here, where preparing it again could give no other.
+
+        Images at a path may have been changed since, and are read again.
+        """
+        if settings.path is not None:
+            return None
+        try:
+            study, digest = self.study()
+        except RunError:
+            return None
+        saved = self._saved_dataset()
+        return saved if saved and study.dataset == settings and saved.digest == digest else None
 
     def scratch(self, trial: Trial) -> Path:
         """Return the folder for the files of a running trial: empty, or with the checkpoint it left."""
@@ -181,10 +197,9 @@ class Store:
             os.replace(partial, file)
         return file
 
-    def _saved_dataset(self) -> tuple[str, str] | None:
+    def _saved_dataset(self) -> Dataset | None:
         try:
-            saved = Dataset.load(self.dataset_file)
-            return saved.digest, saved.describe()
+            return Dataset.load(self.dataset_file)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 

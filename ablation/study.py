@@ -73,8 +73,8 @@ def run_study(
     """
     observer = observer or _Silent()
     chosen = chosen_variants(study, only)
-    dataset = prepare_dataset(study.dataset)
     store = Store(out or RUNS / slug(study.name))
+    dataset = store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
     runner = make_executor(executor, workers, study.threads, store.folder / "logs")
     with store.locked():
         store.open(study, dataset)

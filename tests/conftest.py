@@ -11,7 +11,7 @@ import pytest
 
 from ablation.datasets import Dataset, prepare_dataset
 from ablation.grid import Study
-from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
 from ablation.study import Run
 from ablation.trial import Trial
 
@@ -78,13 +78,15 @@ def cifar10_folder() -> Path:
 
 
 def tiny_trial(dataset: Dataset, seed: int = 0, epochs: int = 2, **changes: object) -> Trial:
-    """Return a trial of a small CNN; ``changes`` are settings of the model or of training."""
+    """Return a trial of a small CNN, or of another family; ``changes`` are settings of the model or of training."""
     training = {key: changes.pop(key) for key in list(changes) if key in TrainingSettings.model_fields}
     model = {"blocks": ((4,), (6,)), "dense": (8,), "batch_norm_momentum": 0.5, **changes}
+    if changes.get("family", "cnn") != "cnn":
+        del model["blocks"]
     return Trial(
         variant="tiny",
         seed=seed,
         dataset_digest=dataset.digest,
-        model=CnnSettings(**model),
+        model=MODEL_FAMILIES[str(changes.get("family", "cnn"))](**model),
         training=TrainingSettings(**{"epochs": epochs, "batch_size": 16, **training}),
     )

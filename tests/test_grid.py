@@ -325,6 +325,12 @@ WRONG = {
         "FILE, line 1, model.augmentation: names the same kind twice.\n"
         "    1 | {study: s, model: {augmentation: [flip, flip]}}",
     ),
+    "XLA where it has no deterministic gradient": (
+        "{study: s, training: {jit_compile: true}}",
+        "FILE, line 1, training.jit_compile: XLA cannot train this model: it has no deterministic max pooling, and "
+        "does not know the augmentations shift and rotate. Leave jit_compile out.\n"
+        "    1 | {study: s, training: {jit_compile: true}}",
+    ),
     "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor holds itself."),
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",

@@ -31,6 +31,17 @@ def test_its_numbers_are_those_of_the_tables(finished_run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_settings_are_shown_as_a_reader_would_write_them(finished_run: Run) -> None:
+    settings = dict(report_content(finished_run).settings)
+    assert settings["dataset validation size"] == "40"
+    assert settings["blocks"] == "[4], [6]"
+    assert settings["dropout after"] == "conv, flatten, dense"
+    assert settings["early stopping"] == settings["augmentation"] == "none"
+    assert settings["learning rate"] == "0.001"
+    assert settings["streams that follow the seed"] == "init, order, dropout, augmentation"
+    assert "dropout" not in settings  # a factor is no shared setting
+
+
 def test_markdown_links_to_pictures_that_exist(finished_run: Run) -> None:
     text = (finished_run.folder / "report.md").read_text("utf-8")
     links = re.findall(r"\]\(([^)]+)\)", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 from processes import without_times
 
+from ablation.datasets import prepare_dataset
 from ablation.errors import GridError, RunError
 from ablation.grid import Study
+from ablation.store import Store
 from ablation.study import Run, run_study
 from ablation.tables import HISTORY_COLUMNS, RESULT_COLUMNS
 from ablation.trial import Trial, TrialResult
@@ -89,6 +92,47 @@ def test_only_what_is_missing_is_run(tiny_study: Study, tmp_path: Path) -> None:
     assert ran(tiny_study) == 1
 
 
+def test_a_run_with_nothing_left_to_do_writes_nothing_anew(
+    finished_run: Run, tiny_study: Study, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+
+    def written() -> dict[str, int]:
+        run_study(tiny_study, tmp_path / "run")
+        return {
+            name: (tmp_path / "run" / name).stat().st_mtime_ns
+            for name in ("study.json", "results.csv", "report.html", "figures/captions.md")
+        }
+
+    before = written()
+    assert written() == before
+    (tmp_path / "run" / "report.html").unlink()
+    assert written()["report.html"] > before["report.html"]
+    fewer = tiny_study.with_overrides(seeds=[0])
+    run_study(fewer, tmp_path / "run")  # nothing to train, but another study to report on
+    assert len(pd.read_csv(tmp_path / "run" / "results.csv")) == 4
+
+
+def test_images_that_cannot_have_changed_are_prepared_once(
+    finished_run: Run, tiny_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    prepared = []
+    monkeypatch.setattr(
+        "ablation.study.prepare_dataset", lambda s: prepared.append(s.train_size) or prepare_dataset(s)
+    )
+    run_study(tiny_study, tmp_path / "run")
+    assert prepared == []
+    for file in ("study.json", "dataset.npz"):
+        (tmp_path / "run" / file).write_text("{ damaged")
+        assert run_study(tiny_study, tmp_path / "run").results["status"].eq("completed").all()
+    assert prepared == [60, 60]
+    smaller = tiny_study.model_copy(
+        update={"dataset": tiny_study.dataset.model_copy(update={"train_size": 50})}
+    )
+    assert Store(tmp_path / "run").prepared_dataset(smaller.dataset) is None
+
+
 @pytest.mark.usefixtures("without_report")
 def test_saved_models_predict_what_was_tested_and_are_made_up_for(tiny_study: Study, tmp_path: Path) -> None:
     import keras
@@ -141,8 +185,6 @@ def test_an_unknown_variant_is_told_before_anything_starts(tiny_study: Study, tm
 def test_figures_lie_beside_experiments_for_a_run_in_its_usual_place(
     finished_run: Run, tmp_path: Path
 ) -> None:
-    import shutil
-
     usual = tmp_path / "experiments" / "runs" / "tiny"
     shutil.copytree(finished_run.folder, usual)
     assert Run(usual).figures_folder == tmp_path / "figures" / "tiny"

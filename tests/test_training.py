@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,6 +154,60 @@ def test_the_same_trial_gives_the_same_bits(tiny_dataset: Dataset, tmp_path: Pat
         runs.append((result.metrics, [r.model_copy(update={"seconds": 0}) for r in result.history]))
         train(tiny_trial(tiny_dataset, seed=5 + k), tiny_dataset, tmp_path / str(k))  # another in between
     assert runs[0] == runs[1]
+
+
+def test_the_seeds_of_a_variant_share_its_graphs(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """Tracing is the dearest part of a small trial; it is done once, and the bits are those of a new graph."""
+    first, second = (
+        train(tiny_trial(tiny_dataset, seed=s, width=1.5), tiny_dataset, tmp_path) for s in (0, 1)
+    )
+    other = train(tiny_trial(tiny_dataset, seed=0, width=2), tiny_dataset, tmp_path)
+    anew = train(tiny_trial(tiny_dataset, seed=1, width=1.5), tiny_dataset, tmp_path)
+    assert ["trace" in result.timing for result in (first, second, other, anew)] == [True, False, True, True]
+    assert anew.metrics == second.metrics
+    assert sum(second.timing.values()) == pytest.approx(second.seconds, rel=0.1, abs=0.05)
+
+
+def test_a_model_saved_from_shared_graphs_names_its_own_seeds(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    import keras
+
+    for seed in (0, 1):
+        train(tiny_trial(tiny_dataset, seed=seed, dropout=0.3), tiny_dataset, tmp_path, save_model=True)
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert model.get_layer("dense1_dropout").seed == Randomness(1).derive("dropout", "dense1")
+    probabilities = np.load(tmp_path / "test_probabilities.npy")
+    again = model.predict(tiny_dataset.normalise(tiny_dataset.test.images), verbose=0)
+    np.testing.assert_allclose(again, probabilities, rtol=1e-5, atol=1e-6)
+
+
+def test_xla_computes_the_same_but_for_rounding(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """The path that a GPU takes, tested on the CPU; 60 images in batches of 16 leave a smaller last one.
+
+    Without dropout: XLA has a random generator of its own.
+    """
+    settings: dict[str, Any] = {"family": "dense", "dense": (6,), "batch_norm": True}
+    plain, compiled = (
+        train(tiny_trial(tiny_dataset, jit_compile=jit, **settings), tiny_dataset, tmp_path)
+        for jit in (False, True)
+    )
+    assert compiled.metrics["test_loss"] == pytest.approx(plain.metrics["test_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "suits"),
+    [
+        ({"family": "dense", "dense": (6,), "dropout": 0.3, "batch_norm": True}, True),
+        ({"family": "dense", "dense": (6,), "augmentation": ("shift",)}, False),
+        ({"blocks": ((2,),)}, False),  # max pooling
+    ],
+)
+def test_xla_is_chosen_only_where_it_keeps_the_bits(
+    settings: dict[str, Any], suits: bool, tiny_dataset: Dataset
+) -> None:
+    from ablation.loop import _suits_xla
+    from ablation.training import compiled_model
+
+    assert _suits_xla(compiled_model(tiny_trial(tiny_dataset, **settings), tiny_dataset)) is suits
 
 
 def test_seeds_differ(tiny_dataset: Dataset, tmp_path: Path) -> None:
