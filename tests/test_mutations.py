@@ -78,7 +78,7 @@ MISTAKES = {
         "training.py",
         "copy_state(model, warm.model)",
         "pass",
-        "test_training.py -k same_bits",
+        "test_training.py -k share_its_graphs",
     ),
     "a variance shift measured in one mode": (
         "loop.py",
