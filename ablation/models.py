@@ -31,23 +31,21 @@ def build_model(
     """
     import keras
 
-    model = keras.Sequential(name="model")
-    model.add(keras.Input(image_shape))
-    _augment(model, settings, randomness)
+    layers = [keras.Input(image_shape), *_augmentation(settings, randomness)]
     if isinstance(settings, CnnSettings):
-        _add_blocks(model, settings, image_shape, randomness)
-    model.add(keras.layers.Flatten(name="flatten"))
-    _regularise(model, settings, "flatten", "flatten", randomness)
+        layers += _blocks(settings, image_shape, randomness)
+    layers.append(keras.layers.Flatten(name="flatten"))
+    layers += _regularisation(settings, "flatten", "flatten", randomness)
     for k, units in enumerate(dense_units(settings), 1):
         name = f"dense{k}"
         kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
-        model.add(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
-        _regularise(model, settings, "dense", name, randomness)
+        layers.append(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
+        layers += _regularisation(settings, "dense", name, randomness)
     kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
-    model.add(
+    layers.append(
         keras.layers.Dense(classes, "softmax", kernel_initializer=kernel, dtype="float32", name="output")
     )
-    return model
+    return keras.Sequential(layers, name="model")  # `add` would build the model anew with every layer
 
 
 @contextmanager
@@ -84,17 +82,18 @@ def dense_units(settings: CnnSettings | DenseSettings) -> list[int]:
     return [_wide(units, settings) for units in (*settings.dense, *settings.dense[-1:] * further)]
 
 
-def _add_blocks(
-    model: keras.Sequential, settings: CnnSettings, image_shape: tuple[int, int, int], randomness: Randomness
-) -> None:
+def _blocks(
+    settings: CnnSettings, image_shape: tuple[int, int, int], randomness: Randomness
+) -> list[keras.Layer]:
     import keras
 
+    layers: list[keras.Layer] = []
     pooled = pooled_blocks(settings, image_shape)
     for b, filters in enumerate(block_filters(settings), 1):
         for c, number in enumerate(filters, 1):
             name = f"block{b}_conv{c}"
             kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
-            model.add(
+            layers.append(
                 keras.layers.Conv2D(
                     number,
                     3,
@@ -105,12 +104,13 @@ def _add_blocks(
                 )
             )
             if c == len(filters) and b <= pooled:
-                model.add(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
-            _regularise(model, settings, "conv", name, randomness)
+                layers.append(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
+            layers += _regularisation(settings, "conv", name, randomness)
+    return layers
 
 
-def _augment(model: keras.Sequential, settings: ModelSettings, randomness: Randomness) -> None:
-    """Add the layers that change training images at random; in inference mode they change nothing."""
+def _augmentation(settings: ModelSettings, randomness: Randomness) -> list[keras.Layer]:
+    """Return the layers that change training images at random; in inference mode they change nothing."""
     import keras
 
     makers = {
@@ -118,15 +118,14 @@ def _augment(model: keras.Sequential, settings: ModelSettings, randomness: Rando
         "shift": partial(keras.layers.RandomTranslation, 1 / 8, 1 / 8, interpolation="nearest"),
         "rotate": partial(keras.layers.RandomRotation, 15 / 360),
     }
-    for kind in settings.augmentation:
-        name = f"augment_{kind}"
-        model.add(makers[kind](seed=randomness.derive("augmentation", name), name=name))
+    names = {kind: f"augment_{kind}" for kind in settings.augmentation}
+    return [makers[k](seed=randomness.derive("augmentation", name), name=name) for k, name in names.items()]
 
 
-def _regularise(
-    model: keras.Sequential, settings: ModelSettings, stage: Stage, name: str, randomness: Randomness
-) -> None:
-    """Add Dropout and batch normalisation behind a stage, where and in the order the settings say."""
+def _regularisation(
+    settings: ModelSettings, stage: Stage, name: str, randomness: Randomness
+) -> list[keras.Layer]:
+    """Return Dropout and batch normalisation behind a stage, where and in the order the settings say."""
     import keras
 
     layers = []
@@ -137,8 +136,7 @@ def _regularise(
         layers.append(
             keras.layers.BatchNormalization(momentum=settings.batch_norm_momentum, name=f"{name}_batch_norm")
         )
-    for layer in layers if settings.order == "dropout_first" else reversed(layers):
-        model.add(layer)
+    return layers if settings.order == "dropout_first" else layers[::-1]
 
 
 def _wide(units: int, settings: ModelSettings) -> int:

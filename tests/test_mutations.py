@@ -22,8 +22,8 @@ MISTAKES = {
     "nothing": ("models.py", "import os", "import os", "test_models.py test_pairing.py"),
     "a layer added without a named seed": (
         "models.py",
-        'model.add(keras.layers.Flatten(name="flatten"))',
-        'model.add(keras.layers.Flatten(name="flatten")); model.add(keras.layers.Dense(8, name="extra"))',
+        'layers.append(keras.layers.Flatten(name="flatten"))',
+        'layers += [keras.layers.Flatten(name="flatten"), keras.layers.Dense(8, name="extra")]',
         "test_pairing.py",
     ),
     "a layer seeded from the whole model": (

@@ -36,7 +36,7 @@ STUDIES: dict[str, dict[str, Any]] = {
         "seeds": 5,
     },
     "cifar10": {
-        "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 1000, "test_size": 1000},
+        "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 500, "test_size": 1000},
         "training": {"epochs": 2, "batch_size": 64},
         "seeds": 2,
     },
@@ -149,7 +149,7 @@ def _model(settings: Any, images: dict[str, tuple[np.ndarray, np.ndarray]]) -> A
 
     x, y = images["train"]
     model = build_model(settings, x.shape[1:], y.shape[1], Randomness(0))
-    model.compile("adam", "categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
