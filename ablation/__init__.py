@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablation.errors import AblationError
     from ablation.grid import Study, Variant
-    from ablation.study import Run, run_study
+    from ablation.run import Run
+    from ablation.study import run_study
     from ablation.trial import Trial, TrialResult
 
 __all__ = ["AblationError", "Run", "Study", "Trial", "TrialResult", "Variant", "run_study"]
 
 _HOMES = {
     "AblationError": "errors",
-    "Run": "study",
+    "Run": "run",
     "Study": "grid",
     "Trial": "trial",
     "TrialResult": "trial",

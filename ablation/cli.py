@@ -12,7 +12,7 @@ import typer
 from ablation.errors import AblationError, GridError
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 app = typer.Typer(
     help="Ablation studies of small image classifiers, from a grid file to a report.",
@@ -40,11 +40,20 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: Annotated[str, typer.Option(help="Where trials run: local or inline.")] = "local",
+    until_resolved: Annotated[
+        bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
+    ] = False,
+    max_seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds a variant.")] = None,
 ) -> None:
     """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
-    from ablation.console import LiveProgress, print_plan, print_results
+    from ablation.console import print_plan, print_results
     from ablation.grid import Study
+    from ablation.progress import LiveProgress
 
+    if until_resolved != (max_seeds is not None):
+        raise GridError(
+            "--until-resolved and --max-seeds N go together: the one adds seeds, the other ends it."
+        )
     study = Study.from_yaml(grid).with_overrides(dataset, data_dir, _seeds(seeds))
     if dry_run:
         from ablation.plan import plan_study
@@ -54,7 +63,14 @@ def run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is ended as by Ctrl-C
     try:
         with LiveProgress() as progress:
-            finished = study.run(out, only=only or (), workers=workers, executor=executor, observer=progress)
+            finished = study.run(
+                out,
+                only=only or (),
+                workers=workers,
+                executor=executor,
+                observer=progress,
+                max_seeds=max_seeds,
+            )
     except KeyboardInterrupt:
         print(
             "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
@@ -87,10 +103,18 @@ def report(run: RunArgument = None) -> None:
 
 @app.command()
 def compare(run: RunArgument = None) -> None:
-    """Compare every variant with the baseline, seed by seed."""
+    """Compare every variant with the baseline, and say what each factor does and what the noise is."""
     from ablation.console import print_comparisons
 
     print_comparisons(_open(run))
+
+
+@app.command()
+def plan(run: RunArgument = None) -> None:
+    """Say how many seeds each comparison needs, taking a run for a pilot."""
+    from ablation.console import print_seeds_needed
+
+    print_seeds_needed(_open(run))
 
 
 @app.command()
@@ -122,7 +146,7 @@ def main() -> None:
 
 
 def _open(folder: Path | None) -> Run:
-    from ablation.study import Run
+    from ablation.run import Run
 
     return Run(folder) if folder else Run.newest()
 

@@ -1,30 +1,27 @@
-"""What the terminal shows: live progress of a run, and its tables."""
+"""What the terminal shows of a plan, a run and its comparisons."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.markup import escape
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablation.executors import Progress, Task
-from ablation.forecast import Forecast
 from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
+from ablation.power import POWER
+from ablation.settings import CompareSettings
 from ablation.statistics import mean_intervals
-from ablation.trial import EpochRecord, Trial, TrialResult
+from ablation.wording import interval_phrase, method_phrase, not_estimated, p_phrase, points, verdict_phrase
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ablation.plan import Plan
-    from ablation.study import Run
+    from ablation.run import Run
 
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
 
@@ -37,119 +34,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-class LiveProgress:
-    """Shows trials done, the running ones with epoch and metrics, and the time left.
-
-    On a terminal the display is redrawn in place; elsewhere a line is printed for each finished trial.
-    """
-
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console()
-        self._running: dict[str, tuple[Trial, EpochRecord | None]] = {}
-        self._ended: list[Trial] = []
-        self._pending: list[Trial] = []
-        self._forecast = Forecast([])
-        self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
-        self._live: Live | None = None
-        self._started = time.monotonic()
-
-    def __enter__(self) -> LiveProgress:
-        """Return itself; the display starts with the first news."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the display."""
-        if self._live:
-            self._live.stop()
-
-    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
-        """See `Observer.planned`."""
-        self._pending = [task.trial for task in pending]
-        self._forecast = Forecast(pending)
-        kept = len(trials) - len(pending)
-        rest = f", {kept} finished or not chosen" if kept else ""
-        self._console.print(
-            f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
-        )
-        if pending and self._console.is_terminal:
-            self._live = Live(
-                console=self._console, get_renderable=self._draw, refresh_per_second=4, transient=True
-            )
-            self._live.start()
-
-    def progressed(self, progress: Progress) -> None:
-        """See `Observer.progressed`."""
-        self._running[progress.trial.id] = (progress.trial, progress.record)
-        if progress.record is None:
-            self._forecast.started(progress.trial)
-        else:
-            self._forecast.trained(progress.trial, progress.record)
-            self._clock = self._clock or (time.monotonic(), self._forecast.work_done)
-
-    def finished(self, trial: Trial, result: TrialResult) -> None:
-        """See `Observer.finished`."""
-        self._running.pop(trial.id, None)
-        self._ended.append(trial)
-        self._forecast.finished(trial)
-        if self._live is None or result.status != "completed":
-            count = f"{len(self._ended)}/{len(self._pending)}"
-            accuracy = result.metrics.get("test_accuracy", math.nan)
-            outcome = f"test accuracy {accuracy:.1%}" if result.status == "completed" else result.cause
-            self._console.print(
-                f"[dim]{count}[/] {escape(trial.variant)} seed {trial.seed}: {result.status}, "
-                f"{escape(outcome)} [dim]({duration(result.seconds)})[/]",
-                soft_wrap=True,
-            )
-
-    @property
-    def epochs_done(self) -> int:
-        """The epochs that need not be waited for any more: all those of a trial that has ended."""
-        running = sum(record.epoch for _, record in list(self._running.values()) if record)
-        return running + sum(trial.training.epochs for trial in self._ended)
-
-    def time_left(self) -> float | None:
-        """Estimate the seconds left; None before the second epoch."""
-        left = self._forecast.work_left()
-        if left is None or self._clock is None:
-            return None
-        # The clock starts with the first epoch's end: importing TensorFlow says nothing of the rest.
-        since, before = self._clock
-        done = self._forecast.work_done - before
-        return left * (time.monotonic() - since) / done if done else None
-
-    def _outlook(self) -> str:
-        if len(self._ended) == len(self._pending):
-            return "writing tables, figures and report"
-        left = self.time_left()
-        return "starting the workers" if left is None else f"about {duration(left)} left"
-
-    def _draw(self) -> Group:
-        total = sum(trial.training.epochs for trial in self._pending)
-        head = Table.grid(padding=(0, 1))
-        head.add_row(
-            Text(f"{len(self._ended)} of {len(self._pending)} trials"),
-            ProgressBar(total=total, completed=self.epochs_done, width=30),
-            Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
-            Text(self._outlook(), style="dim"),
-        )
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for heading in ("running", "seed", "epoch", "train", "validation", "gap"):
-            table.add_column(heading, justify="left" if heading == "running" else "right")
-        for trial, record in list(self._running.values()):
-            epoch = f"{record.epoch if record else 0}/{trial.training.epochs}"
-            measured = (
-                (
-                    f"{record.train_accuracy:.1%}",
-                    f"{record.val_accuracy:.1%}",
-                    f"{100 * (record.train_accuracy - record.val_accuracy):+.1f} pp",
-                )
-                if record
-                else ("", "", "")
-            )
-            table.add_row(Text(trial.variant), str(trial.seed), epoch, *measured)
-        return Group(head, table)
 
 
 def print_plan(plan: Plan) -> None:
@@ -202,25 +86,63 @@ def print_status(run: Run) -> None:
 
 
 def print_comparisons(run: Run) -> None:
-    """Print every variant's paired difference from the baseline."""
-    table = _table("variant", "difference", "95% interval", "p", "p (Holm)", "pairs")
-    for row in run.comparisons.to_dict("records"):
-        table.add_row(
-            Text(str(row["variant"])),
-            _points(row["difference"]),
-            f"{_points(row['low'])} to {_points(row['high'])}"
-            if row["low"] == row["low"]
-            else "needs 2 pairs",
-            _p(row["p"]),
-            _p(row["p_adjusted"]),
-            str(row["n"]),
-        )
+    """Print every variant's paired difference from the baseline, the factors' effects, and the noise."""
     console = Console()
+    compare, baseline = run.study.compare, run.study.baseline
+    unit = ", percentage points" if compare.in_points else ""
     console.print(
-        f"Test accuracy against {escape(run.study.baseline)}, seed by seed, percentage points; paired t-test"
+        Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
+        soft_wrap=True,
     )
+    table = _table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
+    for row in run.comparisons.to_dict("records"):
+        table.add_row(Text(str(row["variant"])), *_judged(row, compare), Text(verdict_phrase(row)))
     console.print(table)
+    known = run.effects[run.effects["n"] > 0]
+    for kind, effects in known.groupby("kind", sort=False):
+        table = _table(str(kind), "levels", "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        for row in effects.to_dict("records"):
+            table.add_row(
+                Text(row["effect"]), Text(row["levels"]), *_judged(row, compare), Text(verdict_phrase(row))
+            )
+        console.print()
+        console.print(table)
+    if len(known) < len(run.effects):
+        console.print(Text(not_estimated(run.effects), style="dim"), soft_wrap=True)
+    _print_noise(console, run)
     _print_notes(console, run.notes)
+
+
+def print_seeds_needed(run: Run) -> None:
+    """Print how many seeds would tell a difference of the margin."""
+    console, compare = Console(), run.study.compare
+    margin = points(compare.margin, compare, sign=False)
+    console.print(
+        Text(
+            f"Seeds that tell a difference of {margin} in {compare.metric} at {POWER:.0%} power, "
+            f"as the {run.results['seed'].nunique()} seeds of {run.folder} show the noise"
+        ),
+        soft_wrap=True,
+    )
+    table = _table("variant", "pilot's pairs", "deviation", "seeds needed", "80% interval", "trains for")
+    for row in run.seeds_needed.to_dict("records"):
+        if math.isnan(row["seeds"]):
+            table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
+            continue
+        table.add_row(
+            Text(row["variant"]),
+            str(row["n"]),
+            points(row["deviation"], compare, sign=False),
+            f"{row['seeds']:,.0f}",
+            f"{row['seeds_low']:,.0f} to {row['seeds_high']:,.0f}",
+            duration(3600 * row["hours"]),
+        )
+    console.print(table)
+    console.print(
+        "Trains for: one worker, variant and baseline. What is open afterwards can be settled by "
+        "`ablation run --until-resolved --max-seeds N`.",
+        soft_wrap=True,
+    )
 
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
@@ -281,9 +203,24 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _points(difference: float) -> str:
-    return "–" if math.isnan(difference) else f"{100 * difference:+.1f}"
+def _judged(row: dict[Hashable, Any], compare: CompareSettings) -> tuple[str, str, str, str]:
+    """Return difference, interval, p and n as they are shown."""
+    return (
+        points(row["difference"], compare),
+        interval_phrase(row, compare),
+        p_phrase(row["p_adjusted"]),
+        str(row["n"]),
+    )
 
 
-def _p(value: Any) -> str:
-    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _print_noise(console: Console, run: Run) -> None:
+    """Say whether more seeds or more test images would make the differences surer."""
+    differences = run.noise[run.noise["against"] != ""]
+    if differences.empty:
+        return
+    table = _table("standard error of test accuracy's difference, pp", "from seeds", "from images", "more")
+    for row in differences.to_dict("records"):
+        shares = (f"{100 * row['se_seeds']:.2f}", f"{100 * row['se_images']:.2f}")
+        table.add_row(Text(row["variant"]), *shares, Text(f"{row['more']} would help more"))
+    console.print()
+    console.print(table)

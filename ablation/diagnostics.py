@@ -17,7 +17,7 @@ from ablation.provenance import differences
 from ablation.settings import CnnSettings
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _WIDEST = 0.05  # a validation set that tells an accuracy no better than this is called too small
 _SMALLEST_BATCH = 8
@@ -50,6 +50,7 @@ def observed_notes(run: Run) -> list[str]:
     return [
         *_not_made_alike(run),
         *_incomplete_pairs(run),
+        *_seeds_added(run),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
         *_seeds_alike(run, completed),
@@ -128,8 +129,8 @@ def _not_made_alike(run: Run) -> list[str]:
         r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
     )
     return [
-        f"Trials were not made alike: {key} is {_counted(values)}. Their differences may be the machine's "
-        "and not the variant's; run the study anew in one place (--out NEW_FOLDER)."
+        f"Trials were not made alike: {key} is {_counted(values)}. Only those that most have in common are "
+        "compared; run the study anew in one place (--out NEW_FOLDER) to compare all."
         for key, values in found.items()
     ]
 
@@ -142,10 +143,11 @@ def _counted(values: dict[str, int]) -> str:
 def _incomplete_pairs(run: Run) -> list[str]:
     """A variant is compared on the pairs that exist; say where that is not all of them."""
     results = run.results
-    planned, done = set(run.study.seeds), results[results["status"] == "completed"]
+    done = results[results["status"] == "completed"]
     seeds = {name: set(done.loc[done["variant"] == name, "seed"]) for name in results["variant"].unique()}
     notes = []
     for name in seeds:
+        planned = set(run.study.seeds_of(name))
         lost = sorted(planned - (seeds[name] & seeds[run.study.baseline]))
         if name != run.study.baseline and lost:
             numbers = f"seed{'s' if len(lost) > 1 else ''} {', '.join(map(str, lost))}"
@@ -154,6 +156,18 @@ def _incomplete_pairs(run: Run) -> list[str]:
                 f"{len(planned)} pairs: {numbers} did not complete in both."
             )
     return notes
+
+
+def _seeds_added(run: Run) -> list[str]:
+    """Seeds that were added after a look make intervals of a fixed number of seeds too narrow."""
+    first, now = run.store.declared_study(), run.study
+    if first is None or now.compare.looks == "any" or len(now.seeds) <= len(first.seeds):
+        return []
+    return [
+        f"Seeds were added after the first trial, {len(now.seeds)} for {len(first.seeds)}: intervals and p "
+        "hold for a number of seeds that was fixed beforehand. `looks: any` under `compare:`, or "
+        "--until-resolved, gives ones that hold under looking."
+    ]
 
 
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:

@@ -1,33 +1,22 @@
-"""The grid file: YAML in, a validated study out, every error with file, line and key."""
+"""A validated study: its variants, factors, seeds and comparison."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from ablation.errors import GridError, did_you_mean
-from ablation.located import KeyPath, LocatedYaml, read_yaml
+from ablation.errors import GridError
 from ablation.randomness import STREAMS, Stream
-from ablation.settings import MODEL_FAMILIES, AnyModel, DatasetSettings, Settings, TrainingSettings
+from ablation.settings import AnyModel, CompareSettings, DatasetSettings, TrainingSettings
 from ablation.trial import Record, Trial
-from ablation.validation import explain, show, validate
+from ablation.validation import explain
 
 if TYPE_CHECKING:
-    from ablation.study import Run
-
-PLAIN = "plain"
-_MOST_TRIALS = 100_000
-_PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
-_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
-_TRAINING_KEYS = set(TrainingSettings.model_fields)
-
-Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
+    from ablation.run import Run
 
 
 def _as_seeds(value: Any) -> Any:
@@ -52,7 +41,11 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class Variant(Record):
-    """A named model with its training; ``levels`` tells the label of each factor's level in it."""
+    """A named model with its training.
+
+    ``levels`` tells the label of each factor's level in it; ``crossed`` whether these levels are all that
+    tells it from the plain variant.
+    """
 
     name: str
     model: AnyModel
@@ -65,6 +58,7 @@ class Study(Record):
     """A validated study: which variants of a model are trained on what, with which seeds.
 
     ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds.
+    ``further_seeds`` are those that single variants were given on top, by name.
     """
 
     name: str
@@ -74,6 +68,8 @@ class Study(Record):
     factors: dict[str, tuple[str, ...]]
     baseline: str
     seeds: Seeds
+    further_seeds: dict[str, tuple[int, ...]] = {}
+    compare: CompareSettings = CompareSettings()
     save_models: bool = False
     threads: Annotated[int, Field(ge=1)] = 1
     vary: Vary = STREAMS
@@ -86,7 +82,9 @@ class Study(Record):
         Raises:
             GridError: The file is not a valid grid; the message says where, and what was expected.
         """
-        return _study(read_yaml(Path(path)))
+        from ablation.expansion import read_study
+
+        return read_study(Path(path))
 
     def trials(self, dataset_digest: str) -> tuple[Trial, ...]:
         """Return every variant with every seed, in the order of the grid file."""
@@ -101,8 +99,12 @@ class Study(Record):
                 vary=self.vary,
             )
             for variant in self.variants
-            for seed in self.seeds
+            for seed in self.seeds_of(variant.name)
         )
+
+    def seeds_of(self, variant: str) -> tuple[int, ...]:
+        """Return the seeds that a variant is trained with."""
+        return (*self.seeds, *self.further_seeds.get(variant, ()))
 
     def with_overrides(
         self,
@@ -128,7 +130,7 @@ class Study(Record):
             problem = error.errors()[0]
             option = {"dataset": "--dataset", "seeds": "--seeds"}.get(str(problem["loc"][0]), "option")
             raise GridError(f"{option}: {explain(problem, [])}") from None
-        _refuse_repeated(study.seeds, "--seeds: ")
+        refuse_repeated(study.seeds, "--seeds: ")
         return study
 
     def run(self, out: str | Path | None = None, **options: Any) -> Run:
@@ -138,225 +140,8 @@ class Study(Record):
         return run_study(self, out, **options)
 
 
-class _GridFile(Settings):
-    study: Annotated[str, Field(min_length=1, max_length=100)]
-    question: str = ""
-    dataset: DatasetSettings = DatasetSettings()
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    factors: dict[str, Any] = {}
-    variants: dict[str, dict[str, Any]] = {}
-    baseline: str = PLAIN
-    seeds: Seeds = (0, 1, 2, 3, 4)
-    save_models: bool = False
-    threads: Annotated[int, Field(ge=1)] = 1
-    vary: Vary = STREAMS
-    timeout: Seconds | None = None
-
-
-@dataclass(frozen=True)
-class _Factor:
-    setting: str
-    levels: tuple[tuple[str, Any, KeyPath], ...]  # label, value, place in the file
-
-    @property
-    def is_switch(self) -> bool:
-        return self.levels[0][1] in (False, None) or self.levels[0][1] == 0
-
-    def part_of_name(self, level: int) -> str:
-        """The level's share of the variant's name; empty where a switch is off."""
-        label = self.levels[level][0]
-        if not self.is_switch:
-            return f"{self.setting}={label}"
-        if level == 0:
-            return ""
-        part = _PART_NAMES.get(self.setting, self.setting)
-        return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
-
-
-_NO_XLA = (
-    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
-    "shift and rotate. Leave jit_compile out."
-)
-
-
-def _study(source: LocatedYaml) -> Study:
-    """The whole way from a YAML file to a study."""
-    grid = validate(_GridFile, source.data, source, {}, ())
-    _refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
-    base = _base_settings(grid, source)
-    factors = [_factor(key, levels, grid, source) for key, levels in grid.factors.items()]
-    variants = _crossed(factors, base, source) + _named(grid, factors, base, source)
-    _refuse_twins(variants, grid, source)
-    if grid.baseline not in {variant.name for variant in variants}:
-        hint = did_you_mean(grid.baseline, [variant.name for variant in variants])
-        raise source.error(("baseline",), f"no variant is named '{grid.baseline}'.{hint}")
-    if len(variants) * len(grid.seeds) > _MOST_TRIALS:
-        raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
-    return Study(
-        name=grid.study,
-        question=grid.question,
-        dataset=_resolved_path(grid.dataset, Path(source.file).parent),
-        variants=tuple(variants),
-        factors={f.setting: tuple(label for label, _, _ in f.levels) for f in factors},
-        baseline=grid.baseline,
-        seeds=grid.seeds,
-        save_models=grid.save_models,
-        threads=grid.threads,
-        vary=grid.vary,
-        timeout=grid.timeout,
-    )
-
-
-def _base_settings(grid: _GridFile, source: LocatedYaml) -> dict[str, Change]:
-    """The settings under `model:` and `training:`, each with its place in the file."""
-    base: dict[str, Change] = {}
-    for section, valid, settings in (
-        ("model", _MODEL_KEYS, grid.model),
-        ("training", _TRAINING_KEYS, grid.training),
-    ):
-        for key, value in settings.items():
-            if key not in valid:
-                raise source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
-            base[key] = (value, (section, key))
-    _variant(PLAIN, base, {}, False, source)
-    return base
-
-
-def _setting(name: str, path: KeyPath, source: LocatedYaml) -> str:
-    """Resolve `dropout` or `model.dropout` to the setting's bare name."""
-    section, _, key = name.rpartition(".")
-    valid = {"": _MODEL_KEYS | _TRAINING_KEYS, "model": _MODEL_KEYS, "training": _TRAINING_KEYS}.get(
-        section, set()
-    )
-    if key not in valid:
-        hint = did_you_mean(key, valid or _MODEL_KEYS | _TRAINING_KEYS)
-        raise source.error(path, f"unknown setting '{name}'.{hint}")
-    return key
-
-
-def _factor(name: str, levels: Any, grid: _GridFile, source: LocatedYaml) -> _Factor:
-    path: KeyPath = ("factors", name)
-    setting = _setting(name, path, source)
-    for section, settings in (("model", grid.model), ("training", grid.training)):
-        if setting in settings:
-            raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
-    if isinstance(levels, dict):
-        found = [(str(label), value, (*path, label)) for label, value in levels.items()]
-    elif isinstance(levels, list):
-        found = [(show(value), value, (*path, i)) for i, value in enumerate(levels)]
-    else:
-        raise source.error(
-            path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
-        )
-    if len(found) < 2:
-        raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
-    seen: list[Any] = []
-    for _, value, place in found:
-        if value in seen:
-            raise source.error(place, f"the level {show(value)} stands twice.")
-        seen.append(value)
-    return _Factor(setting, tuple(found))
-
-
-def _crossed(factors: list[_Factor], base: dict[str, Change], source: LocatedYaml) -> list[Variant]:
-    """Every combination of the factors' levels; the first levels together are the plain variant."""
-    variants = []
-    for reversed_cell in itertools.product(*(range(len(factor.levels)) for factor in reversed(factors))):
-        cell = reversed_cell[::-1]  # the first factor varies fastest: plain, +Dropout, +BatchNorm, +both
-        chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
-        changes = {f.setting: (value, path) for f, (_, value, path) in zip(factors, chosen, strict=True)}
-        levels = {f.setting: label for f, (label, _, _) in zip(factors, chosen, strict=True)}
-        variants.append(_variant(_cell_name(factors, cell), base | changes, levels, True, source))
-    return variants
-
-
-def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
-    if not any(cell):
-        return PLAIN
-    if len(cell) == 2 and all(cell) and all(f.is_switch and len(f.levels) == 2 for f in factors):
-        return "+both"
-    parts = [factor.part_of_name(level) for factor, level in zip(factors, cell, strict=True)]
-    return " ".join(part for part in parts if part)
-
-
-def _named(
-    grid: _GridFile, factors: list[_Factor], base: dict[str, Change], source: LocatedYaml
-) -> list[Variant]:
-    """The variants under `variants:`, each the plain one with some settings changed."""
-    plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
-    variants = []
-    for name, settings in grid.variants.items():
-        path: KeyPath = ("variants", name)
-        if not name.strip() or len(name) > 100:
-            raise source.error(path, "a variant's name has between 1 and 100 characters.")
-        changes = {
-            _setting(key, (*path, key), source): (value, (*path, key)) for key, value in settings.items()
-        }
-        levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
-        variants.append(_variant(name, plain | changes, levels, False, source))
-    return variants
-
-
-def _variant(
-    name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool, source: LocatedYaml
-) -> Variant:
-    """Validate one variant's settings; an error points at the line that set the wrong one."""
-    places = {key: path for key, (_, path) in settings.items()}
-    values = {key: value for key, (value, _) in settings.items()}
-    family = values.get("family", "cnn")
-    if not isinstance(family, str) or family not in MODEL_FAMILIES:
-        hint = did_you_mean(str(family), MODEL_FAMILIES)
-        raise source.error(places["family"], f"'{family}' is not a model family.{hint}")
-    model_class = MODEL_FAMILIES[family]
-    # A variant of another family keeps what the two families share of the settings under `model:`.
-    foreign = {k for k in values if places[k][0] == "model" and k not in model_class.model_fields}
-    if foreign and places["family"][0] == "model":
-        key = min(foreign)
-        message = f"a {family} model has no setting '{key}'.{did_you_mean(key, model_class.model_fields)}"
-        raise source.error(places[key], message)
-    model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
-    training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
-    variant = Variant(
-        name=name,
-        model=validate(model_class, model, source, places, ("model",)),
-        training=validate(TrainingSettings, training, source, places, ("training",)),
-        levels=levels,
-        crossed=crossed,
-    )
-    if variant.training.jit_compile and (
-        family == "cnn" or {"shift", "rotate"} & {*variant.model.augmentation}
-    ):
-        raise source.error(places["jit_compile"], _NO_XLA)
-    return variant
-
-
-def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml) -> None:
-    names: set[str] = set()
-    settings: dict[str, str] = {}
-    for variant in variants:
-        path: KeyPath = ("variants", variant.name) if variant.name in grid.variants else ("factors",)
-        if variant.name in names:
-            raise source.error(path, f"two variants are named '{variant.name}'.")
-        names.add(variant.name)
-        both = [variant.model.family, variant.model.effective, variant.training.model_dump(mode="json")]
-        same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
-        if same != variant.name:
-            raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")
-
-
-def _refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
+def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
+    """Raise an error where a seed stands twice."""
     repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
     if repeated:
         raise error(f"{prefix}the seed {repeated[0]} stands twice.")
-
-
-def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
-    """A path in a grid file is relative to that file."""
-    if dataset.path is None:
-        return dataset
-    return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
-
-
-def _level_label(factor: _Factor, value: Any) -> str:
-    return next((label for label, level, _ in factor.levels if level == value), show(value))

@@ -13,7 +13,7 @@ import pandas as pd
 from ablation.trial import InitialWeights, Trial, TrialResult
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 PAIRING_COLUMNS = [
     "seed", "variant", "shared_layers", "layers", "weights", "baseline_weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -39,6 +40,11 @@ def code_provenance(folder: Path) -> dict[str, str]:
 def numeric(provenance: Mapping[str, str]) -> dict[str, str]:
     """Return the part of a provenance that can change a result's bits."""
     return {key: provenance.get(key, "unknown") for key in NUMERIC}
+
+
+def digest(provenance: Mapping[str, str]) -> str:
+    """Return a short hash of the part of a provenance that can change a result's bits."""
+    return hashlib.sha256(repr(sorted(numeric(provenance).items())).encode()).hexdigest()[:8]
 
 
 def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str, int]]:

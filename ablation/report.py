@@ -18,12 +18,32 @@ import pandas as pd
 
 from ablation.figures import Picture
 from ablation.grid import Variant
-from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
+from ablation.pairing import pairing_verdict
+from ablation.registration import digest
+from ablation.report_tables import (
+    TextTable,
+    comparisons_text,
+    effects_text,
+    inflation_text,
+    noise_text,
+    pairing_gain_text,
+    pairing_text,
+    variance_shift_text,
+)
 from ablation.statistics import mean_intervals
 from ablation.validation import show
+from ablation.wording import (
+    conclusion,
+    interval_phrase,
+    method_phrase,
+    minus,
+    not_estimated,
+    points,
+    verdict_phrase,
+)
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
 
@@ -43,6 +63,7 @@ class VariantRow:
     test_interval: str
     difference: str
     difference_interval: str
+    verdict: str
     parameters: str
     seconds: str
 
@@ -54,14 +75,6 @@ class Trouble:
     trial_id: str
     status: str
     cause: str
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A small table, every cell as it is shown."""
-
-    headings: list[str]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,15 @@ class ReportContent:
     troubles: list[Trouble]
     pending: int
     notes: list[str]
+    method: str
+    metric: str
+    declared: str
+    changes: list[str] | None
+    comparisons: TextTable
+    effects: list[TextTable]
+    not_estimated: str
+    noise: TextTable
+    inflation: TextTable
     pairing_verdict: str
     pairing: TextTable
     pairing_gain: TextTable
@@ -116,10 +138,19 @@ def report_content(run: Run) -> ReportContent:
         ],
         pending=int((results["status"] == "pending").sum()),
         notes=run.notes,
+        method=method_phrase(run.study.compare),
+        metric=run.study.compare.metric.replace("_", " "),
+        declared=digest(run.study),
+        changes=run.changes,
+        comparisons=comparisons_text(run),
+        effects=effects_text(run),
+        not_estimated=not_estimated(run.effects) if (run.effects["n"] == 0).any() else "",
+        noise=noise_text(run),
+        inflation=inflation_text(run),
         pairing_verdict=pairing_verdict(run.pairing),
-        pairing=_text_table(pairing_by_seed(run.pairing, run.study.baseline)),
-        pairing_gain=_pairing_gain(run),
-        variance_shift=_variance_shift(run),
+        pairing=pairing_text(run),
+        pairing_gain=pairing_gain_text(run),
+        variance_shift=variance_shift_text(run),
         settings=_shared_settings(run),
         environment=_environment(run),
     )
@@ -142,18 +173,9 @@ def _findings(run: Run) -> list[str]:
             f"of {100 * gap:.1f} percentage points."
         )
     for row in run.comparisons.to_dict("records"):
-        if row["n"] == 0:
-            continue
-        gap = summary.loc[(row["variant"], "gap_accuracy"), "mean"]
-        interval = (
-            f"95% interval {_signed(row['low'])} to {_signed(row['high'])}"
-            if not math.isnan(row["low"])
-            else "no interval"
-        )
-        sentences.append(
-            f"{row['variant']} changes test accuracy by {_signed(row['difference'])} points ({interval}, "
-            f"n = {row['n']} pair{'s' if row['n'] > 1 else ''}); its gap is {100 * gap:.1f} points."
-        )
+        if row["n"]:
+            gap = summary.loc[(row["variant"], "gap_accuracy"), "mean"]
+            sentences.append(f"{conclusion(row, run.study.compare)} Its gap is {100 * gap:.1f} points.")
     return sentences
 
 
@@ -161,7 +183,8 @@ def _rows(run: Run) -> list[VariantRow]:
     results = run.results
     completed = results[results["status"] == "completed"]
     summary = mean_intervals(completed, ["variant"], _MEASURES).set_index(["variant", "metric"])
-    comparisons = run.comparisons.set_index("variant")
+    compare = run.study.compare
+    comparisons = {row["variant"]: row for row in run.comparisons.to_dict("records")}
     plain = next(v for v in run.study.variants if v.name == run.study.baseline)
     rows = []
     for variant in run.study.variants:
@@ -169,7 +192,7 @@ def _rows(run: Run) -> list[VariantRow]:
         done = own[own["status"] == "completed"]
         means = {m: summary["mean"].get((variant.name, m), math.nan) for m in _MEASURES}
         test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
-        compared = comparisons.loc[variant.name] if variant.name in comparisons.index else None
+        compared = comparisons.get(variant.name)
         rows.append(
             VariantRow(
                 name=variant.name,
@@ -181,8 +204,9 @@ def _rows(run: Run) -> list[VariantRow]:
                 gap=_signed(means["gap_accuracy"]),
                 test=_percent(means["test_accuracy"]),
                 test_interval=_interval(test, _percent),
-                difference=_signed(compared["difference"]) if compared is not None else "",
-                difference_interval=_interval(compared, _signed),
+                difference=points(compared["difference"], compare) if compared else "",
+                difference_interval=interval_phrase(compared, compare) if compared else "",
+                verdict=verdict_phrase(compared) if compared else "",
                 parameters=f"{int(done['parameters'].iloc[0]):,}" if len(done) else "–",
                 seconds=f"{done['seconds'].mean():.0f}" if len(done) else "–",
             )
@@ -198,34 +222,6 @@ def _changes(variant: Variant, baseline: Variant) -> str:
 
 def _flat(variant: Variant) -> dict[str, Any]:
     return variant.model.model_dump(mode="json") | variant.training.model_dump(mode="json")
-
-
-def _pairing_gain(run: Run) -> TextTable:
-    """What pairing gained for each variant, beside the number of layers that it shares."""
-    layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
-    rows = []
-    for row in pairing_gain(run.results, run.study.baseline).itertuples(index=False):
-        shared = "{} of {}".format(*layers.loc[row.variant]) if row.variant in layers.index else "–"
-        correlation = "–" if math.isnan(row.correlation) else _minus(f"{row.correlation:+.2f}")
-        saved = "–" if math.isnan(row.variance_saved) else _minus(f"{row.variance_saved:.0%}")
-        rows.append([row.variant, shared, correlation, saved, str(row.n)])
-    return TextTable(["Variant", "Layers shared", "Correlation", "Variance saved", "Pairs"], rows)
-
-
-def _variance_shift(run: Run) -> TextTable:
-    """The mean ratio for each BatchNorm layer (a row) and variant (a column)."""
-    table = run.variance_shift.pivot_table("ratio", "layer", "variant", "mean", sort=False)
-    rows = [
-        [str(layer), *("–" if math.isnan(v) else f"{v:.2f}" for v in row)]
-        for layer, *row in table.itertuples()
-    ]
-    return TextTable(["Layer", *map(str, table.columns)], rows)
-
-
-def _text_table(table: pd.DataFrame) -> TextTable:
-    return TextTable(
-        [str(column) for column in table], [[str(cell) for cell in row] for row in table.to_numpy()]
-    )
 
 
 def _shared_settings(run: Run) -> list[tuple[str, str]]:
@@ -271,11 +267,7 @@ def _percent(share: float) -> str:
 
 def _signed(share: float) -> str:
     """A difference of shares in percentage points, with a true minus sign."""
-    return "–" if math.isnan(share) else _minus(f"{100 * share:+.1f}")
-
-
-def _minus(number: str) -> str:
-    return number.replace("-", "\N{MINUS SIGN}")
+    return "–" if math.isnan(share) else minus(f"{100 * share:+.1f}")
 
 
 def _relative_url(file: Path, folder: Path) -> str:

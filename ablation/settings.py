@@ -1,4 +1,4 @@
-"""What can be set for the dataset, the model and its training, with the defaults of the notebook.
+"""What can be set for the dataset, the model, its training and the comparison, defaults as in the notebook.
 
 Every field of a model or training class is a setting that a grid file can fix, vary as a factor, or
 change in a named variant.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _count_or_share(value: float) -> float:
@@ -21,6 +21,17 @@ def _once_each(kinds: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(kinds)) < len(kinds):
         raise ValueError("names the same kind twice")
     return kinds
+
+
+def _points(value: Any) -> Any:
+    """Read ``0.5pp``, half a percentage point, as 0.005."""
+    number = value.removesuffix("pp").strip() if isinstance(value, str) and value.endswith("pp") else None
+    if number is None:
+        return value
+    try:
+        return float(number) / 100
+    except ValueError:
+        raise ValueError(f"'{value}' is no number of percentage points, like 0.5pp") from None
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -157,3 +168,39 @@ class TrainingSettings(Settings):
     evaluate: Literal["last", "best"] = "last"
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool | None = None
+
+
+class CompareSettings(Settings):
+    """How variants are compared with the baseline; declared before the run.
+
+    Attributes:
+        metric: A column of the results.
+        margin: The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant
+            whose interval lies within plus and minus the margin is equivalent to the baseline.
+        alpha: The risk of calling any variant better or worse, or an effect real, where none is.
+        correction: How that risk is held over all variants: ``holm``, or ``none`` for each on its own.
+        looks: ``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they
+            hold however often one looks and adds seeds; they are wider.
+    """
+
+    metric: str = "test_accuracy"
+    margin: Annotated[float, BeforeValidator(_points), Field(gt=0)] = 0.005
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    correction: Literal["holm", "none"] = "holm"
+    looks: Literal["once", "any"] = "once"
+
+    @model_validator(mode="after")
+    def _margin_is_in_the_metrics_unit(self) -> CompareSettings:
+        if not self.in_points and "margin" not in self.model_fields_set:
+            raise ValueError(f"needs a margin, the smallest difference in {self.metric} that matters")
+        return self
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the metric is a share, whose differences are told in percentage points."""
+        return not self.metric.endswith(("loss", "mean_squared_error"))
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a higher value of the metric is the better one."""
+        return self.in_points and not self.metric.startswith("gap_")

@@ -29,6 +29,7 @@ from ablation.trial import Trial, TrialResult
 
 RUNS = Path("experiments/runs")
 MODEL = "model.keras"
+_DECLARED = "declared.json"  # the study as it was before its first trial
 
 
 class Store:
@@ -72,6 +73,8 @@ class Store:
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             if not self.study_file.is_file() or self.study_file.read_text("utf-8") != text:
                 self.write_text(self.study_file.name, text)
+            if not any(self._trials.glob("*/trial.json")):
+                self.write_text(_DECLARED, text)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,20 +88,30 @@ class Store:
         with locked(self.folder):
             yield
 
+    def declared_study(self) -> Study | None:
+        """Return the study as it was when the first trial was started; None where that is not known."""
+        try:
+            return self._read_study(self.folder / _DECLARED)[0]
+        except RunError:
+            return None
+
     def study(self) -> tuple[Study, str]:
         """Return the study that was last run here, and its dataset's digest.
 
         Raises:
             RunError: The folder is no run folder.
         """
+        return self._read_study(self.study_file)
+
+    def _read_study(self, file: Path) -> tuple[Study, str]:
         try:
-            record = json.loads(self.study_file.read_text("utf-8"))
+            record = json.loads(file.read_text("utf-8"))
             study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a run folder: it has no study.json.") from None
+            raise RunError(f"{self.folder} is not a run folder: it has no {file.name}.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.study_file} is damaged; run the grid again to restore it.") from None
+            raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
 
     def prepared_dataset(self, settings: DatasetSettings) -> Dataset | None:
         """Return the dataset that was prepared here, where preparing it again could give no other.

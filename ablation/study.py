@@ -1,30 +1,22 @@
-"""The whole way from a study to its report, in one function, and the finished run as an object."""
+"""The whole way from a study to its report, in one function."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from ablation.cost import guess_seconds
-from ablation.datasets import Dataset, prepare_dataset
-from ablation.errors import GridError, RunError, did_you_mean, writing
-from ablation.executors import Progress, Task, make_executor
+from ablation.datasets import prepare_dataset
+from ablation.errors import GridError, did_you_mean
+from ablation.executors import Executor, Progress, Task, make_executor
 from ablation.grid import Study
 from ablation.provenance import code_provenance
-from ablation.store import RUNS, Store, runs_below
+from ablation.run import Run
+from ablation.store import RUNS, Store
 from ablation.trial import Trial, TrialResult, slug
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ablation.figures import Picture
+from ablation.until_resolved import further_seeds, looked_at_any_time
 
 
 class Observer(Protocol):
@@ -54,6 +46,7 @@ def run_study(
     workers: int | None = None,
     executor: str = "local",
     observer: Observer | None = None,
+    max_seeds: int | None = None,
 ) -> Run:
     """Train what is not finished, write the tables, draw the figures and write the report.
 
@@ -64,6 +57,8 @@ def run_study(
         workers: Worker processes, by default as many as there are cores.
         executor: ``local`` (worker processes) or ``inline`` (this process).
         observer: Is told what happens.
+        max_seeds: Add seeds where a verdict is open, up to so many, until all are resolved; intervals are
+            then those that hold however often one looks.
 
     Returns:
         The run, whatever became of its trials: ``run.results["status"]`` tells.
@@ -73,28 +68,40 @@ def run_study(
     """
     observer = observer or _Silent()
     chosen = chosen_variants(study, only)
+    if max_seeds:
+        study = looked_at_any_time(study, max_seeds)
     store = Store(out or RUNS / slug(study.name))
     dataset = store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
     runner = make_executor(executor, workers, study.threads, store.folder / "logs")
     with store.locked():
-        store.open(study, dataset)
-        run = Run(store.folder)
-        tasks = _tasks(run, chosen)
-        observer.planned(run.trials, tasks)
-        if not tasks and run.is_reported:
-            return run
-        about = code_provenance(Path.cwd()) | {"dataset": dataset.digest}
-        try:
-            ended = runner.run(tasks, store.dataset_file, study.threads, observer.progressed)
-            with closing(ended):
-                for task, bare in ended:
-                    result = bare.model_copy(update={"provenance": bare.provenance | about})
-                    store.commit(task.trial, result)
-                    observer.finished(task.trial, result)
-        finally:
-            run.write_tables()
+        while True:
+            store.open(study, dataset)
+            run = Run(store.folder)
+            tasks = _tasks(run, chosen)
+            observer.planned(run.trials, tasks)
+            if not tasks and run.is_reported:
+                return run
+            try:
+                _train(run, tasks, runner, observer)
+            finally:
+                run.write_tables()
+            further = further_seeds(run, chosen, max_seeds) if max_seeds else {}
+            if not further:
+                break
+            study = study.model_copy(update={"further_seeds": further})
         run.write_report()
     return run
+
+
+def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer) -> None:
+    """Run the tasks, and keep each result as it comes."""
+    about = code_provenance(Path.cwd()) | {"dataset": run.dataset.digest}
+    ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
+    with closing(ended):
+        for task, bare in ended:
+            result = bare.model_copy(update={"provenance": bare.provenance | about})
+            run.store.commit(task.trial, result)
+            observer.finished(task.trial, result)
 
 
 def _tasks(run: Run, chosen: set[str]) -> list[Task]:
@@ -125,174 +132,3 @@ def chosen_variants(study: Study, only: Sequence[str]) -> set[str]:
         if name not in names:
             raise GridError(f"--only: no variant is named '{name}'.{did_you_mean(name, names)}")
     return set(only) or names
-
-
-class Run:
-    """A run folder, finished or not, and its tables as DataFrames.
-
-    Args:
-        folder: The run folder, as `run_study` made it.
-
-    Raises:
-        RunError: The folder is no run folder.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.store = Store(folder)
-        self.folder = self.store.folder
-        self.study, self._dataset_digest = self.store.study()
-        self.trials = self.study.trials(self._dataset_digest)
-
-    @classmethod
-    def newest(cls, folder: str | Path = RUNS) -> Run:
-        """Open the run that was started last.
-
-        Raises:
-            RunError: There is none.
-        """
-        for found in runs_below(Path(folder)):
-            return cls(found)
-        raise RunError(
-            f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder."
-        )
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The images that the study was trained, validated and tested on.
-
-        Raises:
-            RunError: The file that holds them is missing or is not what was written.
-        """
-        try:
-            dataset = Dataset.load(self.store.dataset_file)
-            if dataset.digest == self._dataset_digest:
-                return dataset
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            pass
-        raise RunError(
-            f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."
-        )
-
-    @cached_property
-    def trial_results(self) -> dict[str, TrialResult]:
-        """What is known of each trial, by its id."""
-        found = ((trial.id, self.store.result(trial)) for trial in self.trials)
-        return {trial_id: result for trial_id, result in found if result is not None}
-
-    @cached_property
-    def results(self) -> pd.DataFrame:
-        """A row a planned trial; the columns are described in the README."""
-        from ablation.tables import results_table
-
-        return results_table(self.study, self.trials, self.trial_results)
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """A row an epoch."""
-        from ablation.tables import history_table
-
-        return history_table(self.trials, self.trial_results)
-
-    @cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """A row a variant, compared with the baseline on test accuracy."""
-        from ablation.statistics import paired_comparisons
-
-        return paired_comparisons(self.results, self.study.baseline)
-
-    @cached_property
-    def pairing(self) -> pd.DataFrame:
-        """A row a trial: what its training started from, beside the baseline's with the same seed."""
-        from ablation.pairing import pairing_table, recorded_starts
-
-        return pairing_table(self.trials, recorded_starts(self.trial_results), self.study.baseline)
-
-    def audit(self) -> pd.DataFrame:
-        """Return `pairing` with the trials that are not trained yet: their models are built to look at."""
-        from ablation.pairing import audit
-
-        return audit(self)
-
-    @cached_property
-    def variance_shift(self) -> pd.DataFrame:
-        """A row a BatchNorm layer and trial: how dropout shifts the variance of the layer's input."""
-        from ablation.tables import variance_shift_table
-
-        return variance_shift_table(self.trials, self.trial_results)
-
-    @property
-    def notes(self) -> list[str]:
-        """What to know before believing the numbers, a sentence or two each."""
-        from ablation.diagnostics import observed_notes, planned_notes
-
-        return [*observed_notes(self), *planned_notes(self.study, self.dataset)]
-
-    @cached_property
-    def confusion(self) -> pd.DataFrame:
-        """A row a variant, true class and predicted class."""
-        from ablation.tables import confusion_table
-
-        predictions: dict[str, list[NDArray[np.int64]]] = {}
-        for trial in self.completed_trials:
-            probabilities = self.store.test_probabilities(trial)
-            if probabilities is not None:
-                predictions.setdefault(trial.variant, []).append(probabilities.argmax(axis=1))
-        return confusion_table(predictions, self.dataset.test.labels, self.dataset.class_names)
-
-    @property
-    def completed_trials(self) -> list[Trial]:
-        """The trials that ended well, in the order of the plan."""
-        completed = set(self.results.loc[self.results["status"] == "completed", "trial_id"])
-        return [trial for trial in self.trials if trial.id in completed]
-
-    @property
-    def figures_folder(self) -> Path:
-        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the folder."""
-        folder = self.folder.absolute()
-        if folder.parent.name == RUNS.name and folder.parent.parent.name == RUNS.parent.name:
-            return self.folder.parent.parent.parent / "figures" / folder.name
-        return self.folder / "figures"
-
-    @property
-    def is_reported(self) -> bool:
-        """Whether report and figures are there, and younger than all that they tell of."""
-        written = [self.folder / "report.html", self.figures_folder / "captions.md"]
-        changed = self.store.changed_at(self.trials)
-        return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
-
-    def write_tables(self) -> None:
-        """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
-        tables = ("results", "history", "comparisons", "pairing", "variance_shift", "confusion")
-        for cached in ("trial_results", *tables):
-            self.__dict__.pop(cached, None)
-        for cached in tables:
-            table: pd.DataFrame = getattr(self, cached)
-            self.store.write_text(f"{cached}.csv", table.to_csv(index=False, lineterminator="\n"))
-
-    def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
-        """Draw the figures as PNG and SVG.
-
-        Args:
-            only: The names of the figures to draw; by default all.
-            folder: Where to, by default `figures_folder`.
-
-        Raises:
-            RunError: A name is not a figure's, or no trial is completed.
-        """
-        from ablation.figures import draw_figures
-
-        target = Path(folder) if folder else self.figures_folder
-        with writing(target):
-            return draw_figures(self, only, target)
-
-    def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
-        """Write ``report.html`` and ``report.md``, and return the former's path.
-
-        Args:
-            pictures: What `draw_figures` returned; by default the figures are drawn.
-        """
-        from ablation.report import write_report
-
-        if pictures is None:
-            pictures = self.draw_figures() if self.completed_trials else []
-        return write_report(self, pictures)

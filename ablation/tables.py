@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,12 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.grid import Study
-from ablation.trial import Trial, TrialResult
+from ablation.provenance import digest
+from ablation.trial import EpochRecord, Trial, TrialResult
 
 RESULT_COLUMNS = [
     "variant", "seed", "status", "epochs", "best_epoch",
     "train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss",
-    "gap_accuracy", "gap_loss", "parameters", "seconds", "trial_id",
+    "gap_accuracy", "gap_loss", "parameters", "seconds", "trial_id", "best_epoch_inflation", "provenance",
 ]  # fmt: skip
 HISTORY_COLUMNS = [
     "variant", "seed", "epoch", "loss", "accuracy",
@@ -30,6 +32,9 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
 
     ``train_*`` and ``val_*`` are measured in inference mode on the weights that were tested, and
     ``gap_accuracy`` is ``train_accuracy - val_accuracy``, ``gap_loss`` is ``val_loss - train_loss``.
+    ``best_epoch_inflation`` is what the best epoch's validation accuracy would add to the last epoch's: the
+    part of a best-of-epochs score that is owed to choosing. ``provenance`` is a hash of all that can change
+    a result's bits; trials that differ in it were not made alike.
     Behind the columns of the contract stand one a factor, one a further metric, and ``cause``.
     """
     levels = {variant.name: variant.levels for variant in study.variants}
@@ -46,6 +51,8 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
                 "parameters": result.parameters,
                 "seconds": result.seconds if result.status != "pending" else None,
                 "trial_id": trial.id,
+                "best_epoch_inflation": _inflation(result.history),
+                "provenance": digest(result.provenance) if result.provenance else "",
                 **result.metrics,
                 **levels[trial.variant],
                 "cause": result.cause,
@@ -53,7 +60,7 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
         )
     table = pd.DataFrame(rows)
     measures = ["train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss"]
-    for column in (*measures, "seconds"):
+    for column in (*measures, "seconds", "best_epoch_inflation"):
         table[column] = (table[column] if column in table else pd.Series(np.nan, table.index)).astype(float)
     for column in ("epochs", "best_epoch", "parameters"):
         table[column] = table[column].astype("Int64")
@@ -61,6 +68,11 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
     table["gap_loss"] = table["val_loss"] - table["train_loss"]
     further = [c for c in table.columns if c not in (*RESULT_COLUMNS, *study.factors, "cause")]
     return table[[*RESULT_COLUMNS, *study.factors, *further, "cause"]]
+
+
+def _inflation(history: Sequence[EpochRecord]) -> float:
+    scores = [record.val_accuracy for record in history]
+    return max(scores) - scores[-1] if scores else math.nan
 
 
 def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:

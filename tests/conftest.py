@@ -11,8 +11,8 @@ import pytest
 
 from ablation.datasets import Dataset, prepare_dataset
 from ablation.grid import Study
+from ablation.run import Run
 from ablation.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
-from ablation.study import Run
 from ablation.trial import Trial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -66,6 +66,12 @@ def one_thread() -> None:
     from ablation.training import configure_tensorflow
 
     configure_tensorflow(1)
+
+
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds of drawing where a test is about trials and tables."""
+    monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
 
 
 @pytest.fixture

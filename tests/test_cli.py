@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY_GRID
 
-from ablation.study import Run
+from ablation.run import Run
 
 
 def ablation(
@@ -32,7 +32,7 @@ def ablation(
 _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras'}))"
 
 
-@pytest.mark.parametrize("command", ["--help", "figures", "report", "status", "compare", "audit"])
+@pytest.mark.parametrize("command", ["--help", "figures", "report", "status", "compare", "plan", "audit"])
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]
     done = ablation(*arguments, after=_LOADED)
@@ -173,3 +173,35 @@ def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_pat
     assert not re.search(r"<(script|img src=x|b>)", page)
     for command in ("status", "compare", "audit"):
         assert ablation(command, cwd=home).returncode == 0
+
+
+def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    out = ablation("compare", finished_run.folder).stdout
+    assert out.startswith(
+        "test_accuracy against plain, seed by seed, percentage points; paired t-test, alpha 0.05, Holm, margin 0.5 pp\n"
+    )
+    assert "2 pairs; a verdict needs 3" in out
+    for heading in ("main effect", "interaction", "effect where", "Shapley share", "from images"):
+        assert heading in out
+
+
+def test_plan_tells_seeds(finished_run: Run) -> None:
+    done = ablation("plan", finished_run.folder)
+    assert done.returncode == 0
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(
+        "Seeds that tell a difference of 0.5 pp in test_accuracy at 80% power, as the 2 seeds of "
+    )
+    assert "--until-resolved" in done.stdout
+
+
+@pytest.mark.parametrize("option", [["--until-resolved"], ["--max-seeds", "9"]])
+def test_adding_seeds_needs_an_end(option: list[str], tmp_path: Path) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(textwrap.dedent(TINY_GRID))
+    done = ablation("run", "--grid", grid, *option)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: --until-resolved and --max-seeds N go together: the one adds seeds, the other ends it.\n",
+    )

@@ -8,9 +8,10 @@ from pathlib import Path
 from conftest import tiny_trial
 from rich.console import Console
 
-from ablation.console import LiveProgress, duration
+from ablation.console import duration
 from ablation.datasets import Dataset
 from ablation.executors import Progress, Task
+from ablation.progress import LiveProgress
 from ablation.trial import EpochRecord, TrialResult
 
 

@@ -14,7 +14,7 @@ import pytest
 from ablation.datasets import Dataset, Part, prepare_dataset
 from ablation.diagnostics import half_width, observed_notes, planned_notes, stale_share
 from ablation.grid import Study
-from ablation.study import Run
+from ablation.run import Run
 from ablation.trial import TrialResult
 
 WriteGrid = Callable[[str], Path]
@@ -208,6 +208,6 @@ def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Ru
     here = run.trial_results[run.trials[0].id].provenance["tensorflow"]
     run.__dict__["trial_results"] = elsewhere
     assert observed_notes(run) == [
-        f"Trials were not made alike: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Their differences "
-        "may be the machine's and not the variant's; run the study anew in one place (--out NEW_FOLDER)."
+        f"Trials were not made alike: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Only those that "
+        "most have in common are compared; run the study anew in one place (--out NEW_FOLDER) to compare all.",
     ]  # the host's name changes no number

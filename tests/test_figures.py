@@ -17,7 +17,7 @@ from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.predictions import sample_data
 from ablation.figures.style import label, spread, variant_styles
-from ablation.study import Run
+from ablation.run import Run
 
 
 def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_learning_curves_are_means_over_seeds(finished_run: Run) -> None:
 
 
 def test_differences_are_paired_by_seed(finished_run: Run) -> None:
-    data = difference_data(finished_run.results, "plain")
+    data = difference_data(finished_run.results, "plain", "test_accuracy")
     by_variant = finished_run.results.pivot(index="seed", columns="variant", values="test_accuracy")
     for row in data.itertuples(index=False):
         assert row.difference == by_variant.loc[row.seed, row.variant] - by_variant.loc[row.seed, "plain"]

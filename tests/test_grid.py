@@ -331,6 +331,36 @@ WRONG = {
         "does not know the augmentations shift and rotate. Leave jit_compile out.\n"
         "    1 | {study: s, training: {jit_compile: true}}",
     ),
+    "a metric that does not exist": (
+        "{study: s, compare: {metric: test_acuracy}}",
+        "FILE, line 1, compare.metric: there is no metric 'test_acuracy'. Did you mean 'test_accuracy'?\n"
+        "    1 | {study: s, compare: {metric: test_acuracy}}",
+    ),
+    "a loss compared without a margin": (
+        "{study: s, compare: {metric: test_loss}}",
+        "FILE, line 1, compare: needs a margin, the smallest difference in test_loss that matters.\n"
+        "    1 | {study: s, compare: {metric: test_loss}}",
+    ),
+    "a margin in words": (
+        "{study: s, compare: {margin: smallpp}}",
+        "FILE, line 1, compare.margin: 'smallpp' is no number of percentage points, like 0.5pp.\n"
+        "    1 | {study: s, compare: {margin: smallpp}}",
+    ),
+    "ablate with one component": (
+        "{study: s, ablate: add_one_in, factors: {dropout: [0, 0.2]}}",
+        "FILE, line 1, ablate: needs two or more components under `factors:`.\n"
+        "    1 | {study: s, ablate: add_one_in, factors: {dropout: [0, 0.2]}}",
+    ),
+    "ablate with three levels": (
+        "{study: s, ablate: add_one_in, factors: {dropout: [0, 0.2, 0.5], width: [1, 2]}}",
+        "FILE, line 1, factors.dropout: `ablate:` needs two levels, without and with; this one has 3.\n"
+        "    1 | {study: s, ablate: add_one_in, factors: {dropout: [0, 0.2, 0.5], width: [1, 2]}}",
+    ),
+    "ablate in an unknown direction": (
+        "{study: s, ablate: leave_one_in}",
+        "FILE, line 1, ablate: leave_one_in is not a valid value. Did you mean 'leave_one_out'?\n"
+        "    1 | {study: s, ablate: leave_one_in}",
+    ),
     "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor holds itself."),
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
@@ -459,3 +489,48 @@ def _loads_or_explains(file: Path) -> None:
         assert str(file) in str(error)
     else:
         assert study.baseline in names(study)
+
+
+THREE_PARTS = "factors: {dropout: [0, 0.2], batch_norm: [false, true], width: [1, 2]}"
+
+
+@pytest.mark.parametrize(
+    ("ablate", "names", "baseline"),
+    [
+        ("leave_one_out", ["full", "-Dropout", "-BatchNorm", "-width=2"], "full"),
+        ("add_one_in", ["plain", "+Dropout", "+BatchNorm", "width=2"], "plain"),
+        (
+            "[add_one_in, leave_one_out]",
+            ["plain", "+Dropout", "+BatchNorm", "width=2", "full", "-Dropout", "-BatchNorm", "-width=2"],
+            "plain",
+        ),
+    ],
+)
+def test_components_are_ablated_both_ways(
+    ablate: str, names: list[str], baseline: str, write_grid: Callable[[str], Path]
+) -> None:
+    study = Study.from_yaml(write_grid(f"{{study: s, ablate: {ablate}, {THREE_PARTS}}}"))
+    assert [variant.name for variant in study.variants] == names
+    assert study.baseline == baseline
+    by_name = {variant.name: variant.model for variant in study.variants}
+    if "full" in names:
+        without = by_name["-BatchNorm"]
+        assert (without.dropout, without.batch_norm, without.width) == (0.2, False, 2)
+    if "plain" in names:
+        assert (by_name["width=2"].dropout, by_name["width=2"].width) == (0, 2)
+
+
+def test_with_two_components_one_less_is_one_more(write_grid: Callable[[str], Path]) -> None:
+    text = "{study: s, ablate: [add_one_in, leave_one_out], factors: {dropout: [0, 0.2], batch_norm: [false, true]}}"
+    names = [variant.name for variant in Study.from_yaml(write_grid(text)).variants]
+    assert names == ["plain", "+Dropout", "+BatchNorm", "full"]
+
+
+def test_a_comparison_is_declared_in_the_grid(write_grid: Callable[[str], Path]) -> None:
+    text = "{study: s, compare: {metric: gap_accuracy, margin: 1.5pp, alpha: 0.01, correction: none}}"
+    compare = Study.from_yaml(write_grid(text)).compare
+    assert (compare.metric, compare.margin, compare.alpha, compare.correction) == (
+        "gap_accuracy", 0.015, 0.01, "none",
+    )  # fmt: skip
+    assert not compare.higher_is_better
+    assert Study.from_yaml(write_grid("{study: s}")).compare.margin == 0.005

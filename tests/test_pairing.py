@@ -11,7 +11,8 @@ from conftest import tiny_trial
 from ablation.datasets import Dataset
 from ablation.grid import Study
 from ablation.pairing import Start, pairing_by_seed, pairing_gain, pairing_table, pairing_verdict
-from ablation.study import Run, run_study
+from ablation.run import Run
+from ablation.study import run_study
 from ablation.trial import InitialWeights
 
 

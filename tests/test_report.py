@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ablation.grid import Study
 from ablation.report import report_content
-from ablation.study import Run, run_study
+from ablation.run import Run
+from ablation.study import run_study
 
 
 def test_the_report_is_one_file_with_its_pictures_inside(finished_run: Run) -> None:

@@ -14,8 +14,9 @@ from processes import without_times
 from ablation.datasets import prepare_dataset
 from ablation.errors import GridError, RunError
 from ablation.grid import Study
+from ablation.run import Run
 from ablation.store import Store
-from ablation.study import Run, run_study
+from ablation.study import run_study
 from ablation.tables import HISTORY_COLUMNS, RESULT_COLUMNS
 from ablation.trial import Trial, TrialResult
 
@@ -31,12 +32,6 @@ class Recorder:
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         self.ran.append(trial.id)
-
-
-@pytest.fixture
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the seconds of drawing where a test is about trials and tables."""
-    monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
 
 
 def test_the_tables_have_the_columns_of_the_contract(finished_run: Run) -> None:

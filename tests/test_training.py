@@ -13,7 +13,7 @@ from conftest import tiny_trial
 
 from ablation.datasets import Dataset, Part
 from ablation.randomness import Randomness
-from ablation.study import Run
+from ablation.run import Run
 from ablation.trial import EpochRecord, TrialResult
 
 

@@ -30,16 +30,11 @@ from ablation.datasets import Dataset
 from ablation.errors import RunError
 from ablation.executors import Task, make_executor
 from ablation.grid import Study
-from ablation.study import Run, run_study
+from ablation.run import Run
+from ablation.study import run_study
 from ablation.trial import Trial, TrialResult
 
 LONG_GRID = TINY_GRID.replace("epochs: 2", "epochs: 40")
-
-
-@pytest.fixture
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the seconds of drawing."""
-    monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
 
 
 @pytest.fixture

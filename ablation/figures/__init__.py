@@ -12,7 +12,7 @@ from ablation.figures import comparison, confusion, gap_parts, learning_curves, 
 from ablation.figures.style import Drawing, Picture, look, write
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 __all__ = ["FIGURES", "Drawing", "Picture", "draw_figures"]
 

@@ -1,4 +1,4 @@
-"""Test accuracy of every variant, and its paired difference from the baseline."""
+"""The compared metric of every variant, and its paired difference from the baseline."""
 
 from __future__ import annotations
 
@@ -18,61 +18,73 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.statistics import mean_intervals
+from ablation.grid import Study
+from ablation.settings import CompareSettings
+from ablation.statistics import comparable, mean_intervals
+from ablation.wording import method_phrase, points
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 
-def accuracy_data(results: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return test accuracy summarised a variant (``variant, metric, mean, low, high, n``), and a trial."""
-    completed = results.loc[results["status"] == "completed", ["variant", "seed", "test_accuracy"]]
-    return mean_intervals(completed, ["variant"], ["test_accuracy"]), completed.reset_index(drop=True)
+def metric_data(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the metric summarised a variant (``variant, metric, mean, low, high, n``), and a trial."""
+    completed = results.loc[results["status"] == "completed", ["variant", "seed", metric]]
+    return mean_intervals(completed, ["variant"], [metric]), completed.reset_index(drop=True)
 
 
-def difference_data(results: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return ``variant, seed, difference`` of test accuracy from the baseline with the same seed."""
-    completed = results.loc[results["status"] == "completed", ["variant", "seed", "test_accuracy"]]
-    reference = completed[completed["variant"] == baseline].set_index("seed")["test_accuracy"]
+def difference_data(results: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
+    """Return ``variant, seed, difference`` of the metric from the baseline with the same seed."""
+    completed = comparable(results)[["variant", "seed", metric]]
+    reference = completed[completed["variant"] == baseline].set_index("seed")[metric]
     others = completed[completed["variant"] != baseline]
-    differences = others.assign(difference=others["test_accuracy"] - others["seed"].map(reference))
+    differences = others.assign(difference=others[metric] - others["seed"].map(reference))
     return differences.dropna(subset=["difference"])[["variant", "seed", "difference"]].reset_index(drop=True)
 
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw the comparison of all variants with the baseline."""
-    summary, trials = accuracy_data(run.results)
-    differences = difference_data(run.results, run.study.baseline)
+    compare, baseline = run.study.compare, run.study.baseline
+    summary, trials = metric_data(run.results, compare.metric)
+    differences = difference_data(run.results, baseline, compare.metric)
     variants = list(summary["variant"])
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
     figure = Figure(figsize=(10.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_accuracies(left, summary, trials, styles)
-    draw_differences(right, variants, run.comparisons, differences, styles, run.study.baseline)
+    draw_metric(left, summary, trials, styles, compare)
+    draw_differences(right, variants, run.comparisons, differences, styles, run.study)
+    read_once = " on the test images, which each trial reads once" if "test" in compare.metric else ""
+    title = compare.metric.replace("_", " ").capitalize()
     caption = (
-        "Left: accuracy on the test images, which each trial reads once. Right: its difference from the "
-        f"baseline, {run.study.baseline}, trained with the same seed. A small dot a seed; large marks: the "
-        f"mean over {seeds_phrase(summary['n'])}; bars: its 95% confidence interval (Student's t), not "
-        f"adjusted for the number of variants. {run.dataset.describe()}."
+        f"Left: {title.lower()}{read_once}; bars: 95% confidence intervals of the mean (Student's t). Right: "
+        f"its difference from the baseline, {baseline}, trained with the same seed; bars: the interval from "
+        f"which the verdict is read ({method_phrase(compare)}). A small dot a seed; large marks: the mean "
+        f"over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
     )
-    alt = "Test accuracy: " + "; ".join(
-        f"{row.variant}: {row.mean:.1%}" for row in summary.itertuples(index=False)
+    alt = f"{title}: " + "; ".join(
+        f"{row.variant}: {_value(row.mean, compare)}" for row in summary.itertuples(index=False)
     )
-    return [Drawing("comparison", "Test accuracy", figure, caption, alt)]
+    return [Drawing("comparison", title, figure, caption, alt)]
 
 
-def draw_accuracies(
-    ax: Axes, summary: pd.DataFrame, trials: pd.DataFrame, styles: dict[str, VariantStyle]
+def draw_metric(
+    ax: Axes,
+    summary: pd.DataFrame,
+    trials: pd.DataFrame,
+    styles: dict[str, VariantStyle],
+    compare: CompareSettings,
 ) -> None:
-    """Draw each variant's test accuracy: the mean with its interval, and a dot a seed."""
+    """Draw each variant's metric: the mean with its interval, and a dot a seed."""
     variants = list(summary["variant"])
     for row, variant in enumerate(variants):
-        values = trials.loc[trials["variant"] == variant, "test_accuracy"]
+        values = trials.loc[trials["variant"] == variant, compare.metric]
         interval = summary.loc[summary["variant"] == variant, ["mean", "low", "high"]].iloc[0]
-        interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:.1%}")
+        interval_row(ax, row, values, interval, styles[variant], _value(interval["mean"], compare))
     variant_rows(ax, variants)
-    percent_axis(ax.xaxis)
-    ax.set(xlabel="test accuracy", title="Test accuracy")
+    if compare.in_points:
+        percent_axis(ax.xaxis)
+    name = compare.metric.replace("_", " ")
+    ax.set(xlabel=name, title=name.capitalize())
 
 
 def draw_differences(
@@ -81,11 +93,12 @@ def draw_differences(
     comparisons: pd.DataFrame,
     differences: pd.DataFrame,
     styles: dict[str, VariantStyle],
-    baseline: str,
+    study: Study,
 ) -> None:
-    """Draw each variant's paired difference from the baseline, in percentage points."""
+    """Draw each variant's paired difference from the baseline, with its verdict."""
+    compare, scale = study.compare, 100 if study.compare.in_points else 1
     for row, variant in enumerate(variants):
-        if variant == baseline:
+        if variant == study.baseline:
             ax.annotate(
                 "baseline",
                 (0, row),
@@ -96,10 +109,16 @@ def draw_differences(
                 fontsize=8.5,
             )
             continue
-        compared = comparisons.loc[comparisons["variant"] == variant, ["difference", "low", "high"]].iloc[0]
-        interval = 100 * compared.rename({"difference": "mean"})
-        values = 100 * differences.loc[differences["variant"] == variant, "difference"]
-        interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:+.1f}")
+        compared = comparisons[comparisons["variant"] == variant].iloc[0]
+        interval = scale * compared[["difference", "low", "high"]].rename({"difference": "mean"})
+        values = scale * differences.loc[differences["variant"] == variant, "difference"]
+        text = f"{points(compared['difference'], compare)} {compared['verdict']}"
+        interval_row(ax, row, values, interval, styles[variant], text)
     ax.axvline(0, color=FAINT, linewidth=1)
     ax.tick_params(axis="y", labelleft=False)
-    ax.set(xlabel="difference (percentage points)", title="Difference from the baseline, seed by seed")
+    unit = "percentage points" if compare.in_points else compare.metric.replace("_", " ")
+    ax.set(xlabel=f"difference ({unit})", title="Difference from the baseline, seed by seed")
+
+
+def _value(mean: float, compare: CompareSettings) -> str:
+    return f"{mean:.1%}" if compare.in_points else f"{mean:.3f}"

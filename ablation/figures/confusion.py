@@ -15,7 +15,7 @@ from ablation.figures.style import Drawing, label, seeds_phrase
 from ablation.trial import slug
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _MOST_ANNOTATED = 20
 

@@ -22,7 +22,7 @@ from ablation.figures.style import (
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
 _PANELS_A_ROW = 6

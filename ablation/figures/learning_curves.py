@@ -14,7 +14,7 @@ from ablation.figures.style import Drawing, VariantStyle, label, percent_axis, s
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
 _PANELS_A_ROW = 6

@@ -23,7 +23,7 @@ from ablation.figures.style import (
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _MOST_LABELLED = 12
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ablation.figures.style import Drawing, label
 
 if TYPE_CHECKING:
-    from ablation.study import Run
+    from ablation.run import Run
 
 _SHOWN = 10
 _RIGHT, _WRONG = "#dcebf7", "#f9dcc4"

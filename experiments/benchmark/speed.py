@@ -1,7 +1,7 @@
 """The same study three ways, side by side on one machine: what does the harness save?
 
     pip install '.[benchmark]'
-    python experiments/benchmark/speed.py digits
+    python experiments/benchmark/speed.py digits                      # the embedded study, ../grid.yaml
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
 
 (a) `ablation run`: its evaluation of the training part, tables, figures and report included;
@@ -27,29 +27,23 @@ from typing import Any
 
 import numpy as np
 
-DROPOUT = 0.2
-STUDIES: dict[str, dict[str, Any]] = {
-    "digits": {
-        "dataset": {"name": "digits", "train_size": 300, "validation_size": 400, "test_size": 700},
-        "model": {"batch_norm_momentum": 0.9},
-        "training": {"epochs": 25, "batch_size": 64},
-        "seeds": 5,
-    },
-    "cifar10": {
-        "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 500, "test_size": 1000},
-        "training": {"epochs": 2, "batch_size": 64},
-        "seeds": 2,
-    },
+from ablation.located import read_yaml
+
+EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
+CIFAR10: dict[str, Any] = {
+    "study": "cifar10",
+    "factors": {"dropout": [0, 0.2], "batch_norm": [False, True]},
+    "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 500, "test_size": 1000},
+    "training": {"epochs": 2, "batch_size": 64},
+    "seeds": 2,
 }
 
 
-def grid_of(study: str, data_dir: str | None) -> str:
-    """Return the study as a grid file; JSON is YAML."""
-    grid = {"study": f"speed-{study}", "factors": {"dropout": [0, DROPOUT], "batch_norm": [False, True]}}
-    grid |= STUDIES[study]
-    if data_dir:
-        grid["dataset"] = grid["dataset"] | {"path": data_dir}
-    return json.dumps(grid)
+def grid_of(study: str, data_dir: str | None) -> dict[str, Any]:
+    """Return the study as a grid: the embedded one's crossed variants, or the notebook's on CIFAR-10."""
+    if study == "cifar10":
+        return CIFAR10 | {"dataset": CIFAR10["dataset"] | ({"path": data_dir} if data_dir else {})}
+    return dict(read_yaml(EMBEDDED).data) | {"variants": {}}
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
@@ -112,7 +106,8 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
     plain = study.variants[0]
 
     def build(choice: Any) -> Any:
-        dropout, batch_norm = choice.Choice("dropout", [0.0, DROPOUT]), choice.Boolean("batch_norm")
+        rates = sorted({variant.model.dropout for variant in study.variants})
+        dropout, batch_norm = choice.Choice("dropout", rates), choice.Boolean("batch_norm")
         return _model(plain.model.model_copy(update={"dropout": dropout, "batch_norm": batch_norm}), images)
 
     search = keras_tuner.GridSearch(
@@ -184,16 +179,18 @@ def timed(way: str, grid: Path, folder: Path) -> dict[str, Any]:
 
 def compare(study: str, data_dir: str | None, repeats: int) -> None:
     """Let the three ways take turns, and print what came of it."""
-    shape = STUDIES[study]
+    shape = grid_of(study, data_dir)
     trials = 4 * shape["seeds"]
     images = trials * shape["training"]["epochs"] * shape["dataset"]["train_size"]
-    print(f"{study}: 4 variants x {shape['seeds']} seeds, {json.dumps(shape)}", flush=True)
+    print(
+        f"{study}: 4 variants x {shape['seeds']} seeds, {shape['dataset']}, {shape['training']}", flush=True
+    )
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for turn in range(repeats):
         for way in WAYS:
             with tempfile.TemporaryDirectory() as name:
                 grid = Path(name) / "grid.yaml"
-                grid.write_text(grid_of(study, data_dir))
+                grid.write_text(json.dumps(shape))  # JSON is YAML
                 found[way].append(timed(way, grid, Path(name)))
             last = found[way][-1]
             print(f"  turn {turn + 1} ({way}) {last['seconds']:6.1f} s  {last['val_accuracy']}", flush=True)
@@ -228,7 +225,7 @@ def main() -> None:
         (folder / "report.json").write_text(json.dumps(WAYS[way](grid, folder)))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", choices=list(STUDIES))
+    parser.add_argument("study", choices=["digits", "cifar10"])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()

@@ -1,0 +1,311 @@
+"""From a grid file to a study: YAML in, every error with file, line and key."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ablation.errors import did_you_mean
+from ablation.grid import Seconds, Seeds, Study, Variant, Vary, refuse_repeated
+from ablation.located import KeyPath, LocatedYaml, read_yaml
+from ablation.randomness import STREAMS
+from ablation.settings import (
+    MODEL_FAMILIES,
+    CompareSettings,
+    DatasetSettings,
+    Settings,
+    TrainingSettings,
+)
+from ablation.validation import show, validate
+
+PLAIN, FULL = "plain", "full"
+_MOST_TRIALS = 100_000
+_PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
+_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
+_TRAINING_KEYS = set(TrainingSettings.model_fields)
+
+Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
+Cell = tuple[int, ...]  # the number of each factor's level
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+Directions = Annotated[tuple[Literal["leave_one_out", "add_one_in"], ...], BeforeValidator(_as_tuple)]
+
+
+class _GridFile(Settings):
+    study: Annotated[str, Field(min_length=1, max_length=100)]
+    question: str = ""
+    dataset: DatasetSettings = DatasetSettings()
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    factors: dict[str, Any] = {}
+    variants: dict[str, dict[str, Any]] = {}
+    ablate: Directions = ()
+    baseline: str | None = None
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    compare: CompareSettings = CompareSettings()
+    save_models: bool = False
+    threads: Annotated[int, Field(ge=1)] = 1
+    vary: Vary = STREAMS
+    timeout: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class _Factor:
+    setting: str
+    levels: tuple[tuple[str, Any, KeyPath], ...]  # label, value, place in the file
+
+    @property
+    def is_switch(self) -> bool:
+        return self.levels[0][1] in (False, None) or self.levels[0][1] == 0
+
+    def part_of_name(self, level: int) -> str:
+        """The level's share of the variant's name; empty where a switch is off."""
+        label = self.levels[level][0]
+        if not self.is_switch:
+            return f"{self.setting}={label}"
+        if level == 0:
+            return ""
+        part = _PART_NAMES.get(self.setting, self.setting)
+        return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
+
+
+_NO_XLA = (
+    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
+    "shift and rotate. Leave jit_compile out."
+)
+
+
+def read_study(file: Path) -> Study:
+    """The whole way from a YAML file to a study.
+
+    Raises:
+        GridError: The file is not a valid grid; the message says where, and what was expected.
+    """
+    source = read_yaml(file)
+    grid = validate(_GridFile, source.data, source, {}, ())
+    refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
+    base = _base_settings(grid, source)
+    factors = [_factor(key, levels, grid, source) for key, levels in grid.factors.items()]
+    cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
+    variants = _crossed(cells, factors, base, source) + _named(grid, factors, base, source)
+    _refuse_twins(variants, grid, source)
+    baseline = grid.baseline or next(iter(cells.values()))
+    if baseline not in {variant.name for variant in variants}:
+        hint = did_you_mean(baseline, [variant.name for variant in variants])
+        raise source.error(("baseline",), f"no variant is named '{baseline}'.{hint}")
+    if grid.compare.metric not in (valid := _metrics(variants)):
+        hint = did_you_mean(grid.compare.metric, valid)
+        raise source.error(("compare", "metric"), f"there is no metric '{grid.compare.metric}'.{hint}")
+    if len(variants) * len(grid.seeds) > _MOST_TRIALS:
+        raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
+    return Study(
+        name=grid.study,
+        question=grid.question,
+        dataset=_resolved_path(grid.dataset, Path(source.file).parent),
+        variants=tuple(variants),
+        factors={f.setting: tuple(label for label, _, _ in f.levels) for f in factors},
+        baseline=baseline,
+        seeds=grid.seeds,
+        compare=grid.compare,
+        save_models=grid.save_models,
+        threads=grid.threads,
+        vary=grid.vary,
+        timeout=grid.timeout,
+    )
+
+
+def _metrics(variants: list[Variant]) -> list[str]:
+    """The columns of the results that can be compared."""
+    further = {name: None for variant in variants for name in variant.training.metrics}
+    measured = [
+        f"{part}_{name}" for part in ("test", "val", "train") for name in ("accuracy", "loss", *further)
+    ]
+    return [*measured, "gap_accuracy", "gap_loss"]
+
+
+def _base_settings(grid: _GridFile, source: LocatedYaml) -> dict[str, Change]:
+    """The settings under `model:` and `training:`, each with its place in the file."""
+    base: dict[str, Change] = {}
+    for section, valid, settings in (
+        ("model", _MODEL_KEYS, grid.model),
+        ("training", _TRAINING_KEYS, grid.training),
+    ):
+        for key, value in settings.items():
+            if key not in valid:
+                raise source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
+            base[key] = (value, (section, key))
+    _variant(PLAIN, base, {}, False, source)
+    return base
+
+
+def _setting(name: str, path: KeyPath, source: LocatedYaml) -> str:
+    """Resolve `dropout` or `model.dropout` to the setting's bare name."""
+    section, _, key = name.rpartition(".")
+    valid = {"": _MODEL_KEYS | _TRAINING_KEYS, "model": _MODEL_KEYS, "training": _TRAINING_KEYS}.get(
+        section, set()
+    )
+    if key not in valid:
+        hint = did_you_mean(key, valid or _MODEL_KEYS | _TRAINING_KEYS)
+        raise source.error(path, f"unknown setting '{name}'.{hint}")
+    return key
+
+
+def _factor(name: str, levels: Any, grid: _GridFile, source: LocatedYaml) -> _Factor:
+    path: KeyPath = ("factors", name)
+    setting = _setting(name, path, source)
+    for section, settings in (("model", grid.model), ("training", grid.training)):
+        if setting in settings:
+            raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
+    if isinstance(levels, dict):
+        found = [(str(label), value, (*path, label)) for label, value in levels.items()]
+    elif isinstance(levels, list):
+        found = [(show(value), value, (*path, i)) for i, value in enumerate(levels)]
+    else:
+        raise source.error(
+            path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
+        )
+    if len(found) < 2:
+        raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
+    seen: list[Any] = []
+    for _, value, place in found:
+        if value in seen:
+            raise source.error(place, f"the level {show(value)} stands twice.")
+        seen.append(value)
+    return _Factor(setting, tuple(found))
+
+
+def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
+    """Name every combination of the factors' levels; the first levels together are the plain variant."""
+    every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
+    cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
+    return {cell: _cell_name(factors, cell) for cell in cells}
+
+
+def _ablation_cells(factors: list[_Factor], grid: _GridFile, source: LocatedYaml) -> dict[Cell, str]:
+    """Name the plain model and those with one component more, the full model and those with one less."""
+    for factor, key in zip(factors, grid.factors, strict=True):
+        if len(factor.levels) != 2:
+            raise source.error(
+                ("factors", key),
+                f"`ablate:` needs two levels, without and with; this one has {len(factor.levels)}.",
+            )
+    if len(factors) < 2:
+        raise source.error(("ablate",), "needs two or more components under `factors:`.")
+    ones = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
+    cells: dict[Cell, str] = {}
+    if "add_one_in" in grid.ablate:
+        cells[(0,) * len(factors)] = PLAIN
+        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, ones, strict=True)}
+    if "leave_one_out" in grid.ablate:
+        cells[(1,) * len(factors)] = FULL
+        for factor, one in zip(factors, ones, strict=True):
+            cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
+    return cells
+
+
+def _crossed(
+    cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], source: LocatedYaml
+) -> list[Variant]:
+    """The variants of these combinations of the factors' levels."""
+    variants = []
+    for cell, name in cells.items():
+        chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
+        changes = {f.setting: (value, path) for f, (_, value, path) in zip(factors, chosen, strict=True)}
+        levels = {f.setting: label for f, (label, _, _) in zip(factors, chosen, strict=True)}
+        variants.append(_variant(name, base | changes, levels, True, source))
+    return variants
+
+
+def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
+    if not any(cell):
+        return PLAIN
+    if len(cell) == 2 and all(cell) and all(f.is_switch and len(f.levels) == 2 for f in factors):
+        return "+both"
+    parts = [factor.part_of_name(level) for factor, level in zip(factors, cell, strict=True)]
+    return " ".join(part for part in parts if part)
+
+
+def _named(
+    grid: _GridFile, factors: list[_Factor], base: dict[str, Change], source: LocatedYaml
+) -> list[Variant]:
+    """The variants under `variants:`, each the plain one with some settings changed."""
+    plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
+    variants = []
+    for name, settings in grid.variants.items():
+        path: KeyPath = ("variants", name)
+        if not name.strip() or len(name) > 100:
+            raise source.error(path, "a variant's name has between 1 and 100 characters.")
+        changes = {
+            _setting(key, (*path, key), source): (value, (*path, key)) for key, value in settings.items()
+        }
+        levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
+        variants.append(_variant(name, plain | changes, levels, False, source))
+    return variants
+
+
+def _variant(
+    name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool, source: LocatedYaml
+) -> Variant:
+    """Validate one variant's settings; an error points at the line that set the wrong one."""
+    places = {key: path for key, (_, path) in settings.items()}
+    values = {key: value for key, (value, _) in settings.items()}
+    family = values.get("family", "cnn")
+    if not isinstance(family, str) or family not in MODEL_FAMILIES:
+        hint = did_you_mean(str(family), MODEL_FAMILIES)
+        raise source.error(places["family"], f"'{family}' is not a model family.{hint}")
+    model_class = MODEL_FAMILIES[family]
+    # A variant of another family keeps what the two families share of the settings under `model:`.
+    foreign = {k for k in values if places[k][0] == "model" and k not in model_class.model_fields}
+    if foreign and places["family"][0] == "model":
+        key = min(foreign)
+        message = f"a {family} model has no setting '{key}'.{did_you_mean(key, model_class.model_fields)}"
+        raise source.error(places[key], message)
+    model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
+    training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
+    variant = Variant(
+        name=name,
+        model=validate(model_class, model, source, places, ("model",)),
+        training=validate(TrainingSettings, training, source, places, ("training",)),
+        levels=levels,
+        crossed=crossed,
+    )
+    if variant.training.jit_compile and (
+        family == "cnn" or {"shift", "rotate"} & {*variant.model.augmentation}
+    ):
+        raise source.error(places["jit_compile"], _NO_XLA)
+    return variant
+
+
+def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml) -> None:
+    names: set[str] = set()
+    settings: dict[str, str] = {}
+    for variant in variants:
+        path: KeyPath = ("variants", variant.name) if variant.name in grid.variants else ("factors",)
+        if variant.name in names:
+            raise source.error(path, f"two variants are named '{variant.name}'.")
+        names.add(variant.name)
+        both = [variant.model.family, variant.model.effective, variant.training.model_dump(mode="json")]
+        same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
+        if same != variant.name:
+            raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")
+
+
+def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
+    """A path in a grid file is relative to that file."""
+    if dataset.path is None:
+        return dataset
+    return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
+
+
+def _level_label(factor: _Factor, value: Any) -> str:
+    return next((label for label, level, _ in factor.levels if level == value), show(value))

@@ -1,0 +1,48 @@
+"""What a study declared before its first trial, and what was changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ablation.grid import Study
+from ablation.validation import show
+
+
+def digest(study: Study) -> str:
+    """Return a hash of all that a study declares; where its images lie is no part of it."""
+    record = [_settings(study), [_flat(v.model_dump(mode="json")) for v in study.variants]]
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def changes(first: Study, now: Study) -> list[str]:
+    """List what was changed between two versions of a study: a line a setting, or a whole variant."""
+    before, after = ({variant.name: variant for variant in study.variants} for study in (first, now))
+    lines = [f"variant {name}: added" for name in after if name not in before]
+    lines += [f"variant {name}: removed" for name in before if name not in after]
+    for name in (name for name in before if name in after):
+        old, new = (_flat(side[name].model_dump(mode="json")) for side in (before, after))
+        lines += _changed(old, new, f"variants.{name}.")
+    return lines + _changed(_settings(first), _settings(now), "")
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    """Return all but the variants, a dotted key a setting."""
+    record = study.model_dump(mode="json", exclude={"variants": True, "dataset": {"path"}})
+    return _flat(record)
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any], prefix: str) -> list[str]:
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = (show(side[key]) if key in side else "nothing" for side in (old, new))
+        if before != after:
+            lines.append(f"{prefix}{key}: {before} → {after}")
+    return lines
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix[:-1]: value}
+    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}

@@ -1,0 +1,244 @@
+"""A run folder, finished or not, as an object: its tables, figures and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.datasets import Dataset
+from ablation.errors import RunError, writing
+from ablation.store import RUNS, Store, runs_below
+from ablation.trial import Trial, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ablation.figures import Picture
+
+TABLES = (
+    "results", "history", "comparisons", "effects", "noise", "mcnemar",
+    "pairing", "variance_shift", "confusion",
+)  # fmt: skip
+
+
+class Run:
+    """A run folder, finished or not, and its tables as DataFrames.
+
+    Args:
+        folder: The run folder, as `run_study` made it.
+
+    Raises:
+        RunError: The folder is no run folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.store = Store(folder)
+        self.folder = self.store.folder
+        self.study, self._dataset_digest = self.store.study()
+        self.trials = self.study.trials(self._dataset_digest)
+
+    @classmethod
+    def newest(cls, folder: str | Path = RUNS) -> Run:
+        """Open the run that was started last.
+
+        Raises:
+            RunError: There is none.
+        """
+        for found in runs_below(Path(folder)):
+            return cls(found)
+        raise RunError(
+            f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder."
+        )
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that the study was trained, validated and tested on.
+
+        Raises:
+            RunError: The file that holds them is missing or is not what was written.
+        """
+        try:
+            dataset = Dataset.load(self.store.dataset_file)
+            if dataset.digest == self._dataset_digest:
+                return dataset
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            pass
+        raise RunError(
+            f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."
+        )
+
+    @cached_property
+    def trial_results(self) -> dict[str, TrialResult]:
+        """What is known of each trial, by its id."""
+        found = ((trial.id, self.store.result(trial)) for trial in self.trials)
+        return {trial_id: result for trial_id, result in found if result is not None}
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """A row a planned trial; the columns are described in the README."""
+        from ablation.tables import results_table
+
+        return results_table(self.study, self.trials, self.trial_results)
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        from ablation.tables import history_table
+
+        return history_table(self.trials, self.trial_results)
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """A row a variant, compared with the baseline on the metric that the study declares."""
+        from ablation.statistics import paired_comparisons
+
+        return paired_comparisons(self.results, self.study.baseline, self.study.compare)
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """A row an effect of the factors: main effects, interactions, simple effects, Shapley shares."""
+        from ablation.effects import effects_table
+
+        return effects_table(self.results, self.study)
+
+    @cached_property
+    def noise(self) -> pd.DataFrame:
+        """A row a variant, and one its difference from the baseline: the noise of seeds and of images."""
+        from ablation.noise import noise_table
+
+        return noise_table(self._right, self.study.baseline)
+
+    @cached_property
+    def mcnemar(self) -> pd.DataFrame:
+        """A row a pair of trials: McNemar's test of variant against baseline, image by image."""
+        from ablation.noise import mcnemar_table
+
+        return mcnemar_table(self._right, self.study.baseline)
+
+    @property
+    def seeds_needed(self) -> pd.DataFrame:
+        """A row a variant: how many seeds would tell a difference of the margin, taking this for a pilot."""
+        from ablation.power import seeds_table
+
+        return seeds_table(self)
+
+    @property
+    def changes(self) -> list[str] | None:
+        """What was changed since the first trial, a line a setting; None where that is not known."""
+        from ablation.registration import changes
+
+        first = self.store.declared_study()
+        return changes(first, self.study) if first else None
+
+    @cached_property
+    def pairing(self) -> pd.DataFrame:
+        """A row a trial: what its training started from, beside the baseline's with the same seed."""
+        from ablation.pairing import pairing_table, recorded_starts
+
+        return pairing_table(self.trials, recorded_starts(self.trial_results), self.study.baseline)
+
+    def audit(self) -> pd.DataFrame:
+        """Return `pairing` with the trials that are not trained yet: their models are built to look at."""
+        from ablation.pairing import audit
+
+        return audit(self)
+
+    @cached_property
+    def variance_shift(self) -> pd.DataFrame:
+        """A row a BatchNorm layer and trial: how dropout shifts the variance of the layer's input."""
+        from ablation.tables import variance_shift_table
+
+        return variance_shift_table(self.trials, self.trial_results)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before believing the numbers, a sentence or two each."""
+        from ablation.diagnostics import observed_notes, planned_notes
+
+        return [*observed_notes(self), *planned_notes(self.study, self.dataset)]
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """A row a variant, true class and predicted class."""
+        from ablation.tables import confusion_table
+
+        predictions: dict[str, list[NDArray[np.int64]]] = {}
+        for trial in self.completed_trials:
+            probabilities = self.store.test_probabilities(trial)
+            if probabilities is not None:
+                predictions.setdefault(trial.variant, []).append(probabilities.argmax(axis=1))
+        return confusion_table(predictions, self.dataset.test.labels, self.dataset.class_names)
+
+    @cached_property
+    def _right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
+        """By variant and seed, whether each test image was told right."""
+        found: dict[str, dict[int, NDArray[np.bool_]]] = {}
+        for trial in self.completed_trials:
+            probabilities = self.store.test_probabilities(trial)
+            if probabilities is not None:
+                right = probabilities.argmax(axis=1) == self.dataset.test.labels
+                found.setdefault(trial.variant, {})[trial.seed] = right
+        return found
+
+    @property
+    def completed_trials(self) -> list[Trial]:
+        """The trials that ended well, in the order of the plan."""
+        completed = set(self.results.loc[self.results["status"] == "completed", "trial_id"])
+        return [trial for trial in self.trials if trial.id in completed]
+
+    @property
+    def figures_folder(self) -> Path:
+        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the folder."""
+        folder = self.folder.absolute()
+        if folder.parent.name == RUNS.name and folder.parent.parent.name == RUNS.parent.name:
+            return self.folder.parent.parent.parent / "figures" / folder.name
+        return self.folder / "figures"
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether report and figures are there, and younger than all that they tell of."""
+        written = [self.folder / "report.html", self.figures_folder / "captions.md"]
+        changed = self.store.changed_at(self.trials)
+        return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
+
+    def write_tables(self) -> None:
+        """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
+        for cached in ("trial_results", "_right", *TABLES):
+            self.__dict__.pop(cached, None)
+        for cached in TABLES:
+            table: pd.DataFrame = getattr(self, cached)
+            self.store.write_text(f"{cached}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+    def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+        """Draw the figures as PNG and SVG.
+
+        Args:
+            only: The names of the figures to draw; by default all.
+            folder: Where to, by default `figures_folder`.
+
+        Raises:
+            RunError: A name is not a figure's, or no trial is completed.
+        """
+        from ablation.figures import draw_figures
+
+        target = Path(folder) if folder else self.figures_folder
+        with writing(target):
+            return draw_figures(self, only, target)
+
+    def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
+        """Write ``report.html`` and ``report.md``, and return the former's path.
+
+        Args:
+            pictures: What `draw_figures` returned; by default the figures are drawn.
+        """
+        from ablation.report import write_report
+
+        if pictures is None:
+            pictures = self.draw_figures() if self.completed_trials else []
+        return write_report(self, pictures)

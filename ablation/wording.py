@@ -1,0 +1,81 @@
+"""Comparisons in words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ablation.settings import CompareSettings
+
+Row = Mapping[Hashable, Any]
+
+
+def points(value: float, compare: CompareSettings, sign: bool = True) -> str:
+    """Return a difference in the metric's unit: percentage points of a share, else the number itself."""
+    if math.isnan(value):
+        return "–"
+    number = 100 * value if compare.in_points else value
+    digits = (2 if abs(number) < 0.1 else 1) if compare.in_points else 4
+    text = minus(f"{number:{'+' if sign else ''}.{digits}f}")
+    return f"{text} pp" if compare.in_points and not sign else text
+
+
+def minus(number: str) -> str:
+    """Return a number with a true minus sign."""
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
+def interval_phrase(row: Row, compare: CompareSettings) -> str:
+    """Return ``+0.2 to +4.4``, or why there is no interval."""
+    if math.isnan(row["low"]):
+        return "needs 2 pairs" if row["n"] < 2 else "none yet"
+    return f"{points(row['low'], compare)} to {points(row['high'], compare)}"
+
+
+def p_phrase(p: float) -> str:
+    """Return a p with three digits."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict_phrase(row: Row) -> str:
+    """Return the verdict; where there is none, why."""
+    return str(row["verdict"] or row["reason"])
+
+
+def method_phrase(compare: CompareSettings) -> str:
+    """Say which test, level and margin the verdicts are from."""
+    test = "paired t-test" if compare.looks == "once" else "anytime-valid paired t-test"
+    corrected = ", Holm" if compare.correction == "holm" else ""
+    return f"{test}, alpha {compare.alpha:g}{corrected}, margin {points(compare.margin, compare, sign=False)}"
+
+
+def conclusion(row: Row, compare: CompareSettings) -> str:
+    """Say in a sentence what a comparison supports, with its interval and n."""
+    name, metric = row["variant"], compare.metric.replace("_", " ")
+    n = f"n = {row['n']} pair{'s' if row['n'] != 1 else ''}"
+    unit = " points" if compare.in_points else ""
+    found = f"{points(row['difference'], compare)}{unit}"
+    if not math.isnan(row["low"]):
+        confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
+        found += f", {confidence}% interval {interval_phrase(row, compare)}"
+    match row["verdict"]:
+        case "better" | "worse":
+            said = f"{name} is {row['verdict']} than {row['baseline']} in {metric}"
+        case "equivalent":
+            margin = points(compare.margin, compare, sign=False)
+            said = f"{name} is equivalent to {row['baseline']} in {metric}, within ±{margin}"
+        case "unresolved":
+            said = f"Whether {name} differs from {row['baseline']} in {metric} is unresolved"
+        case _:
+            said = f"{name} against {row['baseline']} in {metric} has no verdict: {row['reason']}"
+    return f"{said} ({found}, {n})."
+
+
+def not_estimated(effects: pd.DataFrame) -> str:
+    """Say how many effects the study cannot estimate, and why the first of them."""
+    missing = effects[effects["n"] == 0]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in missing["kind"].value_counts(sort=False).items())
+    return f"Not estimated: {kinds}; {missing['reason'].iloc[0]}."

@@ -1,0 +1,206 @@
+"""Are the conclusions right as often as they say? Thousands of simulated studies with a known truth.
+
+    python experiments/benchmark/simulation.py [--studies 4000]
+
+Each study draws the accuracies of a baseline and of variants, seed by seed (a seed's luck is shared, as in
+paired trials), and is judged by the very code that judges a run. Prints a table of what was promised and what
+came; exits with 1 where an error rate is above its promise, or power more than 5 points from its own, by more
+than three standard errors of the simulation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from ablation import Study
+from ablation.effects import effects_table
+from ablation.grid import Variant
+from ablation.judgement import judge
+from ablation.power import power_of, seeds_needed
+from ablation.settings import CnnSettings, CompareSettings, DatasetSettings, TrainingSettings
+
+Row = tuple[str, float, float, float, bool]  # what, promised, found, its standard error, whether it holds
+SPREAD = 0.01  # the standard deviation of a seed's difference
+
+
+def differences(generator: np.random.Generator, effects: list[float], seeds: int) -> dict[str, np.ndarray]:
+    """Draw each variant's differences from the same baseline: correlated, for they share it."""
+    baseline = generator.normal(0, SPREAD / math.sqrt(2), seeds)
+    own = generator.normal(effects, SPREAD / math.sqrt(2), (seeds, len(effects)))
+    return {f"v{k}": own[:, k] - baseline for k in range(len(effects))}
+
+
+def share(name: str, promised: float, hits: list[bool], holds: Callable[[float, float], bool]) -> Row:
+    """Return a row of the table."""
+    found = float(np.mean(hits))
+    error = math.sqrt(max(found * (1 - found), promised * (1 - promised)) / len(hits))
+    return name, promised, found, error, holds(found, error)
+
+
+def at_most(promised: float) -> Callable[[float, float], bool]:
+    """Hold a rate to its bound."""
+    return lambda found, error: found <= promised + 3 * error
+
+
+def at_least(promised: float) -> Callable[[float, float], bool]:
+    """Hold a rate to its bound."""
+    return lambda found, error: found >= promised - 3 * error
+
+
+def near(promised: float, tolerance: float) -> Callable[[float, float], bool]:
+    """Hold a rate to its promise, from both sides."""
+    return lambda found, error: abs(found - promised) <= tolerance + 3 * error
+
+
+def null_families(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """With no effect: how often any of the variants is called better or worse."""
+    for seeds, variants in itertools.product((3, 5, 10), (1, 3, 7)):
+        hits = []
+        for _ in range(studies):
+            verdicts = judge(differences(generator, [0.0] * variants, seeds), CompareSettings())["verdict"]
+            hits.append(bool(verdicts.isin(["better", "worse"]).any()))
+        name = f"no effect: any of {variants} called better or worse, {seeds} seeds"
+        yield share(name, 0.05, hits, at_most(0.05))
+
+
+def coverage(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """How often an interval holds the true difference."""
+    for correction, looks in (("none", "once"), ("holm", "once"), ("holm", "any")):
+        compare = CompareSettings(correction=correction, looks=looks)
+        hits = []
+        effects = [0.0, 0.01, 0.02]
+        for _ in range(studies):
+            judged = judge(differences(generator, effects, 8), compare)
+            hits += list((judged["low"] <= effects) & (judged["high"] >= effects))
+        name = f"interval holds the difference ({correction}, looks: {looks}), 8 seeds"
+        yield share(name, 0.95, hits, near(0.95, 0) if correction == "none" else at_least(0.95))
+
+
+def looked_at(
+    generator: np.random.Generator, effects: list[float], compare: CompareSettings, most: int
+) -> pd.DataFrame:
+    """Judge after 3 seeds, add a quarter where verdicts are open, until all are known or seeds end."""
+    drawn = differences(generator, effects, most)
+    seeds = dict.fromkeys(drawn, 3)
+    while True:
+        judged = judge({name: values[: seeds[name]] for name, values in drawn.items()}, compare)
+        open_ = [n for n in drawn if judged.loc[n, "verdict"] in ("", "unresolved") and seeds[n] < most]
+        if not open_:
+            return judged
+        seeds |= {name: min(most, seeds[name] + max(1, seeds[name] // 4)) for name in open_}
+
+
+def under_looking(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """The same under `--until-resolved`, and what Student's t would do there."""
+    for looks, variants in (("any", 1), ("any", 3), ("once", 3)):
+        compare = CompareSettings(looks=looks, margin=0.0005)
+        hits = []
+        for _ in range(studies // 2):
+            verdicts = looked_at(generator, [0.0] * variants, compare, 40)["verdict"]
+            hits.append(bool(verdicts.isin(["better", "worse"]).any()))
+        name = f"no effect, until resolved, 40 seeds: any of {variants} called better or worse"
+        if looks == "any":
+            yield share(name, 0.05, hits, at_most(0.05))
+        else:
+            yield share(f"  the same without the anytime test (looks: {looks})", 0.05, hits, lambda *_: True)
+    hits = []
+    for _ in range(studies // 2):
+        judged = looked_at(generator, [0.0005, 0.02], CompareSettings(looks="any", margin=0.005), 40)
+        hits.append(bool((judged["verdict"] == ["equivalent", "better"]).any()))
+    name = "  a difference of two deviations, or a tenth of the margin, resolved"
+    yield share(name, 0.8, hits, at_least(0.8))
+
+
+def power(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """Whether as many seeds as `ablation plan` says find a difference of the margin as often as it says."""
+    for ratio, variants in itertools.product((0.4, 0.8, 1.5), (1, 3)):
+        compare = CompareSettings(margin=ratio * SPREAD)
+        seeds = seeds_needed(SPREAD, compare.alpha / variants, compare)
+        effects = [compare.margin] + [0.0] * (variants - 1)
+        hits = [
+            judge(differences(generator, effects, seeds), compare).loc["v0", "verdict"] == "better"
+            for _ in range(studies // 2)
+        ]
+        name = f"power to tell a margin of {ratio:g} deviations, {variants} variants, {seeds} seeds"
+        promised = power_of(seeds, ratio, compare.alpha / variants, compare)
+        yield share(name, promised, hits, near(promised, 0.05))
+
+
+def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """How often a difference of exactly the margin is called equivalent, and one of nothing is."""
+    compare = CompareSettings(margin=SPREAD)
+    for name, effect, promised, holds in (
+        ("a difference of the margin called equivalent, 10 seeds", SPREAD, 0.05, at_most(0.05)),
+        ("no difference called equivalent, 20 seeds", 0.0, 0.8, at_least(0.8)),
+    ):
+        seeds = 20 if "20" in name else 10
+        hits = [
+            judge(differences(generator, [effect], seeds), compare)["verdict"].iloc[0] == "equivalent"
+            for _ in range(studies)
+        ]
+        yield share(name, promised, hits, holds)
+
+
+def interactions(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """Planted interactions of a 2x2 study, and main effects without any."""
+    study = _two_by_two()
+    cells = list(itertools.product((0, 1), (0, 1)))
+    for planted in (0.0, 0.03, -0.03):
+        right, wrong = [], []
+        for _ in range(studies // 8):
+            rows = [
+                (f"{a}{b}", seed, "completed", "here",
+                 0.7 + 0.02 * a + planted * a * b + generator.normal(0, SPREAD / 2))
+                for a, b in cells for seed in range(8)
+            ]  # fmt: skip
+            columns = ["variant", "seed", "status", "provenance", "test_accuracy"]
+            table = effects_table(pd.DataFrame(rows, columns=columns), study)
+            verdict = table.loc[table["kind"] == "interaction", "verdict"].iloc[0]
+            expected = {0.03: "better", -0.03: "worse"}.get(planted, "")
+            right.append(verdict == expected)
+            wrong.append(verdict in ({"better", "worse"} - {expected}))
+        if planted:
+            name = f"an interaction of {100 * planted:+.0f} points found, 8 seeds"
+            yield share(name, 0.8, right, at_least(0.8))
+        yield share(f"an interaction of {100 * planted:+.0f} points misjudged", 0.05, wrong, at_most(0.05))
+
+
+def _two_by_two() -> Study:
+    variants = tuple(
+        Variant(name=f"{a}{b}", model=CnnSettings(), training=TrainingSettings(),
+                levels={"dropout": str(a), "batch_norm": str(b)}, crossed=True)
+        for a, b in itertools.product((0, 1), (0, 1))
+    )  # fmt: skip
+    return Study(
+        name="two by two", question="", dataset=DatasetSettings(), variants=variants, baseline="00",
+        factors={"dropout": ("0", "1"), "batch_norm": ("0", "1")}, seeds=tuple(range(8)),
+    )  # fmt: skip
+
+
+def table(studies: int, seed: int = 0) -> list[Row]:
+    """Simulate everything; each part draws from a generator of its own."""
+    parts = (null_families, under_looking, coverage, power, equivalence, interactions)
+    generators = np.random.default_rng(seed).spawn(len(parts))
+    simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))
+    return list(itertools.chain.from_iterable(simulated))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=int, default=4000)
+    rows = table(parser.parse_args().studies)
+    print(f"{'what':76} {'promised':>9} {'found':>7} {'±':>6}")
+    for name, promised, found, error, holds in rows:
+        print(f"{name:76} {promised:9.3f} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
+    raise SystemExit(int(not all(row[-1] for row in rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The noise taken apart: against statsmodels' analysis of variance, and on planted variances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from scipy import stats
+from statsmodels.stats.anova import anova_lm
+
+from ablation.noise import MCNEMAR_COLUMNS, NOISE_COLUMNS, mcnemar_table, noise_table
+
+
+def planted(seeds: int, images: int, seed_spread: float, seed: int = 0) -> dict[int, np.ndarray]:
+    """Draw what is right: images of different difficulty, models of different skill."""
+    generator = np.random.default_rng(seed)
+    difficulty = generator.normal(0, 1, images)
+    skill = generator.normal(0, seed_spread, (seeds, 1))
+    chance = 1 / (1 + np.exp(-(1 + skill + difficulty)))
+    right = generator.random((seeds, images)) < chance
+    return dict(enumerate(right))
+
+
+def test_the_variances_are_those_of_an_analysis_of_variance() -> None:
+    right = planted(4, 30, 0.5)
+    row = noise_table({"plain": right}, "plain").iloc[0]
+    long = pd.DataFrame(
+        [(s, i, float(v)) for s, values in right.items() for i, v in enumerate(values)],
+        columns=["seed", "image", "right"],
+    )
+    squares = anova_lm(smf.ols("right ~ C(seed) + C(image)", long).fit())
+    mean_square = squares["sum_sq"] / squares["df"]
+    assert row["rest_variance"] == pytest.approx(mean_square["Residual"], abs=1e-9)
+    assert row["seed_variance"] == pytest.approx(
+        (mean_square["C(seed)"] - mean_square["Residual"]) / 30, abs=1e-9
+    )
+    assert row["image_variance"] == pytest.approx(
+        (mean_square["C(image)"] - mean_square["Residual"]) / 4, abs=1e-9
+    )
+    assert row["variance"] == pytest.approx(np.var([v.mean() for v in right.values()], ddof=1))
+
+
+def test_a_table_by_hand() -> None:
+    """Two seeds, two images, right: 1 1 / 0 1; means 1 and 0.5 by seed, 0.5 and 1 by image, 0.75 in all."""
+    right = {"plain": {0: np.array([True, True]), 1: np.array([False, True])}}
+    row = noise_table(right, "plain").iloc[0]
+    # every residual is 0.25, so the rest is 0.25; the seeds' mean square is 2 x 0.125 = 0.25
+    assert (row["accuracy"], row["variance"]) == (0.75, 0.125)
+    assert (row["seed_variance"], row["image_variance"]) == (0.0, 0.0)
+    assert row["rest_variance"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("spread", "more"), [(0.0, "test images"), (1.5, "seeds")])
+def test_it_says_what_would_help(spread: float, more: str) -> None:
+    row = noise_table({"plain": planted(8, 400, spread)}, "plain").iloc[0]
+    assert row["more"] == more
+
+
+def test_models_that_differ_on_no_image_of_the_population_have_no_seed_variance() -> None:
+    """Jordan (2023): the accuracies differ by seed all the same, by the images that were drawn."""
+    found = [
+        noise_table({"plain": planted(6, 100, 0.0, seed)}, "plain").iloc[0][["variance", "seed_variance"]]
+        for seed in range(300)
+    ]
+    variance, seed_variance = np.array(found, float).mean(axis=0)
+    assert variance > 1e-3
+    assert abs(seed_variance) < 0.05 * variance
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    plain, other = planted(4, 50, 1.0), planted(5, 50, 1.0, 1)
+    table = noise_table({"plain": plain, "a": other}, "plain")
+    assert list(table.columns) == NOISE_COLUMNS
+    row = table[table["against"] == "plain"].iloc[0]
+    assert row["n"] == 4
+    assert row["accuracy"] == pytest.approx(np.mean([other[s].mean() - plain[s].mean() for s in range(4)]))
+
+
+def test_one_seed_tells_nothing_of_noise() -> None:
+    assert noise_table({"plain": planted(1, 50, 1.0)}, "plain").empty
+
+
+def test_mcnemar_is_the_exact_binomial_test() -> None:
+    plain = {0: np.array([True] * 10 + [False] * 10), 1: np.array([True] * 20)}
+    other = {0: np.array([True] * 8 + [False] * 3 + [True] * 9), 1: np.array([True] * 20), 2: plain[0]}
+    table = mcnemar_table({"plain": plain, "a": other}, "plain")
+    assert list(table.columns) == MCNEMAR_COLUMNS
+    first, second = table.to_dict("records")
+    assert (first["only_variant_right"], first["only_baseline_right"]) == (9, 2)
+    assert first["p"] == pytest.approx(stats.binomtest(2, 11, 0.5).pvalue, abs=1e-12)
+    assert second["p"] == 1.0

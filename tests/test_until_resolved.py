@@ -1,0 +1,135 @@
+"""Seeds are added where verdicts are open, and nowhere else; what was declared is remembered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ablation.errors import GridError
+from ablation.grid import Study
+from ablation.registration import changes, digest
+from ablation.run import Run
+from ablation.study import run_study
+from ablation.until_resolved import further_seeds, looked_at_any_time
+
+WriteGrid = Callable[[str], Path]
+# A rate of 0.95 learns nothing in so few updates, so its verdict is soon known; the other changes little.
+GRID = """
+study: open
+dataset: {name: digits, train_size: 100, validation_size: 40, test_size: 300}
+model: {family: dense, dense: [16]}
+training: {epochs: 6, batch_size: 10, learning_rate: 0.01}
+variants:
+  asleep: {dropout: 0.95}
+  similar: {learning_rate: 0.0101}
+compare: {margin: 0.1pp}
+seeds: 3
+"""
+
+
+@pytest.fixture
+def study(write_grid: WriteGrid) -> Study:
+    return Study.from_yaml(write_grid(GRID))
+
+
+@pytest.fixture
+def run(study: Study, tmp_path: Path) -> Run:
+    return run_study(study, tmp_path / "run", executor="inline", max_seeds=8)
+
+
+@pytest.mark.usefixtures("without_report")
+def test_seeds_are_added_until_all_is_resolved_or_the_budget_ends(
+    run: Run, study: Study, tmp_path: Path
+) -> None:
+    counts = run.results.groupby("variant")["seed"].nunique()
+    assert counts["similar"] == counts["plain"] == 8
+    assert 3 < counts["asleep"] < 8
+    verdicts = run.comparisons.set_index("variant")
+    assert verdicts["verdict"].to_dict() == {"asleep": "worse", "similar": "unresolved"}
+    assert set(verdicts["test"]) == {"anytime-valid paired t"}
+    assert (run.results["status"] == "completed").all()
+    # the same command again goes the same way, trains nothing, and ends with the same bytes
+    written = (run.folder / "comparisons.csv").read_bytes()
+    ran: list[object] = []
+
+    class Recorder:
+        def planned(self, trials: object, pending: list[object]) -> None:
+            ran.extend(pending)
+
+        def progressed(self, progress: object) -> None: ...
+        def finished(self, trial: object, result: object) -> None: ...
+
+    again = run_study(study, tmp_path / "run", executor="inline", max_seeds=8, observer=Recorder())  # type: ignore[arg-type]
+    assert ran == []
+    assert (again.folder / "comparisons.csv").read_bytes() == written
+    assert again.study.further_seeds == run.study.further_seeds
+    assert [line for line in again.changes or [] if "looks" in line] == []  # declared with the first trial
+
+
+def test_a_budget_below_the_seeds_is_refused(study: Study) -> None:
+    with pytest.raises(GridError, match="^--max-seeds: the study has 3 seeds already, more than 2.$"):
+        looked_at_any_time(study, 2)
+
+
+def test_open_variants_grow_by_a_quarter_and_the_baseline_with_them(study: Study) -> None:
+    class Fake:
+        def __init__(self, study: Study, **verdicts: str) -> None:
+            self.study = study
+            self.comparisons = pd.DataFrame({"variant": list(verdicts), "verdict": list(verdicts.values())})
+
+    everything = {"plain", "asleep", "similar"}
+    run = Fake(study, asleep="worse", similar="unresolved")
+    assert further_seeds(run, everything, 20) == {"similar": (3,), "plain": (3,)}  # type: ignore[arg-type]
+    assert further_seeds(run, {"asleep"}, 20) == {}  # type: ignore[arg-type]
+    eight = study.model_copy(
+        update={"further_seeds": {"similar": tuple(range(3, 8)), "plain": tuple(range(3, 8))}}
+    )
+    assert further_seeds(Fake(eight, asleep="worse", similar=""), everything, 20) == {  # type: ignore[arg-type]
+        "similar": (3, 4, 5, 6, 7, 8, 9), "plain": (3, 4, 5, 6, 7, 8, 9),
+    }  # fmt: skip
+    assert further_seeds(Fake(eight, asleep="worse", similar=""), everything, 8) == {}  # type: ignore[arg-type]
+    assert further_seeds(Fake(study, asleep="worse", similar="equivalent"), everything, 20) == {}  # type: ignore[arg-type]
+
+
+def test_changes_since_the_first_trial_are_listed(
+    finished_run: Run, tiny_study: Study, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    assert Run(tmp_path / "run").changes == []
+    record = json.loads((tmp_path / "run" / "study.json").read_text())
+    record["study"]["compare"]["margin"] = 0.02
+    record["study"]["seeds"] = [0, 1, 2]
+    (tmp_path / "run" / "study.json").write_text(json.dumps(record))
+    run = Run(tmp_path / "run")
+    assert run.changes == ["compare.margin: 0.005 → 0.02", "seeds: [0, 1] → [0, 1, 2]"]
+    assert any(note.startswith("Seeds were added after the first trial, 3 for 2:") for note in run.notes)
+    (tmp_path / "run" / "declared.json").unlink()
+    assert Run(tmp_path / "run").changes is None
+
+
+def test_a_grid_may_change_until_a_trial_is_there(tiny_study: Study, tmp_path: Path) -> None:
+    from ablation.datasets import prepare_dataset
+    from ablation.store import Store
+
+    store, dataset = Store(tmp_path / "run"), prepare_dataset(tiny_study.dataset)
+    store.open(tiny_study, dataset)
+    other = tiny_study.model_copy(update={"seeds": (0, 1, 2)})
+    store.open(other, dataset)
+    assert store.declared_study() == other
+
+
+def test_variants_that_came_or_went_are_a_line_each(write_grid: WriteGrid) -> None:
+    first = Study.from_yaml(write_grid("{study: s, variants: {wide: {width: 2}, deep.er: {depth: 2}}}"))
+    now = Study.from_yaml(write_grid("{study: s, variants: {wide: {width: 3}, new: {depth: 3}}}"))
+    assert changes(first, now) == [
+        "variant new: added",
+        "variant deep.er: removed",
+        "variants.wide.model.width: 2.0 → 3.0",
+    ]
+    assert digest(first) != digest(now)
+    assert digest(first) == digest(first.with_overrides(data_dir=None))
