@@ -78,8 +78,12 @@ def effects_text(run: Run) -> list[TextTable]:
 
 
 def noise_text(run: Run) -> TextTable:
-    """What the standard error of each difference from the baseline is made of, in percentage points."""
+    """What the standard error of each difference from the baseline is made of, in percentage points.
+
+    The last column counts the seeds whose pair of models McNemar's test tells apart, image by image.
+    """
     differences = run.noise[run.noise["against"] != ""]
+    apart = (run.mcnemar["p"] < run.study.compare.alpha).groupby(run.mcnemar["variant"]).sum()
     rows = [
         [
             str(row["variant"]),
@@ -87,11 +91,12 @@ def noise_text(run: Run) -> TextTable:
             str(row["n"]),
             str(row["images"]),
             str(row["more"]),
+            f"{apart[row['variant']]} of {row['n']}",
         ]
         for row in differences.to_dict("records")
     ]
     headings = ["Variant", "From seeds", "From images", "From both", "Seeds", "Images"]
-    return TextTable([*headings, "What would help more"], rows)
+    return TextTable([*headings, "What would help more", "Told apart by McNemar"], rows)
 
 
 def inflation_text(run: Run) -> TextTable:

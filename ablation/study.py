@@ -23,7 +23,7 @@ class Observer(Protocol):
     """Is told what happens during a run."""
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
-        """The run is about to train ``pending``, out of all ``trials``."""
+        """The run is about to train ``pending``, out of all ``trials``; told again when seeds are added."""
 
     def progressed(self, progress: Progress) -> None:
         """A trial has started or ended an epoch."""
@@ -69,7 +69,7 @@ def run_study(
     observer = observer or _Silent()
     chosen = chosen_variants(study, only)
     if max_seeds:
-        study = looked_at_any_time(study, max_seeds)
+        study, chosen = looked_at_any_time(study, max_seeds), chosen | {study.baseline}
     store = Store(out or RUNS / slug(study.name))
     dataset = store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
     runner = make_executor(executor, workers, study.threads, store.folder / "logs")

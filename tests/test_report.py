@@ -80,3 +80,19 @@ def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Stu
     assert page.index("1 trial did not complete") < page.index("The variants")
     assert f"<code>{trial.id}</code>: failed, out of &lt;memory&gt;" in page
     assert "5 planned trials have not run." in page
+
+
+def test_it_says_what_the_data_support(finished_run: Run) -> None:
+    content = report_content(finished_run)
+    assert [row[0] for row in content.comparisons.rows] == finished_run.comparisons["variant"].tolist()
+    assert {row[-1] for row in content.comparisons.rows} == {"2 pairs; a verdict needs 3"}
+    titles = [table.title.split(":")[0] for table in content.effects]
+    assert titles == ["Main effects", "Interactions", "Simple effects", "Shapley shares"]
+    assert content.not_estimated == ""
+    assert [row[0] for row in content.noise.rows] == finished_run.comparisons["variant"].tolist()
+    inflation = finished_run.results.groupby("variant")["best_epoch_inflation"].mean()
+    assert {row[0]: row[1] for row in content.inflation.rows} == {
+        name: f"+{100 * value:.1f}" for name, value in inflation.items()
+    }
+    text = (finished_run.folder / "report.md").read_text("utf-8")
+    assert f"`{content.declared}`. Nothing was changed since before the first trial." in text

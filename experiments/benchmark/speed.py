@@ -39,11 +39,11 @@ CIFAR10: dict[str, Any] = {
 }
 
 
-def grid_of(study: str, data_dir: str | None) -> dict[str, Any]:
+def grid_of(study: str, data_dir: str | None, train_size: int | None) -> dict[str, Any]:
     """Return the study as a grid: the embedded one's crossed variants, or the notebook's on CIFAR-10."""
-    if study == "cifar10":
-        return CIFAR10 | {"dataset": CIFAR10["dataset"] | ({"path": data_dir} if data_dir else {})}
-    return dict(read_yaml(EMBEDDED).data) | {"variants": {}}
+    grid = CIFAR10 if study == "cifar10" else dict(read_yaml(EMBEDDED).data) | {"variants": {}}
+    changes = {"path": data_dir, "train_size": train_size}
+    return grid | {"dataset": grid["dataset"] | {key: value for key, value in changes.items() if value}}
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
@@ -177,9 +177,8 @@ def timed(way: str, grid: Path, folder: Path) -> dict[str, Any]:
     return json.loads(report.read_text()) | {"seconds": seconds, "memory": peak / 2**30}
 
 
-def compare(study: str, data_dir: str | None, repeats: int) -> None:
+def compare(study: str, shape: dict[str, Any], repeats: int) -> None:
     """Let the three ways take turns, and print what came of it."""
-    shape = grid_of(study, data_dir)
     trials = 4 * shape["seeds"]
     images = trials * shape["training"]["epochs"] * shape["dataset"]["train_size"]
     print(
@@ -227,9 +226,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", choices=["digits", "cifar10"])
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--train-size", type=int)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    compare(options.study, str(options.data_dir.absolute()) if options.data_dir else None, options.repeats)
+    data_dir = str(options.data_dir.absolute()) if options.data_dir else None
+    compare(options.study, grid_of(options.study, data_dir, options.train_size), options.repeats)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""What comparisons are called in words: whole sentences, pinned."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from ablation.settings import CompareSettings
+from ablation.wording import conclusion, interval_phrase, method_phrase, p_phrase, points
+
+ROW: dict[Any, Any] = {
+    "variant": "wide", "baseline": "plain", "n": 5, "difference": 0.023, "low": 0.002, "high": 0.044,
+    "confidence": 0.975, "verdict": "better", "reason": "",
+}  # fmt: skip
+PP = CompareSettings(margin=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({}, "wide is better than plain in test accuracy (+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 pairs)."),
+        (
+            {"verdict": "equivalent", "difference": 0.001, "low": -0.004, "high": 0.006, "confidence": 0.95},
+            "wide is equivalent to plain in test accuracy, within ±1.0 pp "
+            "(+0.1 points, 95% interval \N{MINUS SIGN}0.4 to +0.6, n = 5 pairs).",
+        ),
+        (
+            {"verdict": "unresolved", "low": -0.01},
+            "Whether wide differs from plain in test accuracy is unresolved "
+            "(+2.3 points, 97.5% interval \N{MINUS SIGN}1.0 to +4.4, n = 5 pairs).",
+        ),
+        (
+            {"verdict": "", "reason": "1 pair; a verdict needs 3", "n": 1, "low": math.nan, "high": math.nan},
+            "wide against plain in test accuracy has no verdict: 1 pair; a verdict needs 3 (+2.3 points, n = 1 pair).",
+        ),
+    ],
+)  # fmt: skip
+def test_a_conclusion_says_no_more_than_the_data(change: dict[Any, Any], sentence: str) -> None:
+    assert conclusion(ROW | change, PP) == sentence
+
+
+def test_numbers_are_in_the_metrics_unit() -> None:
+    loss = CompareSettings(metric="test_loss", margin=0.02)
+    assert points(-0.0234, PP) == "\N{MINUS SIGN}2.3"
+    assert points(0.0004, PP) == "+0.04"
+    assert points(0.01, PP, sign=False) == "1.0 pp"
+    assert points(-0.0234, loss) == "\N{MINUS SIGN}0.0234"
+    assert points(math.nan, PP) == "–"
+    assert interval_phrase(ROW | {"low": math.nan, "n": 1}, PP) == "needs 2 pairs"
+    assert interval_phrase(ROW | {"low": math.nan}, PP) == "none yet"
+    assert [p_phrase(p) for p in (math.nan, 0.0004, 0.0213)] == ["–", "< 0.001", "0.021"]
+
+
+def test_the_method_is_named() -> None:
+    assert method_phrase(PP) == "paired t-test, alpha 0.05, Holm, margin 1.0 pp"
+    compare = CompareSettings(looks="any", correction="none", alpha=0.01)
+    assert method_phrase(compare) == "anytime-valid paired t-test, alpha 0.01, margin 0.5 pp"
