@@ -218,9 +218,11 @@ def _print_noise(console: Console, run: Run) -> None:
     differences = run.noise[run.noise["against"] != ""]
     if differences.empty:
         return
-    table = _table("standard error of test accuracy's difference, pp", "from seeds", "from images", "more")
+    table = _table("noise", "from seeds", "from images", "from both", "would help more")
     for row in differences.to_dict("records"):
-        shares = (f"{100 * row['se_seeds']:.2f}", f"{100 * row['se_images']:.2f}")
-        table.add_row(Text(row["variant"]), *shares, Text(f"{row['more']} would help more"))
-    console.print()
+        parts = (f"{100 * row[part]:.2f}" for part in ("se_seeds", "se_images", "se_rest"))
+        table.add_row(Text(row["variant"]), *parts, Text(row["more"]))
+    console.print(
+        "\nStandard error of the difference in test accuracy, percentage points, in its three parts"
+    )
     console.print(table)

@@ -15,6 +15,8 @@ NOISE_COLUMNS = [
 ]  # fmt: skip
 MCNEMAR_COLUMNS = ["variant", "baseline", "seed", "only_variant_right", "only_baseline_right", "p"]
 
+_CLEARLY = 0.1  # of the variance: by so much one remedy must beat the other to be named
+
 Right = Mapping[str, Mapping[int, NDArray[np.bool_]]]
 """For each variant and seed, whether each test image was told right: (images,)."""
 
@@ -37,7 +39,7 @@ def noise_table(right: Right, baseline: str) -> pd.DataFrame:
         ``accuracy`` (or its difference), ``n`` seeds, ``variance`` between the seeds' accuracies as they
         come, the three variances of a single seed on a single image, the three parts of the mean's standard
         error, ``se_seeds`` (shrinks with more seeds), ``se_images`` (with more test images) and ``se_rest``
-        (with either), and ``more``: ``seeds`` or ``test images``, whichever of them would help more.
+        (with either), and ``more``: which of ``seeds`` and ``test images`` would help more, or ``either``.
     """
     rows = []
     for name, trials in right.items():
@@ -88,6 +90,9 @@ def _split(values: NDArray[np.float64]) -> list[object]:
     residual = values - by_seed[:, None] - by_image[None, :] + mean
     rest = float((residual**2).sum()) / ((n - 1) * (images - 1))
     of_seed, of_image = (seeds_square - rest) / images, (images_square - rest) / n
-    errors = [math.sqrt(max(0.0, v)) for v in (of_seed / n, of_image / images, rest / (n * images))]
-    more = "seeds" if errors[0] > errors[1] else "test images"
+    parts = [max(0.0, part) for part in (of_seed / n, of_image / images, rest / (n * images))]
+    more = "seeds" if parts[0] > parts[1] else "test images"
+    if abs(parts[0] - parts[1]) < _CLEARLY * sum(parts):
+        more = "either"
+    errors = [math.sqrt(part) for part in parts]
     return [n, images, mean, float(by_seed.var(ddof=1)), of_seed, of_image, rest, *errors, more]
