@@ -34,6 +34,7 @@ from ablation.statistics import mean_intervals
 from ablation.validation import show
 from ablation.wording import (
     conclusion,
+    effect_conclusion,
     interval_phrase,
     method_phrase,
     minus,
@@ -176,6 +177,9 @@ def _findings(run: Run) -> list[str]:
         if row["n"]:
             gap = summary.loc[(row["variant"], "gap_accuracy"), "mean"]
             sentences.append(f"{conclusion(row, run.study.compare)} Its gap is {100 * gap:.1f} points.")
+    if len(run.study.factors) > 1:
+        effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
+        sentences += [effect_conclusion(row, run.study.compare) for row in effects.to_dict("records")]
     return sentences
 
 

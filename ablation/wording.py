@@ -74,6 +74,30 @@ def conclusion(row: Row, compare: CompareSettings) -> str:
     return f"{said} ({found}, {n})."
 
 
+def effect_conclusion(row: Row, compare: CompareSettings) -> str:
+    """Say in a sentence what a main effect or an interaction supports, with its interval and n."""
+    metric = compare.metric.replace("_", " ")
+    unit = " points" if compare.in_points else ""
+    confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
+    found = (
+        f"{points(row['difference'], compare)}{unit}, {confidence}% interval "
+        f"{interval_phrase(row, compare)}, n = {row['n']} seeds"
+    )
+    if row["kind"] == "interaction":
+        said = {
+            "better": f"{row['effect']}: worth more together than each on its own, in {metric}",
+            "worse": f"{row['effect']}: worth less together than each on its own, in {metric}",
+            "equivalent": f"{row['effect']}: worth together what they are worth each on its own, in {metric}",
+        }.get(row["verdict"], f"{row['effect']}: whether they are worth more together is unresolved")
+        return f"{said} ({found})."
+    said = {
+        "better": f"makes {metric} better",
+        "worse": f"makes {metric} worse",
+        "equivalent": f"leaves {metric} as it is, within the margin",
+    }.get(row["verdict"], f"has no resolved effect on {metric}")
+    return f"Averaged over the other factors, {row['effect']} = {row['levels']} {said} ({found})."
+
+
 def not_estimated(effects: pd.DataFrame) -> str:
     """Say how many effects the study cannot estimate, and why the first of them."""
     missing = effects[effects["n"] == 0]

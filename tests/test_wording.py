@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ablation.settings import CompareSettings
-from ablation.wording import conclusion, interval_phrase, method_phrase, p_phrase, points
+from ablation.wording import conclusion, effect_conclusion, interval_phrase, method_phrase, p_phrase, points
 
 ROW: dict[Any, Any] = {
     "variant": "wide", "baseline": "plain", "n": 5, "difference": 0.023, "low": 0.002, "high": 0.044,
@@ -57,3 +57,34 @@ def test_the_method_is_named() -> None:
     assert method_phrase(PP) == "paired t-test, alpha 0.05, Holm, margin 1.0 pp"
     compare = CompareSettings(looks="any", correction="none", alpha=0.01)
     assert method_phrase(compare) == "anytime-valid paired t-test, alpha 0.01, margin 0.5 pp"
+
+
+EFFECT: dict[Any, Any] = ROW | {
+    "kind": "main effect",
+    "effect": "dropout",
+    "levels": "0.2",
+    "verdict": "worse",
+}
+FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({}, f"Averaged over the other factors, dropout = 0.2 makes test accuracy worse {FOUND}"),
+        (
+            {"verdict": "unresolved"},
+            f"Averaged over the other factors, dropout = 0.2 has no resolved effect on test accuracy {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b", "verdict": "better"},
+            f"a × b: worth more together than each on its own, in test accuracy {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b", "verdict": "unresolved"},
+            f"a × b: whether they are worth more together is unresolved {FOUND}",
+        ),
+    ],
+)
+def test_so_does_an_effects(change: dict[Any, Any], sentence: str) -> None:
+    assert effect_conclusion(EFFECT | change, PP) == sentence
