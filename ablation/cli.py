@@ -94,11 +94,36 @@ def figures(
 
 
 @app.command()
-def report(run: RunArgument = None) -> None:
-    """Write a run's tables, figures, report.html and report.md anew."""
+def report(
+    run: RunArgument = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Another run's folder: put it beside this one.")
+    ] = None,
+) -> None:
+    """Write a run's tables, figures and reports anew, or a page with another run beside it."""
     opened = _open(run)
+    if compare:
+        print(opened.write_side_by_side(_open(compare)))
+        return
     opened.write_tables()
     print(opened.write_report())
+
+
+@app.command()
+def verify(
+    report: Annotated[
+        Path | None, typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder [newest run].")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder, where the report lies elsewhere.")] = None,
+) -> None:
+    """Recompute a report's numbers from the trials, and name any that differ."""
+    from ablation.console import print_verification
+
+    file = report if report and report.is_file() else None
+    found = _open(run or (report.parent if file and report else report)).verify(file)
+    print_verification(found)
+    if found.differences:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,14 +15,25 @@ from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.power import POWER
 from ablation.settings import CompareSettings
 from ablation.statistics import mean_intervals
-from ablation.wording import interval_phrase, method_phrase, not_estimated, p_phrase, points, verdict_phrase
+from ablation.wording import (
+    MARKS,
+    conclusion,
+    interval_phrase,
+    method_phrase,
+    not_estimated,
+    p_phrase,
+    points,
+    verdict_phrase,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ablation.plan import Plan
+    from ablation.report import Verification
     from ablation.run import Run
 
+_MOST_DIFFERENCES = 20
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
 
 
@@ -83,12 +94,29 @@ def print_status(run: Run) -> None:
             Text(f"  {row['trial_id']}: {row['status']}, {row['cause']}", style="red"), soft_wrap=True
         )
     _print_summary(console, run)
+    _print_verdicts(console, run)
+
+
+def print_verification(found: Verification) -> None:
+    """Print what differs between a report and its trials, or that nothing does."""
+    console = Console()
+    for difference in found.differences[:_MOST_DIFFERENCES]:
+        console.print(Text(str(difference), style="red"), soft_wrap=True)
+    if len(found.differences) > _MOST_DIFFERENCES:
+        console.print(f"… and {len(found.differences) - _MOST_DIFFERENCES} further differences.")
+    if found.skipped:
+        console.print(Text(f"Note: {found.skipped}.", style="yellow"), soft_wrap=True)
+    names = ", ".join(file.name for file in found.files)
+    if not found.differences:
+        console.print(
+            Text(f"Verified, {found.numbers:,} numbers, texts and pictures: {names}"), soft_wrap=True
+        )
 
 
 def print_comparisons(run: Run) -> None:
     """Print every variant's paired difference from the baseline, the factors' effects, and the noise."""
     console = Console()
-    compare, baseline = run.study.compare, run.study.baseline
+    compare, baseline = run.compare, run.study.baseline
     unit = ", percentage points" if compare.in_points else ""
     console.print(
         Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
@@ -115,7 +143,7 @@ def print_comparisons(run: Run) -> None:
 
 def print_seeds_needed(run: Run) -> None:
     """Print how many seeds would tell a difference of the margin."""
-    console, compare = Console(), run.study.compare
+    console, compare = Console(), run.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
         Text(
@@ -194,6 +222,28 @@ def _print_summary(console: Console, run: Run) -> None:
             str(int(test["n"])),
         )
     console.print(table)
+
+
+def _print_verdicts(console: Console, run: Run) -> None:
+    """Say what is decided; while trials are pending, only what further seeds leave standing."""
+    rows = [row for row in run.comparisons.to_dict("records") if row["verdict"]]
+    if not rows:
+        return
+    so_far = run.compare.looks != run.study.compare.looks
+    console.print()
+    console.print(
+        "[bold]Safe already[/] (anytime-valid: they hold however many seeds follow)"
+        if so_far
+        else "[bold]Verdicts[/]"
+    )
+    decided = [row for row in rows if row["verdict"] != "unresolved"]
+    for row in decided:
+        console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)
+    open_ = [str(row["variant"]) for row in rows if row["verdict"] == "unresolved"]
+    if open_:
+        console.print(
+            Text(f"  ? unresolved against {run.study.baseline}: {', '.join(open_)}"), soft_wrap=True
+        )
 
 
 def _table(*headings: str) -> Table:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ablation.grid import Study
 from ablation.judgement import JUDGEMENT_COLUMNS, judge
+from ablation.settings import CompareSettings
 from ablation.statistics import comparable
 
 EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]
@@ -29,7 +30,9 @@ class Contrast(NamedTuple):
     weights: dict[Cell, float]
 
 
-def effects_table(results: pd.DataFrame, study: Study) -> pd.DataFrame:
+def effects_table(
+    results: pd.DataFrame, study: Study, compare: CompareSettings | None = None
+) -> pd.DataFrame:
     """Estimate what each factor does, from the variants that cross the factors.
 
     Each effect is a contrast of cells, taken within each seed that completed all of its cells, and judged
@@ -42,18 +45,24 @@ def effects_table(results: pd.DataFrame, study: Study) -> pd.DataFrame:
       effect averaged over every order of adding the factors (Shapley, 1953, "A value for n-person games");
       the shares add up to that difference.
 
+    Args:
+        results: The results table; only completed trials of one provenance count.
+        study: Its factors and variants.
+        compare: How to judge; by default as the study declares.
+
     Returns:
         A row an effect, empty without factors. Where a variant that it needs is not in the study, or no
         seed completed all of them, ``n`` is 0 and ``reason`` says what is missing.
     """
-    planned = {tuple(v.levels[f] for f in study.factors): v.name for v in study.variants if v.crossed}
-    by_seed = comparable(results).pivot(index="seed", columns="variant", values=study.compare.metric)
+    compare = compare or study.compare
+    planned = _crossed(study)
+    by_seed = comparable(results).pivot(index="seed", columns="variant", values=compare.metric)
     tables = []
     contrasts = list(_contrasts(study.factors))
     for kind in dict.fromkeys(contrast.kind for contrast in contrasts):
         family = [contrast for contrast in contrasts if contrast.kind == kind]
         values = {str(k): _by_seed(contrast, planned, by_seed) for k, contrast in enumerate(family)}
-        judged = judge(values, study.compare).reset_index(drop=True)
+        judged = judge(values, compare).reset_index(drop=True)
         judged.insert(0, "kind", kind)
         judged.insert(1, "effect", [contrast.effect for contrast in family])
         judged.insert(2, "levels", [contrast.levels for contrast in family])
@@ -64,7 +73,21 @@ def effects_table(results: pd.DataFrame, study: Study) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=EFFECT_COLUMNS)
     table = pd.concat(tables, ignore_index=True)
-    return table.assign(metric=study.compare.metric, margin=study.compare.margin)[EFFECT_COLUMNS]
+    return table.assign(metric=compare.metric, margin=compare.margin)[EFFECT_COLUMNS]
+
+
+def needed_variants(study: Study) -> dict[tuple[str, str, str], list[str]]:
+    """Return the variants that each effect is estimated from, by its kind, name and levels."""
+    planned = _crossed(study)
+    return {
+        (c.kind, c.effect, c.levels): [planned[cell] for cell, weight in c.weights.items() if weight]
+        for c in _contrasts(study.factors)
+        if all(cell in planned for cell, weight in c.weights.items() if weight)
+    }
+
+
+def _crossed(study: Study) -> dict[Cell, str]:
+    return {tuple(v.levels[f] for f in study.factors): v.name for v in study.variants if v.crossed}
 
 
 def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:

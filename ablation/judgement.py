@@ -22,7 +22,7 @@ JUDGEMENT_COLUMNS = [
     "verdict", "reason",
 ]  # fmt: skip
 FEWEST_PAIRS = 3
-_ROUNDING = 1e-12  # a spread below this is that of floating point, not of the data
+ROUNDING = 1e-12  # a spread below this is that of floating point, not of the data
 _PRIOR_VARIANCE = 4.0  # of the standardised effect; paired seeds often differ by one to three deviations
 
 
@@ -125,7 +125,7 @@ def _moments(values: NDArray[np.float64]) -> tuple[int, float, float]:
 
 def _p_value(moments: tuple[int, float, float], method: Method) -> float:
     n, mean, deviation = moments
-    return method.p(mean / deviation * math.sqrt(n), n) if deviation > _ROUNDING else math.nan
+    return method.p(mean / deviation * math.sqrt(n), n) if deviation > ROUNDING else math.nan
 
 
 def _levels(p: Mapping[str, float], compare: CompareSettings) -> tuple[dict[str, float], dict[str, float]]:
@@ -147,7 +147,7 @@ def _levels(p: Mapping[str, float], compare: CompareSettings) -> tuple[dict[str,
 def _verdict(n: int, low: float, high: float, deviation: float, compare: CompareSettings) -> tuple[str, str]:
     if n < FEWEST_PAIRS:
         return "", f"{n} pair{'s' if n != 1 else ''}; a verdict needs {FEWEST_PAIRS}"
-    if not deviation > _ROUNDING:
+    if not deviation > ROUNDING:
         return "unresolved", f"all {n} differences are the same, so their spread is not known"
     if math.isnan(low):
         return "unresolved", f"{n} pairs are too few for an interval that holds under looking"

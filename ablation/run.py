@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from ablation.datasets import Dataset
 from ablation.errors import RunError, writing
+from ablation.predictions import ByTrial, Predictions
+from ablation.settings import CompareSettings
 from ablation.store import RUNS, Store, runs_below
 from ablation.trial import Trial, TrialResult
 
@@ -20,10 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ablation.figures import Picture
+    from ablation.mistakes import Counts
+    from ablation.report import Verification
 
 TABLES = (
     "results", "history", "comparisons", "effects", "noise", "mcnemar",
-    "pairing", "variance_shift", "confusion",
+    "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
+    "calibration", "calibration_error", "cost",
 )  # fmt: skip
 
 
@@ -93,19 +99,30 @@ class Run:
 
         return history_table(self.trials, self.trial_results)
 
+    @property
+    def compare(self) -> CompareSettings:
+        """How variants are compared: as declared, or, while trials of them are pending, under looking.
+
+        A verdict on a part of the seeds is a look ahead, so it must be one that holds however many follow.
+        """
+        declared = self.study.compare
+        begun = self.results.groupby("variant")["status"].transform(lambda s: (s != "pending").any())
+        unfinished = (self.results["status"] == "pending") & begun
+        return declared.model_copy(update={"looks": "any"}) if unfinished.any() else declared
+
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """A row a variant, compared with the baseline on the metric that the study declares."""
         from ablation.statistics import paired_comparisons
 
-        return paired_comparisons(self.results, self.study.baseline, self.study.compare)
+        return paired_comparisons(self.results, self.study.baseline, self.compare)
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """A row an effect of the factors: main effects, interactions, simple effects, Shapley shares."""
         from ablation.effects import effects_table
 
-        return effects_table(self.results, self.study)
+        return effects_table(self.results, self.study, self.compare)
 
     @cached_property
     def noise(self) -> pd.DataFrame:
@@ -166,25 +183,72 @@ class Run:
     @cached_property
     def confusion(self) -> pd.DataFrame:
         """A row a variant, true class and predicted class."""
-        from ablation.tables import confusion_table
+        from ablation.mistakes import confusion_table
 
-        predictions: dict[str, list[NDArray[np.int64]]] = {}
-        for trial in self.completed_trials:
-            probabilities = self.store.test_probabilities(trial)
-            if probabilities is not None:
-                predictions.setdefault(trial.variant, []).append(probabilities.argmax(axis=1))
-        return confusion_table(predictions, self.dataset.test.labels, self.dataset.class_names)
+        return confusion_table(self._counts, self.dataset.class_names)
 
     @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """A row a variant and class: its accuracy, and its difference from the baseline's."""
+        from ablation.mistakes import per_class_table
+
+        return per_class_table(self._counts, self.study.baseline, self.dataset.class_names)
+
+    @cached_property
+    def confusion_differences(self) -> pd.DataFrame:
+        """A row a variant and pair of classes: how much oftener than the baseline it mixes them up."""
+        from ablation.mistakes import confusion_differences
+
+        return confusion_differences(self._counts, self.study.baseline, self.dataset.class_names)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """A row a variant and bin of confidence: how often what is told with it is right."""
+        from ablation.calibration import calibration_table
+
+        return calibration_table(self.predictions, self.dataset.test.labels)
+
+    @cached_property
+    def calibration_error(self) -> pd.DataFrame:
+        """A row a trial: its mean confidence, its accuracy, and its expected calibration error."""
+        from ablation.calibration import calibration_errors
+
+        return calibration_errors(self.predictions, self.dataset.test.labels)
+
+    @cached_property
+    def cost(self) -> pd.DataFrame:
+        """A row a variant: its parameters, multiply-adds, seconds and memory, and its test accuracy."""
+        from ablation.tables import cost_table
+
+        return cost_table(self.results, self.study, self.dataset)
+
+    @cached_property
+    def predictions(self) -> ByTrial:
+        """By variant and seed, what is told of each test image; the trials are `comparable` ones."""
+        from ablation.statistics import comparable
+
+        chosen = set(comparable(self.results)["trial_id"])
+        found: dict[str, dict[int, Predictions]] = {}
+        for trial in self.trials:
+            if trial.id in chosen and (p := self.store.test_probabilities(trial)) is not None:
+                found.setdefault(trial.variant, {})[trial.seed] = Predictions.of(p)
+        return found
+
+    @cached_property
+    def _counts(self) -> Counts:
+        from ablation.mistakes import confusion_counts
+
+        dataset = self.dataset
+        return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
+
+    @property
     def _right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """By variant and seed, whether each test image was told right."""
-        found: dict[str, dict[int, NDArray[np.bool_]]] = {}
-        for trial in self.completed_trials:
-            probabilities = self.store.test_probabilities(trial)
-            if probabilities is not None:
-                right = probabilities.argmax(axis=1) == self.dataset.test.labels
-                found.setdefault(trial.variant, {})[trial.seed] = right
-        return found
+        labels = self.dataset.test.labels
+        return {
+            variant: {seed: found.classes == labels for seed, found in trials.items()}
+            for variant, trials in self.predictions.items()
+        }
 
     @property
     def completed_trials(self) -> list[Trial]:
@@ -209,11 +273,15 @@ class Run:
 
     def write_tables(self) -> None:
         """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
-        for cached in ("trial_results", "_right", *TABLES):
+        for cached in ("trial_results", "predictions", "_counts", *TABLES):
             self.__dict__.pop(cached, None)
-        for cached in TABLES:
-            table: pd.DataFrame = getattr(self, cached)
-            self.store.write_text(f"{cached}.csv", table.to_csv(index=False, lineterminator="\n"))
+        for name in TABLES:
+            self.store.write_text(f"{name}.csv", self.table_text(name))
+
+    def table_text(self, name: str) -> str:
+        """Return one of `TABLES` as CSV text."""
+        table: pd.DataFrame = getattr(self, name)
+        return str(table.to_csv(index=False, lineterminator="\n"))
 
     def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
         """Draw the figures as PNG and SVG.
@@ -232,7 +300,7 @@ class Run:
             return draw_figures(self, only, target)
 
     def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
-        """Write ``report.html`` and ``report.md``, and return the former's path.
+        """Write ``report.html``, ``report.md`` and ``report.tex``; return the first one's path.
 
         Args:
             pictures: What `draw_figures` returned; by default the figures are drawn.
@@ -242,3 +310,28 @@ class Run:
         if pictures is None:
             pictures = self.draw_figures() if self.completed_trials else []
         return write_report(self, pictures)
+
+    def write_side_by_side(self, other: Run) -> Path:
+        """Write a page that puts another run beside this one into this run's folder; return its path.
+
+        Raises:
+            RunError: No trial of one of the runs is completed.
+        """
+        from ablation.report import write_side_by_side
+
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = self.draw_figures(folder=Path(folder, "first"))
+            return write_side_by_side(self, other, pictures, Path(folder, "second"))
+
+    def verify(self, report: str | Path | None = None) -> Verification:
+        """Recompute tables, figures and reports, and compare them with the files.
+
+        Args:
+            report: A report.html to compare, wherever it lies; by default every report and table of the run.
+
+        Raises:
+            RunError: There is no report.
+        """
+        from ablation.report import verify_run
+
+        return verify_run(self, Path(report) if report else None)

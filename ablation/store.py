@@ -176,6 +176,16 @@ class Store:
         cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
+    def damage(self, trial: Trial) -> str:
+        """Name the first of a trial's files that is not what was written, its model included; else empty."""
+        folder = self._trials / trial.id
+        return _damage(folder, with_model=True) if folder.is_dir() else ""
+
+    def fingerprint(self, trial: Trial) -> str:
+        """Return a hash of all that a trial left behind; empty where it left nothing."""
+        record = self._trials / trial.id / "trial.json"  # holds a checksum of each other file
+        return _checksum(record)[:12] if record.is_file() else ""
+
     def is_finished(self, trial: Trial, result: TrialResult | None, with_model: bool = False) -> bool:
         """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
         if result is None or result.status not in ("completed", "diverged"):
@@ -228,12 +238,14 @@ def _checksum(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _damage(folder: Path) -> str:
+def _damage(folder: Path, with_model: bool = False) -> str:
     """Name the first file of a trial that is not what was written; empty if all are."""
     try:
         files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
         for name, checksum in files.items():
-            if name != MODEL and _checksum(folder / name) != checksum:  # models are large, and not read
+            if name == MODEL and not with_model:  # models are large
+                continue
+            if _checksum(folder / name) != checksum:
                 return f"{name} does not match its checksum"
     except OSError as error:
         return f"{Path(error.filename).name} cannot be read"

@@ -9,14 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.cost import multiply_adds
+from ablation.datasets import Dataset
 from ablation.grid import Study
 from ablation.provenance import digest
+from ablation.statistics import mean_intervals
 from ablation.trial import EpochRecord, Trial, TrialResult
 
 RESULT_COLUMNS = [
     "variant", "seed", "status", "epochs", "best_epoch",
     "train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss",
-    "gap_accuracy", "gap_loss", "parameters", "seconds", "trial_id", "best_epoch_inflation", "provenance",
+    "gap_accuracy", "gap_loss", "parameters", "seconds", "trial_id", "best_epoch_inflation", "memory",
+    "provenance",
 ]  # fmt: skip
 HISTORY_COLUMNS = [
     "variant", "seed", "epoch", "loss", "accuracy",
@@ -24,7 +28,8 @@ HISTORY_COLUMNS = [
     "active_loss", "active_accuracy",
     "logged_gap", "running_average_lag", "dropout_active_bias", "true_gap",
 ]  # fmt: skip
-CONFUSION_COLUMNS = ["variant", "true", "predicted", "count", "share"]
+COSTS = ["parameters", "multiply_adds", "seconds", "memory"]
+COST_COLUMNS = ["variant", "n", *COSTS, "test_accuracy", "low", "high"]
 
 
 def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
@@ -33,9 +38,10 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
     ``train_*`` and ``val_*`` are measured in inference mode on the weights that were tested, and
     ``gap_accuracy`` is ``train_accuracy - val_accuracy``, ``gap_loss`` is ``val_loss - train_loss``.
     ``best_epoch_inflation`` is what the best epoch's validation accuracy would add to the last epoch's: the
-    part of a best-of-epochs score that is owed to choosing. ``provenance`` is a hash of all that can change
-    a result's bits; trials that differ in it were not made alike.
-    Behind the columns of the contract stand one a factor, one a further metric, and ``cause``.
+    part of a best-of-epochs score that is owed to choosing. ``memory`` is the most that the trial's process
+    held while it ran, in MiB, TensorFlow and the images included. ``provenance`` is a hash of
+    all that can change a result's bits; trials that differ in it were not made alike. Behind the columns
+    of the contract stand one a factor, one a further metric, and ``cause``.
     """
     levels = {variant.name: variant.levels for variant in study.variants}
     rows = []
@@ -52,6 +58,7 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
                 "seconds": result.seconds if result.status != "pending" else None,
                 "trial_id": trial.id,
                 "best_epoch_inflation": _inflation(result.history),
+                "memory": result.memory,
                 "provenance": digest(result.provenance) if result.provenance else "",
                 **result.metrics,
                 **levels[trial.variant],
@@ -60,7 +67,7 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
         )
     table = pd.DataFrame(rows)
     measures = ["train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss"]
-    for column in (*measures, "seconds", "best_epoch_inflation"):
+    for column in (*measures, "seconds", "best_epoch_inflation", "memory"):
         table[column] = (table[column] if column in table else pd.Series(np.nan, table.index)).astype(float)
     for column in ("epochs", "best_epoch", "parameters"):
         table[column] = table[column].astype("Int64")
@@ -112,38 +119,46 @@ def variance_shift_table(trials: Sequence[Trial], results: Mapping[str, TrialRes
     return pd.DataFrame(rows, columns=["variant", "seed", "layer", "ratio"])
 
 
-def confusion_table(
-    predictions: Mapping[str, Sequence[NDArray[np.int64]]],
-    labels: NDArray[np.int64],
-    class_names: Sequence[str],
-) -> pd.DataFrame:
-    """Count true against predicted classes on the test images.
-
-    Args:
-        predictions: For each variant, its trials' predicted classes, (test images,) each.
-        labels: The true classes, (test images,).
-        class_names: A name a class.
+def cost_table(results: pd.DataFrame, study: Study, dataset: Dataset) -> pd.DataFrame:
+    """Return a row a variant with completed trials: what it costs, and what it gives for it.
 
     Returns:
-        A row a variant and pair of classes: ``count`` summed over the variant's trials, and ``share``,
-        that count over all images of the true class.
+        ``parameters``; ``multiply_adds`` of one image in inference mode; ``seconds`` (wall time) and
+        ``memory`` (MiB), means over ``n`` seeds; the mean ``test_accuracy`` with its 95% interval ``low`` to
+        ``high`` (Student's t); and a column a cost, ``pareto_...``: whether it is on the Pareto front, that
+        is, no other variant is as cheap and as accurate, and better in one of the two.
     """
-    classes = len(class_names)
-    tables = []
-    for variant, trials in predictions.items():
-        counts = np.zeros((classes, classes), np.int64)
-        for predicted in trials:
-            np.add.at(counts, (labels, predicted), 1)
-        totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        tables.append(
-            pd.DataFrame(
+    completed = results[results["status"] == "completed"]
+    accuracy = mean_intervals(completed, ["variant"], ["test_accuracy"]).set_index("variant")
+    groups = completed.groupby("variant", sort=False)
+    rows = []
+    for variant in study.variants:
+        if variant.name in accuracy.index:
+            own, test = groups.get_group(variant.name), accuracy.loc[variant.name]
+            rows.append(
                 {
-                    "variant": variant,
-                    "true": np.repeat(class_names, classes),
-                    "predicted": np.tile(class_names, classes),
-                    "count": counts.ravel(),
-                    "share": (counts / totals).ravel(),
+                    "variant": variant.name,
+                    "n": len(own),
+                    "parameters": int(own["parameters"].iloc[0]),
+                    "multiply_adds": multiply_adds(
+                        variant.model, dataset.image_shape, len(dataset.class_names)
+                    ),
+                    "seconds": own["seconds"].mean(),
+                    "memory": own["memory"].mean(),
+                    "test_accuracy": test["mean"],
+                    "low": test["low"],
+                    "high": test["high"],
                 }
             )
-        )
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=CONFUSION_COLUMNS)
+    table = pd.DataFrame(rows, columns=COST_COLUMNS)
+    gain = table["test_accuracy"].to_numpy(float)
+    for cost in COSTS:
+        table[f"pareto_{cost}"] = _on_front(table[cost].to_numpy(float), gain)
+    return table
+
+
+def _on_front(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which points no other one dominates; those whose cost is not known are none."""
+    no_worse = (cost[:, None] >= cost) & (gain[:, None] <= gain)
+    better = (cost[:, None] > cost) | (gain[:, None] < gain)
+    return ~np.isnan(cost) & ~(no_worse & better).any(axis=1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ablation.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.datasets import Dataset
 from ablation.loop import CompiledLoop
+from ablation.memory import forget_peak, peak_mib
 from ablation.models import build_model
 from ablation.pairing import Start
 from ablation.provenance import numeric, worker_provenance
@@ -56,6 +57,7 @@ def run_trial(
         on_epoch: Is told of each epoch as it ends.
     """
     started, timing = time.perf_counter(), Timing()
+    forget_peak()
     loop = _loop_for(trial, dataset, timing)
     with timing.of("build"):
         initial_weights = _fingerprints(loop.model)
@@ -94,6 +96,7 @@ def run_trial(
         parameters=loop.model.count_params(),
         seconds=time.perf_counter() - started,
         timing=timing.seconds,
+        memory=peak_mib(),
         cause=trouble,
         provenance=provenance,
         initial_weights=initial_weights,

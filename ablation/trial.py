@@ -108,6 +108,7 @@ class TrialResult(Record):
         seconds: Wall time, that of interrupted attempts included as far as their work was kept.
         timing: The seconds that the last attempt spent on ``start`` (of its process), ``build``, ``trace``,
             ``train``, ``evaluate``, ``checkpoint`` and ``write``.
+        memory: The most that its process held while it ran, in MiB, where that is known.
         cause: Why it did not complete.
         provenance: The machine and the versions that made it.
         initial_weights: By layer name.
@@ -123,6 +124,7 @@ class TrialResult(Record):
     parameters: int | None = None
     seconds: float = 0.0
     timing: dict[str, float] = {}
+    memory: float | None = None
     cause: str = ""
     provenance: dict[str, str] = {}
     initial_weights: dict[str, InitialWeights] = {}

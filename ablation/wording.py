@@ -12,20 +12,39 @@ from ablation.settings import CompareSettings
 
 Row = Mapping[Hashable, Any]
 
+# Beside the word, so that a verdict is seen at a glance, and without colours.
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "unresolved": "?"}
+
 
 def points(value: float, compare: CompareSettings, sign: bool = True) -> str:
     """Return a difference in the metric's unit: percentage points of a share, else the number itself."""
     if math.isnan(value):
         return "–"
-    number = 100 * value if compare.in_points else value
-    digits = (2 if abs(number) < 0.1 else 1) if compare.in_points else 4
-    text = minus(f"{number:{'+' if sign else ''}.{digits}f}")
-    return f"{text} pp" if compare.in_points and not sign else text
+    if not compare.in_points:
+        return minus(f"{value:{'+' if sign else ''}.4f}")
+    text = _rounded(100 * value, "+" if sign else "")
+    return text if sign else f"{text} pp"
+
+
+def _rounded(number: float, sign: str) -> str:
+    """Return a number with one digit, a small one with two; what rounds to nothing is not negative."""
+    number = 0.0 if abs(number) < 0.005 else number
+    return minus(f"{number:{sign}.{2 if abs(number) < 0.1 else 1}f}")
 
 
 def minus(number: str) -> str:
     """Return a number with a true minus sign."""
     return number.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """Return a share as ``81.3%``."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f}%"
+
+
+def signed_points(share: float) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    return "–" if math.isnan(share) else _rounded(100 * share, "+")
 
 
 def interval_phrase(row: Row, compare: CompareSettings) -> str:

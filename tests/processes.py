@@ -51,6 +51,19 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
 
 def without_times(folder: Path) -> tuple[str, str]:
     """Return the results and the history as text, to be compared byte for byte."""
-    results = pd.read_csv(folder / "results.csv", dtype=str).drop(columns="seconds")
+    results = pd.read_csv(folder / "results.csv", dtype=str).drop(columns=["seconds", "memory"])
     history = pd.read_csv(folder / "history.csv", dtype=str).drop(columns="seconds")
     return results.to_csv(), history.to_csv()
+
+
+def ablation(
+    *arguments: object, cwd: Path | None = None, after: str = ""
+) -> subprocess.CompletedProcess[str]:
+    code = f"import sys\nfrom ablation.cli import main\ntry:\n    main()\nfinally:\n    {after or 'pass'}"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )

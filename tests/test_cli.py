@@ -5,34 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 from conftest import TINY_GRID
+from processes import ablation
 
 from ablation.run import Run
-
-
-def ablation(
-    *arguments: object, cwd: Path | None = None, after: str = ""
-) -> subprocess.CompletedProcess[str]:
-    code = f"import sys\nfrom ablation.cli import main\ntry:\n    main()\nfinally:\n    {after or 'pass'}"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-    )
-
 
 _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras'}))"
 
 
-@pytest.mark.parametrize("command", ["--help", "figures", "report", "status", "compare", "plan", "audit"])
+@pytest.mark.parametrize(
+    "command", ["--help", "figures", "report", "status", "compare", "plan", "audit", "verify"]
+)
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]
     done = ablation(*arguments, after=_LOADED)
@@ -167,11 +154,11 @@ def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_pat
     assert {parts[:4] for parts in written if parts[2] != "experiments"} == {
         ("deep", "down", "grid.yaml"), ("deep", "down", "figures", folder),
     }  # fmt: skip
-    figures = list((home / "figures" / folder).glob("confusion_*.png"))
+    figures = list((home / "figures" / folder).glob("confusion_[0-9]*.png"))
     assert len(figures) == 1 + len(HOSTILE)  # names that look alike as files do not overwrite each other
     page = (home / "experiments" / "runs" / folder / "report.html").read_text("utf-8")
-    assert not re.search(r"<(script|img src=x|b>)", page)
-    for command in ("status", "compare", "audit"):
+    assert not re.search(r"<(script>alert|img src=x|b>)", page)
+    for command in ("status", "compare", "audit", "verify"):
         assert ablation(command, cwd=home).returncode == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,22 +11,33 @@ import pytest
 
 from ablation.errors import RunError
 from ablation.figures import FIGURES
-from ablation.figures.comparison import difference_data
 from ablation.figures.confusion import confusion_matrix
+from ablation.figures.confusion_differences import difference_matrix
+from ablation.figures.cost import cost_data
+from ablation.figures.disagreements import disagreement_data
+from ablation.figures.forest import difference_data
 from ablation.figures.gap_parts import gap_parts_data
+from ablation.figures.interaction import interaction_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
+from ablation.figures.per_class import per_class_data
 from ablation.figures.predictions import sample_data
+from ablation.figures.seed_noise import noise_data, seed_data
 from ablation.figures.style import label, spread, variant_styles
+from ablation.figures.variance_shift import variance_shift_data
+from ablation.grid import Study
+from ablation.predictions import Predictions
 from ablation.run import Run
+from ablation.tables import _on_front
 
 
 def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path) -> None:
     pictures = finished_run.draw_figures(folder=tmp_path)
     assert [p.name for p in pictures] == [
-        "comparison", "overfitting_gap", "gap_parts", "learning_curves",
+        "forest", "interaction", "overfitting_gap", "gap_parts", "learning_curves", "per_class",
         "confusion_01_plain", "confusion_02_+Dropout", "confusion_03_+BatchNorm", "confusion_04_+both",
-        "predictions",
+        "confusion_differences", "predictions", "disagreements", "calibration", "cost", "seed_noise",
+        "variance_shift",
     ]  # fmt: skip
     for picture in pictures:
         assert picture.png.read_bytes().startswith(b"\x89PNG")
@@ -40,16 +52,25 @@ def test_drawing_again_gives_the_same_files_and_removes_those_of_variants_gone(
     finished_run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "confusion_09_gone.png").touch()
+    (tmp_path / "confusion_differences.png").touch()
     first = {p.name: p.svg.read_bytes() for p in finished_run.draw_figures(["confusion"], tmp_path)}
     second = {p.name: p.svg.read_bytes() for p in finished_run.draw_figures(["confusion"], tmp_path)}
     assert first == second
     assert not (tmp_path / "confusion_09_gone.png").exists()
+    assert (tmp_path / "confusion_differences.png").exists()  # another figure
 
 
 def test_an_unknown_figure_is_told(finished_run: Run) -> None:
     with pytest.raises(RunError, match="there is no figure named 'confusoin'. Did you mean 'confusion'"):
         finished_run.draw_figures(["confusoin"])
     assert "confusion" in FIGURES
+
+
+def test_a_figure_that_the_study_has_no_data_for_is_told(finished_run: Run, tmp_path: Path) -> None:
+    run = Run(finished_run.folder)
+    run.study = run.study.model_copy(update={"factors": {}})
+    with pytest.raises(RunError, match="this study has nothing to draw as 'interaction'"):
+        run.draw_figures(["interaction"], tmp_path)
 
 
 def test_the_gap_is_training_minus_validation_in_inference_mode(finished_run: Run) -> None:
@@ -103,6 +124,106 @@ def test_confusion_counts_every_test_image_of_every_seed(finished_run: Run) -> N
     assert right == pytest.approx(accuracy)
 
 
+def test_interactions_are_means_at_pairs_of_levels(finished_run: Run) -> None:
+    data = interaction_data(finished_run.results, finished_run.study, "test_accuracy")
+    assert data[["across", "along"]].drop_duplicates().to_numpy().tolist() == [["dropout", "batch_norm"]]
+    means = finished_run.results.groupby(["dropout", "batch_norm"])["test_accuracy"].mean()
+    for row in data.itertuples(index=False):
+        assert row.mean == pytest.approx(means.loc[row.across_level, row.along_level])
+    assert data["n"].tolist() == [2] * 4
+
+
+def test_an_interaction_averages_over_the_other_factors_and_needs_all_of_them(write_grid: Any) -> None:
+    text = (
+        "{study: three, dataset: {name: digits}, factors: {dropout: [0, 0.1], width: [1, 2], depth: [1, 2]}}"
+    )
+    study = Study.from_yaml(write_grid(text))
+    rows = [
+        {"variant": v.name, "seed": 0, "status": "completed", "provenance": "", "test_accuracy": 0.1 * k}
+        for k, v in enumerate(study.variants)
+    ]
+    table = pd.DataFrame(rows)
+    data = interaction_data(table, study, "test_accuracy")
+    assert len(data) == 3 * 4
+    cell = {v.name for v in study.variants if v.levels["dropout"] == "0.1" and v.levels["width"] == "2"}
+    expected = table.loc[table["variant"].isin(cell), "test_accuracy"].mean()
+    found = data.query(
+        "across == 'dropout' and across_level == '0.1' and along == 'width' and along_level == '2'"
+    )
+    assert found["mean"].tolist() == pytest.approx([expected])
+    partial = interaction_data(table[table["variant"] != "plain"], study, "test_accuracy")
+    assert len(partial) == 3 * 3  # the cells that lack a variant are left out
+
+
+def test_the_noise_is_told_in_shares(finished_run: Run) -> None:
+    data = noise_data(finished_run.noise)
+    assert data.index.tolist() == ["+Dropout", "+BatchNorm", "+both"]
+    np.testing.assert_allclose(data[["seeds", "images", "rest"]].sum(axis=1), 1)
+    row = finished_run.noise.query("variant == '+both' and against == 'plain'").iloc[0]
+    error = np.sqrt(row["se_seeds"] ** 2 + row["se_images"] ** 2 + row["se_rest"] ** 2)
+    assert data.loc["+both", "error"] == pytest.approx(error)
+    seeds = seed_data(finished_run.results, "test_accuracy")
+    by_seed = finished_run.results.set_index(["variant", "seed"])["test_accuracy"]
+    assert seeds.loc["+both", 1] == by_seed["+both", 1]
+    assert seeds.index.tolist() == finished_run.results["variant"].unique().tolist()
+
+
+def test_the_pareto_front_is_that_of_a_case_by_hand() -> None:
+    cost, gain = np.array([1.0, 2, 2, 3, np.nan]), np.array([0.5, 0.7, 0.6, 0.7, 0.9])
+    assert _on_front(cost, gain).tolist() == [True, True, False, False, False]
+
+
+def test_costs_are_means_and_known_numbers(finished_run: Run) -> None:
+    table = finished_run.cost.set_index("variant")
+    results = finished_run.results
+    assert table.loc["+both", "seconds"] == pytest.approx(
+        results.query("variant == '+both'")["seconds"].mean()
+    )
+    assert table.loc["plain", "multiply_adds"] == 8 * 8 * 9 * 4 + 4 * 4 * 9 * 4 * 6 + 2 * 2 * 6 * 8 + 8 * 10
+    assert (table["memory"] > 100).all()  # TensorFlow alone holds more
+    data = cost_data(finished_run.cost, "parameters")
+    assert data["cost"].is_monotonic_increasing
+
+
+def test_variance_shift_is_a_mean_over_seeds(finished_run: Run) -> None:
+    data = variance_shift_data(finished_run.variance_shift)
+    row = data.iloc[0]
+    own = finished_run.variance_shift.query("variant == @row.variant and layer == @row.layer")
+    assert row["mean"] == pytest.approx(own["ratio"].mean())
+    assert data["n"].unique().tolist() == [2]
+
+
+def test_classes_are_laid_out_as_in_the_table(finished_run: Run) -> None:
+    accuracy, difference, q = per_class_data(finished_run.per_class)
+    row = finished_run.per_class.query("variant == '+both' and `class` == '3'").iloc[0]
+    assert accuracy.loc["+both", "3"] == row["accuracy"]
+    assert difference.loc["+both", "3"] == row["difference"]
+    assert difference.loc["plain"].isna().all()
+    assert q.isna().all(axis=None)
+    matrix, told = difference_matrix(finished_run.confusion_differences, "+both", accuracy.columns)
+    assert np.isnan(np.diag(matrix)).all()
+    assert not told.any()
+    own, names = confusion_matrix(finished_run.confusion, "+both")
+    plain, _ = confusion_matrix(finished_run.confusion, "plain")
+    off = ~np.eye(len(names), dtype=bool)
+    np.testing.assert_allclose(matrix[off], (own - plain)[off])
+
+
+def test_disagreements_are_the_images_on_which_most_pairs_differ() -> None:
+    labels = np.zeros(6, np.int64)
+
+    def predictions(*wrong: int) -> Predictions:
+        classes = np.zeros(6, np.int32)
+        classes[list(wrong)] = 2
+        return Predictions(classes, np.ones(6, np.float32))
+
+    own = {0: predictions(5), 1: predictions(5, 4)}
+    baseline = {0: predictions(1, 2), 1: predictions(1), 9: predictions(3)}
+    better, worse = disagreement_data(own, baseline, labels)
+    assert [(d.index, d.right, d.taken_for) for d in better] == [(1, (2, 0), 2), (2, (2, 1), 2)]
+    assert [(d.index, d.right) for d in worse] == [(5, (0, 2)), (4, (1, 2))]
+
+
 def test_samples_are_half_random_and_half_disputed() -> None:
     agreed, disputed = np.eye(3)[[0] * 50], np.eye(3)[[0] * 45 + [1] * 5]
     data = sample_data({"a": agreed, "b": disputed}, np.random.default_rng(0), shown=10)
@@ -147,8 +268,10 @@ def test_a_run_of_thirty_hostile_variants_is_drawn_and_reported(finished_run: Ru
 
     for name in ("results", "history", "confusion"):
         run.__dict__[name] = renamed(getattr(finished_run, name))
-    run.draw_figures(["comparison", "overfitting_gap", "gap_parts", "learning_curves"], tmp_path / "figures")
+    run.__dict__["predictions"] = dict.fromkeys(names, finished_run.predictions["plain"])
+    drawn = ["forest", "overfitting_gap", "gap_parts", "learning_curves", "cost", "seed_noise", "per_class"]
+    run.draw_figures([*drawn, "confusion_differences", "disagreements", "calibration"], tmp_path / "figures")
     run.__dict__["confusion"] = run.confusion[run.confusion["variant"].isin(names[-4:])]
     run.draw_figures(["confusion"], tmp_path / "figures")
     assert not [file for file in tmp_path.parent.iterdir() if file.name.startswith(("up", "confusion"))]
-    assert len(list((tmp_path / "figures").glob("confusion_*.png"))) == 4
+    assert len(list((tmp_path / "figures").glob("confusion_[0-9]*.png"))) == 4

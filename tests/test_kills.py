@@ -28,7 +28,9 @@ def contents(out: Path) -> dict[str, object]:
     """Return every table, times aside, and every prediction, byte for byte."""
     found: dict[str, object] = {}
     for name in TABLES:
-        table = pd.read_csv(out / f"{name}.csv", dtype=str).drop(columns="seconds", errors="ignore")
+        table = pd.read_csv(out / f"{name}.csv", dtype=str).drop(
+            columns=["seconds", "memory"], errors="ignore"
+        )
         found[name] = table.to_csv()
     for file in sorted(out.glob("trials/*/test_probabilities.npy")):
         found[file.parent.name] = file.read_bytes()

@@ -27,7 +27,7 @@ def _checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 def bits(result: TrialResult, folder: Path) -> tuple[object, ...]:
     history = [record.model_copy(update={"seconds": 0}) for record in result.history]
     probabilities = np.load(folder / "test_probabilities.npy").tobytes()
-    whole = result.model_copy(update={"seconds": 0, "timing": {}, "history": tuple(history)})
+    whole = result.model_copy(update={"seconds": 0, "timing": {}, "memory": None, "history": tuple(history)})
     return whole.model_dump_json(), probabilities
 
 

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean
-from ablation.figures import comparison, confusion, gap_parts, learning_curves, overfitting_gap, predictions
+from ablation.figures import (
+    calibration,
+    confusion,
+    confusion_differences,
+    cost,
+    disagreements,
+    forest,
+    gap_parts,
+    interaction,
+    learning_curves,
+    overfitting_gap,
+    per_class,
+    predictions,
+    seed_noise,
+    variance_shift,
+)
 from ablation.figures.style import Drawing, Picture, look, write
 
 if TYPE_CHECKING:
@@ -17,12 +33,20 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "Drawing", "Picture", "draw_figures"]
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
-    "comparison": comparison.drawings,
+    "forest": forest.drawings,
+    "interaction": interaction.drawings,
     "overfitting_gap": overfitting_gap.drawings,
     "gap_parts": gap_parts.drawings,
     "learning_curves": learning_curves.drawings,
+    "per_class": per_class.drawings,
     "confusion": confusion.drawings,
+    "confusion_differences": confusion_differences.drawings,
     "predictions": predictions.drawings,
+    "disagreements": disagreements.drawings,
+    "calibration": calibration.drawings,
+    "cost": cost.drawings,
+    "seed_noise": seed_noise.drawings,
+    "variance_shift": variance_shift.drawings,
 }
 
 
@@ -35,7 +59,8 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
         folder: Where the files go.
 
     Raises:
-        RunError: A name is not in `FIGURES`, or no trial of the run is completed.
+        RunError: A name is not in `FIGURES`, the study has nothing to draw under it (interactions without
+            factors), or no trial of the run is completed.
     """
     for name in only:
         if name not in FIGURES:
@@ -45,10 +70,14 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
     pictures = []
     for name, drawings in FIGURES.items():
         if not only or name in only:
-            for stale in [*folder.glob(f"{name}*.png"), *folder.glob(f"{name}*.svg")]:
-                stale.unlink()
+            for stale in folder.glob(f"{name}*"):
+                if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
+                    stale.unlink()
             with look():
-                pictures += [write(drawing, folder) for drawing in drawings(run)]
+                drawn = [write(drawing, folder, name) for drawing in drawings(run)]
+            if only and not drawn:
+                raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
+            pictures += drawn
     if not only:
         texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
         (folder / "captions.md").write_text("\n".join(texts), "utf-8")

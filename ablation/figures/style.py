@@ -17,8 +17,8 @@ INK = "#222222"
 FAINT = "#8a8a8a"
 
 # Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
-_HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
-_MARKERS = "osD^vPX"
+HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
+MARKERS = "osD^vPX"
 
 _RC: dict[str, Any] = {
     "axes.edgecolor": "#cccccc",
@@ -63,13 +63,14 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on disk: ``<folder>/<name>.png`` and ``.svg``."""
+    """A picture on disk, ``<folder>/<name>.png`` and ``.svg``, of the figure named ``figure``."""
 
     name: str
     title: str
     caption: str
     alt: str
     folder: Path
+    figure: str
 
     @property
     def png(self) -> Path:
@@ -94,7 +95,7 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
     """Give each variant a colour, the baseline grey, and a marker that tells repeated colours apart."""
     others = [name for name in variants if name != baseline]
     styles = {
-        name: VariantStyle(_HUES[i % len(_HUES)], _MARKERS[(i // len(_HUES)) % len(_MARKERS)])
+        name: VariantStyle(HUES[i % len(HUES)], MARKERS[(i // len(HUES)) % len(MARKERS)])
         for i, name in enumerate(others)
     }
     return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
@@ -107,8 +108,9 @@ def look() -> Any:
 
 
 def label(name: str, longest: int = 26) -> str:
-    """Return a name as text that matplotlib draws literally, shortened if need be."""
-    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    """Return a name as text that matplotlib draws literally, its middle left out if it is too long."""
+    half = (longest - 1) // 2
+    short = name if len(name) <= longest else f"{name[: longest - 1 - half]}…{name[-half:]}"
     return short.replace("\\", "\\\\").replace("$", r"\$").replace("\n", " ")
 
 
@@ -132,15 +134,15 @@ def spread(positions: Sequence[float], distance: float) -> list[float]:
     return result
 
 
-def percent_axis(axis: Any, decimals: int = 0) -> None:
-    """Show shares as percent."""
-    axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=decimals))
+def percent_axis(axis: Any) -> None:
+    """Show shares as percent, with as many decimals as tell the ticks apart."""
+    axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
 
 
-def seeds_phrase(counts: pd.Series[int]) -> str:
+def seeds_phrase(counts: pd.Series[int], unit: str = "seed") -> str:
     """Return ``n = 5 seeds``, or the range where the variants' counts differ."""
     fewest, most = int(counts.min()), int(counts.max())
-    return f"n = {most if fewest == most else f'{fewest} to {most}'} seed{'s' if most > 1 else ''}"
+    return f"n = {most if fewest == most else f'{fewest} to {most}'} {unit}{'s' if most > 1 else ''}"
 
 
 def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
@@ -169,15 +171,41 @@ def interval_row(
     ax.annotate(text, (interval["mean"], row), (0, 7), textcoords="offset points", ha="center", fontsize=8.5)
 
 
-def write(drawing: Drawing, folder: Path) -> Picture:
-    """Write a drawing as PNG and SVG."""
+def beside(ax: Axes, row: float, text: str, color: str = INK, bold: bool = False) -> None:
+    """Write to the right of a row of a chart."""
+    ax.annotate(
+        text, (1, row), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+        fontsize=8.5, color=color, fontweight="bold" if bold else "normal", annotation_clip=False,
+    )  # fmt: skip
+
+
+def small_multiples(
+    count: int, width: float, height: float, share_x: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels of that size (inches), at most six a row, with shared axes."""
+    columns = min(count, 6)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
+    panels = list(grid.flat)
+    for unused in panels[count:]:
+        unused.set_visible(False)
+    for k in range(count):  # the lowest panel of each column names the axis
+        if k + columns >= count:
+            panels[k].tick_params(labelbottom=True)
+    return figure, panels[:count]
+
+
+def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
+    """Write a drawing of a figure as PNG and SVG."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder)
+    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name)
+    figure = drawing.figure
     with look():
-        drawing.figure.draw_without_rendering()  # lays the figure out, once for both files
-        drawing.figure.set_layout_engine("none")
-        drawing.figure.savefig(
-            picture.png, dpi=150, bbox_inches="tight", facecolor="white", metadata={"Software": None}
-        )
-        drawing.figure.savefig(picture.svg, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+        figure.draw_without_rendering()  # lays the figure out, once for both files
+        figure.set_layout_engine("none")
+        box = figure.get_tightbbox().padded(0.1)  # "tight" would draw all of it once more for each file
+        common: dict[str, Any] = {"bbox_inches": box, "facecolor": "white"}
+        figure.savefig(picture.png, dpi=150, metadata={"Software": None}, **common)
+        figure.savefig(picture.svg, metadata={"Date": None}, **common)
     return picture

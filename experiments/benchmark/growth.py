@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +26,14 @@ from ablation.datasets import prepare_dataset
 from ablation.store import Store
 from ablation.trial import EpochRecord, InitialWeights, Trial
 
-VARIANTS, SEEDS, EPOCHS = 20, 50, 30
+TRIALS, SEEDS, EPOCHS = 1000, 50, 30
+FACTORS = {"dropout": [0, 0.1, 0.2, 0.3, 0.4], "width": [1, 2], "batch_norm": [False, True]}
 GRID = """
 study: growth
 dataset: {{name: digits, train_size: 120, validation_size: 400, test_size: 700}}
 model: {{batch_norm_momentum: 0.9}}
 training: {{epochs: {epochs}, batch_size: 16}}
-factors: {{width: [{widths}]}}
+factors: {factors}
 seeds: {seeds}
 """
 TRIVIAL = {
@@ -39,7 +41,7 @@ TRIVIAL = {
     "dataset": {"name": "digits", "train_size": 20, "validation_size": 10, "test_size": 10},
     "model": {"family": "dense", "dense": [1]},
     "training": {"epochs": 1, "batch_size": 20},
-    "seeds": VARIANTS * SEEDS,
+    "seeds": TRIALS,
 }
 TWO_TABLES = "run.results.to_csv('r.csv'); run.history.to_csv('h.csv')"
 PICTURES = """
@@ -72,16 +74,19 @@ def synthetic(trial: Trial, generator: np.random.Generator, images: int) -> tupl
         },
         seconds=30.0,
         provenance={"tensorflow": "2.21.0"},
+        memory=900.0,
         initial_weights={f"layer{k}": InitialWeights(shape=(3, 3), digest=f"{k:08x}") for k in range(6)},
+        variance_shift={f"layer{k}_batch_norm": float(generator.uniform(0.9, 2)) for k in range(6)}
+        if trial.model.batch_norm
+        else {},
     )  # fmt: skip
     return result, probabilities
 
 
-def grow(folder: Path) -> Path:
+def grow(folder: Path, factors: dict[str, list[Any]] = FACTORS) -> Path:
     """Write a run folder with all its trials finished; return the grid file."""
     grid = folder / "grid.yaml"
-    widths = [round(1 + k / 10, 1) for k in range(VARIANTS)]
-    grid.write_text(GRID.format(epochs=EPOCHS, widths=", ".join(map(str, widths)), seeds=SEEDS))
+    grid.write_text(GRID.format(epochs=EPOCHS, factors=json.dumps(factors), seeds=SEEDS))
     study = Study.from_yaml(grid)
     dataset = prepare_dataset(study.dataset)
     store = Store(folder / "run")
@@ -140,7 +145,7 @@ def main() -> None:
         started = time.perf_counter()
         grid = grow(folder)
         seconds = time.perf_counter() - started
-        print(f"{VARIANTS * SEEDS:,} trials of {EPOCHS} epochs, written in {seconds:.1f} s")
+        print(f"{TRIALS:,} trials of {EPOCHS} epochs, written in {seconds:.1f} s")
         run = folder / "run"
         steps = [
             ("results.csv and history.csv", _library(run, TWO_TABLES), 3.0),

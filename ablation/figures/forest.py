@@ -1,4 +1,4 @@
-"""The compared metric of every variant, and its paired difference from the baseline."""
+"""The forest plot: the compared metric of every variant, its difference from the baseline, the verdict."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from ablation.figures.style import (
     FAINT,
     Drawing,
     VariantStyle,
+    beside,
     interval_row,
     percent_axis,
     seeds_phrase,
     variant_rows,
     variant_styles,
 )
-from ablation.grid import Study
 from ablation.settings import CompareSettings
 from ablation.statistics import comparable, mean_intervals
-from ablation.wording import method_phrase, points
+from ablation.wording import MARKS, interval_phrase, method_phrase, points
 
 if TYPE_CHECKING:
     from ablation.run import Run
+
+DECIDED = ("better", "worse", "equivalent")
 
 
 def metric_data(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -44,27 +46,27 @@ def difference_data(results: pd.DataFrame, baseline: str, metric: str) -> pd.Dat
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw the comparison of all variants with the baseline."""
-    compare, baseline = run.study.compare, run.study.baseline
+    compare, baseline = run.compare, run.study.baseline
     summary, trials = metric_data(run.results, compare.metric)
     differences = difference_data(run.results, baseline, compare.metric)
     variants = list(summary["variant"])
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = Figure(figsize=(10.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
+    figure = Figure(figsize=(11.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     draw_metric(left, summary, trials, styles, compare)
-    draw_differences(right, variants, run.comparisons, differences, styles, run.study)
+    draw_differences(right, variants, run.comparisons, differences, styles, baseline, compare)
     read_once = " on the test images, which each trial reads once" if "test" in compare.metric else ""
     title = compare.metric.replace("_", " ").capitalize()
     caption = (
         f"Left: {title.lower()}{read_once}; bars: 95% confidence intervals of the mean (Student's t). Right: "
         f"its difference from the baseline, {baseline}, trained with the same seed; bars: the interval from "
-        f"which the verdict is read ({method_phrase(compare)}). A small dot a seed; large marks: the mean "
-        f"over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
+        f"which the verdict is read ({method_phrase(compare)}); shaded: within the margin. A small dot a "
+        f"seed; large marks: the mean over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
     )
     alt = f"{title}: " + "; ".join(
         f"{row.variant}: {_value(row.mean, compare)}" for row in summary.itertuples(index=False)
     )
-    return [Drawing("comparison", title, figure, caption, alt)]
+    return [Drawing("forest", f"{title}, and its difference from {baseline}", figure, caption, alt)]
 
 
 def draw_metric(
@@ -93,28 +95,24 @@ def draw_differences(
     comparisons: pd.DataFrame,
     differences: pd.DataFrame,
     styles: dict[str, VariantStyle],
-    study: Study,
+    baseline: str,
+    compare: CompareSettings,
 ) -> None:
-    """Draw each variant's paired difference from the baseline, with its verdict."""
-    compare, scale = study.compare, 100 if study.compare.in_points else 1
+    """Draw each variant's paired difference from the baseline; beside it number, interval and verdict."""
+    scale = 100 if compare.in_points else 1
+    ax.axvspan(-scale * compare.margin, scale * compare.margin, color="#eeeeee", linewidth=0, zorder=0)
+    ax.axvline(0, color=FAINT, linewidth=1)
     for row, variant in enumerate(variants):
-        if variant == study.baseline:
-            ax.annotate(
-                "baseline",
-                (0, row),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=FAINT,
-                fontsize=8.5,
-            )
+        if variant == baseline:
+            beside(ax, row, "baseline", color=FAINT)
             continue
         compared = comparisons[comparisons["variant"] == variant].iloc[0]
         interval = scale * compared[["difference", "low", "high"]].rename({"difference": "mean"})
         values = scale * differences.loc[differences["variant"] == variant, "difference"]
-        text = f"{points(compared['difference'], compare)} {compared['verdict']}"
-        interval_row(ax, row, values, interval, styles[variant], text)
-    ax.axvline(0, color=FAINT, linewidth=1)
+        interval_row(ax, row, values, interval, styles[variant], "")
+        found = f"{points(compared['difference'], compare)}  ({interval_phrase(compared, compare)})"
+        verdict = compared["verdict"]
+        beside(ax, row, f"{found}  {MARKS.get(verdict, '')} {verdict}".rstrip(), bold=verdict in DECIDED)
     ax.tick_params(axis="y", labelleft=False)
     unit = "percentage points" if compare.in_points else compare.metric.replace("_", " ")
     ax.set(xlabel=f"difference ({unit})", title="Difference from the baseline, seed by seed")

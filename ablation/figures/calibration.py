@@ -1,0 +1,64 @@
+"""Whether a model is as sure as it is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ablation.calibration import BINS
+from ablation.figures.style import (
+    FAINT,
+    Drawing,
+    VariantStyle,
+    label,
+    percent_axis,
+    seeds_phrase,
+    small_multiples,
+    variant_styles,
+)
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw a reliability diagram a variant."""
+    table = run.calibration
+    variants = list(table["variant"].unique())
+    if not variants:
+        return []
+    errors = run.calibration_error.groupby("variant", sort=False)["calibration_error"].mean()
+    styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
+    figure, panels = small_multiples(len(variants), 2.6 if len(variants) < 6 else 2.2, 2.7)
+    for ax, variant in zip(panels, variants, strict=True):
+        draw_reliability(ax, table[table["variant"] == variant], styles[variant])
+        ax.set_title(label(variant, 22))
+        ax.text(0.04, 0.95, f"error {errors[variant]:.1%}", transform=ax.transAxes, va="top", fontsize=8.5)
+    figure.supxlabel("confidence: probability of the predicted class", fontsize=9.5)
+    figure.supylabel("share that is right", fontsize=9.5)
+    seeds = run.calibration_error.groupby("variant", sort=False).size()
+    caption = (
+        f"Reliability of the predictions on the test images: in each of {BINS} bins of confidence, the "
+        "share of images that are told right; on the diagonal a model is as sure as it is right, below it, "
+        f"too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); the "
+        "area of a mark grows with the number of images in its bin. Error: the expected calibration error, "
+        f"a mean over the seeds. {run.dataset.describe()}."
+    )
+    alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
+    return [Drawing("calibration", "Calibration", figure, caption, alt)]
+
+
+def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
+    """Draw a variant's rows of the calibration table."""
+    ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    x, colour = data["confidence"], style.colour
+    ax.vlines(x, data["low"].clip(0), data["high"].clip(upper=1), color=colour, linewidth=1.5)
+    ax.plot(x, data["accuracy"], color=colour, linewidth=1, alpha=0.6)
+    sizes = 8 + 150 * data["images"] / data["images"].sum()
+    ax.scatter(x, data["accuracy"], s=sizes, marker=style.marker, color=colour, zorder=3)
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks([0, 0.5, 1])
+        percent_axis(axis)

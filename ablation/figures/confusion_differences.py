@@ -1,0 +1,96 @@
+"""Where a variant takes one class for another more often, or less often, than the baseline does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from numpy.typing import NDArray
+
+from ablation.figures.style import Drawing, label, seeds_phrase, small_multiples
+from ablation.mistakes import FALSE_DISCOVERIES
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+_MOST_NAMED = 20  # classes
+
+
+def difference_matrix(
+    differences: pd.DataFrame, variant: str, class_names: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return a variant's differences (true, predicted), NaN on the diagonal, and which of them are told."""
+    own = differences[differences["variant"] == variant]
+    found, told = (
+        own.pivot(index="true", columns="predicted", values=column).reindex(
+            index=class_names, columns=class_names
+        )
+        for column in ("difference", "q")
+    )
+    return found.to_numpy(float), told.to_numpy(float) <= FALSE_DISCOVERIES
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw a matrix a variant other than the baseline."""
+    data, names = run.confusion_differences, run.dataset.class_names
+    variants = list(data["variant"].unique())
+    if not variants:
+        return []
+    side = 3.0 if len(variants) <= 3 else 2.6
+    figure, panels = small_multiples(len(variants), side, 1.1 * side)
+    most = 100 * max(data["difference"].abs().max(), 1e-9)
+    for ax, variant in zip(panels, variants, strict=True):
+        draw_differences(ax, *difference_matrix(data, variant, names), names, most)
+        ax.set_title(label(variant, 24))
+    scale = ScalarMappable(Normalize(-most, most), "PuOr_r")
+    figure.colorbar(scale, ax=figure.axes, label="difference (pp)", aspect=30, shrink=0.8, pad=0.01)
+    figure.supxlabel("predicted class", fontsize=9.5)
+    figure.supylabel("true class", fontsize=9.5)
+    told = data[data["q"] <= FALSE_DISCOVERIES]
+    caption = (
+        f"Difference from {run.study.baseline} in the share of a true class's test images (row) that are "
+        "taken for another class (column); orange: oftener, purple: less often. Mean over "
+        f"{seeds_phrase(data['pairs'], 'pair')}, seed by seed. Cells with a number, in points, are told "
+        f"apart from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells of all "
+        f"variants, Benjamini and Hochberg): {len(told)} of {data['q'].notna().sum():,}. "
+        f"{run.dataset.describe()}."
+    )
+    alt = "Differences in confusion that are told: " + (
+        "; ".join(
+            f"{row.variant} takes {row.true} for {row.predicted} {100 * row.difference:+.1f} points oftener"
+            for row in told.head(10).itertuples(index=False)
+        )
+        or "none"
+    )
+    title = f"Confusion against {run.study.baseline}"
+    return [Drawing("confusion_differences", title, figure, caption, alt)]
+
+
+def draw_differences(
+    ax: Axes, matrix: NDArray[np.float64], told: NDArray[np.bool_], names: tuple[str, ...], most: float
+) -> None:
+    """Draw a matrix of differences, and the numbers of those that are told.
+
+    Args:
+        ax: Where to.
+        matrix: Differences in shares, (classes, classes).
+        told: Which of them are told apart from 0.
+        names: The classes.
+        most: The difference in percentage points that has full colour.
+    """
+    few = len(names) <= _MOST_NAMED
+    numbers = np.where(told, [[f"{100 * d:+.0f}".replace("-", "\N{MINUS SIGN}") for d in row] for row in
+                              np.nan_to_num(matrix)], "")  # fmt: skip
+    short = [label(name, 10) for name in names]
+    sns.heatmap(
+        100 * matrix, ax=ax, vmin=-most, vmax=most, center=0, cmap="PuOr_r", square=True, cbar=False,
+        annot=numbers if few else False, fmt="", annot_kws={"fontsize": 6.5, "color": "black"},
+        xticklabels=short if few else False, yticklabels=short if few else False,
+    )  # fmt: skip
+    ax.tick_params(length=0, labelsize=6.5)
+    ax.grid(visible=False)

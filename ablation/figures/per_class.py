@@ -1,0 +1,76 @@
+"""How well each class is told, a row a variant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablation.figures.style import Drawing, label, seeds_phrase
+from ablation.mistakes import FALSE_DISCOVERIES
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+_MOST_NAMED = 20  # classes
+
+
+def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return accuracy, difference from the baseline and q, each a table of variants by classes."""
+    variants, classes = per_class["variant"].unique(), per_class["class"].unique()
+    accuracy, difference, q = (
+        per_class.pivot(index="variant", columns="class", values=c)
+        .reindex(index=variants, columns=classes)
+        .astype(float)
+        for c in ("accuracy", "difference", "q")
+    )
+    return accuracy, difference, q
+
+
+def drawings(run: Run) -> list[Drawing]:
+    """Draw the accuracies as a table whose colours are the differences from the baseline."""
+    accuracy, difference, q = per_class_data(run.per_class)
+    if accuracy.empty:
+        return []
+    rows, columns = accuracy.shape
+    width = min(max(6.0, 2.0 + 0.75 * min(columns, _MOST_NAMED)), 12)
+    figure = Figure(figsize=(width, 1.3 + 0.32 * rows), layout="constrained")
+    draw_per_class(figure.subplots(), accuracy, difference, q)
+    told = int((q <= FALSE_DISCOVERIES).to_numpy().sum())
+    images = run.per_class["images"]
+    caption = (
+        f"Of the test images of each class ({images.min()} to {images.max()}), the percentage that is told "
+        f"right: mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
+        f"{run.study.baseline}; orange, above; purple, below. A dot marks differences that are told apart "
+        f"from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells): {told} of "
+        f"{int(q.notna().sum().sum())}. 95% intervals are in per_class.csv. {run.dataset.describe()}."
+    )
+    means = accuracy.mean()
+    alt = (
+        f"Accuracy in each class. On average over the variants, {means.idxmax()} is told best, "
+        f"{means.max():.1%}, and {means.idxmin()} worst, {means.min():.1%}."
+    )
+    return [Drawing("per_class", "Accuracy in each class", figure, caption, alt)]
+
+
+def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q: pd.DataFrame) -> None:
+    """Draw the accuracies in percent, coloured by the difference from the baseline, those told marked."""
+    few = accuracy.shape[1] <= _MOST_NAMED
+    most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.01)
+    dots = np.where(q.to_numpy() <= FALSE_DISCOVERIES, " •", "")
+    numbers = np.array([[f"{100 * v:.0f}" for v in row] for row in accuracy.to_numpy()], dtype=object) + dots
+    sns.heatmap(
+        100 * difference.fillna(0), ax=ax, vmin=-most, vmax=most, center=0, cmap="PuOr_r", linewidths=0.5,
+        linecolor="white", annot=numbers if few else False, fmt="", annot_kws={"fontsize": 8},
+        cbar_kws={"label": "difference (pp)", "pad": 0.01, "aspect": 30},
+        yticklabels=[label(v) for v in accuracy.index],
+        xticklabels=[label(str(c), 12) for c in accuracy] if few else False,
+    )  # fmt: skip
+    ax.set(xlabel="class", ylabel="")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
+    ax.grid(visible=False)

@@ -1,0 +1,104 @@
+"""A report as HTML, Markdown or LaTeX: templates, and what escapes the text for each."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from ablation.figures import Picture
+from ablation.report.blocks import Report
+from ablation.wording import MARKS
+
+_TEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
+    "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
+    "|": r"\textbar{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "\N{MINUS SIGN}": "$-$",
+    "×": r"$\times$", "±": r"$\pm$", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$",
+    "★": r"$\bigstar$", "≠": r"$\neq$", "→": r"$\to$",
+    "✓": r"\checkmark{}", "–": "--", "…": r"\dots{}", "·": r"\textperiodcentered{}", "\n": " ",
+    "\x02": r"\texttt{", "\x03": "}",
+}  # fmt: skip
+
+
+def render_html(report: Report, drawn_with: str, other: str = "") -> str:
+    """Return the report as one page, its pictures inside.
+
+    Args:
+        report: What it says.
+        drawn_with: What drew its pictures; kept in the page.
+        other: The run that it compares with, if it does.
+    """
+    environment = _environment(Path(), autoescape=True)
+    template = environment.get_template("report.html")
+    return template.render(report=report, marks=MARKS, drawn_with=drawn_with, other=other)
+
+
+def render_markdown(report: Report, folder: Path) -> str:
+    """Return the report as Markdown, for a file in ``folder``."""
+    text = _environment(folder).get_template("report.md").render(report=report, marks=MARKS)
+    return re.sub(r"\n{3,}", "\n\n", text).lstrip()
+
+
+def render_tex(report: Report, folder: Path) -> str:
+    """Return the report as LaTeX (booktabs), for a file in ``folder``."""
+    environment = _environment(folder).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # braces are LaTeX's own
+    text = environment.get_template("report.tex").render(report=report, marks=MARKS)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def drawing_software() -> str:
+    """Name what draws the figures, with versions: another may set every pixel differently."""
+    return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
+
+
+def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ablation", "templates"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_url"] = _data_url
+    environment.filters["marked"] = _marked
+    environment.filters["md"] = _markdown
+    environment.filters["tex"] = _tex
+    environment.filters["label"] = lambda text: re.sub(r"[^A-Za-z0-9]+", "-", text)
+    environment.filters["path"] = lambda picture: _relative(picture.png, folder)
+    environment.filters["link"] = lambda picture: quote(_relative(picture.png, folder))
+    return environment
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.absolute(), folder.absolute())).as_posix()
+
+
+def _data_url(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png.read_bytes()).decode("ascii")
+
+
+def _marked(text: str) -> Markup:
+    """Escape text for HTML, and set what is marked as code."""
+    return Markup(html.escape(text).replace("\x02", "<code>").replace("\x03", "</code>"))
+
+
+def _markdown(text: str) -> str:
+    """Escape what Markdown or HTML would read as markup, and set what is marked as code."""
+    parts = re.split("[\x02\x03]", str(text))
+    prose = (re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", html.escape(p, quote=False)) for p in parts[::2])
+    codes = [f"`{part}`" for part in parts[1::2]]
+    return "".join(p + c for p, c in zip(prose, [*codes, ""], strict=True)).replace("\n", " ")
+
+
+def _tex(text: str) -> str:
+    """Escape what LaTeX would read as markup; a letter that its usual fonts lack becomes its number."""
+    shown = (_TEX.get(letter, letter) for letter in str(text))
+    return "".join(s if len(s) > 1 or ord(s) < 0x250 else rf"\texttt{{U+{ord(s):04X}}}" for s in shown)

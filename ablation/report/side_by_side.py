@@ -1,0 +1,139 @@
+"""Two runs side by side: what differs between them, and what came out of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablation.figures import Picture
+from ablation.judgement import judge
+from ablation.registration import changes
+from ablation.report.blocks import Cell, Finding, Report, Section, Table
+from ablation.settings import CompareSettings
+from ablation.statistics import mean_intervals
+from ablation.wording import MARKS, interval_phrase, percent, points
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+_FIGURES = ("forest", "overfitting_gap", "learning_curves", "per_class", "calibration", "cost")
+
+
+def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folder: Path) -> Report:
+    """Put a report of two runs together.
+
+    A variant is compared with the variant of the same name, seed by seed where both runs have the same
+    images: then trials of a seed are pairs. Such a comparison was not declared before the runs, so it gets an
+    interval of 95% and no verdict.
+
+    Args:
+        run: The first run.
+        other: The second.
+        pictures: The first run's figures.
+        folder: Where the second run's figures are drawn.
+    """
+    theirs = other.draw_figures(folder=folder) if other.completed_trials else []
+    names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
+    shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
+    lines = changes(run.study, other.study)
+    differ = "Settings that differ, from the first run to the second." if lines else "Both declare the same."
+    return Report(
+        name=f"{run.study.name} and {other.study.name}",
+        question=f"{run.study.name} and {other.study.name}, side by side",
+        lead=f"{names[0]} · {names[1]}",
+        facts=f"First: {run.dataset.describe()}. Second: {other.dataset.describe()}.",
+        findings=[Finding(f"In both runs: {', '.join(shared) or 'no variant'}.")],
+        sections=[
+            Section("differences", "What differs", [differ], lines=lines),
+            Section(
+                "variants", "The variants", tables=[_table(run, other, shared)], notes=[_note(run, other)]
+            ),
+            *_figures(pictures, theirs, names),
+        ],
+        trials=[f"{side.study.name}: {trial.id}" for side in (run, other) for trial in side.trials],
+    )
+
+
+def _note(run: Run, other: Run) -> str:
+    paired = (
+        "seed by seed"
+        if _paired(run, other)
+        else "the images differ, so trials of a seed are no pairs (Welch)"
+    )
+    return (
+        "Test accuracy: means with 95% confidence intervals (Student's t). Second minus first: "
+        f"{paired}; below it the 95% interval, which was not declared before the runs and is no verdict. "
+        "Verdicts: each run's own, against its own baseline."
+    )
+
+
+def _paired(run: Run, other: Run) -> bool:
+    return run.dataset.digest == other.dataset.digest
+
+
+def _table(run: Run, other: Run, shared: Sequence[str]) -> Table:
+    rows = []
+    for name in shared:
+        cells = [Cell(name, kind="row")]
+        for offset, side in ((0, run), (len(run.trials), other)):
+            cells += _of_one(side, name, offset)
+        rows.append([*cells, _between(run, other, name)])
+    headings = ["Variant", f"First: {run.study.name}", "Verdict", f"Second: {other.study.name}", "Verdict"]
+    return Table([*headings, "Second minus first, points"], rows, sortable=True)
+
+
+def _of_one(run: Run, name: str, offset: int) -> list[Cell]:
+    results = run.results
+    own = results[(results["variant"] == name) & (results["status"] == "completed")]
+    trials = tuple(offset + k for k in own.index)
+    verdicts = run.comparisons.set_index("variant")["verdict"]
+    verdict = str(verdicts.get(name, "baseline"))
+    shown = Cell(f"{MARKS.get(verdict, '')} {verdict or 'none'}".strip(), kind=verdict)
+    if own.empty:
+        return [Cell("–"), shown]
+    mean = mean_intervals(own, ["variant"], ["test_accuracy"]).iloc[0]
+    interval = "" if math.isnan(mean["low"]) else f"{percent(mean['low'])} to {percent(mean['high'])}"
+    return [Cell(percent(mean["mean"]), interval, mean["mean"], trials), shown]
+
+
+def _between(run: Run, other: Run, name: str) -> Cell:
+    """Return the difference in test accuracy between two runs of a variant."""
+    first, second = (
+        side.results[(side.results["variant"] == name) & (side.results["status"] == "completed")].set_index(
+            "seed"
+        )["test_accuracy"]
+        for side in (run, other)
+    )
+    if first.empty or second.empty:
+        return Cell("–")
+    settings = CompareSettings(correction="none")
+    if _paired(run, other):
+        row = judge({name: (second - first).dropna().to_numpy(np.float64)}, settings).iloc[0].to_dict()
+        return Cell(points(row["difference"], settings), interval_phrase(row, settings), row["difference"])
+    difference, interval = float(second.mean() - first.mean()), ""
+    if min(len(first), len(second)) > 1:
+        from scipy.stats import ttest_ind
+
+        low, high = ttest_ind(second, first, equal_var=False).confidence_interval()
+        interval = f"{points(low, settings)} to {points(high, settings)}"
+    return Cell(points(difference, settings), interval, difference)
+
+
+def _figures(first: Sequence[Picture], second: Sequence[Picture], names: Sequence[str]) -> list[Section]:
+    found = []
+    for figure in _FIGURES:
+        pair = [
+            replace(picture, title=f"{picture.title}: {name}", caption=f"{name}. {picture.caption}")
+            for pictures, name in ((first, names[0]), (second, names[1]))
+            for picture in pictures
+            if picture.figure == figure
+        ]
+        if pair:
+            title = figure.replace("_", " ").capitalize()
+            found.append(Section(figure, title, pictures=pair))
+    return found

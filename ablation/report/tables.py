@@ -1,0 +1,305 @@
+"""The report's tables, every cell as it is shown, with the trials behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ablation.grid import Variant
+from ablation.mistakes import FALSE_DISCOVERIES
+from ablation.pairing import pairing_by_seed, pairing_gain
+from ablation.report.blocks import Cell, Table, plain
+from ablation.report.sources import Sources
+from ablation.statistics import mean_intervals
+from ablation.tables import COSTS
+from ablation.validation import show
+from ablation.wording import (
+    MARKS,
+    Row,
+    interval_phrase,
+    minus,
+    p_phrase,
+    percent,
+    points,
+    signed_points,
+    verdict_phrase,
+)
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
+_TITLES = {
+    "main effect": "Main effects: a level against the factor's first, averaged over the other factors",
+    "interaction": "Interactions: how much more a level does once the other factors are there",
+    "effect where": "Simple effects: a level against the first, at one setting of the other factors",
+    "Shapley share": "Shapley shares: each component's part of the way from the plain to the full model",
+}
+_MOST_HASHES = 8  # variants whose hashes are shown; all are in pairing.csv
+_MOST_TOLD = 30  # differences in confusion
+
+
+def variants_table(run: Run, sources: Sources) -> Table:
+    """Every variant with its means, and its difference from the baseline."""
+    results = run.results
+    completed = results[results["status"] == "completed"]
+    summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["variant", "metric"])
+    comparisons = {row["variant"]: row for row in run.comparisons.to_dict("records")}
+    names = [variant.name for variant in run.study.variants]
+    baseline = run.study.variants[names.index(run.study.baseline)]
+    rows = []
+    for variant in run.study.variants:
+        own = results[results["variant"] == variant.name]
+        done = own[own["status"] == "completed"]
+        trials = sources.of(variant.name)
+        means = {m: float(summary["mean"].get((variant.name, m), math.nan)) for m in MEASURES}
+        test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
+        parameters = float(done["parameters"].iloc[0]) if len(done) else math.nan
+        seconds = float(done["seconds"].mean())
+        changes = "the baseline" if variant is baseline else changed_settings(variant, baseline)
+        rows.append([
+            Cell(variant.name, changes, kind="row"),
+            Cell(percent(means["test_accuracy"]), _interval(test), means["test_accuracy"], trials),
+            *_difference_and_verdict(comparisons.get(variant.name), run, sources.pairs(variant.name)),
+            Cell(percent(means["train_accuracy"]), "", means["train_accuracy"], trials),
+            Cell(percent(means["val_accuracy"]), "", means["val_accuracy"], trials),
+            Cell(signed_points(means["gap_accuracy"]), "", means["gap_accuracy"], trials),
+            Cell("–" if math.isnan(parameters) else f"{parameters:,.0f}", "", parameters, trials),
+            Cell("–" if math.isnan(seconds) else f"{seconds:.0f}", "", seconds, trials),
+            Cell(f"{len(done)} of {len(own)}", "", len(done), trials),
+        ])  # fmt: skip
+    metric = run.compare.metric.replace("_", " ")
+    difference = "Difference" if metric == "test accuracy" else f"Difference in {metric}"
+    headings = ["Variant", "Test accuracy", difference, "Verdict", "Training", "Validation", "Gap, points"]
+    headings += ["Parameters", "Seconds", "Seeds"]
+    return Table(headings, rows, "", names.index(run.study.baseline), sortable=True)
+
+
+def comparisons_table(run: Run, sources: Sources) -> Table:
+    """Every variant against the baseline."""
+    rows = [
+        [Cell(str(row["variant"]), kind="row"), *_judged(row, run, sources.pairs(str(row["variant"])))]
+        for row in run.comparisons.to_dict("records")
+    ]
+    headings = ["Variant", "Difference", "Interval", "Confidence", "p, adjusted", "Cohen's d", "Pairs"]
+    return Table([*headings, "Verdict"], rows, sortable=True)
+
+
+def effects_tables(run: Run, sources: Sources) -> list[Table]:
+    """The effects that can be estimated, a table a kind."""
+    headings = ["Factor", "Level", "Difference", "Interval", "Confidence", "p, adjusted", "Cohen's d"]
+    return [
+        Table(
+            [*headings, "Seeds", "Verdict"],
+            [
+                [
+                    Cell(row["effect"], kind="row"),
+                    Cell(row["levels"]),
+                    *_judged(row, run, sources.effect(row)),
+                ]
+                for row in effects.to_dict("records")
+            ],
+            _TITLES[str(kind)],
+            sortable=True,
+        )
+        for kind, effects in run.effects[run.effects["n"] > 0].groupby("kind", sort=False)
+    ]
+
+
+def noise_table(run: Run, sources: Sources) -> Table:
+    """What the standard error of each difference from the baseline is made of, in percentage points.
+
+    The last column counts the seeds whose pair of models McNemar's test tells apart, image by image.
+    """
+    differences = run.noise[run.noise["against"] != ""]
+    apart = (run.mcnemar["p"] < run.compare.alpha).groupby(run.mcnemar["variant"]).sum()
+    rows = []
+    for row in differences.to_dict("records"):
+        trials = sources.pairs(str(row["variant"]))
+        told = int(apart[row["variant"]])
+        rows.append([
+            Cell(str(row["variant"]), kind="row"),
+            *(Cell(f"{100 * row[p]:.2f}", "", row[p], trials) for p in ("se_seeds", "se_images", "se_rest")),
+            Cell(str(row["n"]), "", row["n"], trials),
+            Cell(str(row["images"])),
+            Cell(str(row["more"])),
+            Cell(f"{told} of {row['n']}", "", told, trials),
+        ])  # fmt: skip
+    headings = ["Variant", "From seeds", "From images", "From both", "Seeds", "Images"]
+    return Table([*headings, "What would help more", "Told apart by McNemar"], rows, sortable=True)
+
+
+def inflation_table(run: Run, sources: Sources) -> Table:
+    """What picking each trial's best epoch would add to its validation score."""
+    completed = run.results[run.results["status"] == "completed"]
+    means = completed.groupby("variant", sort=False)[["best_epoch_inflation", "best_epoch", "epochs"]].mean()
+    rows = [
+        [
+            Cell(str(name), kind="row"),
+            Cell(f"+{100 * inflation:.1f}", "", inflation, sources.of(str(name))),
+            Cell(f"{best:.0f} of {epochs:.0f}", "", best, sources.of(str(name))),
+        ]
+        for name, inflation, best, epochs in means.itertuples()
+    ]
+    return Table(["Variant", "Best epoch adds, points", "Best epoch, mean"], rows, sortable=True)
+
+
+def told_confusions_table(run: Run, sources: Sources) -> Table:
+    """The confusions that are told apart from the baseline's, the largest differences first."""
+    told = run.confusion_differences[run.confusion_differences["q"] <= FALSE_DISCOVERIES]
+    told = told.loc[told["difference"].abs().sort_values(ascending=False, kind="stable").index]
+    rows = []
+    for row in told.head(_MOST_TOLD).to_dict("records"):
+        trials = sources.pairs(str(row["variant"]))
+        difference = signed_points(row["difference"])
+        interval = f"{signed_points(row['low'])} to {signed_points(row['high'])}"
+        rows.append([
+            Cell(str(row["variant"]), kind="row"), Cell(str(row["true"])), Cell(str(row["predicted"])),
+            Cell(percent(row["share"]), "", row["share"], trials),
+            Cell(percent(row["baseline_share"]), "", row["baseline_share"], trials),
+            Cell(difference, interval, row["difference"], trials),
+            Cell(p_phrase(row["q"]), "", row["q"], trials),
+        ])  # fmt: skip
+    headings = [
+        "Variant",
+        "True class",
+        "Taken for",
+        "By the variant",
+        "By the baseline",
+        "Difference, points",
+    ]
+    return Table([*headings, "q"], rows, sortable=True)
+
+
+def calibration_table(run: Run, sources: Sources) -> Table:
+    """Confidence against accuracy, and the calibration error with its interval."""
+    measures = ["confidence", "accuracy", "calibration_error"]
+    summary = mean_intervals(run.calibration_error, ["variant"], measures).set_index(["variant", "metric"])
+    rows = []
+    for name in run.calibration_error["variant"].unique():
+        confidence, accuracy, error = (summary.loc[(name, measure)] for measure in measures)
+        trials = sources.of(name)
+        rows.append([
+            Cell(name, kind="row"),
+            Cell(percent(confidence["mean"]), "", confidence["mean"], trials),
+            Cell(percent(accuracy["mean"]), "", accuracy["mean"], trials),
+            Cell(signed_points(confidence["mean"] - accuracy["mean"]), "", None, trials),
+            Cell(percent(error["mean"]), _interval(error), error["mean"], trials),
+            Cell(str(int(error["n"])), "", error["n"], trials),
+        ])  # fmt: skip
+    headings = ["Variant", "Confidence", "Test accuracy", "Too sure by, points", "Calibration error", "Seeds"]
+    return Table(headings, rows, sortable=True)
+
+
+def cost_table(run: Run, sources: Sources) -> Table:
+    """What each variant costs; a star where it is on the Pareto front."""
+    rows = []
+    for row in run.cost.to_dict("records"):
+        trials = sources.of(row["variant"])
+        cells = [_cost(row, cost, trials) for cost in COSTS]
+        test = Cell(percent(row["test_accuracy"]), "", row["test_accuracy"], trials)
+        rows.append([Cell(row["variant"], kind="row"), test, *cells])
+    headings = ["Variant", "Test accuracy", "Parameters", "Multiply-adds", "Seconds a trial", "Memory, MiB"]
+    return Table(headings, rows, sortable=True)
+
+
+def pairing_table(run: Run) -> Table | None:
+    """The hashes of what each trial started from, a seed a row; None where they are too many to read."""
+    if len(run.study.variants) > _MOST_HASHES:
+        return None
+    table = pairing_by_seed(run.pairing, run.study.baseline)
+    return Table(list(map(str, table)), [plain(*row) for row in table.to_numpy()])
+
+
+def pairing_gain_table(run: Run, sources: Sources) -> Table:
+    """What pairing gained for each variant, beside the number of layers that it shares."""
+    layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
+    rows = []
+    for row in pairing_gain(run.results, run.study.baseline).itertuples(index=False):
+        shared = "{} of {}".format(*layers.loc[row.variant]) if row.variant in layers.index else "–"
+        correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
+        saved = "–" if math.isnan(row.variance_saved) else minus(f"{row.variance_saved:.0%}")
+        trials = sources.pairs(row.variant)
+        rows.append([
+            Cell(row.variant, kind="row"), Cell(shared), Cell(correlation, "", row.correlation, trials),
+            Cell(saved, "", row.variance_saved, trials), Cell(str(row.n), "", row.n, trials),
+        ])  # fmt: skip
+    headings = ["Variant", "Layers shared", "Correlation", "Variance saved", "Pairs"]
+    return Table(headings, rows, sortable=True)
+
+
+def variance_shift_table(run: Run, sources: Sources) -> Table:
+    """The mean ratio for each BatchNorm layer (a column) and variant (a row)."""
+    table = run.variance_shift.pivot_table("ratio", "variant", "layer", "mean", sort=False)
+    rows = [
+        [
+            Cell(str(name), kind="row"),
+            *(Cell("–" if math.isnan(v) else f"{v:.2f}", "", v, sources.of(str(name))) for v in ratios),
+        ]
+        for name, *ratios in table.itertuples()
+    ]
+    layers = [str(layer).removesuffix("_batch_norm").replace("_", " ") for layer in table.columns]
+    return Table(["Variant", *layers], rows, sortable=True)
+
+
+def changed_settings(variant: Variant, baseline: Variant) -> str:
+    """Name the settings in which a variant differs from the baseline."""
+    own, other = flat_settings(variant), flat_settings(baseline)
+    return ", ".join(f"{k} = {setting(own[k])}" for k in own if k not in other or own[k] != other[k])
+
+
+def flat_settings(variant: Variant) -> dict[str, Any]:
+    """Return the settings of model and training, by name."""
+    return variant.model.model_dump(mode="json") | variant.training.model_dump(mode="json")
+
+
+def setting(value: Any) -> str:
+    """Return a setting's value as a reader would write it."""
+    if value is None or value == () or value == []:
+        return "none"
+    if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
+        return f"{int(value):,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(show(part) for part in value)
+    return show(value)
+
+
+def _judged(row: Row, run: Run, trials: tuple[int, ...]) -> list[Cell]:
+    """Return the columns that comparisons and effects share."""
+    confidence, size = row["confidence"], row["effect_size"]
+    return [
+        Cell(points(row["difference"], run.compare), "", row["difference"], trials),
+        Cell(interval_phrase(row, run.compare), "", row["low"], trials),
+        Cell("–" if math.isnan(confidence) else f"{100 * confidence:.1f}%", "", confidence, trials),
+        Cell(p_phrase(row["p_adjusted"]), "", row["p_adjusted"], trials),
+        Cell("–" if math.isnan(size) else minus(f"{size:+.2f}"), "", size, trials),
+        Cell(str(row["n"]), "", row["n"], trials),
+        _verdict(row),
+    ]
+
+
+def _verdict(row: Row) -> Cell:
+    text = f"{MARKS.get(row['verdict'], '')} {verdict_phrase(row)}".strip()
+    return Cell(text, kind=str(row["verdict"]))
+
+
+def _difference_and_verdict(row: Row | None, run: Run, trials: tuple[int, ...]) -> Sequence[Cell]:
+    if row is None:
+        return [Cell(""), Cell("")]
+    difference, interval = points(row["difference"], run.compare), interval_phrase(row, run.compare)
+    return [Cell(difference, interval, row["difference"], trials), _verdict(row)]
+
+
+def _cost(row: Row, cost: str, trials: tuple[int, ...]) -> Cell:
+    value = float(row[cost])
+    star = " ★" if row[f"pareto_{cost}"] else ""
+    return Cell("–" if math.isnan(value) else f"{value:,.0f}{star}", "", value, trials)
+
+
+def _interval(row: pd.Series[Any] | None) -> str:
+    if row is None or math.isnan(row["low"]):
+        return ""
+    return f"{percent(row['low'])} to {percent(row['high'])}"

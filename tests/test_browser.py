@@ -1,0 +1,167 @@
+"""The report in a real browser: offline, by mouse and keyboard, in light and dark, on a phone and on paper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ablation.grid import Study
+from ablation.run import Run
+
+GRID = """
+    study: verdicts
+    dataset: {name: digits, train_size: 300, validation_size: 40, test_size: 50}
+    model: {family: dense, dense: [8]}
+    training: {epochs: 4, batch_size: 8, learning_rate: 0.01}
+    variants:
+      hardly trained: {learning_rate: 0.000001}
+      wider: {width: 2}
+    seeds: 4
+"""
+
+
+@pytest.fixture(scope="module")
+def judged_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A study with enough seeds for verdicts."""
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "grid.yaml").write_text(textwrap.dedent(GRID), "utf-8")
+    return Study.from_yaml(folder / "grid.yaml").run(folder / "run", executor="inline")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = next((name for name in found if name), None)
+    if path is None and os.environ.get("CI"):
+        pytest.fail("CI needs Chromium to test the report in: .ci/run installs it")
+    if path is None:
+        pytest.skip("no Chromium: the report is not tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["light", "dark", "phone"])
+def look(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def page(browser: Browser, judged_run: Run) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1300, "height": 900}) as context:
+        page = context.new_page()
+        page.goto((judged_run.folder / "report.html").as_uri())
+        yield page
+
+
+def cells(page: Page, column: int) -> list[str]:
+    rows = page.locator("#variants ~ .scroll tbody tr").all()
+    return [row.locator("td, th").nth(column).inner_text().split("\n")[0] for row in rows]
+
+
+def test_it_opens_offline_without_an_error_or_a_request(browser: Browser, judged_run: Run) -> None:
+    with browser.new_context(offline=True) as context:
+        page, requests, errors = context.new_page(), [], []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        address = (judged_run.folder / "report.html").as_uri()
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        assert [url for url in requests if not url.startswith("data:")] == [address]
+        assert errors == []
+        shown = page.evaluate("[...document.images].filter(i => i.src).map(i => i.naturalWidth)")
+        assert len(shown) > 10
+        assert min(shown) > 100
+
+
+def test_a_click_on_a_heading_sorts_and_another_turns_the_order_round(page: Page) -> None:
+    assert cells(page, 0) == ["plain", "hardly trained", "wider"]
+    heading = page.locator("#variants ~ .scroll thead th").nth(1)
+    heading.locator("button").click()
+    accuracies = [float(text.rstrip("%")) for text in cells(page, 1)]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert heading.get_attribute("aria-sort") == "descending"
+    heading.locator("button").press("Enter")
+    assert [float(text.rstrip("%")) for text in cells(page, 1)] == sorted(accuracies)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    page.locator("#variants ~ .scroll thead button").nth(0).click()
+    assert cells(page, 0) == ["wider", "plain", "hardly trained"]
+
+
+def test_figures_enlarge_by_mouse_and_keyboard(page: Page) -> None:
+    dialog = page.locator("#picture")
+    button = page.locator(".enlarge").first
+    button.click()
+    assert dialog.is_visible()
+    large, small = (box.bounding_box() for box in (dialog.locator("img"), button.locator("img")))
+    assert large is not None
+    assert small is not None
+    assert large["width"] >= small["width"]
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    button.focus()
+    page.keyboard.press("Enter")
+    assert dialog.is_visible()
+    dialog.get_by_role("button", name="Close").click()
+    assert not dialog.is_visible()
+
+
+def test_a_click_on_a_number_names_the_trials_behind_it(page: Page, judged_run: Run) -> None:
+    page.locator("#variants ~ .scroll tbody tr").nth(2).locator("td").nth(0).click()
+    dialog = page.locator("#sources")
+    expected = [trial.id for trial in judged_run.trials if trial.variant == "wider"]
+    assert dialog.locator("li").all_inner_texts() == expected
+    assert dialog.locator("p").inner_text().endswith("from 4 trials")
+
+
+def test_every_link_leads_to_a_section(page: Page) -> None:
+    for link in page.locator("nav a").all():
+        target = link.get_attribute("href") or ""
+        assert page.locator(target).count() == 1
+
+
+def test_it_prints(page: Page) -> None:
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert page.locator("#variants").is_visible()
+
+
+def test_no_serious_fault_of_accessibility(browser: Browser, judged_run: Run, look: str) -> None:
+    width = 390 if look == "phone" else 1500
+    scheme = "dark" if look == "dark" else "light"
+    with browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto((judged_run.folder / "report.html").as_uri())
+        assert page.locator(".verdict.worse").count() > 0  # a verdict's colour is looked at, too
+        page.locator("summary").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        faults = Axe().run(page).response["violations"]
+        serious = [
+            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+def test_hostile_names_do_nothing(browser: Browser, judged_run: Run, tmp_path: Path) -> None:
+    nasty = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+    shutil.copytree(judged_run.folder, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    run.study = run.study.model_copy(update={"name": nasty, "question": nasty})
+    with browser.new_context() as context:
+        page, seen = context.new_page(), []
+        page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
+        page.on("console", lambda message: seen.append(message.text))
+        page.goto(run.write_report([]).as_uri())
+        page.wait_for_load_state("networkidle")
+        assert page.locator("h1").inner_text() == nasty
+        assert seen == []

@@ -1,0 +1,56 @@
+"""Calibration by hand, and for models whose calibration is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ablation.calibration import calibration_errors, calibration_table
+from ablation.predictions import Predictions
+from ablation.run import Run
+
+
+def trial(confidence: list[float], right: list[bool]) -> Predictions:
+    classes = np.where(right, 0, 1).astype(np.int32)
+    return Predictions(classes, np.array(confidence, np.float32))
+
+
+def test_a_case_by_hand() -> None:
+    found = {"plain": {0: trial([0.55, 0.58, 0.95, 0.91], [True, False, True, True])}}
+    labels = np.zeros(4, np.int64)
+    table = calibration_table(found, labels)
+    assert table["bin"].tolist() == [5, 9]
+    assert table["images"].tolist() == [2, 2]
+    assert table["confidence"].tolist() == pytest.approx([0.565, 0.93])
+    assert table["accuracy"].tolist() == [0.5, 1.0]
+    assert table[["above", "up_to"]].to_numpy().tolist() == [[0.5, 0.6], [0.9, 1.0]]
+    error = calibration_errors(found, labels).iloc[0]
+    assert error["calibration_error"] == pytest.approx((2 * 0.065 + 2 * 0.07) / 4)
+    assert (error["confidence"], error["accuracy"]) == pytest.approx((0.7475, 0.75))
+
+
+def test_a_calibrated_model_has_a_small_error_and_one_too_sure_has_its_excess() -> None:
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0.5, 1, 20_000)
+    labels = np.zeros(20_000, np.int64)
+    right = generator.random(20_000) < confidence
+    too_sure = generator.random(20_000) < confidence - 0.2
+    found = {name: {0: trial(list(confidence), list(r))} for name, r in (("good", right), ("sure", too_sure))}
+    errors = calibration_errors(found, labels).set_index("variant")["calibration_error"]
+    assert errors["good"] < 0.015
+    assert errors["sure"] == pytest.approx(0.2, abs=0.015)
+
+
+def test_bins_are_means_over_seeds_with_an_interval() -> None:
+    found = {"plain": {0: trial([0.95] * 4, [True] * 4), 1: trial([0.95] * 4, [True] * 2 + [False] * 2)}}
+    row = calibration_table(found, np.zeros(4, np.int64)).iloc[0]
+    assert (row["n"], row["images"], row["accuracy"]) == (2, 8, 0.75)
+    assert row["high"] - row["low"] == pytest.approx(2 * 12.706204736 * 0.25)
+
+
+def test_a_runs_table_agrees_with_its_accuracies(finished_run: Run) -> None:
+    errors = finished_run.calibration_error.set_index(["variant", "seed"])
+    results = finished_run.results.set_index(["variant", "seed"])
+    assert errors["accuracy"].to_dict() == pytest.approx(results["test_accuracy"].to_dict(), abs=1e-6)
+    images = finished_run.calibration.groupby("variant")["images"].sum()
+    assert images.unique().tolist() == [100]

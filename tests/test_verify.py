@@ -1,0 +1,144 @@
+"""A report that is not what the trials say is told so, wherever it differs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from processes import ablation
+
+from ablation.errors import RunError
+from ablation.figures import Picture
+from ablation.run import Run
+
+
+@pytest.fixture(scope="module")
+def pictures(finished_run: Run) -> list[Picture]:
+    return finished_run.draw_figures()
+
+
+@pytest.fixture
+def run(finished_run: Run, pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A copy of the finished run, to do harm to; its figures are drawn once, not for each test."""
+    shutil.copytree(finished_run.folder, tmp_path / "run")
+    monkeypatch.setattr(Run, "draw_figures", lambda run, only=(), folder=None: pictures)
+    return Run(tmp_path / "run")
+
+
+def differences(run: Run) -> list[str]:
+    return [str(difference) for difference in Run(run.folder).verify().differences]
+
+
+def test_an_untouched_run_is_verified(run: Run) -> None:
+    found = run.verify()
+    assert found.differences == []
+    assert [file.name for file in found.files[:4]] == [
+        "report.html",
+        "report.md",
+        "report.tex",
+        "results.csv",
+    ]
+    assert found.numbers > 1000
+    assert not found.skipped
+
+
+def test_a_digit_changed_in_the_report_is_named_with_its_place(run: Run) -> None:
+    file = run.folder / "report.html"
+    results = run.results.set_index("variant")
+    mean = f"{results.loc['+both', 'test_accuracy'].mean():.1%}"
+    page = file.read_text("utf-8")
+    start = page.index('<th scope="row">+both<')
+    place = page.index(f">{mean}<", start) + 1
+    file.write_text(page[:place] + "9" + page[place + 1 :], "utf-8")
+    assert differences(run) == [
+        f"report.html, The variants, row +both, Test accuracy: says '9{mean[1:]}', the trials say '{mean}'"
+    ]
+
+
+@pytest.mark.parametrize("place", ["figcaption", "alt", "data-trials", "src"])
+def test_a_digit_changed_anywhere_else_in_the_report_is_noticed(run: Run, place: str) -> None:
+    file = run.folder / "report.html"
+    page = file.read_text("utf-8")
+    pattern = {
+        "figcaption": r"<figcaption>[^<]*?(\d)",
+        "alt": r'alt="[^"]*?(\d)',
+        "data-trials": r'trials="(\d)',
+    }
+    digit = re.search(pattern.get(place, r"base64,[^\"]{3000}[^\"\d]*(\d)"), page)
+    assert digit
+    changed = str((int(digit[1]) + 1) % 10)
+    file.write_text(page[: digit.start(1)] + changed + page[digit.end(1) :], "utf-8")
+    found = differences(run)
+    assert len(found) == 1
+    assert found[0].startswith("report.html, summary")
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.tex", "results.csv", "history.csv", "cost.csv"])
+def test_a_digit_changed_in_another_file_is_named_with_its_line(run: Run, name: str) -> None:
+    file = run.folder / name
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    number = next(k for k, line in enumerate(lines) if k and re.search(r"\d\.\d", line))
+    lines[number] = re.sub(r"(\d)\.(\d)", lambda m: f"{m[1]}.{(int(m[2]) + 1) % 10}", lines[number], count=1)
+    file.write_text("".join(lines), "utf-8")
+    found = differences(run)
+    assert len(found) == 1
+    assert found[0].startswith(f"{name}, line {number + 1}: says '")
+
+
+@pytest.mark.parametrize("name", ["result.json", "test_probabilities.npy", "trial.json"])
+def test_a_digit_changed_in_a_trials_file_is_named(run: Run, name: str) -> None:
+    trial = run.trials[3]
+    file = run.folder / "trials" / trial.id / name
+    content = file.read_bytes()
+    place = len(content) // 2
+    while name.endswith("json") and not content[place : place + 1].isdigit():
+        place += 1
+    file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    found = differences(run)
+    assert any(trial.id in line for line in found)
+    if name != "trial.json":
+        said = f"trial {trial.id}: {name} does not match its checksum: damaged or edited since it was written"
+        assert found[0] == said
+
+
+def test_a_whole_row_that_is_gone_is_noticed(run: Run) -> None:
+    file = run.folder / "report.html"
+    page = file.read_text("utf-8")
+    start = page.index('<th scope="row">+both<')
+    row = page[page.rindex("<tr", 0, start) : page.index("</tr>", start) + 5]
+    file.write_text(page.replace(row, "", 1), "utf-8")
+    found = differences(run)
+    assert any("says 'nothing', the trials say '+both'" in line for line in found)
+
+
+def test_pictures_of_another_matplotlib_are_not_compared_and_that_is_said(run: Run) -> None:
+    file = run.folder / "report.html"
+    page = file.read_text("utf-8")
+    page = re.sub(r'(name="drawn-with" content=")[^"]*', r"\1matplotlib 1.0", page)
+    file.write_text(re.sub('base64,[^"]*', "base64,AAAA", page), "utf-8")
+    found = Run(run.folder).verify()
+    assert [d for d in found.differences if "bitmap" in str(d)] == []
+    assert found.skipped.startswith(
+        "pictures are not compared: drawn with matplotlib 1.0, and this is matplotlib"
+    )
+
+
+def test_a_report_that_lies_elsewhere_is_compared_with_its_run(run: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "sent.html"
+    shutil.copy(run.folder / "report.html", elsewhere)
+    assert run.verify(elsewhere).differences == []
+    with pytest.raises(RunError, match=r"there is no report; `ablation report` writes one"):
+        run.verify(tmp_path / "none.html")
+
+
+def test_the_command_says_so_with_its_exit_code(run: Run) -> None:
+    good = ablation("verify", run.folder / "report.html")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.startswith("Verified, ")
+    file = run.folder / "report.html"
+    file.write_text(file.read_text("utf-8").replace("4 variants", "5 variants"), "utf-8")
+    bad = ablation("verify", run.folder)
+    assert bad.returncode == 1
+    assert "says 'tiny · 5 variants × 2 seeds (0, 1)', the trials say 'tiny · 4 variants" in bad.stdout
