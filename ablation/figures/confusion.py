@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ablation.figures.style import Drawing, label, seeds_phrase
+from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
 from ablation.trial import slug
 
 if TYPE_CHECKING:
     from ablation.run import Run
-
-_MOST_ANNOTATED = 20
 
 
 def confusion_matrix(confusion: pd.DataFrame, variant: str) -> tuple[NDArray[np.float64], list[str]]:
@@ -57,13 +54,10 @@ def drawings(run: Run) -> list[Drawing]:
 
 def draw_confusion(ax: Axes, matrix: NDArray[np.float64], names: list[str]) -> None:
     """Draw a row-normalised matrix, each cell in percent where there is room."""
-    readable = len(names) <= _MOST_ANNOTATED
     short = [label(name, 14) for name in names]
-    sns.heatmap(
-        100 * matrix, ax=ax, vmin=0, vmax=100, cmap="Blues", square=True, linewidths=0.5 if readable else 0,
-        linecolor="white", annot=readable, fmt=".0f", annot_kws={"fontsize": 8}, cbar=not readable,
-        xticklabels=short if readable else False, yticklabels=short if readable else False,
-    )  # fmt: skip
-    ax.set(xlabel="predicted class", ylabel="true class")
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
+    numbers = np.array([[f"{100 * share:.0f}" for share in row] for row in matrix], dtype=object)
+    mesh = heat_map(ax, 100 * matrix, numbers, (0, 100), "Blues", (short, short))
+    if len(names) > MOST_NAMED:
+        ax.figure.colorbar(mesh, ax=ax, label="percent of the true class", shrink=0.8)
+    ax.set(xlabel="predicted class", ylabel="true class", aspect="equal")
+    ax.tick_params(axis="x", rotation=90)

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from ablation.figures.style import Drawing, label, seeds_phrase, small_multiples
+from ablation.figures.style import Drawing, heat_map, label, seeds_phrase, small_multiples
 from ablation.mistakes import FALSE_DISCOVERIES
+from ablation.wording import minus
 
 if TYPE_CHECKING:
     from ablation.run import Run
-
-_MOST_NAMED = 20  # classes
 
 
 def difference_matrix(
@@ -83,14 +81,10 @@ def draw_differences(
         names: The classes.
         most: The difference in percentage points that has full colour.
     """
-    few = len(names) <= _MOST_NAMED
-    numbers = np.where(told, [[f"{100 * d:+.0f}".replace("-", "\N{MINUS SIGN}") for d in row] for row in
-                              np.nan_to_num(matrix)], "")  # fmt: skip
+    numbers = [[minus(f"{100 * d:+.0f}") for d in row] for row in np.nan_to_num(matrix)]
     short = [label(name, 10) for name in names]
-    sns.heatmap(
-        100 * matrix, ax=ax, vmin=-most, vmax=most, center=0, cmap="PuOr_r", square=True, cbar=False,
-        annot=numbers if few else False, fmt="", annot_kws={"fontsize": 6.5, "color": "black"},
-        xticklabels=short if few else False, yticklabels=short if few else False,
-    )  # fmt: skip
-    ax.tick_params(length=0, labelsize=6.5)
-    ax.grid(visible=False)
+    shown = np.where(told, np.array(numbers, dtype=object), "")
+    heat_map(ax, 100 * np.nan_to_num(matrix), shown, (-most, most), "PuOr_r", (short, short), 6.5)
+    ax.set_aspect("equal")
+    ax.tick_params(labelsize=6.5)
+    ax.tick_params(axis="x", rotation=90)

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.figures.style import Drawing, label, seeds_phrase
+from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
 from ablation.mistakes import FALSE_DISCOVERIES
 
 if TYPE_CHECKING:
     from ablation.run import Run
-
-_MOST_NAMED = 20  # classes
 
 
 def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -37,7 +34,7 @@ def drawings(run: Run) -> list[Drawing]:
     if accuracy.empty:
         return []
     rows, columns = accuracy.shape
-    width = min(max(6.0, 2.0 + 0.75 * min(columns, _MOST_NAMED)), 12)
+    width = min(max(6.0, 2.0 + 0.75 * min(columns, MOST_NAMED)), 12)
     figure = Figure(figsize=(width, 1.3 + 0.32 * rows), layout="constrained")
     draw_per_class(figure.subplots(), accuracy, difference, q)
     told = int((q <= FALSE_DISCOVERIES).to_numpy().sum())
@@ -59,18 +56,13 @@ def drawings(run: Run) -> list[Drawing]:
 
 def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q: pd.DataFrame) -> None:
     """Draw the accuracies in percent, coloured by the difference from the baseline, those told marked."""
-    few = accuracy.shape[1] <= _MOST_NAMED
     most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.01)
     dots = np.where(q.to_numpy() <= FALSE_DISCOVERIES, " •", "")
     numbers = np.array([[f"{100 * v:.0f}" for v in row] for row in accuracy.to_numpy()], dtype=object) + dots
-    sns.heatmap(
-        100 * difference.fillna(0), ax=ax, vmin=-most, vmax=most, center=0, cmap="PuOr_r", linewidths=0.5,
-        linecolor="white", annot=numbers if few else False, fmt="", annot_kws={"fontsize": 8},
-        cbar_kws={"label": "difference (pp)", "pad": 0.01, "aspect": 30},
-        yticklabels=[label(v) for v in accuracy.index],
-        xticklabels=[label(str(c), 12) for c in accuracy] if few else False,
-    )  # fmt: skip
+    names = [label(str(v)) for v in accuracy.index], [label(str(c), 12) for c in accuracy]
+    changes = 100 * difference.fillna(0).to_numpy()
+    mesh = heat_map(ax, changes, numbers, (-most, most), "PuOr_r", names)
+    ax.figure.colorbar(mesh, ax=ax, label="difference (pp)", pad=0.01, aspect=30)
     ax.set(xlabel="class", ylabel="")
-    ax.tick_params(length=0)
-    ax.tick_params(axis="y", rotation=0)
-    ax.grid(visible=False)
+    if max(map(len, names[1])) > 3:
+        ax.tick_params(axis="x", rotation=90)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 INK = "#222222"
 FAINT = "#8a8a8a"
+MOST_NAMED = 20  # classes whose names and numbers can be read
 
 # Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
 HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
@@ -179,6 +185,52 @@ def beside(ax: Axes, row: float, text: str, color: str = INK, bold: bool = False
     )  # fmt: skip
 
 
+def heat_map(
+    ax: Axes,
+    values: NDArray[np.float64],
+    texts: NDArray[np.object_],
+    limits: tuple[float, float],
+    colours: str,
+    names: tuple[Sequence[str], Sequence[str]],
+    fontsize: float = 8,
+) -> QuadMesh:
+    """Draw a matrix as coloured cells with texts; seaborn's own measures every label anew, for seconds.
+
+    Args:
+        ax: Where to.
+        values: (rows, columns).
+        texts: What stands in the cells, empty where nothing does; (rows, columns).
+        limits: The values of the first and of the last colour.
+        colours: A colour map's name.
+        names: Of the rows and of the columns; where they are too many to read, none are shown.
+        fontsize: Of the texts.
+    """
+    few = len(names[1]) <= MOST_NAMED
+    mesh = ax.pcolormesh(
+        values, vmin=limits[0], vmax=limits[1], cmap=colours, edgecolors="white", linewidth=0.5 * few
+    )
+    ax.invert_yaxis()
+    square = len(names[0]) == len(names[1])  # classes both ways
+    for axis, labels in (
+        (ax.yaxis, names[0] if few or not square else ()),
+        (ax.xaxis, names[1] if few else ()),
+    ):
+        axis.set_ticks(np.arange(len(labels)) + 0.5, labels)
+    for (row, column), text in np.ndenumerate(texts):
+        if text and few:
+            red, green, blue, _ = mesh.cmap(mesh.norm(values[row, column]))
+            dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.4
+            written = ax.text(
+                column + 0.5, row + 0.5, str(text), ha="center", va="center", fontsize=fontsize,
+                color="white" if dark else INK,
+            )  # fmt: skip
+            written.set_in_layout(False)  # the layout would look at each of them many times
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return mesh
+
+
 def small_multiples(
     count: int, width: float, height: float, share_x: bool = True
 ) -> tuple[Figure, list[Axes]]:
@@ -203,9 +255,12 @@ def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
     figure = drawing.figure
     with look():
         figure.draw_without_rendering()  # lays the figure out, once for both files
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         box = figure.get_tightbbox().padded(0.1)  # "tight" would draw all of it once more for each file
         common: dict[str, Any] = {"bbox_inches": box, "facecolor": "white"}
-        figure.savefig(picture.png, dpi=150, metadata={"Software": None}, **common)
+        bitmap = io.BytesIO()
+        figure.savefig(bitmap, dpi=150, pil_kwargs={"compress_level": 1}, **common)
         figure.savefig(picture.svg, metadata={"Date": None}, **common)
+    with Image.open(bitmap) as image:  # 256 colours are enough, and a third of the size
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture.png, dpi=(150, 150))
     return picture

@@ -13,7 +13,7 @@ from ablation.wording import conclusion, effect_conclusion
 if TYPE_CHECKING:
     from ablation.run import Run
 
-_MOST = 6  # sentences of a kind; beyond them the undecided are named together
+_MOST = 6  # sentences of a kind, and names in one; the tables have all
 
 
 def findings(run: Run, sources: Sources) -> list[Finding]:
@@ -86,7 +86,9 @@ def _comparisons(run: Run, sources: Sources) -> list[Finding]:
             against = f"against {run.study.baseline} in {run.compare.metric.replace('_', ' ')}"
             said = f"{(verdict or 'no verdict').capitalize()} {against}, with intervals in the table below: "
             trials = {place for name in names for place in sources.pairs(name)}
-            found.append(Finding(f"{said}{', '.join(names)}.", verdict, tuple(sorted(trials))))
+            more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+            listed = f"{said}{', '.join(names[:_MOST])}{more}."
+            found.append(Finding(listed, verdict, tuple(sorted(trials))))
     return found
 
 
