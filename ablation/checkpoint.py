@@ -68,13 +68,16 @@ class Checkpoint:
         self._next = 0.0
 
     def save_if_due(self, state: TrainingState, seconds: float) -> None:
-        """Write the file, whole or not at all, unless the last one is too fresh to be worth it.
+        """Write the file, unless the last one is too fresh to be worth it."""
+        if time.perf_counter() >= self._next:
+            self.save(state, seconds)
+
+    def save(self, state: TrainingState, seconds: float) -> None:
+        """Write the file, whole or not at all.
 
         A disk that is full or gone is no reason to stop here: the trial's result will tell of it.
         """
         started = time.perf_counter()
-        if started < self._next:
-            return
         about = {
             "history": [json.loads(record.model_dump_json()) for record in state.history],
             "seconds": seconds,

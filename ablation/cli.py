@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,26 +62,49 @@ def run(
 
         print_plan(plan_study(study, out, only=only or (), workers=workers))
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely is ended as by Ctrl-C
-    try:
-        with LiveProgress() as progress:
-            finished = study.run(
-                out,
-                only=only or (),
-                workers=workers,
-                executor=executor,
-                observer=progress,
-                max_seeds=max_seeds,
-            )
-    except KeyboardInterrupt:
-        print(
-            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+    with _interruptible(), LiveProgress() as progress:
+        finished = study.run(
+            out,
+            only=only or (),
+            workers=workers,
+            executor=executor,
+            observer=progress,
+            max_seeds=max_seeds,
         )
-        raise typer.Exit(130) from None
     print_results(finished)
     asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
     if not (asked["status"] == "completed").all():
         raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    grid: GridOption,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder [experiments/runs/STUDY-search].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
+    executor: Annotated[str, typer.Option(help="Where trials run: local or inline.")] = "local",
+    then_ablate: Annotated[
+        bool, typer.Option("--then-ablate", help="Take the winner apart, component by component.")
+    ] = False,
+) -> None:
+    """Search for the best settings, and confirm them with fresh seeds against the baseline."""
+    from ablation.console import print_search
+    from ablation.progress import LiveProgress
+    from ablation.search.run import run_search
+    from ablation.search.settings import Search
+
+    described = Search.from_yaml(grid)
+    if data_dir:
+        moved = described.study.with_overrides(data_dir=data_dir)
+        described = described.model_copy(update={"study": moved})
+    with _interruptible(), LiveProgress() as progress:
+        found = run_search(
+            described, out, workers=workers, executor=executor, observer=progress, then_ablate=then_ablate
+        )
+    print_search(found)
 
 
 @app.command()
@@ -168,6 +193,19 @@ def main() -> None:
         app()
     except AblationError as error:
         _fail(error)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End with a sentence when interrupted; ended politely is ended as by Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
 
 
 def _open(folder: Path | None) -> Run:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ablation.plan import Plan
     from ablation.report import Verification
     from ablation.run import Run
+    from ablation.search.run import SearchRun
 
 _MOST_DIFFERENCES = 20
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
@@ -95,6 +96,27 @@ def print_status(run: Run) -> None:
         )
     _print_summary(console, run)
     _print_verdicts(console, run)
+
+
+def print_search(found: SearchRun) -> None:
+    """Print what a search found and what the confirmation left of it."""
+    console, shown = Console(), found.search.settings.maximise
+    table = _table("setting", "in the search", "fresh seeds", "optimism", "difference", "interval", "verdict")
+    compare = found.confirmed.compare
+    for row in found.confirmation.to_dict("records"):
+        form = "{:.1%}" if shown else "{:.4f}"
+        table.add_row(
+            Text(row["trial"]),
+            form.format(row["searched"]),
+            form.format(row["confirmed"]),
+            f"{100 * row['optimism']:+.1f} pp" if shown else f"{row['optimism']:+.4f}",
+            points(row["difference"], compare),
+            interval_phrase(row, compare),
+            Text(verdict_phrase(row)),
+        )
+    console.print(f"Confirmed against {escape(found.search.baseline.name)}; {method_phrase(compare)}")
+    console.print(table)
+    console.print(f"[dim]report  [/]{escape(str(found.folder / 'report.html'))}", soft_wrap=True)
 
 
 def print_verification(found: Verification) -> None:

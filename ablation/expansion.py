@@ -57,6 +57,7 @@ class _GridFile(Settings):
     threads: Annotated[int, Field(ge=1)] = 1
     vary: Vary = STREAMS
     timeout: Seconds | None = None
+    search: dict[str, Any] = {}  # read by `ablation search`
 
 
 @dataclass(frozen=True)

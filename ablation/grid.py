@@ -58,7 +58,8 @@ class Study(Record):
     """A validated study: which variants of a model are trained on what, with which seeds.
 
     ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds.
-    ``further_seeds`` are those that single variants were given on top, by name.
+    ``further_seeds`` are those that single variants were given on top, by name; ``reads_test`` and
+    ``keeps_states`` are for all trials what they are for one.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Study(Record):
     threads: Annotated[int, Field(ge=1)] = 1
     vary: Vary = STREAMS
     timeout: Seconds | None = None
+    reads_test: bool = True
+    keeps_states: bool = False
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Study:
@@ -97,6 +100,8 @@ class Study(Record):
                 training=variant.training,
                 threads=self.threads,
                 vary=self.vary,
+                reads_test=self.reads_test,
+                keeps_state=self.keeps_states,
             )
             for variant in self.variants
             for seed in self.seeds_of(variant.name)

@@ -78,8 +78,9 @@ class LiveProgress:
         self._forecast.finished(trial)
         if self._live is None or result.status != "completed":
             count = f"{len(self._ended)}/{len(self._pending)}"
-            accuracy = result.metrics.get("test_accuracy", math.nan)
-            outcome = f"test accuracy {accuracy:.1%}" if result.status == "completed" else result.cause
+            part, key = ("test", "test_accuracy") if trial.reads_test else ("validation", "val_accuracy")
+            accuracy = result.metrics.get(key, math.nan)
+            outcome = f"{part} accuracy {accuracy:.1%}" if result.status == "completed" else result.cause
             self._console.print(
                 f"[dim]{count}[/] {escape(trial.variant)} seed {trial.seed}: {result.status}, "
                 f"{escape(outcome)} [dim]({duration(result.seconds)})[/]",

@@ -137,6 +137,21 @@ class Store:
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
         return folder
 
+    def go_on_from(self, shorter: Trial, trial: Trial) -> None:
+        """Let a trial begin where a shorter training of the same model ended, if that state was kept."""
+        kept, own = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
+        if kept.is_file() and not own.exists() and not (self._trials / trial.id).exists():
+            with writing(self.folder):
+                own.parent.mkdir(parents=True, exist_ok=True)
+                partial = own.with_suffix(".partial")
+                shutil.copyfile(kept, partial)
+                os.replace(partial, own)
+
+    def forget_states(self) -> None:
+        """Remove the states that were kept for longer trainings."""
+        with writing(self.folder):
+            shutil.rmtree(self._running, ignore_errors=True)
+
     def commit(self, trial: Trial, result: TrialResult) -> None:
         """Keep a trial's result and files: all of them or, if interrupted, none.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ablation.cost import guess_seconds
-from ablation.datasets import prepare_dataset
+from ablation.datasets import Dataset, prepare_dataset
 from ablation.errors import GridError, did_you_mean
 from ablation.executors import Executor, Progress, Task, make_executor
 from ablation.grid import Study
@@ -32,10 +32,17 @@ class Observer(Protocol):
         """A trial has ended and its result is kept."""
 
 
-class _Silent:
-    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None: ...
-    def progressed(self, progress: Progress) -> None: ...
-    def finished(self, trial: Trial, result: TrialResult) -> None: ...
+class Silent:
+    """Is told everything and says nothing."""
+
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
+        """See `Observer.planned`."""
+
+    def progressed(self, progress: Progress) -> None:
+        """See `Observer.progressed`."""
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        """See `Observer.finished`."""
 
 
 def run_study(
@@ -66,7 +73,7 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option is not usable; nothing was started.
     """
-    observer = observer or _Silent()
+    observer = observer or Silent()
     chosen = chosen_variants(study, only)
     if max_seeds:
         study, chosen = looked_at_any_time(study, max_seeds), chosen | {study.baseline}
@@ -91,6 +98,17 @@ def run_study(
             study = study.model_copy(update={"further_seeds": further})
         run.write_report()
     return run
+
+
+def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, observer: Observer) -> Run:
+    """Train what is not finished of a study whose variants are still being chosen; the folder is locked."""
+    store.open(study, dataset)
+    run = Run(store.folder)
+    tasks = _tasks(run, {variant.name for variant in study.variants})
+    if tasks:
+        observer.planned(run.trials, tasks)
+        _train(run, tasks, runner, observer)
+    return Run(store.folder)
 
 
 def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer) -> None:

@@ -45,9 +45,9 @@ def run_trial(
 ) -> TrialResult:
     """Train, validate after every epoch, and read the test set once, at the end.
 
-    Leaves ``test_probabilities.npy`` ((test images, classes), float32) and, where asked, ``model.keras``
-    in ``folder``. While it trains, a checkpoint lies there; where one is found, training goes on from it
-    and comes to the same bits as if it had never been interrupted.
+    Leaves ``test_probabilities.npy`` ((test images, classes), float32) in ``folder``, unless the trial does
+    not read the test set, and, where asked, ``model.keras``. While it trains, a checkpoint lies there; where
+    one is found, training goes on from it and comes to the same bits as if it had never been interrupted.
 
     Args:
         trial: What to train.
@@ -67,6 +67,8 @@ def run_trial(
         state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
+    if trial.keeps_state and not trouble:
+        checkpoint.save(state, time.perf_counter() - started)
     history = state.history
     best = max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
     metrics: dict[str, float] = {}
@@ -79,14 +81,17 @@ def run_trial(
         measured = kept.model_dump(exclude={"extra"}) | kept.extra
         metrics = {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
         with timing.of("evaluate"):
-            probabilities = loop.predict(dataset.test)
-            metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
+            if trial.reads_test:
+                probabilities = loop.predict(dataset.test)
+                metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
             shift = loop.variance_shift(dataset.train_probe)
         with timing.of("write"):
-            np.save(folder / "test_probabilities.npy", probabilities)
+            if trial.reads_test:
+                np.save(folder / "test_probabilities.npy", probabilities)
             if save_model:
                 _save_model(trial, dataset, loop, folder / "model.keras")
-    checkpoint.discard()
+    if not trial.keeps_state or trouble:
+        checkpoint.discard()
     return TrialResult(
         trial_id=trial.id,
         status="diverged" if trouble else "completed",

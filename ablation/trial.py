@@ -25,7 +25,11 @@ class Record(BaseModel):
 
 
 class Trial(Record):
-    """One variant trained with one seed, every setting resolved."""
+    """One variant trained with one seed, every setting resolved.
+
+    ``reads_test`` says whether the test set is read at its end; ``keeps_state`` whether its last state is
+    kept, so that a longer training can go on from there.
+    """
 
     variant: str
     seed: int
@@ -34,6 +38,8 @@ class Trial(Record):
     training: TrainingSettings
     threads: int = 1
     vary: tuple[Stream, ...] = STREAMS
+    reads_test: bool = True
+    keeps_state: bool = False
 
     @property
     def randomness(self) -> Randomness:
@@ -47,7 +53,9 @@ class Trial(Record):
         Settings at their default are left out, so that a setting added later does not rename trials,
         and so are those of a part that is switched off.
         """
-        varied = {} if self.vary == STREAMS else {"vary": self.vary}
+        varied: dict[str, Any] = {} if self.vary == STREAMS else {"vary": self.vary}
+        if not self.reads_test:
+            varied["reads_test"] = False
         return {
             "version": TRAINING_VERSION,
             "dataset": self.dataset_digest,

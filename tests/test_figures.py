@@ -233,7 +233,8 @@ def test_samples_are_half_random_and_half_disputed() -> None:
 
 def test_names_that_matplotlib_would_read_as_formulas_are_drawn_as_they_are() -> None:
     assert label("$x$") == r"\$x\$"
-    assert len(label("a" * 50)) == 26
+    assert len(label("a" * 50)) == 36
+    assert label("+Dropout 0.1 and a long name +BatchNorm", 20) == "+Dropout 0…BatchNorm"
 
 
 def test_labels_are_spread_and_keep_their_order() -> None:

@@ -60,8 +60,14 @@ class Executor(Protocol):
         """Yield each task with its result as it ends; closing the iterator ends what runs."""
         ...
 
+    def close(self) -> None:
+        """End what is kept from one `run` to the next."""
+        ...
 
-def make_executor(name: str, workers: int | None, threads: int, log_folder: Path) -> Executor:
+
+def make_executor(
+    name: str, workers: int | None, threads: int, log_folder: Path, keep: bool = False
+) -> Executor:
     """Return the executor of that name.
 
     Args:
@@ -69,6 +75,7 @@ def make_executor(name: str, workers: int | None, threads: int, log_folder: Path
         workers: How many processes; by default one for every ``threads`` cores.
         threads: Threads a trial.
         log_folder: Where the workers' error output goes.
+        keep: Keep the processes from one `run` to the next, until `close`.
 
     Raises:
         AblationError: There is no such executor.
@@ -79,7 +86,7 @@ def make_executor(name: str, workers: int | None, threads: int, log_folder: Path
     if name == "inline":
         return InlineExecutor()
     if name == "local":
-        return LocalExecutor(workers or max(1, available_cores() // threads), log_folder)
+        return LocalExecutor(workers or max(1, available_cores() // threads), log_folder, keep)
     raise AblationError(
         f"--executor: there is no executor '{name}'.{did_you_mean(name, ['local', 'inline'])}"
     )

@@ -51,6 +51,9 @@ class InlineExecutor:
             except _TimeoutReached:
                 yield task, task.timed_out(history)
 
+    def close(self) -> None:
+        """See `Executor.close`."""
+
 
 class _TimeoutReached(BaseException):
     """Not an error of the trial, so nothing that handles those may catch it."""

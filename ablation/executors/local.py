@@ -28,11 +28,14 @@ class LocalExecutor:
     Args:
         workers: The number of processes.
         log_folder: Where each worker's error output goes.
+        keep: Keep the processes for the next `run`, until `close`.
     """
 
-    def __init__(self, workers: int, log_folder: Path) -> None:
+    def __init__(self, workers: int, log_folder: Path, keep: bool = False) -> None:
         self._workers = workers
         self._log_folder = log_folder
+        self._keep = keep
+        self._kept: dict[tuple[Path, int], list[_Worker]] = {}
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
@@ -44,10 +47,10 @@ class LocalExecutor:
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
-        workers = [
-            _Worker(dataset_file, threads, self._log_folder / f"worker-{k}.log")
-            for k in range(min(self._workers, len(tasks)))
-        ]
+        workers = self._kept.pop((dataset_file, threads), [])
+        for k in range(len(workers), min(self._workers, len(tasks))):
+            log = self._log_folder / f"worker-{k}.log"
+            workers.append(_Worker(dataset_file, threads, log, self._keep))
         for worker in workers:
             threading.Thread(target=worker.tend, args=(agenda, events), daemon=True).start()
         left = len(tasks)
@@ -62,18 +65,28 @@ class LocalExecutor:
                     yield task, news
                 else:
                     on_progress(Progress(task.trial, news))
+            if self._keep:
+                self._kept[dataset_file, threads], workers = workers, []
         finally:
             for worker in workers:
                 worker.stop()
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for workers in self._kept.values():
+            for worker in workers:
+                worker.stop()
+        self._kept.clear()
 
 
 class _Worker:
     """One child process, replaced when it dies."""
 
-    def __init__(self, dataset_file: Path, threads: int, log: Path) -> None:
+    def __init__(self, dataset_file: Path, threads: int, log: Path, keep: bool) -> None:
         self._command = [sys.executable, "-P", "-m", "ablation.worker", str(dataset_file), str(threads)]
         self._threads = threads
         self._log = log
+        self._keep = keep
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._lock = threading.Lock()
@@ -91,7 +104,8 @@ class _Worker:
         except BaseException as error:
             events.put(error)
         finally:
-            self.stop()
+            if not self._keep:
+                self.stop()
 
     def stop(self) -> None:
         """End the process at once; nothing is started after this."""

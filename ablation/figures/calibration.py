@@ -12,7 +12,7 @@ from ablation.figures.style import (
     FAINT,
     Drawing,
     VariantStyle,
-    label,
+    panel_title,
     percent_axis,
     seeds_phrase,
     small_multiples,
@@ -34,7 +34,7 @@ def drawings(run: Run) -> list[Drawing]:
     figure, panels = small_multiples(len(variants), 2.6 if len(variants) < 6 else 2.2, 2.7)
     for ax, variant in zip(panels, variants, strict=True):
         draw_reliability(ax, table[table["variant"] == variant], styles[variant])
-        ax.set_title(label(variant, 22))
+        panel_title(ax, variant)
         ax.text(0.04, 0.95, f"error {errors[variant]:.1%}", transform=ax.transAxes, va="top", fontsize=8.5)
     figure.supxlabel("confidence: probability of the predicted class", fontsize=9.5)
     figure.supylabel("share that is right", fontsize=9.5)

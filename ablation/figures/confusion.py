@@ -31,7 +31,7 @@ def drawings(run: Run) -> list[Drawing]:
     for i, variant in enumerate(run.confusion["variant"].unique(), 1):
         matrix, names = confusion_matrix(run.confusion, variant)
         side = min(max(3.2, 1.6 + 0.36 * len(names)), 12)
-        figure = Figure(figsize=(side + 0.4, side), layout="constrained")
+        figure = Figure(figsize=(side + 0.4, side))  # alone, its panel needs no layout
         draw_confusion(figure.subplots(), matrix, names)
         figure.axes[0].set_title(label(variant, 40))
         over = seeds_phrase(completed.loc[completed["variant"] == variant, "seed"].agg(["count"]))

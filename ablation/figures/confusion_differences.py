@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from ablation.figures.style import Drawing, heat_map, label, seeds_phrase, small_multiples
+from ablation.figures.style import Drawing, heat_map, label, panel_title, seeds_phrase, small_multiples
 from ablation.mistakes import FALSE_DISCOVERIES
 from ablation.wording import minus
 
@@ -44,7 +44,7 @@ def drawings(run: Run) -> list[Drawing]:
     most = 100 * max(data["difference"].abs().max(), 1e-9)
     for ax, variant in zip(panels, variants, strict=True):
         draw_differences(ax, *difference_matrix(data, variant, names), names, most)
-        ax.set_title(label(variant, 24))
+        panel_title(ax, variant)
     scale = ScalarMappable(Normalize(-most, most), "PuOr_r")
     figure.colorbar(scale, ax=figure.axes, label="difference (pp)", aspect=30, shrink=0.8, pad=0.01)
     figure.supxlabel("predicted class", fontsize=9.5)

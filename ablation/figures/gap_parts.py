@@ -14,7 +14,7 @@ from ablation.figures.style import (
     INK,
     Drawing,
     VariantStyle,
-    label,
+    panel_title,
     seeds_phrase,
     variant_rows,
     variant_styles,
@@ -51,15 +51,16 @@ def drawings(run: Run) -> list[Drawing]:
     blocks = -(-len(variants) // columns)
     top = 1.2 + 0.62 * len(variants)
     figure = Figure(figsize=(max(10.5, 1.75 * columns), top + 2.5 * blocks), layout="constrained")
-    rows = figure.add_gridspec(1 + blocks, columns, height_ratios=[top, *[2.5] * blocks])
-    draw_parts(figure.add_subplot(rows[0, :]), final, styles)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[top, 2.5 * blocks])[:, 0]
+    draw_parts(upper.subplots(), final, styles)
+    grid = lower.add_gridspec(blocks, columns)
     first: Axes | None = None
     for i, variant in enumerate(variants):
         block, column = divmod(i, columns)
-        ax = figure.add_subplot(rows[1 + block, column], sharex=first, sharey=first)
+        ax = lower.add_subplot(grid[block, column], sharex=first, sharey=first)
         first = first or ax
         draw_logged_and_true(ax, curves[curves["variant"] == variant], styles[variant], named=i == 0)
-        ax.set_title(label(variant, 20))
+        panel_title(ax, variant, 16)
         ax.tick_params(labelleft=column == 0)
         if column == 0:
             ax.set_ylabel("gap (pp)")

@@ -10,7 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.figures.style import Drawing, VariantStyle, label, percent_axis, seeds_phrase, variant_styles
+from ablation.figures.style import (
+    Drawing,
+    VariantStyle,
+    panel_title,
+    percent_axis,
+    seeds_phrase,
+    variant_styles,
+)
 from ablation.statistics import mean_intervals
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ def drawings(run: Run) -> list[Drawing]:
             ax = axes[2 * block + row, column]
             draw_learning_curve(ax, of_variant, measure, styles[variant], named=column == 0)
             if row == 0:
-                ax.set_title(label(variant, 22))
+                panel_title(ax, variant)
                 percent_axis(ax.yaxis)
             else:
                 ax.set_xlabel("epoch")

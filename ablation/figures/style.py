@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image
 
 INK = "#222222"
 FAINT = "#8a8a8a"
+_SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
 
 # Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
@@ -113,11 +115,17 @@ def look() -> Any:
     return mpl.rc_context(settings)
 
 
-def label(name: str, longest: int = 26) -> str:
+def label(name: str, longest: int = 36) -> str:
     """Return a name as text that matplotlib draws literally, its middle left out if it is too long."""
     half = (longest - 1) // 2
     short = name if len(name) <= longest else f"{name[: longest - 1 - half]}…{name[-half:]}"
     return short.replace("\\", "\\\\").replace("$", r"\$").replace("\n", " ")
+
+
+def panel_title(ax: Axes, name: str, width: int = 20) -> None:
+    """Name a small panel: a long name in two lines of about so many letters."""
+    lines = textwrap.wrap(label(name, 2 * width), width) or [""]
+    ax.set_title("\n".join([lines[0], " ".join(lines[1:])]) if lines[1:] else lines[0], fontsize=9)
 
 
 def spread(positions: Sequence[float], distance: float) -> list[float]:
@@ -258,9 +266,14 @@ def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
         figure.set_layout_engine(None)
         box = figure.get_tightbbox().padded(0.1)  # "tight" would draw all of it once more for each file
         common: dict[str, Any] = {"bbox_inches": box, "facecolor": "white"}
-        bitmap = io.BytesIO()
-        figure.savefig(bitmap, dpi=150, pil_kwargs={"compress_level": 1}, **common)
         figure.savefig(picture.svg, metadata={"Date": None}, **common)
+        area = box.width * box.height
+        dpi = 150 if area < _LARGE else 120
+        if area < _SMALL:  # there may be one a variant: their time counts, and not their size
+            figure.savefig(picture.png, dpi=dpi, metadata={"Software": None}, **common)
+            return picture
+        bitmap = io.BytesIO()
+        figure.savefig(bitmap, dpi=dpi, pil_kwargs={"compress_level": 1}, **common)
     with Image.open(bitmap) as image:  # 256 colours are enough, and a third of the size
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture.png, dpi=(150, 150))
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture.png, dpi=(dpi, dpi))
     return picture

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ablation.figures import Picture
 from ablation.report.blocks import Report
@@ -87,7 +87,7 @@ def _data_url(picture: Picture) -> str:
 
 def _marked(text: str) -> Markup:
     """Escape text for HTML, and set what is marked as code."""
-    return Markup(html.escape(text).replace("\x02", "<code>").replace("\x03", "</code>"))
+    return Markup(str(escape(text)).replace("\x02", "<code>").replace("\x03", "</code>"))
 
 
 def _markdown(text: str) -> str:

@@ -1,0 +1,89 @@
+"""From a search to an ablation: the grid that takes the winner apart."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from ablation.errors import RunError, writing
+from ablation.grid import Study, Variant
+from ablation.search.tables import winner
+from ablation.validation import show
+
+if TYPE_CHECKING:
+    from ablation.search.run import SearchRun
+    from ablation.search.settings import Search
+
+GRID = "ablation.yaml"
+
+
+def ablation_study(found: SearchRun) -> Study:
+    """Write the grid that takes the winner of a search apart, and return it as a study.
+
+    The baseline is the winner with all of its changes; each change is taken out of it, and added alone to the
+    setting that the search started from (a change that is alone is compared with that setting). The seeds are
+    ones that neither search nor confirmation has seen.
+
+    Raises:
+        RunError: The winner is the setting that the search started from.
+    """
+    search, best = found.search, winner(found.confirmation, found.search.settings.maximise)
+    variant = next(v for v in found.confirmed.study.variants if v.name == best)
+    changed = changed_settings(search.baseline, variant)
+    # A setting of a part that is off changes nothing on its own: it comes with the part that it belongs to.
+    idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
+    parts = {key: levels for key, levels in changed.items() if key not in idle}
+    if not parts:
+        raise RunError(f"{best} changes nothing: there is nothing to take apart.")
+    grid = _grid(found, variant, parts, idle)
+    file = found.folder / GRID
+    with writing(found.folder), file.open("w", encoding="utf-8") as stream:
+        YAML().dump(grid, stream)
+    return Study.from_yaml(file)
+
+
+def changed_settings(baseline: Variant, variant: Variant) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two variants differ: without and with the change."""
+    flat = [v.model.model_dump(mode="json") | v.training.model_dump(mode="json") for v in (baseline, variant)]
+    return {key: (flat[0][key], flat[1][key]) for key in flat[0] if flat[0][key] != flat[1][key]}
+
+
+def _is_idle(search: Search, key: str, value: Any) -> bool:
+    plain, alone = search.baseline, search.variant("", {key: value})
+    return plain.model.effective == alone.model.effective and plain.training == alone.training
+
+
+def _grid(
+    found: SearchRun, variant: Variant, changed: dict[str, tuple[Any, Any]], idle: dict[str, Any]
+) -> dict[str, Any]:
+    study, base = found.search.study, found.search.baseline
+    given: dict[str, Any] = {
+        "study": f"{study.name} ablation",
+        "question": f"Which of the changes that the search found ({variant.name}) are worth anything?",
+        "dataset": study.dataset.model_dump(mode="json", exclude_defaults=True)
+        or {"name": study.dataset.name},
+        "model": {"family": base.model.family} | _unchanged(base.model, changed) | idle,
+        "training": _unchanged(base.training, changed),
+        "factors": {key: {_label(level): level for level in levels} for key, levels in changed.items()},
+        "seeds": [
+            max(found.confirmed.study.seeds) + 1 + k for k in range(found.search.settings.confirm.seeds)
+        ],
+        "compare": study.compare.model_dump(mode="json"),
+        "threads": study.threads,
+        "vary": list(study.vary),
+    }
+    if len(changed) > 1:
+        given |= {"ablate": ["leave_one_out", "add_one_in"], "baseline": "full"}
+    plain: dict[str, Any] = json.loads(json.dumps(given))  # lists instead of tuples
+    return plain
+
+
+def _label(level: Any) -> str:
+    return f"{level:.4g}" if isinstance(level, float) else show(level)
+
+
+def _unchanged(settings: Any, changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    own: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in own.items() if key not in changed and key != "family"}

@@ -1,0 +1,165 @@
+"""What to try next: keras-tuner's oracles propose, and are told how it went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+from ablation.search.proposal import Proposal
+from ablation.search.settings import Parameter, Search
+from ablation.validation import show
+
+
+class Proposer:
+    """An oracle of keras-tuner, asked in rounds.
+
+    A round's proposals depend on nothing but the search and the scores of the rounds before, so that a
+    search that was killed, or runs on other workers, makes the same proposals again: nothing but the trials
+    themselves needs to be kept. ``random`` and ``grid`` propose all at once; ``bayesian`` as many as the
+    search says; ``hyperband`` a rung of all its brackets.
+
+    Args:
+        search: What to search.
+        folder: Where keras-tuner writes what it would need to go on; nothing is read from there.
+    """
+
+    def __init__(self, search: Search, folder: Path) -> None:
+        self._space = search.settings.space
+        self._tuner = search.settings.tuner
+        self._worst = 0.0 if search.settings.maximise else 1e12
+        self._per_round = search.settings.parallel if search.settings.tuner == "bayesian" else None
+        self._oracle = _oracle(search)
+        self._oracle.verbose = 0
+        self._oracle._set_project_dir(str(folder), "oracle")
+        self._open: dict[str, Any] = {}
+
+    def rounds(self) -> Iterator[list[Proposal]]:
+        """Yield proposals; each must be told its score before the next round."""
+        while proposals := self._round():
+            yield proposals
+
+    def tell(self, proposal: Proposal, score: float | None) -> None:
+        """Tell the oracle how a proposal did; without a score it has failed, which ends nothing."""
+        trial = self._open.pop(proposal.name)
+        if trial.status != "RUNNING":  # of a grid, which does not listen
+            return
+        if self._tuner == "hyperband" and (score is None or not math.isfinite(score)):
+            score = self._worst  # a rung waits for all of its trials, so that a failed one must come last
+        self._end(trial, score)
+
+    def _end(self, trial: Any, score: float | None) -> None:
+        if score is None or not math.isfinite(score):
+            trial.status = "INVALID"
+        else:
+            self._oracle.update_trial(trial.trial_id, {self._oracle.objective.name: score})
+            trial.status = "COMPLETED"
+        self._oracle.end_trial(trial)
+
+    def _round(self) -> list[Proposal]:
+        proposals: list[Proposal] = []
+        while self._per_round is None or len(proposals) < self._per_round:
+            trial = self._oracle.create_trial(f"tuner{len(proposals)}")
+            if trial.status != "RUNNING":
+                break
+            values = trial.hyperparameters.values
+            earlier = values.get("tuner/trial_id")
+            proposal = Proposal(
+                name=_name(trial.trial_id),
+                values={
+                    name: decoded(parameter, values[name])
+                    for name, parameter in self._space.items()
+                    if trial.hyperparameters.is_active(name)
+                },
+                epochs=values.get("tuner/epochs"),
+                goes_on_from=_name(earlier) if earlier else None,
+            )
+            self._open[proposal.name] = trial
+            proposals.append(proposal)
+            if self._tuner == "grid":  # the next value comes when this trial has ended, whatever its score
+                self._end(trial, self._worst)
+        return proposals
+
+
+def _name(trial_id: str) -> str:
+    return f"trial {int(trial_id):02d}"
+
+
+def _oracle(search: Search) -> Any:
+    settings = search.settings
+    common: dict[str, Any] = {
+        "objective": keras_tuner.Objective(settings.objective, "max" if settings.maximise else "min"),
+        "hyperparameters": hyperparameters(settings.space),
+        "allow_new_entries": False,
+        "tune_new_entries": False,
+        "seed": settings.seed + 1,  # keras-tuner takes 0 for "any"
+        "max_retries_per_trial": 0,
+        "max_consecutive_failed_trials": 10**9,  # failed trials never end the search
+    }
+    match settings.tuner:
+        case "random":
+            return keras_tuner.oracles.RandomSearchOracle(max_trials=settings.most_trials, **common)
+        case "grid":
+            return keras_tuner.oracles.GridSearchOracle(max_trials=settings.most_trials, **common)
+        case "bayesian":
+            return keras_tuner.oracles.BayesianOptimizationOracle(max_trials=settings.most_trials, **common)
+        case _:
+            return keras_tuner.oracles.HyperbandOracle(
+                max_epochs=search.baseline.training.epochs,
+                factor=settings.factor,
+                hyperband_iterations=settings.iterations,
+                **common,
+            )
+
+
+def hyperparameters(space: dict[str, Parameter]) -> Any:
+    """Return the space as keras-tuner's hyperparameters; each stands behind those that it depends on."""
+    found = keras_tuner.HyperParameters()
+    for name in _in_order(space):
+        with ExitStack() as scopes:
+            for other, value in space[name].when.items():
+                scopes.enter_context(found.conditional_scope(other, [_encoded(space[other], value)]))
+            _register(found, name, space[name])
+    return found
+
+
+def _register(found: Any, name: str, parameter: Parameter) -> None:
+    if parameter.choice is not None:
+        found.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
+        return
+    assert parameter.range is not None
+    low, high = parameter.range
+    sampling = "log" if parameter.log else "linear"
+    if parameter.is_whole:
+        # A step on a log scale is a factor there, so that one without a step is left to keras-tuner.
+        step = None if parameter.log and not parameter.step else int(parameter.step or 1)
+        found.Int(name, int(low), int(high), step=step, sampling=sampling)
+    else:
+        found.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
+
+
+def _encoded(parameter: Parameter, value: Any) -> Any:
+    """Return a choice as keras-tuner takes it: numbers in their order, all else as text."""
+    choices = parameter.choice or ()
+    kinds = {type(choice) for choice in choices}
+    return value if kinds in ({int}, {float}, {bool}) else show(value)
+
+
+def decoded(parameter: Parameter, value: Any) -> Any:
+    """Return keras-tuner's value as the setting's."""
+    if parameter.choice is None:
+        return value
+    return next(choice for choice in parameter.choice if _encoded(parameter, choice) == value)
+
+
+def _in_order(space: dict[str, Parameter]) -> list[str]:
+    """Return the parameters with each behind those that it depends on."""
+    placed: list[str] = []
+    while len(placed) < len(space):
+        ready = [n for n, p in space.items() if n not in placed and all(k in placed for k in p.when)]
+        placed += ready
+    return placed

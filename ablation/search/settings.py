@@ -1,0 +1,210 @@
+"""What a search is: a space of settings, a tuner, a budget, and a confirmation; read from the grid file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from ablation.errors import did_you_mean
+from ablation.expansion import read_study
+from ablation.grid import Seeds, Study, Variant
+from ablation.located import KeyPath, LocatedYaml, read_yaml
+from ablation.settings import Count, Settings, TrainingSettings
+from ablation.validation import explain, show, validate
+
+Tuner = Literal["random", "grid", "bayesian", "hyperband"]
+_TRIALS = 20
+
+
+class Parameter(Settings):
+    """The values that a setting can take: a ``range`` or a ``choice``.
+
+    A range of whole numbers is searched in whole numbers; ``step`` and ``log`` say how its values are
+    spaced. ``when`` names values of other parameters, under which alone this one is searched; else it stays
+    as the baseline has it.
+    """
+
+    range: tuple[int | float, int | float] | None = None
+    choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
+    step: Annotated[float, Field(gt=0)] | None = None
+    log: bool = False
+    when: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Parameter:
+        if (self.range is None) == (self.choice is None):
+            raise ValueError(
+                "needs either a range, like {range: [0.0001, 0.01], log: true}, or a list of choices"
+            )
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError("the range ends where it begins, or before")
+        if self.range and self.log and self.range[0] <= 0:
+            raise ValueError("a range on a log scale begins above 0")
+        if self.choice is not None and (self.step or self.log):
+            raise ValueError("step and log are for a range")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a range of whole numbers."""
+        return self.range is not None and all(isinstance(end, int) for end in self.range)
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """The values that stand for all others when it is checked what is valid."""
+        return self.choice if self.choice is not None else (self.range or ())
+
+
+class Confirmation(Settings):
+    """How the ``best`` settings found are trained again, with so many ``seeds`` that the search never saw."""
+
+    best: Count = 3
+    seeds: Annotated[int, Field(ge=2, le=1000)] = 5
+
+
+class SearchSettings(Settings):
+    """The `search:` section.
+
+    Attributes:
+        space: The parameters, by the name of the setting.
+        tuner: Which of keras-tuner's oracles proposes.
+        trials: How many settings are tried; all of them for ``grid``; for ``hyperband``, which sets it
+            itself, not given.
+        seeds: The seeds that every setting is trained with.
+        objective: A measure on the validation images at the end of training, a mean over the seeds.
+        seed: The oracle's.
+        parallel: How many settings ``bayesian`` proposes before it hears how they did. It is part of the
+            search, and does not depend on the workers, so that a machine with more cores finds the same.
+        factor, iterations: Hyperband's: by how much a rung is narrowed, and how often all is done.
+        confirm: How the best settings are confirmed.
+    """
+
+    space: dict[str, Parameter]
+    tuner: Tuner = "random"
+    trials: Count | None = None
+    seeds: Seeds = (0, 1)
+    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    parallel: Count = 2
+    factor: Annotated[int, Field(ge=2)] = 3
+    iterations: Count = 1
+    confirm: Confirmation = Confirmation()
+
+    @property
+    def objective_name(self) -> str:
+        """The objective in words."""
+        return self.objective.replace("val_", "validation ")
+
+    @property
+    def maximise(self) -> bool:
+        """Whether a higher objective is the better one."""
+        return self.objective == "val_accuracy"
+
+    @property
+    def most_trials(self) -> int | None:
+        """How many settings may be tried; None where the tuner says when to end."""
+        return None if self.tuner in ("hyperband", "grid") and not self.trials else self.trials or _TRIALS
+
+
+class Search(Settings):
+    """A validated search: the study that it starts from, and the section that describes it.
+
+    Attributes:
+        study: The grid file's study; the search starts from its baseline, and the confirmation compares with
+            it as the study declares.
+        settings: The section.
+    """
+
+    study: Study
+    settings: SearchSettings
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Search:
+        """Read and validate a grid file with a `search:` section.
+
+        Raises:
+            GridError: The file is not valid; the message says where, and what was expected.
+        """
+        return read_search(Path(path))
+
+    @property
+    def baseline(self) -> Variant:
+        """The variant that the search starts from."""
+        return next(v for v in self.study.variants if v.name == self.study.baseline)
+
+    def variant(self, name: str, values: dict[str, Any], epochs: int | None = None) -> Variant:
+        """Return the baseline with other settings.
+
+        Raises:
+            ValidationError: They are not valid.
+        """
+        changes = values | ({"epochs": epochs} if epochs else {})
+        model, training = self.baseline.model, self.baseline.training
+        parts = []
+        for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
+            own = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
+            parts.append(type(part).model_validate_json(json.dumps(own), strict=True))
+        levels = {key: show(value) for key, value in values.items()}
+        return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
+
+
+def read_search(file: Path) -> Search:
+    """The whole way from a YAML file to a search.
+
+    Raises:
+        GridError: The file is not valid; the message says where, and what was expected.
+    """
+    study, source = read_study(file), read_yaml(file)
+    section = source.data.get("search")
+    if not isinstance(section, dict) or not section.get("space"):
+        raise source.error(("search",), "a search needs a `search:` section with a `space:` of settings.")
+    space = section["space"]
+    if not isinstance(space, dict):
+        raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
+    given = section | {"space": {key: _spelled_out(value) for key, value in space.items()}}
+    settings = validate(SearchSettings, given, source, {}, ("search",))
+    search = Search(study=study, settings=settings)
+    _check_space(search, source)
+    if settings.tuner == "hyperband" and settings.trials:
+        raise source.error(
+            ("search", "trials"), "hyperband sets the number of trials itself; set factor or iterations."
+        )
+    if settings.tuner == "hyperband" and "epochs" in space:
+        raise source.error(
+            ("search", "space", "epochs"), "hyperband sets the epochs itself, up to those of training."
+        )
+    return search
+
+
+def _spelled_out(value: Any) -> Any:
+    """A list stands for its choices."""
+    return {"choice": value} if isinstance(value, list) else value
+
+
+def _check_space(search: Search, source: LocatedYaml) -> None:
+    """Refuse parameters that are no setting, values that are not valid, and conditions that never hold."""
+    space = search.settings.space
+    valid = {*type(search.baseline.model).model_fields, *TrainingSettings.model_fields} - {"family"}
+    for name, parameter in space.items():
+        path: KeyPath = ("search", "space", name)
+        if name not in valid:
+            raise source.error(path, f"unknown setting '{name}'.{did_you_mean(name, valid)}")
+        for value in parameter.extremes:
+            try:
+                search.variant("", {name: value})
+            except ValidationError as error:
+                raise source.error(path, explain(error.errors()[0], [])) from None
+        for other, wanted in parameter.when.items():
+            if other == name or other not in space:
+                hint = did_you_mean(other, set(space) - {name})
+                raise source.error((*path, "when"), f"'{other}' is no other parameter of this space.{hint}")
+            if wanted not in (space[other].choice or ()):
+                raise source.error((*path, "when"), f"{show(wanted)} is none of the choices of '{other}'.")
+    placed: set[str] = set()
+    while ready := {n for n, p in space.items() if n not in placed and {*p.when} <= placed}:
+        placed |= ready
+    if circle := sorted(set(space) - placed):
+        raise source.error(("search", "space", circle[0], "when"), "these conditions go in a circle.")

@@ -1,0 +1,139 @@
+"""What a search tried, what it found, which settings matter, and what the confirmation left of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.search.proposal import Proposal
+from ablation.search.settings import Parameter, Search
+from ablation.validation import show
+
+if TYPE_CHECKING:
+    from ablation.run import Run
+
+_FEWEST = 8  # proposals, under which nothing is said of importance
+_REPEATS = 50
+
+
+def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.DataFrame:
+    """Return a row a proposal, in the order in which they were made.
+
+    Returns:
+        ``trial``, the searched settings (empty where a condition leaves one out), ``epochs``, ``seeds``
+        completed, ``objective`` (a mean over the seeds of the value after the last epoch; NaN unless all
+        seeds completed, for a mean of the survivors would flatter), ``deviation`` over the seeds, ``seconds``
+        of training that the search had spent when the trial was done, ``status``, and ``rank``: among the
+        trials that were trained for the most epochs that their settings ask for, 1 is best.
+    """
+    results, planned = run.results, len(search.settings.seeds)
+    grouped = results.groupby("variant", sort=False)
+    spent = grouped["seconds"].sum()
+    variants = {variant.name: variant for variant in run.study.variants}
+    rows, total = [], 0.0
+    for proposal in proposals:
+        own = grouped.get_group(proposal.name)
+        done = own[own["status"] == "completed"]
+        values = done[search.settings.objective].astype(float)
+        whole = len(done) == planned
+        before = spent[proposal.goes_on_from] if proposal.goes_on_from else 0.0
+        total += float(spent[proposal.name]) - before  # a training that went on counts only what came new
+        troubles = sorted(set(own["status"]) - {"completed"})
+        rows.append(
+            {
+                "trial": proposal.name,
+                **{name: proposal.values.get(name) for name in search.settings.space},
+                "epochs": variants[proposal.name].training.epochs,
+                "seeds": len(done),
+                "objective": float(values.mean()) if whole else math.nan,
+                "deviation": float(values.std(ddof=1)) if whole and planned > 1 else math.nan,
+                "seconds": total,
+                "status": "completed" if whole else ", ".join(troubles),
+                "goes_on_from": proposal.goes_on_from or "",
+            }
+        )
+    table = pd.DataFrame(rows)
+    longest = ~table["trial"].isin(table["goes_on_from"])
+    if search.settings.tuner == "hyperband":  # what was weeded out was trained for fewer epochs
+        longest &= table["epochs"] == search.baseline.training.epochs
+    ranked = table["objective"].where(longest)
+    table["rank"] = ranked.rank(ascending=not search.settings.maximise, method="first")
+    return table
+
+
+def importance_table(search: Search, table: pd.DataFrame) -> pd.DataFrame:
+    """Say how much of the objective each parameter explains.
+
+    A forest of 300 trees is fitted to the proposals' settings and objectives (a mean over seeds each), and
+    each parameter's values are shuffled in turn: by how much the forest's error grows, as a share of the
+    objective's variance (Breiman, 2001, "Random forests"). A forest that cannot predict trials that it was
+    not fitted to has nothing to say.
+
+    Returns:
+        A row a parameter: ``parameter``, ``importance`` (a mean over shuffles) with ``low`` and ``high`` (its
+        2.5% and 97.5% quantiles), ``explained``: the share of the variance that the forest explains out of
+        its bags, and ``trials``. NaN where that share is not above 0, or under eight trials.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    known = table.dropna(subset=["objective"])
+    names = list(search.settings.space)
+    x = np.column_stack([_numbers(known[name], search.settings.space[name]) for name in names])
+    y = known["objective"].to_numpy(float)
+    explained = math.nan
+    if len(known) >= _FEWEST and np.ptp(y) > 0:
+        forest = RandomForestRegressor(300, oob_score=True, random_state=0).fit(x, y)
+        explained = float(forest.oob_score_)
+    rows = []
+    if explained > 0:
+        shuffled = permutation_importance(forest, x, y, n_repeats=_REPEATS, random_state=0)
+        for name, values in zip(names, shuffled.importances, strict=True):
+            low, high = np.quantile(values, [0.025, 0.975])
+            rows.append([name, float(values.mean()), float(low), float(high), explained, len(known)])
+    else:
+        rows = [[name, math.nan, math.nan, math.nan, explained, len(known)] for name in names]
+    return pd.DataFrame(rows, columns=["parameter", "importance", "low", "high", "explained", "trials"])
+
+
+def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> pd.DataFrame:
+    """Put the search's score beside the confirmed one.
+
+    Returns:
+        A row a confirmed setting, best of the search first: ``searched``, its objective in the search;
+        ``confirmed``, that of fresh seeds; ``optimism``, by how much the former is better; and the columns of
+        `Run.comparisons` against the baseline, on the metric that the grid declares.
+    """
+    objective = search.settings.objective
+    completed = confirmed.results[confirmed.results["status"] == "completed"]
+    means = completed.groupby("variant")[objective].mean()
+    searched = table.set_index("trial")["objective"]
+    comparisons = confirmed.comparisons.set_index("variant")
+    sign = 1 if search.settings.maximise else -1
+    rows = []
+    for name, row in comparisons.iterrows():
+        fresh = float(means.get(name, math.nan))
+        own = {"trial": name, "searched": searched[name], "confirmed": fresh}
+        rows.append(own | {"optimism": sign * (searched[name] - fresh)} | row.to_dict())
+    return pd.DataFrame(rows)
+
+
+def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
+    """Return the setting whose confirmed objective is best; the test set has no part in the choice."""
+    known = confirmation.set_index("trial")["confirmed"].astype(float).dropna()
+    return str(known.idxmax() if maximise else known.idxmin())
+
+
+def _numbers(values: pd.Series[Any], parameter: Parameter) -> NDArray[np.float64]:
+    """Return a parameter's values as numbers that a tree can split: a log for a log scale, -1 for none."""
+    if parameter.choice is not None:
+        places = {show(choice): k for k, choice in enumerate(parameter.choice)}
+        return np.array([places.get(show(value), -1) for value in values], float)
+    numbers = np.array([math.nan if value is None else float(value) for value in values])
+    numbers = np.log(numbers) if parameter.log else numbers
+    return np.where(np.isnan(numbers), np.nanmin(numbers) - 1 if np.isfinite(numbers).any() else 0, numbers)
