@@ -24,6 +24,8 @@ from ablation.search.settings import Parameter, Search
 from ablation.search.tables import importance_table, winner
 from ablation.store import Store
 
+pytestmark = pytest.mark.xdist_group("search")  # they share a search that takes a while
+
 GRID = """
     study: tiny
     dataset: {name: digits, train_size: 100, validation_size: 60, test_size: 80}
@@ -259,6 +261,7 @@ def test_the_same_command_again_trains_nothing(found: SearchRun) -> None:
     pd.testing.assert_frame_equal(again.table.drop(columns="seconds"), found.table.drop(columns="seconds"))
 
 
+@pytest.mark.usefixtures("without_report")
 def test_a_proposal_that_diverges_has_no_score_and_the_search_goes_on(
     write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -278,6 +281,7 @@ def test_a_proposal_that_diverges_has_no_score_and_the_search_goes_on(
     assert failed["rank"].isna().all()
 
 
+@pytest.mark.usefixtures("without_report")
 def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
     write_search: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

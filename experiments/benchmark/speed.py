@@ -155,13 +155,13 @@ def _means(table: Any) -> dict[str, float]:
 WAYS = {"a": harness, "b": loop, "c": tuner}
 
 
-def timed(way: str, grid: Path, folder: Path) -> dict[str, Any]:
+def timed(way: str, grid: Path, folder: Path, script: str = __file__) -> dict[str, Any]:
     """Run one way as a process; return its seconds, its processes' peak memory, and what it returned."""
     import psutil
 
     started, peak = time.perf_counter(), 0
     report = folder / "report.json"
-    command = [sys.executable, __file__, "--way", way, str(grid), str(folder)]
+    command = [sys.executable, script, "--way", way, str(grid), str(folder)]
     with (folder / "log.txt").open("w") as log:
         process = psutil.Popen(command, stdout=log, stderr=log)
         while process.poll() is None:
