@@ -36,7 +36,7 @@ class CompiledLoop:
         training: Batch size, loss and further metrics.
     """
 
-    def __init__(self, model: keras.Sequential, dataset: Dataset, training: TrainingSettings) -> None:
+    def __init__(self, model: keras.Model, dataset: Dataset, training: TrainingSettings) -> None:
         import keras
         import tensorflow as tf
 
@@ -144,6 +144,8 @@ class CompiledLoop:
         import keras
         import tensorflow as tf
 
+        if not isinstance(self.model, keras.Sequential):
+            return {}  # its layers do not follow one another
         variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
         with self._state_kept():
             for active, found in variances.items():
@@ -180,7 +182,7 @@ class CompiledLoop:
             with tf.GradientTape() as tape:
                 probabilities = model(images, training=True)
                 loss = tf.reduce_mean(self._loss(one_hot, probabilities))
-                scaled = optimizer.scale_loss(loss)
+                scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
             optimizer.apply(tape.gradient(scaled, variables), variables)
             self._running_loss.update_state(loss, sample_weight=tf.size(indices))
             self._running_accuracy.update_state(one_hot, probabilities)
@@ -214,7 +216,7 @@ class CompiledLoop:
         return predict
 
 
-def _suits_xla(model: keras.Sequential) -> bool:
+def _suits_xla(model: keras.Model) -> bool:
     """Tell whether XLA is known to train every layer, and to the same bits each time.
 
     It has no deterministic gradient of max pooling, and does not know every change of an image.

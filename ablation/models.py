@@ -9,19 +9,26 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ablation.randomness import Randomness
-from ablation.settings import CnnSettings, DenseSettings, ModelSettings, Stage
+from ablation.settings import (
+    AnyModel,
+    CnnSettings,
+    DenseSettings,
+    HyperModelSettings,
+    ModelSettings,
+    Stage,
+)
 
 if TYPE_CHECKING:
     import keras
 
 
 def build_model(
-    settings: CnnSettings | DenseSettings,
+    settings: AnyModel,
     image_shape: tuple[int, int, int],
     classes: int,
     randomness: Randomness,
-) -> keras.Sequential:
-    """Build the Sequential model that the settings describe, every layer seeded by its name.
+) -> keras.Model:
+    """Build the model that the settings describe: a Sequential one, every layer seeded by its name.
 
     Args:
         settings: The model's settings.
@@ -31,6 +38,10 @@ def build_model(
     """
     import keras
 
+    if isinstance(settings, HyperModelSettings):
+        from ablation.search.hypermodel import build_hypermodel
+
+        return build_hypermodel(settings, randomness)
     layers = [keras.Input(image_shape), *_augmentation(settings, randomness)]
     if isinstance(settings, CnnSettings):
         layers += _blocks(settings, image_shape, randomness)

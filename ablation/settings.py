@@ -130,7 +130,26 @@ class DenseSettings(ModelSettings):
     batch_norm_after: tuple[Stage, ...] = ("dense",)
 
 
-AnyModel = Annotated[CnnSettings | DenseSettings, Field(discriminator="family")]
+class HyperModelSettings(ModelSettings):
+    """A model that a user's keras-tuner ``HyperModel``, or ``build`` function, makes of hyperparameters.
+
+    ``hypermodel`` is ``module:object``, the module looked for in ``folder`` first; ``source`` is a hash of
+    the module's file, so that a changed one makes other trials. The other settings of a model are its own.
+    """
+
+    family: Literal["hypermodel"] = "hypermodel"
+    hypermodel: str
+    folder: str
+    source: str
+    values: dict[str, Any]
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """What shapes the model; where the module lies is no part of it."""
+        return {"hypermodel": self.hypermodel, "source": self.source, "values": self.values}
+
+
+AnyModel = Annotated[CnnSettings | DenseSettings | HyperModelSettings, Field(discriminator="family")]
 MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
     "cnn": CnnSettings,
     "dense": DenseSettings,

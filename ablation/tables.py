@@ -142,7 +142,8 @@ def cost_table(results: pd.DataFrame, study: Study, dataset: Dataset) -> pd.Data
                     "parameters": int(own["parameters"].iloc[0]),
                     "multiply_adds": multiply_adds(
                         variant.model, dataset.image_shape, len(dataset.class_names)
-                    ),
+                    )
+                    or math.nan,
                     "seconds": own["seconds"].mean(),
                     "memory": own["memory"].mean(),
                     "test_accuracy": test["mean"],

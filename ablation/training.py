@@ -117,15 +117,18 @@ def planned_start(trial: Trial, dataset: Dataset) -> Start:
     return Start(_fingerprints(model), tuple(_digest(order) for order in orders))
 
 
-def compiled_model(trial: Trial, dataset: Dataset) -> keras.Sequential:
-    """Build a trial's model and compile it: loss, optimizer (with its variables), metrics."""
+def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
+    """Build a trial's model and compile it: loss, optimizer (with its variables), metrics.
+
+    A user's model that comes with an optimizer keeps it.
+    """
     import keras
 
     keras.config.set_dtype_policy(trial.training.precision)
     model = build_model(trial.model, dataset.image_shape, len(dataset.class_names), trial.randomness)
-    optimizer = keras.optimizers.get(
-        {"class_name": trial.training.optimizer, "config": {"learning_rate": trial.training.learning_rate}}
-    )
+    rate = {"learning_rate": trial.training.learning_rate}
+    own = getattr(model, "optimizer", None)
+    optimizer = own or keras.optimizers.get({"class_name": trial.training.optimizer, "config": rate})
     metrics = ["categorical_accuracy", *trial.training.metrics]
     model.compile(optimizer=optimizer, loss=trial.training.loss, metrics=metrics, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
@@ -144,7 +147,7 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
     """
     import keras
 
-    variant = (trial.model, trial.training, trial.dataset_digest)
+    variant = (trial.model.model_dump_json(), trial.training, trial.dataset_digest)
     warm = _warm.get(variant)
     with timing.of("build"):
         if not warm:
@@ -237,7 +240,7 @@ def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
     return len(history) - 1 - best_at >= stopping.patience
 
 
-def _fingerprints(model: keras.Sequential) -> dict[str, InitialWeights]:
+def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
     """Say of each layer that has weights what they are."""
     arrays = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}

@@ -16,7 +16,7 @@ import pytest
 from processes import ablation, start, wait_until
 
 from ablation.errors import GridError, RunError
-from ablation.search.ablate import changed_settings
+from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
 from ablation.search.proposer import Proposer
 from ablation.search.run import SearchRun, run_search
@@ -89,7 +89,7 @@ def proposals(
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("{}", "a search needs a `search:` section with a `space:` of settings."),
+        ("{}", "a search needs a `search:` section with a `space:` of settings, or a `hypermodel:`."),
         ("{space: {dropuot: [0, 0.1]}}", "unknown setting 'dropuot'. Did you mean 'dropout'?"),
         ("{space: {dropout: {range: [0.5, 1.5]}}}", "input should be less than 1, not 1.5"),
         ("{space: {dropout: {range: [0.5, 0.1]}}}", "the range ends where it begins, or before"),
@@ -331,6 +331,75 @@ def test_killed_at_any_moment_it_ends_with_the_same_table(
             for folder in (out, tmp_path / "whole")
         ]
         pd.testing.assert_frame_equal(*tables)
+
+
+# A user's own HyperModel
+
+MODULE = """
+import keras
+import keras_tuner
+
+def build(hp):
+    inputs = keras.Input((8, 8, 1))
+    values = keras.layers.Flatten()(inputs)
+    values = keras.layers.Dense(hp.Int("units", 4, 16, step=4), "relu", kernel_regularizer="l2")(values)
+    if hp.Boolean("dropout"):
+        values = keras.layers.Dropout(hp.Float("rate", 0.1, 0.5))(values)
+    model = keras.Model(inputs, keras.layers.Dense(10, "softmax")(values))
+    model.compile(keras.optimizers.SGD(hp.Float("rate_of_learning", 0.001, 1.0, sampling="log")), "sparse_categorical_crossentropy")
+    return model
+
+class Mine(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build(hp)
+
+def broken(hp):
+    raise ValueError("not today")
+"""
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_users_hypermodel_is_searched_and_confirmed(
+    write_search: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(MODULE, "utf-8")
+    head = GRID[: GRID.index("      space:")]
+    by_function = Search.from_yaml(write_search(head, hypermodel="own:build"))
+    search = Search.from_yaml(
+        write_search(head, hypermodel="own:Mine", trials=2, confirm={"best": 1, "seeds": 2})
+    )
+    assert search.settings.space == by_function.settings.space
+    assert list(search.settings.space) == ["units", "dropout", "rate_of_learning"]
+    assert search.settings.space["rate_of_learning"] == Parameter(range=(0.001, 1.0), log=True)
+    done = run_search(search, tmp_path / "out", executor="inline")
+    assert done.table["status"].tolist() == ["completed"] * 2
+    assert done.explored.results["variant"].unique().tolist() == ["defaults", "trial 00", "trial 01"]
+    assert len(done.confirmed.results) == 4
+    with pytest.raises(RunError, match="those of a HyperModel are its own"):
+        ablation_study(done)
+    (tmp_path / "own.py").write_text(MODULE + "# changed", "utf-8")
+    sys.modules.pop("own")
+    changed = Search.from_yaml(tmp_path / "grid.yaml")
+    assert changed.baseline.model.effective != search.baseline.model.effective  # so it makes other trials
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:build", "the module 'nowhere' cannot be imported (ModuleNotFoundError"),
+        ("own_x:biuld", "'own_x' has no HyperModel 'biuld'; give module:object. Did you mean 'build'?"),
+        ("own_x:broken", "the HyperModel cannot be built: ValueError: not today"),
+    ],
+)
+def test_a_hypermodel_that_is_not_there_or_cannot_be_built_is_told(
+    name: str, message: str, write_search: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "own_x.py").write_text(MODULE, "utf-8")
+    sys.modules.pop("own_x", None)
+    with pytest.raises(GridError) as error:
+        Search.from_yaml(write_search(GRID[: GRID.index("      space:")], hypermodel=name))
+    assert message in str(error.value)
+    assert "search.hypermodel" in str(error.value)
 
 
 # What it says

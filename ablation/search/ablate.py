@@ -29,6 +29,8 @@ def ablation_study(found: SearchRun) -> Study:
     Raises:
         RunError: The winner is the setting that the search started from.
     """
+    if found.search.settings.hypermodel:
+        raise RunError("--then-ablate takes settings apart, and those of a HyperModel are its own.")
     search, best = found.search, winner(found.confirmation, found.search.settings.maximise)
     variant = next(v for v in found.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)

@@ -135,8 +135,10 @@ def draw_coordinates(ax: Axes, table: pd.DataFrame, space: dict[str, Parameter])
     for place, (_, ticks) in enumerate(columns.values()):
         ax.axvline(place, color=FAINT, linewidth=1, zorder=0)
         for height, text in ticks:
-            ax.annotate(label(text, 12), (place, height), (-5, 0), textcoords="offset points", ha="right",
-                        va="center", fontsize=8, color=FAINT)  # fmt: skip
+            ax.annotate(
+                label(text, 12), (place, height), (-5, 0), textcoords="offset points", ha="right",
+                va="center", fontsize=8, bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
+            )  # fmt: skip
     ax.set_xticks(range(len(columns)), [label(name, 20) for name in columns], rotation=20, ha="right")
     ax.set(yticks=[], xlim=(-0.6, len(columns) - 0.8), ylim=(-0.06, 1.06))
     ax.grid(visible=False)

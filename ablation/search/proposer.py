@@ -10,8 +10,10 @@ from typing import Any
 
 import keras_tuner
 
+from ablation.search.hypermodel import discovered, load_hypermodel
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Parameter, Search
+from ablation.settings import HyperModelSettings
 from ablation.validation import show
 
 
@@ -93,7 +95,7 @@ def _oracle(search: Search) -> Any:
     settings = search.settings
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective(settings.objective, "max" if settings.maximise else "min"),
-        "hyperparameters": hyperparameters(settings.space),
+        "hyperparameters": _hyperparameters(search),
         "allow_new_entries": False,
         "tune_new_entries": False,
         "seed": settings.seed + 1,  # keras-tuner takes 0 for "any"
@@ -114,6 +116,13 @@ def _oracle(search: Search) -> Any:
                 hyperband_iterations=settings.iterations,
                 **common,
             )
+
+
+def _hyperparameters(search: Search) -> Any:
+    model = search.baseline.model
+    if isinstance(model, HyperModelSettings):
+        return discovered(load_hypermodel(model.hypermodel, Path(model.folder))[0])
+    return hyperparameters(search.settings.space)
 
 
 def hyperparameters(space: dict[str, Parameter]) -> Any:

@@ -68,7 +68,7 @@ def search_report(found: SearchRun, pictures: Sequence[Picture]) -> Report:
     trials = [trial.id for side in (found.explored, run) for trial in side.trials]
     return Report(
         name=f"{search.study.name} search",
-        question=search.study.question or f"Which settings are best for {search.study.name}?",
+        question=f"Which settings are best for {search.study.name}, and do they hold?",
         lead=f"{search.study.name} · {tried}, {seeds}",
         facts=f"{run.dataset.describe()}. Baseline: {search.baseline.name}.",
         warnings=[Finding(note) for note in run.notes],

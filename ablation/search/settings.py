@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from ablation.errors import did_you_mean
+from ablation.errors import AblationError, did_you_mean
 from ablation.expansion import read_study
 from ablation.grid import Seeds, Study, Variant
 from ablation.located import KeyPath, LocatedYaml, read_yaml
-from ablation.settings import Count, Settings, TrainingSettings
+from ablation.settings import Count, HyperModelSettings, Settings, TrainingSettings
 from ablation.validation import explain, show, validate
 
 Tuner = Literal["random", "grid", "bayesian", "hyperband"]
@@ -70,6 +70,8 @@ class SearchSettings(Settings):
 
     Attributes:
         space: The parameters, by the name of the setting.
+        hypermodel: Instead of a space: ``module:object``, a user's keras-tuner ``HyperModel`` or ``build``
+            function, which names its own hyperparameters.
         tuner: Which of keras-tuner's oracles proposes.
         trials: How many settings are tried; all of them for ``grid``; for ``hyperband``, which sets it
             itself, not given.
@@ -82,7 +84,8 @@ class SearchSettings(Settings):
         confirm: How the best settings are confirmed.
     """
 
-    space: dict[str, Parameter]
+    space: dict[str, Parameter] = {}
+    hypermodel: str | None = None
     tuner: Tuner = "random"
     trials: Count | None = None
     seeds: Seeds = (0, 1)
@@ -143,6 +146,8 @@ class Search(Settings):
         """
         changes = values | ({"epochs": epochs} if epochs else {})
         model, training = self.baseline.model, self.baseline.training
+        if isinstance(model, HyperModelSettings):
+            changes = {"values": model.values | values} | ({"epochs": epochs} if epochs else {})
         parts = []
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
             own = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
@@ -159,15 +164,25 @@ def read_search(file: Path) -> Search:
     """
     study, source = read_study(file), read_yaml(file)
     section = source.data.get("search")
-    if not isinstance(section, dict) or not section.get("space"):
-        raise source.error(("search",), "a search needs a `search:` section with a `space:` of settings.")
-    space = section["space"]
+    if not isinstance(section, dict) or bool(section.get("space")) == bool(section.get("hypermodel")):
+        raise source.error(
+            ("search",), "a search needs a `search:` section with a `space:` of settings, or a `hypermodel:`."
+        )
+    space = section.get("space", {})
     if not isinstance(space, dict):
         raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
     given = section | {"space": {key: _spelled_out(value) for key, value in space.items()}}
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)
-    _check_space(search, source)
+    if settings.hypermodel:
+        from ablation.search.hypermodel import with_hypermodel
+
+        try:
+            search = with_hypermodel(search, settings.hypermodel, file.absolute().parent)
+        except AblationError as error:
+            raise source.error(("search", "hypermodel"), str(error)) from None
+    else:
+        _check_space(search, source)
     if settings.tuner == "hyperband" and settings.trials:
         raise source.error(
             ("search", "trials"), "hyperband sets the number of trials itself; set factor or iterations."

@@ -6,9 +6,9 @@
 (a) `ablation search`: its confirmation with fresh seeds, its figures and its report included;
 (b) keras-tuner: the same space, oracle, seed, trials and executions a trial, `fit` on arrays.
 
-Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says. Then the
-best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds, so that the two answers can
-be compared by what they are worth and not by what each search thought of them.
+Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says. Then
+the best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds, so that the two
+answers can be compared by what they are worth and not by what each search thought of them.
 """
 
 from __future__ import annotations
@@ -117,9 +117,8 @@ def main() -> None:
             found["b"] |= confirmed(folder, found["b"]["values"])
         print(f"turn {turn + 1}     seconds  best in the search  confirmed: validation   test accuracy")
         for way, run in found.items():
-            print(
-                f"  ({way}) {run['seconds']:12.1f} {run['searched']:19.1%} {run['val']:22.1%} {run['test']:15.1%}"
-            )
+            scores = f"{run['searched']:19.1%} {run['val']:22.1%} {run['test']:15.1%}"
+            print(f"  ({way}) {run['seconds']:12.1f} {scores}")
         print(f"  (a) / (b): {found['a']['seconds'] / found['b']['seconds']:.2f}", flush=True)
 
 
