@@ -125,7 +125,14 @@ def report(
         Path | None, typer.Option("--compare", help="Another run's folder: put it beside this one.")
     ] = None,
 ) -> None:
-    """Write a run's tables, figures and reports anew, or a page with another run beside it."""
+    """Write a run's or a search's tables, figures and reports anew, or a page with another run beside it."""
+    from ablation.store import is_search
+
+    if run and is_search(run):
+        from ablation.search.run import SearchRun
+
+        print(SearchRun(run).write_report())
+        return
     opened = _open(run)
     if compare:
         print(opened.write_side_by_side(_open(compare)))

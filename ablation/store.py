@@ -28,6 +28,7 @@ from ablation.settings import DatasetSettings
 from ablation.trial import Trial, TrialResult
 
 RUNS = Path("experiments/runs")
+SEARCH = "search.json"
 MODEL = "model.keras"
 _DECLARED = "declared.json"  # the study as it was before its first trial
 
@@ -109,7 +110,10 @@ class Store:
             study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a run folder: it has no {file.name}.") from None
+            message = f"{self.folder} is not a run folder: it has no {file.name}."
+            if is_search(self.folder):
+                message = f"{self.folder} is a search's; its runs are in search/ and confirmation/ there."
+            raise RunError(message) from None
         except (ValueError, KeyError, TypeError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
 
@@ -240,6 +244,11 @@ class Store:
             return Dataset.load(self.dataset_file)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
+
+
+def is_search(folder: Path) -> bool:
+    """Tell whether a folder is a search's, which holds run folders."""
+    return (folder / SEARCH).is_file()
 
 
 def runs_below(folder: Path) -> Iterator[Path]:

@@ -451,3 +451,15 @@ def test_figures_show_the_best_so_far_and_values_in_their_place() -> None:
 def test_a_folder_that_is_no_search_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a search's folder: it has no search.json"):
         SearchRun(tmp_path)
+
+
+def test_commands_know_a_searchs_folder(found: SearchRun) -> None:
+    written = ablation("report", found.folder)
+    assert written.returncode == 0, written.stderr
+    assert written.stdout.strip() == str(found.folder / "report.html")
+    refused = ablation("status", found.folder)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"Error: {found.folder} is a search's; its runs are in search/ and confirmation/ there.\n"
+    )
+    assert ablation("verify", found.folder / "confirmation").returncode == 0

@@ -64,7 +64,7 @@ def test_a_digit_changed_anywhere_else_in_the_report_is_noticed(run: Run, place:
     file = run.folder / "report.html"
     page = file.read_text("utf-8")
     pattern = {
-        "figcaption": r"<figcaption>[^<]*?(\d)",
+        "figcaption": r"<figcaption[^>]*>[^<]*?(\d)",
         "alt": r'alt="[^"]*?(\d)',
         "data-trials": r'trials="(\d)',
     }

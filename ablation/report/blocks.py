@@ -112,6 +112,7 @@ class Report:
         picture: The first figure.
         sections: All that follows.
         trials: The trials that its numbers come from, in the order in which they are numbered.
+        drawn: Those behind its figures, by their place in that list.
     """
 
     name: str
@@ -123,6 +124,12 @@ class Report:
     picture: Picture | None = None
     sections: Sequence[Section] = ()
     trials: Sequence[str] = field(default_factory=list)
+    drawn: tuple[int, ...] = ()
+
+    @property
+    def drawn_sources(self) -> str:
+        """The trials behind its figures, shortly: ``0-4 10``."""
+        return ranges(self.drawn)
 
 
 def ranges(numbers: Iterable[int]) -> str:

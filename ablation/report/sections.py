@@ -48,6 +48,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         picture=next(iter(by_figure.get("forest", [])), None),
         sections=[section for section in made if section],
         trials=[trial.id for trial in run.trials],
+        drawn=sources.all(),
     )
 
 

@@ -55,6 +55,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
             ),
             *_figures(pictures, theirs, names),
         ],
+        drawn=tuple(range(len(run.trials) + len(other.trials))),
         trials=[f"{side.study.name}: {trial.id}" for side in (run, other) for trial in side.trials],
     )
 

@@ -86,6 +86,7 @@ def search_report(found: SearchRun, pictures: Sequence[Picture]) -> Report:
             _again(found),
         ],
         trials=trials,
+        drawn=tuple(range(len(found.explored.trials))),
     )  # fmt: skip
 
 

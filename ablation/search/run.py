@@ -22,14 +22,12 @@ from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
 from ablation.settings import CompareSettings
-from ablation.store import RUNS, Store
+from ablation.store import RUNS, SEARCH, Store
 from ablation.study import Observer, Silent, run_study, train_round
 from ablation.trial import slug
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_RECORD = "search.json"
 
 
 class SearchRun:
@@ -45,13 +43,13 @@ class SearchRun:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         try:
-            record = json.loads((self.folder / _RECORD).read_text("utf-8"))
+            record = json.loads((self.folder / SEARCH).read_text("utf-8"))
             self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
         except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a search's folder: it has no {_RECORD}.") from None
+            raise RunError(f"{self.folder} is not a search's folder: it has no {SEARCH}.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.folder / _RECORD} is damaged; search again to restore it.") from None
+            raise RunError(f"{self.folder / SEARCH} is damaged; search again to restore it.") from None
 
     @cached_property
     def explored(self) -> Run:
@@ -215,7 +213,7 @@ def _write_record(search: Search, proposals: Sequence[Proposal], folder: Path) -
         "search": search.model_dump(mode="json"),
         "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
     }
-    partial = folder / f".{_RECORD}.partial"
+    partial = folder / f".{SEARCH}.partial"
     with writing(folder):
         partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        partial.replace(folder / _RECORD)
+        partial.replace(folder / SEARCH)

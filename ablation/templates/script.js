@@ -45,7 +45,8 @@ document.addEventListener("click", (event) => {
     return Array.from({ length: (last ?? first) - first + 1 }, (_, k) => first + k);
   });
   const many = numbers.length === 1 ? "trial" : "trials";
-  sources.querySelector("p").textContent = `${place.firstChild.textContent.trim()}: from ${numbers.length} ${many}`;
+  const what = place.matches("td") ? `${place.firstChild.textContent.trim()}: from` : "From";
+  sources.querySelector("p").textContent = `${what} ${numbers.length} ${many}`;
   sources.querySelector("ul").replaceChildren(
     ...numbers.map((number) => {
       const item = document.createElement("li");
