@@ -74,6 +74,7 @@ def drawings(run: Run) -> list[Drawing]:
     shown = pairs[:_MOST_PANELS]
     wide = 5.2 if len(shown) == 1 else 3.6
     figure, panels = small_multiples(len(shown), wide, 3.4, share_x=False)
+    figure.set_layout_engine("constrained")  # names stand beside the lines' ends
     metric = compare.metric.replace("_", " ")
     for ax, (across, along) in zip(panels, shown, strict=True):
         own = data[(data["across"] == across) & (data["along"] == along)]

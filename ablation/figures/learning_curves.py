@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ablation.figures.style import (
@@ -15,6 +14,7 @@ from ablation.figures.style import (
     VariantStyle,
     panel_title,
     percent_axis,
+    regular,
     seeds_phrase,
     variant_styles,
 )
@@ -39,7 +39,7 @@ def drawings(run: Run) -> list[Drawing]:
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
     columns = min(len(variants), _PANELS_A_ROW)
     blocks = math.ceil(len(variants) / columns)
-    figure = Figure(figsize=(max(2.3 * columns, 4.5), 4.4 * blocks), layout="constrained")
+    figure = regular(2 * blocks, columns, max(2.3, 4.5 / columns), 2.4)
     axes = figure.subplots(2 * blocks, columns, squeeze=False, sharex=True, sharey="row")
     for i, variant in enumerate(variants):
         block, column = divmod(i, columns)

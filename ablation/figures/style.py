@@ -239,13 +239,26 @@ def heat_map(
     return mesh
 
 
+def regular(rows: int, columns: int, width: float, height: float) -> Figure:
+    """Return a figure for a regular grid of panels of that size in inches, with room for titles and labels.
+
+    It needs no layout, which would look at each of a hundred panels many times.
+    """
+    figure = Figure(figsize=(width * columns, height * rows))
+    figure.subplots_adjust(
+        left=1 / (width * columns), right=1, bottom=0.6 / (height * rows), top=1 - 0.4 / (height * rows),
+        wspace=0.14, hspace=0.75 / (height - 0.75),
+    )  # fmt: skip
+    return figure
+
+
 def small_multiples(
     count: int, width: float, height: float, share_x: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with so many panels of that size (inches), at most six a row, with shared axes."""
     columns = min(count, 6)
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = regular(rows, columns, width, height)
     grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
     panels = list(grid.flat)
     for unused in panels[count:]:
@@ -262,8 +275,9 @@ def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
     picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name)
     figure = drawing.figure
     with look():
-        figure.draw_without_rendering()  # lays the figure out, once for both files
-        figure.set_layout_engine(None)
+        if figure.get_layout_engine():
+            figure.draw_without_rendering()  # lays the figure out, once for both files
+            figure.set_layout_engine(None)
         box = figure.get_tightbbox().padded(0.1)  # "tight" would draw all of it once more for each file
         common: dict[str, Any] = {"bbox_inches": box, "facecolor": "white"}
         figure.savefig(picture.svg, metadata={"Date": None}, **common)
