@@ -72,7 +72,8 @@ def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantSty
     for variant in variants:
         curve = curves[curves["variant"] == variant]
         colour = styles[variant].colour
-        ax.plot(curve["epoch"], 100 * curve["mean"], color=colour, linewidth=2)
+        dash = styles[variant].dash
+        ax.plot(curve["epoch"], 100 * curve["mean"], dash, color=colour, linewidth=2)
         ax.fill_between(
             curve["epoch"], 100 * curve["low"], 100 * curve["high"], color=colour, alpha=0.15, linewidth=0
         )

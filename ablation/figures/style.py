@@ -26,6 +26,7 @@ MOST_NAMED = 20  # classes whose names and numbers can be read
 
 # Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
 HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
+DASHES = ["--", "-.", ":", "-"]  # what tells lines apart without colours; the baseline's is whole
 MARKERS = "osD^vPX"
 
 _RC: dict[str, Any] = {
@@ -97,13 +98,14 @@ class VariantStyle:
 
     colour: Any
     marker: str
+    dash: str = "-"
 
 
 def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
     """Give each variant a colour, the baseline grey, and a marker that tells repeated colours apart."""
     others = [name for name in variants if name != baseline]
     styles = {
-        name: VariantStyle(HUES[i % len(HUES)], MARKERS[(i // len(HUES)) % len(MARKERS)])
+        name: VariantStyle(HUES[i % len(HUES)], MARKERS[(i // len(HUES)) % len(MARKERS)], DASHES[i % 4])
         for i, name in enumerate(others)
     }
     return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
