@@ -15,8 +15,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ablation.grid import Study
 from ablation.run import Run
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 GRID = """
     study: verdicts
     dataset: {name: digits, train_size: 300, validation_size: 40, test_size: 50}

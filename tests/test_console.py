@@ -1,17 +1,21 @@
-"""What the live display counts."""
+"""What the live display counts, and what a status says."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
 from conftest import tiny_trial
 from rich.console import Console
 
-from ablation.console import duration
+from ablation.console import duration, print_status
 from ablation.datasets import Dataset
 from ablation.executors import Progress, Task
 from ablation.progress import LiveProgress
+from ablation.run import Run
 from ablation.trial import EpochRecord, TrialResult
 
 
@@ -61,3 +65,28 @@ def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset,
 
 def test_durations_read_well() -> None:
     assert [duration(s) for s in (-1, 45.4, 200, 7500)] == ["0 s", "45 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(
+    finished_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, generator = Run(finished_run.folder), np.random.default_rng(0)
+    rows = []
+    for name, gain in (("plain", 0.0), ("+Dropout", 0.1), ("+BatchNorm", 0.0), ("+both", 0.0)):
+        row = finished_run.results[finished_run.results["variant"] == name].iloc[0]
+        for seed in range(12):
+            accuracy = 0.5 + gain + generator.normal(0, 0.01)
+            rows.append(row.to_dict() | {"seed": seed, "test_accuracy": accuracy})
+    rows[-1] |= {"status": "pending"}
+    run.__dict__["results"] = pd.DataFrame(rows).astype({"parameters": "Int64"})
+    print_status(run)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "47 completed 1 pending" in shown
+    assert (
+        "Safe already (anytime-valid: they hold however many seeds follow) ▲ +Dropout is better than" in shown
+    )
+    assert "? unresolved against plain: +BatchNorm, +both" in shown
+    run.__dict__["results"] = run.results.assign(status="completed")
+    del run.__dict__["comparisons"]
+    print_status(run)
+    assert "Verdicts ▲ +Dropout is better than plain" in " ".join(capsys.readouterr().out.split())

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -43,6 +43,7 @@ def test_a_hand_computed_case() -> None:
     assert row["p"] == pytest.approx(0.013235, abs=1e-6)
 
 
+@settings(max_examples=30, deadline=None)  # statsmodels collects garbage at each call
 @given(FAMILY)
 def test_holms_p_is_that_of_statsmodels(values: list[list[float]]) -> None:
     judged = judge(family(values), CompareSettings())

@@ -77,7 +77,9 @@ class After:
 # Interrupted
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "blow", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
     blow: signal.Signals, tmp_path: Path
 ) -> None:

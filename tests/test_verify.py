@@ -13,8 +13,6 @@ from ablation.errors import RunError
 from ablation.figures import Picture
 from ablation.run import Run
 
-pytestmark = pytest.mark.xdist_group("verify")
-
 
 @pytest.fixture(scope="module")
 def pictures(finished_run: Run) -> list[Picture]:
