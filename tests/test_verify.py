@@ -134,11 +134,8 @@ def test_a_report_that_lies_elsewhere_is_compared_with_its_run(run: Run, tmp_pat
 
 
 def test_the_command_says_so_with_its_exit_code(run: Run) -> None:
-    good = ablation("verify", run.folder / "report.html")
-    assert (good.returncode, good.stderr) == (0, "")
-    assert good.stdout.startswith("Verified, ")
     file = run.folder / "report.html"
     file.write_text(file.read_text("utf-8").replace("4 variants", "5 variants"), "utf-8")
-    bad = ablation("verify", run.folder)
+    bad = ablation("verify", file)
     assert bad.returncode == 1
     assert "says 'tiny · 5 variants × 2 seeds (0, 1)', the trials say 'tiny · 4 variants" in bad.stdout
