@@ -14,19 +14,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablation.errors import AblationError
     from ablation.grid import Study, Variant
+    from ablation.merge import merge_runs
     from ablation.run import Run
+    from ablation.shard import Shard
     from ablation.study import run_study
     from ablation.trial import Trial, TrialResult
 
-__all__ = ["AblationError", "Run", "Study", "Trial", "TrialResult", "Variant", "run_study"]
+__all__ = [
+    "AblationError",
+    "Run",
+    "Shard",
+    "Study",
+    "Trial",
+    "TrialResult",
+    "Variant",
+    "merge_runs",
+    "run_study",
+]
 
 _HOMES = {
     "AblationError": "errors",
     "Run": "run",
+    "Shard": "shard",
     "Study": "grid",
     "Trial": "trial",
     "TrialResult": "trial",
     "Variant": "grid",
+    "merge_runs": "merge",
     "run_study": "study",
 }
 

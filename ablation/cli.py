@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 
 GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+ExecutorOption = Annotated[str, typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.")]
+AddressOption = Annotated[
+    str | None, typer.Option(help="The Ray cluster [RAY_ADDRESS, or one started on this machine].")
+]
 RunArgument = Annotated[
     Path | None, typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.")
 ]
@@ -41,7 +45,11 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
-    executor: Annotated[str, typer.Option(help="Where trials run: local or inline.")] = "local",
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Train the I-th of N parts; the last one writes the report.")
+    ] = "1/1",
     until_resolved: Annotated[
         bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
     ] = False,
@@ -51,16 +59,18 @@ def run(
     from ablation.console import print_plan, print_results
     from ablation.grid import Study
     from ablation.progress import LiveProgress
+    from ablation.shard import Shard
 
     if until_resolved != (max_seeds is not None):
         raise GridError(
             "--until-resolved and --max-seeds N go together: the one adds seeds, the other ends it."
         )
+    part = Shard.parse(shard)
     study = Study.from_yaml(grid).with_overrides(dataset, data_dir, _seeds(seeds))
     if dry_run:
         from ablation.plan import plan_study
 
-        print_plan(plan_study(study, out, only=only or (), workers=workers))
+        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
         return
     with _interruptible(), LiveProgress() as progress:
         finished = study.run(
@@ -68,12 +78,30 @@ def run(
             only=only or (),
             workers=workers,
             executor=executor,
+            address=address,
+            shard=part,
             observer=progress,
             max_seeds=max_seeds,
         )
     print_results(finished)
     asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
-    if not (asked["status"] == "completed").all():
+    mine = {trial.id for trial in part.take(finished.trials, finished.dataset)}
+    if not (asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one study.")],
+    out: Annotated[Path, typer.Option(help="The folder to join them in, a new one or a run folder.")],
+) -> None:
+    """Join run folders of machines that share none; only their seeds may differ."""
+    from ablation.console import print_results
+    from ablation.merge import merge_runs
+
+    merged = merge_runs(runs, out)
+    print_results(merged)
+    if not (merged.results["status"] == "completed").all():
         raise typer.Exit(1)
 
 
@@ -85,7 +113,8 @@ def search(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder [experiments/runs/STUDY-search].")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
-    executor: Annotated[str, typer.Option(help="Where trials run: local or inline.")] = "local",
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
     then_ablate: Annotated[
         bool, typer.Option("--then-ablate", help="Take the winner apart, component by component.")
     ] = False,
@@ -102,7 +131,13 @@ def search(
         described = described.model_copy(update={"study": moved})
     with _interruptible(), LiveProgress() as progress:
         found = run_search(
-            described, out, workers=workers, executor=executor, observer=progress, then_ablate=then_ablate
+            described,
+            out,
+            workers=workers,
+            executor=executor,
+            address=address,
+            observer=progress,
+            then_ablate=then_ablate,
         )
     print_search(found)
 

@@ -75,6 +75,14 @@ def print_results(run: Run) -> None:
     _print_summary(console, run)
     _print_notes(console, run.notes)
     console.print()
+    pending = int((run.results["status"] == "pending").sum())
+    if not run.is_reported:
+        console.print(
+            f"{pending} of {len(run.trials)} trials are left to other shards; the last one writes tables, "
+            f"figures and report. `ablation status {run.folder}` shows how far they are.",
+            soft_wrap=True,
+        )
+        return
     for name, path in (
         ("report", run.folder / "report.html"),
         ("tables", run.folder / "results.csv"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ablation.errors import did_you_mean
-from ablation.grid import Seconds, Seeds, Study, Variant, Vary, refuse_repeated
+from ablation.grid import Gpus, Seconds, Seeds, Study, Variant, Vary, refuse_repeated
 from ablation.located import KeyPath, LocatedYaml, read_yaml
 from ablation.randomness import STREAMS
 from ablation.settings import (
@@ -57,6 +57,7 @@ class _GridFile(Settings):
     threads: Annotated[int, Field(ge=1)] = 1
     vary: Vary = STREAMS
     timeout: Seconds | None = None
+    gpus: Gpus = 0.0
     search: dict[str, Any] = {}  # read by `ablation search`
 
 
@@ -122,6 +123,7 @@ def read_study(file: Path) -> Study:
         threads=grid.threads,
         vary=grid.vary,
         timeout=grid.timeout,
+        gpus=grid.gpus,
     )
 
 

@@ -36,8 +36,15 @@ def _in_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     return tuple(stream for stream in STREAMS if stream in streams)
 
 
+def _fraction_or_whole(gpus: float) -> float:
+    if gpus > 1 and gpus != round(gpus):
+        raise ValueError("must be a fraction of one GPU, or a whole number of them")
+    return gpus
+
+
 Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_order)]
 Seconds = Annotated[float, Field(gt=0)]
+Gpus = Annotated[float, Field(ge=0), AfterValidator(_fraction_or_whole)]
 
 
 class Variant(Record):
@@ -57,7 +64,8 @@ class Variant(Record):
 class Study(Record):
     """A validated study: which variants of a model are trained on what, with which seeds.
 
-    ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds.
+    ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds; ``gpus`` are
+    those of a trial on a Ray cluster.
     ``further_seeds`` are those that single variants were given on top, by name; ``reads_test`` and
     ``keeps_states`` are for all trials what they are for one.
     """
@@ -75,6 +83,7 @@ class Study(Record):
     threads: Annotated[int, Field(ge=1)] = 1
     vary: Vary = STREAMS
     timeout: Seconds | None = None
+    gpus: Gpus = 0.0
     reads_test: bool = True
     keeps_states: bool = False
 

@@ -12,6 +12,7 @@ from ablation.diagnostics import planned_notes
 from ablation.executors.local import available_cores
 from ablation.grid import Study
 from ablation.randomness import Randomness
+from ablation.shard import WHOLE, Shard
 from ablation.store import RUNS, Store
 from ablation.trial import slug
 
@@ -41,7 +42,12 @@ class Plan:
 
 
 def plan_study(
-    study: Study, out: str | Path | None = None, *, only: Sequence[str] = (), workers: int | None = None
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Plan:
     """Say what `run_study` with the same arguments would do; builds each variant's model to count it.
 
@@ -56,7 +62,8 @@ def plan_study(
     store = Store(out or RUNS / slug(study.name))
     trials = study.trials(dataset.digest)
     finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
-    pending = [t for t in trials if t.variant in chosen and t.id not in finished]
+    mine = shard.take(trials, dataset)
+    pending = [t for t in mine if t.variant in chosen and t.id not in finished]
     rows, seconds = [], 0.0
     with quiet_stderr():
         models = [

@@ -29,7 +29,7 @@ def changes(first: Study, now: Study) -> list[str]:
 
 def _settings(study: Study) -> dict[str, Any]:
     """Return all but the variants, a dotted key a setting."""
-    record = study.model_dump(mode="json", exclude={"variants": True, "dataset": {"path"}})
+    record = study.model_dump(mode="json", exclude={"variants": True, "gpus": True, "dataset": {"path"}})
     return _flat(record)
 
 

@@ -23,7 +23,7 @@ from ablation.checkpoint import CHECKPOINT
 from ablation.datasets import Dataset
 from ablation.errors import RunError, writing
 from ablation.grid import Study
-from ablation.lock import locked
+from ablation.lock import RUN, briefly, locked
 from ablation.settings import DatasetSettings
 from ablation.trial import Trial, TrialResult
 
@@ -55,39 +55,70 @@ class Store:
         """Where the study lies that was last run here."""
         return self.folder / "study.json"
 
-    def open(self, study: Study, dataset: Dataset) -> None:
+    def open(self, study: Study, dataset: Dataset, beside: Sequence[str] = ()) -> None:
         """Make the folder ready for a run of the study; what is finished stays.
 
+        Args:
+            study: What is to be run.
+            dataset: Its images.
+            beside: Other shards of the run that are at work now.
+
         Raises:
-            RunError: The folder cannot be written to.
+            RunError: The folder cannot be written to, or other shards are at work on another study.
         """
         digest = dataset.digest
+        record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         with writing(self.folder):
+            changed = not self.study_file.is_file() or self.study_file.read_text("utf-8") != text
+            if changed and beside:
+                raise RunError(
+                    f"{self.folder}: {beside[0].replace('-', ' ')} is at work on another version of the "
+                    "study. Wait until it ends, or name another folder by --out."
+                )
             self._running.mkdir(parents=True, exist_ok=True)
-            for left in self._running.iterdir():
+            for left in () if beside else self._running.iterdir():
                 if not (left / CHECKPOINT).is_file():
                     shutil.rmtree(left)
             saved = self._saved_dataset()
             if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
                 dataset.save(self.dataset_file)
-            record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
-            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-            if not self.study_file.is_file() or self.study_file.read_text("utf-8") != text:
+            if changed:
                 self.write_text(self.study_file.name, text)
             if not any(self._trials.glob("*/trial.json")):
                 self.write_text(_DECLARED, text)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; see `ablation.lock.locked`.
+    def locked(self, part: str = RUN) -> Iterator[None]:
+        """Hold the folder, or a shard, for this process; see `ablation.lock.locked`.
 
         Raises:
             RunError: Another process holds it, or it cannot be written to.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder):
+        with locked(self.folder, part):
             yield
+
+    @contextmanager
+    def briefly(self) -> Iterator[None]:
+        """Do what only one process may do in the folder at a time; see `ablation.lock.briefly`.
+
+        Raises:
+            RunError: It cannot be written to.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with briefly(self.folder):
+            yield
+
+    def declare(self, study: Study | None) -> None:
+        """Keep a study as what was declared before the first trial; None where that is not known."""
+        if study is None:
+            (self.folder / _DECLARED).unlink(missing_ok=True)
+            return
+        record = {"study": study.model_dump(mode="json"), "dataset_digest": self.study()[1]}
+        self.write_text(_DECLARED, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def declared_study(self) -> Study | None:
         """Return the study as it was when the first trial was started; None where that is not known."""
@@ -171,15 +202,34 @@ class Store:
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (scratch / "trial.json").write_text(text, "utf-8")
-            for file in scratch.iterdir():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            if final.exists():  # a failed attempt, which this one replaces
-                final.rename(self._running / f"{trial.id}.replaced")
-            scratch.rename(final)
+            self._put(scratch, final)
             if (final / CHECKPOINT).exists():
                 scratch.mkdir()
                 (final / CHECKPOINT).rename(scratch / CHECKPOINT)
+
+    def adopt(self, other: Store, trial: Trial) -> None:
+        """Copy a trial of another run folder into this one: all of it or, if interrupted, nothing.
+
+        Raises:
+            RunError: The folder cannot be written to.
+        """
+        source, final = other._trials / trial.id, self._trials / trial.id
+        if source.resolve() == final.resolve():
+            return
+        copied = self._running / f"{trial.id}.adopted"
+        with writing(self.folder):
+            shutil.rmtree(copied, ignore_errors=True)
+            shutil.copytree(source, copied)
+            self._put(copied, final)
+
+    def _put(self, scratch: Path, final: Path) -> None:
+        """Move a trial's folder to its place, once all of it is on the disk."""
+        for file in scratch.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        if final.exists():  # a failed attempt, which this one replaces
+            final.rename(self._running / f"{final.name}.replaced")
+        scratch.rename(final)
 
     def result(self, trial: Trial) -> TrialResult | None:
         """Return a trial's result, or None where it has none; files that were changed make it a failure."""

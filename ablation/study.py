@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +12,10 @@ from ablation.datasets import Dataset, prepare_dataset
 from ablation.errors import GridError, did_you_mean
 from ablation.executors import Executor, Progress, Task, make_executor
 from ablation.grid import Study
+from ablation.lock import others
 from ablation.provenance import code_provenance
 from ablation.run import Run
+from ablation.shard import WHOLE, Shard
 from ablation.store import RUNS, Store
 from ablation.trial import Trial, TrialResult, slug
 from ablation.until_resolved import further_seeds, looked_at_any_time
@@ -52,6 +54,8 @@ def run_study(
     only: Sequence[str] = (),
     workers: int | None = None,
     executor: str = "local",
+    address: str | None = None,
+    shard: Shard = WHOLE,
     observer: Observer | None = None,
     max_seeds: int | None = None,
 ) -> Run:
@@ -61,8 +65,11 @@ def run_study(
         study: What to run.
         out: The run folder, by default ``experiments/runs/<study>``.
         only: The variants to train now; by default all.
-        workers: Worker processes, by default as many as there are cores.
-        executor: ``local`` (worker processes) or ``inline`` (this process).
+        workers: How many trials at a time, by default as many as there are cores.
+        executor: ``local`` (worker processes), ``inline`` (this process) or ``ray`` (a Ray cluster).
+        address: The Ray cluster's address; by default one is started on this machine.
+        shard: Train this part of the trials; other processes train the others into the same folder. The one
+            that ends last writes tables, figures and report.
         observer: Is told what happens.
         max_seeds: Add seeds where a verdict is open, up to so many, until all are resolved; intervals are
             then those that hold however often one looks.
@@ -76,27 +83,50 @@ def run_study(
     observer = observer or Silent()
     chosen = chosen_variants(study, only)
     if max_seeds:
+        if not shard.is_whole:
+            raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
         study, chosen = looked_at_any_time(study, max_seeds), chosen | {study.baseline}
     store = Store(out or RUNS / slug(study.name))
-    dataset = store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
-    runner = make_executor(executor, workers, study.threads, store.folder / "logs")
-    with store.locked():
+    dataset = _dataset(store, study, shard)
+    logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
+    runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
+    with store.locked(shard.name):
         while True:
-            store.open(study, dataset)
+            with store.briefly():
+                store.open(study, dataset, beside=others(store.folder, shard.name))
             run = Run(store.folder)
-            tasks = _tasks(run, chosen)
+            tasks = _tasks(run, chosen, shard)
             observer.planned(run.trials, tasks)
             if not tasks and run.is_reported:
                 return run
             try:
                 _train(run, tasks, runner, observer)
             finally:
-                run.write_tables()
+                if shard.is_whole:
+                    run.write_tables()
             further = further_seeds(run, chosen, max_seeds) if max_seeds else {}
             if not further:
                 break
             study = study.model_copy(update={"further_seeds": further})
+        if not shard.is_whole:
+            return _report_of_the_last(store, chosen)
         run.write_report()
+    return run
+
+
+def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
+    """Return the study's images, prepared unless that is done; shards do so one after the other."""
+    with nullcontext() if shard.is_whole else store.briefly():
+        return store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
+
+
+def _report_of_the_last(store: Store, chosen: set[str]) -> Run:
+    """Write tables, figures and report once no trial is pending."""
+    with store.briefly():
+        run = Run(store.folder)
+        if all(trial.id in run.trial_results for trial in run.trials if trial.variant in chosen):
+            run.write_tables()
+            run.write_report()
     return run
 
 
@@ -122,8 +152,8 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
             observer.finished(task.trial, result)
 
 
-def _tasks(run: Run, chosen: set[str]) -> list[Task]:
-    """Return what is still to be trained of the chosen variants."""
+def _tasks(run: Run, chosen: set[str], shard: Shard = WHOLE) -> list[Task]:
+    """Return what is still to be trained of the shard and the chosen variants."""
     study, store = run.study, run.store
     return [
         Task(
@@ -133,7 +163,7 @@ def _tasks(run: Run, chosen: set[str]) -> list[Task]:
             guess_seconds(trial.model, trial.training, run.dataset),
             study.timeout,
         )
-        for trial in run.trials
+        for trial in shard.take(run.trials, run.dataset)
         if trial.variant in chosen
         and not store.is_finished(trial, run.trial_results.get(trial.id), study.save_models)
     ]

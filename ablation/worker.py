@@ -29,14 +29,10 @@ def main() -> None:
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
 
-    gc.disable()  # looking for garbage would take a quarter of the time that importing TensorFlow takes
+    start_tensorflow(int(sys.argv[2]))
     from ablation.datasets import Dataset
-    from ablation.training import configure_tensorflow
 
-    configure_tensorflow(int(sys.argv[2]))
     dataset = Dataset.load(Path(sys.argv[1]))
-    gc.freeze()  # what was imported stays: no collection need look at it
-    gc.enable()
     start = {"start": time.perf_counter() - started}
     while True:
         task = json.loads(tasks.get())
@@ -52,6 +48,16 @@ def main() -> None:
         _send(events, {"result": result.model_copy(update={"timing": timing}).model_dump(mode="json")})
 
 
+def start_tensorflow(threads: int) -> None:
+    """Import TensorFlow and give it its threads; must come before its first operation in this process."""
+    gc.disable()  # looking for garbage would take a quarter of the time that the import takes
+    from ablation.training import configure_tensorflow
+
+    configure_tensorflow(threads)
+    gc.freeze()  # what was imported stays: no collection need look at it
+    gc.enable()
+
+
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
     """Run a trial; turn an exception into a failed result with its traceback in ``error.txt``."""
     from ablation.provenance import worker_provenance
@@ -62,15 +68,19 @@ def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: 
         return run_trial(trial, dataset, folder, save_model, report)
     except Exception as error:
         traceback.print_exc()
-        with suppress(OSError):  # a full disk may be what this is about
-            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-        return TrialResult(
-            trial_id=trial.id,
-            status="failed",
-            cause=_cause(error),
-            seconds=time.perf_counter() - started,
-            provenance=worker_provenance(trial.threads),
-        )
+        seconds = time.perf_counter() - started
+        return failed(trial, folder, error, seconds, worker_provenance(trial.threads))
+
+
+def failed(
+    trial: Trial, folder: Path, error: Exception, seconds: float, provenance: dict[str, str]
+) -> TrialResult:
+    """Return the result of a trial that an exception ended, and leave its traceback in ``error.txt``."""
+    with suppress(OSError):  # a full disk may be what this is about
+        (folder / "error.txt").write_text("".join(traceback.format_exception(error)), "utf-8")
+    return TrialResult(
+        trial_id=trial.id, status="failed", cause=_cause(error), seconds=seconds, provenance=provenance
+    )
 
 
 def _cause(error: Exception) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ablation.datasets import Dataset, prepare_dataset
+from ablation.executors.ray_cluster import RayCluster
 from ablation.grid import Study
 from ablation.run import Run
 from ablation.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
@@ -66,6 +67,15 @@ def one_thread() -> None:
     from ablation.training import configure_tensorflow
 
     configure_tensorflow(1)
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """A Ray cluster of two cores in this machine, to which this process stays connected."""
+    cluster = RayCluster(None, workers=2, gpus=0)
+    cluster.connect(threads=1)
+    yield
+    cluster.close()
 
 
 @pytest.fixture

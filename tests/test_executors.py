@@ -23,8 +23,10 @@ def dataset_file(tiny_dataset: Dataset, tmp_path: Path) -> Path:
     return tmp_path / "dataset.npz"
 
 
-@pytest.fixture(params=["inline", "local"])
+@pytest.fixture(params=["inline", "local", "ray"])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
+    if request.param == "ray":
+        request.getfixturevalue("ray_here")
     return make_executor(request.param, 2, 1, tmp_path / "logs")
 
 
@@ -32,7 +34,7 @@ def tasks_of(dataset: Dataset, folder: Path, count: int, **changes: object) -> l
     trials = [tiny_trial(dataset, seed=seed, **changes) for seed in range(count)]
     tasks = [Task(trial, folder / trial.id, save_model=False) for trial in trials]
     for task in tasks:
-        task.folder.mkdir()
+        task.folder.mkdir(exist_ok=True)
     return tasks
 
 
@@ -70,30 +72,58 @@ def test_a_trial_that_fails_is_a_result_with_its_cause_and_the_others_go_on(
     assert "Traceback" in (blocked.folder / "error.txt").read_text()
 
 
-def test_the_bits_are_the_same_in_this_process_and_in_workers(
+def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
+    executor: Executor, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+) -> None:
+    slow, quick = tiny_trial(tiny_dataset, epochs=100_000), tiny_trial(tiny_dataset, epochs=1)
+    tasks = [Task(slow, tmp_path / "slow", False, timeout=4), Task(quick, tmp_path / "quick", False)]
+    for task in tasks:
+        task.folder.mkdir()
+    results = {task.trial.id: r for task, r in executor.run(tasks, dataset_file, 1, lambda _: None)}
+    ended = results[slow.id]
+    assert ended.status == "timeout"
+    assert len(ended.history) > 1
+    assert ended.cause == f"was ended after its timeout of 4 s, with {len(ended.history)} epochs done"
+    assert results[quick.id].status == "completed"
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_the_bits_are_the_same_in_this_process_in_workers_and_on_ray(
     tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:
     found = []
-    for name, workers in (("inline", 1), ("local", 2)):
+    for name, workers in (("inline", 1), ("local", 2), ("ray", 2)):
         (tmp_path / name).mkdir()
         tasks = tasks_of(tiny_dataset, tmp_path / name, 3, dropout=0.3, batch_norm=True)
         runner = make_executor(name, workers, 1, tmp_path / "logs")
         results = {t.trial.id: bits(r) for t, r in runner.run(tasks, dataset_file, 1, lambda _: None)}
         found.append(sorted(results.items()))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
-def kill_workers() -> None:
-    for child in psutil.Process().children():
-        if "ablation.worker" in child.cmdline():
-            child.send_signal(signal.SIGKILL)
+def workers() -> list[psutil.Process]:
+    """Return the processes that train for this one."""
+    local = [c for c in psutil.Process().children() if "ablation.worker" in c.cmdline()]
+    return local + [c for c in psutil.Process().children(recursive=True) if c.name().startswith("ray::train")]
 
 
+def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
+    if name == "ray":
+        request.getfixturevalue("ray_here")
+    return make_executor(name, workers, 1, tmp_path / "logs")
+
+
+@pytest.mark.parametrize("name", ["local", "ray"])
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
-    deaths: int, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+    deaths: int,
+    name: str,
+    request: pytest.FixtureRequest,
+    tiny_dataset: Dataset,
+    dataset_file: Path,
+    tmp_path: Path,
 ) -> None:
-    runner = make_executor("local", 1, 1, tmp_path / "logs")
+    runner = executor_of(name, 1, request, tmp_path)
     first, second = tasks_of(tiny_dataset, tmp_path, 2, epochs=60)
     attempts: list[list[int]] = []
 
@@ -106,7 +136,8 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
             return
         attempts[-1].append(progress.record.epoch)
         if len(attempts) <= deaths and len(attempts[-1]) == 1:
-            kill_workers()
+            for worker in workers():
+                worker.send_signal(signal.SIGKILL)
 
     results = {t.trial.id: r for t, r in runner.run([first, second], dataset_file, 1, kill)}
     assert len(attempts) == 2
@@ -114,6 +145,11 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
     assert results[first.trial.id].status == ("completed" if deaths == 1 else "failed")
     if deaths == 1:
         assert [record.epoch for record in results[first.trial.id].history] == list(range(1, 61))
+    elif name == "ray":
+        assert results[first.trial.id].cause == (
+            "the worker process died 2 times, the last time, as Ray tells it: The worker died unexpectedly while "
+            "executing this task. Check python-core-worker-*.log files for more information"
+        )
     else:
         assert results[first.trial.id].cause == (
             "the worker process died 2 times, the last time by SIGKILL (as the system does when memory runs out: "
@@ -121,13 +157,15 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
         )
 
 
+@pytest.mark.parametrize("name", ["local", "ray"])
 def test_closing_the_iterator_ends_the_workers(
-    tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+    name: str, request: pytest.FixtureRequest, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:
-    runner = make_executor("local", 2, 1, tmp_path / "logs")
-    running = runner.run(tasks_of(tiny_dataset, tmp_path, 6), dataset_file, 1, lambda _: None)
+    runner = executor_of(name, 2, request, tmp_path)
+    tasks = [*tasks_of(tiny_dataset, tmp_path, 1), *tasks_of(tiny_dataset, tmp_path, 6, epochs=100_000)[1:]]
+    running = runner.run(tasks, dataset_file, 1, lambda _: None)
     next(iter(running))
-    children = [c for c in psutil.Process().children() if "ablation.worker" in c.cmdline()]
+    children = workers()
     assert children
     running.close()
     deadline = time.monotonic() + 5

@@ -198,24 +198,6 @@ def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_pa
 # A trial
 
 
-@pytest.mark.parametrize("executor", ["inline", "local"])
-def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
-    executor: str, tiny_dataset: Dataset, tmp_path: Path
-) -> None:
-    tiny_dataset.save(tmp_path / "dataset.npz")
-    slow, quick = tiny_trial(tiny_dataset, epochs=100_000), tiny_trial(tiny_dataset, epochs=1)
-    tasks = [Task(slow, tmp_path / "slow", False, timeout=4), Task(quick, tmp_path / "quick", False)]
-    for task in tasks:
-        task.folder.mkdir()
-    runner = make_executor(executor, 1, 1, tmp_path / "logs")
-    results = {task.trial.id: r for task, r in runner.run(tasks, tmp_path / "dataset.npz", 1, lambda _: None)}
-    ended = results[slow.id]
-    assert ended.status == "timeout"
-    assert len(ended.history) > 1
-    assert ended.cause == f"was ended after its timeout of 4 s, with {len(ended.history)} epochs done"
-    assert results[quick.id].status == "completed"
-
-
 def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(
     tiny_dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ def _grid(
         ],
         "compare": study.compare.model_dump(mode="json"),
         "threads": study.threads,
+        "gpus": study.gpus,
         "vary": list(study.vary),
     }
     if len(changed) > 1:

@@ -99,6 +99,7 @@ def run_search(
     *,
     workers: int | None = None,
     executor: str = "local",
+    address: str | None = None,
     observer: Observer | None = None,
     then_ablate: bool = False,
 ) -> SearchRun:
@@ -112,7 +113,8 @@ def run_search(
         search: What to search.
         out: The folder, by default ``experiments/runs/<study>-search``.
         workers: Worker processes, by default as many as there are cores.
-        executor: ``local`` or ``inline``.
+        executor: ``local``, ``inline`` or ``ray``.
+        address: The Ray cluster's address; by default one is started on this machine.
         observer: Is told what happens.
         then_ablate: Take the winner apart, component by component, and say what each is worth.
 
@@ -122,7 +124,12 @@ def run_search(
     folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or Silent()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {"workers": workers, "executor": executor, "observer": observer}
+    options: dict[str, Any] = {
+        "workers": workers,
+        "executor": executor,
+        "address": address,
+        "observer": observer,
+    }
     with locked(folder):
         _explore(search, folder, **options)
         found = SearchRun(folder)
@@ -137,13 +144,23 @@ def run_search(
     return SearchRun(folder)
 
 
-def _explore(search: Search, folder: Path, *, workers: int | None, executor: str, observer: Observer) -> None:
+def _explore(
+    search: Search,
+    folder: Path,
+    *,
+    workers: int | None,
+    executor: str,
+    address: str | None,
+    observer: Observer,
+) -> None:
     """Train what the oracle proposes, round by round, until it has nothing more to propose."""
     from ablation.search.proposer import Proposer
 
     store = Store(folder / "search")
     dataset = store.prepared_dataset(search.study.dataset) or prepare_dataset(search.study.dataset)
-    runner = make_executor(executor, workers, search.study.threads, store.folder / "logs", keep=True)
+    threads, gpus = search.study.threads, search.study.gpus
+    logs = store.folder / "logs"
+    runner = make_executor(executor, workers, threads, logs, keep=True, address=address, gpus=gpus)
     proposals: list[Proposal] = []
     with store.locked(), closing(runner), tempfile.TemporaryDirectory() as scratch:
         proposer = Proposer(search, Path(scratch))

@@ -1,0 +1,197 @@
+"""Trials as tasks of a Ray cluster: Ray says where each one runs, this process keeps what comes of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablation.checkpoint import CHECKPOINT
+from ablation.errors import RunError
+from ablation.executors import OnProgress, Progress, Task
+from ablation.executors.agenda import Agenda
+from ablation.executors.ray_cluster import RayCluster
+from ablation.executors.ray_task import Ended, Event, Saved, train
+from ablation.trial import EpochRecord, TrialResult
+
+_ATTEMPTS = 2  # of a trial whose process dies; that its node was lost is no fault of its own
+_PATIENCE = 5.0  # seconds without news until nodes are counted anew
+
+
+class _LostError(Exception):
+    """The trial must go on elsewhere."""
+
+
+@dataclass
+class _Attempt:
+    """A task that Ray was given, and what it has told."""
+
+    task: Task
+    deaths: int = 0
+    told: list[EpochRecord] = field(default_factory=list)
+    deadline: float | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its timeout is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+class RayExecutor:
+    """Runs each task as a Ray task, with as many CPUs as it has threads.
+
+    A trial whose node or process is lost goes on elsewhere, from the last checkpoint that came back.
+
+    Args:
+        address: See `RayCluster`, as for ``workers`` and ``gpus``.
+        workers: The most trials at a time.
+        gpus: GPUs a trial.
+        keep: Stay connected from one `run` to the next, until `close`.
+    """
+
+    def __init__(self, address: str | None, workers: int | None, gpus: float, keep: bool = False) -> None:
+        self._cluster = RayCluster(address, workers, gpus)
+        self._keep = keep
+
+    def run(
+        self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
+    ) -> Generator[tuple[Task, TrialResult]]:
+        """See `Executor.run`."""
+        if not tasks:
+            return
+        self._cluster.connect(threads)
+        import ray
+
+        agenda, left = Agenda(tasks), len(tasks)
+        running: dict[Any, _Attempt] = {}  # by the stream of its events
+        ended: Task | None = None
+        try:
+            dataset = self._cluster.dataset(dataset_file)
+            while left:
+                while len(running) < self._cluster.places(threads) and (task := agenda.next(ended)):
+                    running[self._start(task, dataset, threads)] = _Attempt(task)
+                    ended = None
+                for stream in _with_news(running):
+                    attempt = running[stream]
+                    try:
+                        result = _listen(stream, attempt, on_progress)
+                    except _LostError:
+                        running[self._start(attempt.task, dataset, threads)] = running.pop(stream)
+                        continue
+                    if result is not None:
+                        ended = running.pop(stream).task
+                        left -= 1
+                        yield ended, result
+        finally:
+            for stream in running:
+                ray.cancel(stream, force=True)
+            if not self._keep:
+                self.close()
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self._cluster.close()
+
+    def _start(self, task: Task, dataset: Any, threads: int) -> Any:
+        """Give Ray a task; return the stream of its events."""
+        import ray
+
+        remote = ray.remote(train).options(
+            name=f"train {task.trial.id}",
+            num_cpus=threads,
+            num_gpus=self._cluster.gpus,
+            num_returns="streaming",
+            max_retries=0,  # tried again by `run`, which has the checkpoint
+        )
+        file = task.folder / CHECKPOINT
+        checkpoint = file.read_bytes() if file.is_file() else None
+        settings = task.trial.model_dump(mode="json")
+        return remote.remote(task.trial.id, settings, dataset, threads, task.save_model, checkpoint)
+
+
+def _with_news(running: dict[Any, _Attempt]) -> list[Any]:
+    """Wait until a trial has told something, or is overdue; return the streams of these."""
+    import ray
+
+    streams, now = list(running), time.monotonic()
+    due = [attempt.deadline - now for attempt in running.values() if attempt.deadline]
+    ray.wait(streams, timeout=max(0.0, min([_PATIENCE, *due])), fetch_local=False)
+    news: list[Any] = ray.wait(streams, num_returns=len(streams), timeout=0, fetch_local=False)[0]
+    return news + [s for s in streams if running[s].is_overdue and s not in news]
+
+
+def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialResult | None:
+    """Take up what a trial tells; return its result once it has one.
+
+    Raises:
+        _LostError: Its node or its process died.
+        RunError: A node is not set up to train.
+    """
+    import ray
+
+    task = attempt.task
+    if attempt.is_overdue:
+        ray.cancel(stream, force=True)
+        return task.timed_out(attempt.told)
+    try:
+        event: Event = ray.get(next(stream))
+    except ray.exceptions.RayTaskError as error:
+        raise RunError(_unfit(error)) from None
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        attempt.deaths += 1
+        if attempt.deaths < _ATTEMPTS:
+            raise _LostError from None
+        return _died(task, error)
+    except ray.exceptions.RayError:
+        raise _LostError from None
+    match event:
+        case None:
+            attempt.told.clear()
+            attempt.deadline = time.monotonic() + task.timeout if task.timeout else None
+            on_progress(Progress(task.trial, None))
+        case EpochRecord():
+            attempt.told.append(event)
+            on_progress(Progress(task.trial, event))
+        case Saved():
+            _write(task.folder / CHECKPOINT, event.content)
+        case Ended():
+            return _kept(task, event)
+    return None
+
+
+def _kept(task: Task, ended: Ended) -> TrialResult:
+    """Write a trial's files into its folder; where that fails, so has the trial."""
+    from ablation.worker import failed
+
+    try:
+        (task.folder / CHECKPOINT).unlink(missing_ok=True)
+        for name, content in ended.files.items():
+            _write(task.folder / name, content)
+    except OSError as error:
+        return failed(task.trial, task.folder, error, ended.result.seconds, ended.result.provenance)
+    return ended.result
+
+
+def _write(file: Path, content: bytes) -> None:
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, file)
+
+
+def _died(task: Task, error: Exception) -> TrialResult:
+    last = str(error).strip().splitlines()[0].rstrip(".")
+    cause = f"the worker process died {_ATTEMPTS} times, the last time, as Ray tells it: {last}"
+    return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
+
+
+def _unfit(error: Any) -> str:
+    """Say what is wrong with a node that cannot even begin."""
+    first, *_, last = str(error).strip().splitlines()
+    where = first.partition(" (")[2].rstrip(")")
+    return (
+        f"a node of the Ray cluster cannot train ({where}): {last}. Each node needs the same ablation and "
+        "TensorFlow as this machine."
+    )

@@ -1,0 +1,145 @@
+"""A Ray cluster: reached or started, and how much fits into it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ablation.errors import RunError
+
+_LOOK_AGAIN = 5.0  # seconds until nodes are counted anew
+_AHEAD = 16  # tasks that wait in a shared cluster, beside twice what it can run: they make it grow
+
+
+class RayCluster:
+    """A connection to a Ray cluster, made when it is first needed.
+
+    Args:
+        address: As `ray.init` takes it; by default what RAY_ADDRESS names, else a cluster of this process's
+            own, which listens on the loopback interface only.
+        workers: The most trials at a time; by default what there is room for.
+        gpus: GPUs a trial, or a fraction of one.
+    """
+
+    def __init__(self, address: str | None, workers: int | None, gpus: float) -> None:
+        self._address = address or os.environ.get("RAY_ADDRESS") or "local"
+        self._own = self._address == "local"
+        self._workers = workers
+        self.gpus = gpus
+        self._connected = False  # by this object, and so to be ended by it
+        self._sent: dict[Path, Any] = {}
+        self._looked, self._room = -_LOOK_AGAIN, 0
+        self._told = False
+
+    def connect(self, threads: int) -> None:
+        """Connect, unless this process is connected already.
+
+        Raises:
+            RunError: Ray is not installed, or no cluster of its version answers.
+        """
+        if self._own or self._address.startswith(("127.", "localhost")):
+            # Ray's switch for clusters over the network: without it, all stays on the loopback address.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError:
+            raise RunError(
+                "--executor ray needs Ray, which is not installed: pip install '.[ray]' in the checkout."
+            ) from None
+        if ray.is_initialized():
+            return
+        _refuse_unreachable(self._address)
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(threads)}
+        own = {"num_cpus": self._workers and self._workers * threads, "include_dashboard": False}
+        on_termination = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(
+                self._address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": environment},
+                **(own if self._own else {}),
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise RunError(f"--address {self._address}: {str(error).strip().splitlines()[0]}") from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own ends the process without a word
+        self._connected = True
+
+    def close(self) -> None:
+        """End the connection, and a cluster of one's own."""
+        self._sent.clear()
+        if self._connected:
+            import ray
+
+            ray.shutdown()
+            self._connected = False
+
+    def dataset(self, file: Path) -> Any:
+        """Return a reference to a dataset that each node fetches once, for all of its processes."""
+        import ray
+
+        from ablation.datasets import Dataset
+
+        if file not in self._sent:
+            self._sent[file] = ray.put(Dataset.load(file))
+        return self._sent[file]
+
+    def places(self, threads: int) -> int:
+        """Return how many tasks Ray is to have at a time; nodes come and go.
+
+        In a cluster of one's own, as many as can run: a process that has ended a trial is then given another
+        one of the variant whose graph it has. Elsewhere some more, so that a new node finds work.
+
+        Raises:
+            RunError: None fits, and none ever will.
+        """
+        if time.monotonic() - self._looked >= _LOOK_AGAIN:
+            import ray
+
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            room = sum(self._fitting(node, threads) for node in nodes)
+            if not room:
+                self._tell_of_no_room(nodes, threads)
+            self._looked, self._room = time.monotonic(), room if self._own else 2 * room + _AHEAD
+        return min(self._room, self._workers or self._room)
+
+    def _fitting(self, node: Mapping[str, float], threads: int) -> int:
+        by_cpu = node.get("CPU", 0) // threads
+        by_gpu = (node.get("GPU", 0) + 1e-9) // self.gpus if self.gpus else by_cpu
+        return int(min(by_cpu, by_gpu))
+
+    def _tell_of_no_room(self, nodes: list[Mapping[str, float]], threads: int) -> None:
+        asked = f"a trial asks for {threads} CPUs and {self.gpus:g} GPUs"
+        has = " and ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
+        if self._own:
+            raise RunError(f"--executor ray: {asked}; this machine has {has}.")
+        if not self._told:
+            print(f"Waiting for a node: {asked}; the cluster has {has} so far.", file=sys.stderr)
+        self._told = True
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Say at once what Ray would try for a quarter of an hour."""
+    if "://" in address:
+        raise RunError(
+            f"--address {address}: run the command inside the cluster, as `ray job submit` does; there it "
+            "finds the cluster without --address."
+        )
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"--address {address}: no Ray cluster answers there: {reason}.") from None
