@@ -1,0 +1,139 @@
+"""Run folders of machines that share none become one, if they belong together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import ablation, without_times
+
+from ablation.errors import RunError
+from ablation.grid import Study
+from ablation.merge import merge_runs
+from ablation.run import Run
+from ablation.shard import WHOLE, Shard
+from ablation.study import run_study
+
+Part = Callable[..., Path]
+
+
+@pytest.fixture
+def part(tmp_path: Path, finished_run: Run) -> Part:
+    """Return a function that makes a run folder with some of the finished trials in it."""
+
+    def make(name: str, seeds: tuple[int, ...] = (0, 1), keep: Shard = WHOLE, **changes: object) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(finished_run.folder, folder)
+        study = finished_run.study.model_copy(update={"seeds": seeds, **changes})
+        text = json.dumps(
+            {"study": study.model_dump(mode="json"), "dataset_digest": finished_run.dataset.digest}
+        )
+        for file in ("study.json", "declared.json"):
+            (folder / file).write_text(text)
+        kept = {trial.id for trial in keep.take(Run(folder).trials, finished_run.dataset)}
+        for trial in folder.glob("trials/*-s*"):
+            if trial.name not in kept:
+                shutil.rmtree(trial)
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_the_parts_become_the_whole(
+    order: tuple[str, ...], part: Part, finished_run: Run, tmp_path: Path
+) -> None:
+    folders = {"a": part("a", seeds=(0,)), "b": part("b", seeds=(1,))}
+    before = {name: sorted(folder.rglob("*")) for name, folder in folders.items()}
+    merged = merge_runs([folders[name] for name in order], tmp_path / "merged")
+    assert without_times(merged.folder) == without_times(finished_run.folder)
+    assert merged.changes == []
+    assert merged.verify().differences == []
+    assert {name: sorted(folder.rglob("*")) for name, folder in folders.items()} == before
+
+
+@pytest.mark.usefixtures("without_report")
+def test_merging_again_adds_what_has_come_since(part: Part, finished_run: Run, tmp_path: Path) -> None:
+    first, second = part("first", keep=Shard(1, 3)), part("second", keep=Shard(2, 3))
+    merged = merge_runs([first, second], tmp_path / "merged")
+    assert merged.results["status"].value_counts().to_dict() == {"completed": 6, "pending": 2}
+    merged = merge_runs([part("third", keep=Shard(3, 3)), first], tmp_path / "merged")
+    assert without_times(merged.folder) == without_times(finished_run.folder)
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_damaged_trial_is_left_behind_and_an_intact_one_taken(
+    part: Part, finished_run: Run, tmp_path: Path
+) -> None:
+    damaged, whole = part("damaged"), part("whole", keep=Shard(1, 2))
+    for file in damaged.glob("trials/*-s*/test_probabilities.npy"):
+        file.write_bytes(b"")
+    merged = merge_runs([damaged, whole], tmp_path / "merged")
+    assert merged.results["status"].value_counts().to_dict() == {"completed": 4, "pending": 4}
+    run = run_study(merged.study, merged.folder, executor="inline")  # and the rest is trained
+    assert without_times(run.folder) == without_times(finished_run.folder)
+
+
+def test_what_does_not_belong_together_is_refused(
+    part: Part, finished_run: Run, tiny_study: Study, tmp_path: Path
+) -> None:
+    own, out = part("own"), tmp_path / "merged"
+    plain, *rest = finished_run.study.variants
+    longer = plain.model_copy(update={"training": plain.training.model_copy(update={"epochs": 3})})
+    other = part("other", variants=(longer, *rest), question="Another?")
+    with pytest.raises(RunError) as caught:
+        merge_runs([own, other], out)
+    assert str(caught.value) == (
+        f"{own} and {other} do not belong together: variants.plain.training.epochs: 2 → 3, and 1 further "
+        "differences. Only their seeds may differ."
+    )
+    assert not out.exists()
+
+    images = part("images")
+    record = json.loads((images / "study.json").read_text())
+    smaller = finished_run.dataset.val
+    changed = type(finished_run.dataset)(**{**vars(finished_run.dataset), "test": smaller})
+    changed.save(images / "dataset.npz")
+    (images / "study.json").write_text(json.dumps(record | {"dataset_digest": changed.digest}))
+    with pytest.raises(RunError) as caught:
+        merge_runs([own, images], out)
+    assert str(caught.value) == (
+        f"{own} and {images} do not belong together: their images differ, {finished_run.dataset.describe()} and "
+        f"{changed.describe()}. Only their seeds may differ."
+    )
+    with pytest.raises(RunError, match="is not a run folder: it has no study.json"):
+        merge_runs([own, tmp_path], out)
+
+
+def test_a_trial_with_two_results_is_refused_with_what_tells_the_machines_apart(
+    part: Part, finished_run: Run, tmp_path: Path
+) -> None:
+    own, other = part("own"), part("other")
+    trial = finished_run.trials[0]
+    result = Run(other).trial_results[trial.id]
+    scratch = other / "trials" / ".running" / trial.id
+    shutil.copytree(other / "trials" / trial.id, scratch)
+    changed = {
+        "metrics": result.metrics | {"test_accuracy": 0.5},
+        "provenance": result.provenance | {"cpu features": "none"},
+    }
+    (scratch / "result.json").unlink()
+    (scratch / "trial.json").unlink()
+    Run(other).store.commit(trial, result.model_copy(update=changed))
+    with pytest.raises(RunError) as caught:
+        merge_runs([own, other], tmp_path / "merged")
+    assert str(caught.value) == (
+        f"{trial.id} has other numbers in {other} than in {own} (cpu features: {result.provenance['cpu features']} "
+        "and none). Remove one of the two, its folder in trials/, and merge again."
+    )
+
+
+def test_the_command_merges_and_says_what_is_missing(part: Part, tmp_path: Path) -> None:
+    done = ablation("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
+    assert done.returncode == 1, done.stderr
+    assert str(tmp_path / "merged" / "report.html") in done.stdout
+    done = ablation("merge", tmp_path / "merged", part("b", keep=Shard(2, 2)), "--out", tmp_path / "merged")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,156 @@
+"""A run in parts, as job arrays make it: each trains its trials, and the last one reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import TINY_GRID, tiny_trial
+from hypothesis import given
+from hypothesis import strategies as st
+from processes import ablation, command, finish, start, wait_for_finished_trials, without_times
+
+from ablation.datasets import Dataset
+from ablation.errors import GridError, RunError
+from ablation.grid import Study
+from ablation.lock import briefly, locked, others
+from ablation.run import Run
+from ablation.shard import WHOLE, Shard
+from ablation.store import Store
+from ablation.study import run_study
+
+
+@given(count=st.integers(1, 12), seeds=st.integers(1, 20))
+def test_shards_share_no_trial_and_leave_none(tiny_dataset: Dataset, count: int, seeds: int) -> None:
+    trials = [
+        tiny_trial(tiny_dataset, seed, epochs).model_copy(update={"variant": f"{epochs} epochs"})
+        for epochs in (2, 9)
+        for seed in range(seeds)
+    ]
+    parts = [Shard(index, count).take(trials, tiny_dataset) for index in range(1, count + 1)]
+    assert sorted(t.id for part in parts for t in part) == sorted(t.id for t in trials)
+    long = [sum(t.training.epochs == 9 for t in part) for part in parts]
+    assert max(long) - min(long) <= 1  # the long ones are shared out, too
+
+
+@pytest.mark.parametrize("text", ["0/8", "9/8", "3", "a/b", "/", "1/", "-1/4", "1/8/2"])
+def test_what_is_no_shard_is_told(text: str) -> None:
+    with pytest.raises(GridError) as caught:
+        Shard.parse(text)
+    assert str(caught.value) == (
+        f"--shard: expected I/N, like 2/8, with I from 1 to N; not '{text}'. Where a job array counts from 0, "
+        "add 1 to its index."
+    )
+
+
+def test_shards_end_with_the_bytes_of_one_run_and_the_last_one_reports(
+    tiny_study: Study, finished_run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    for index, expected in ((3, 2), (1, 5), (2, 8)):
+        run = run_study(tiny_study, out, executor="inline", shard=Shard(index, 3))
+        assert (run.results["status"] == "completed").sum() == expected
+        assert (out / "report.html").exists() == (out / "results.csv").exists() == (expected == 8)
+    assert without_times(out) == without_times(finished_run.folder)
+    assert run.verify().differences == []
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_shard_that_died_is_run_again_and_is_then_the_last(tiny_study: Study, tmp_path: Path) -> None:
+    class Dies:
+        def planned(self, *_: object) -> None: ...
+        def progressed(self, *_: object) -> None: ...
+        def finished(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run_study(tiny_study, out, executor="inline", shard=Shard(1, 2), observer=Dies())
+    run_study(tiny_study, out, executor="inline", shard=Shard(2, 2))
+    assert not (out / "results.csv").exists()
+    run = run_study(tiny_study, out, executor="inline", shard=Shard(1, 2))
+    assert (run.results["status"] == "completed").all()
+    assert (out / "results.csv").exists()
+
+
+def test_what_does_not_go_with_a_shard_at_work_is_refused(
+    tiny_study: Study, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "run")
+    with store.locked("shard-1-of-2"):
+        store.open(tiny_study, tiny_dataset)
+        owner = json.loads((store.folder / "shard-1-of-2.owner.json").read_text())
+        for shard in (WHOLE, Shard(1, 2), Shard(2, 3)):
+            with pytest.raises(RunError) as caught:
+                run_study(tiny_study, store.folder, shard=shard)
+            assert str(caught.value) == (
+                f"{store.folder}, shard 1 of 2, is in use by process {os.getpid()} on {os.uname().nodename}, since "
+                f"{owner['since']}. Wait until it ends, or name another folder by --out."
+            )
+        with pytest.raises(RunError) as caught:
+            run_study(tiny_study.with_overrides(seeds=[0, 1, 2]), store.folder, shard=Shard(2, 2))
+        assert str(caught.value) == (
+            f"{store.folder}: shard 1 of 2 is at work on another version of the study. Wait until it ends, or name "
+            "another folder by --out."
+        )
+        run_study(tiny_study, store.folder, only=["plain"], executor="inline", shard=Shard(2, 2))
+
+
+@pytest.mark.slow
+def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) -> None:
+    grid, out = tmp_path / "grid.yaml", tmp_path / "run"
+    grid.write_text(textwrap.dedent(TINY_GRID.replace("epochs: 2", "epochs: 500")))
+    first = start(command(grid, out, "--shard", "1/2", "--workers", "1"))
+    second = start(command(grid, out, "--shard", "2/2", "--workers", "1"))
+    wait_for_finished_trials(out, 2)
+    second.send_signal(signal.SIGKILL)
+    second.wait()
+    told = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, told  # its own trials are completed
+    assert "trials are left to other shards; the last one writes tables, figures and report." in told
+    again = finish(command(grid, out, "--shard", "2/2"))
+    assert again.returncode == 0, again.stderr
+    assert str(out / "report.html") in again.stdout
+    whole = finish(command(grid, tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    assert without_times(out) == without_times(tmp_path / "whole")
+
+
+def test_a_run_holds_the_folder_alone(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path),
+        pytest.raises(RunError, match="in use by process"),
+        locked(tmp_path, "shard-1-of-2"),
+    ):
+        pass
+    with locked(tmp_path, "shard-1-of-2"), locked(tmp_path, "shard-2-of-2"), briefly(tmp_path):
+        assert others(tmp_path, "shard-1-of-2") == ["shard-2-of-2"]
+    with briefly(tmp_path):
+        assert others(tmp_path, "run") == []
+
+
+def test_the_plan_of_a_shard_is_its_part(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(textwrap.dedent(TINY_GRID))
+    done = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--shard", "2/3", "--dry-run")
+    assert "3 trials to train" in done.stdout, done.stderr
+    done = ablation(
+        "run",
+        "--grid",
+        grid,
+        "--shard",
+        "2/3",
+        "--until-resolved",
+        "--max-seeds",
+        "5",
+        "--out",
+        tmp_path / "r",
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: --shard does not go with --until-resolved, which looks at all trials together.\n",
+    )
