@@ -107,13 +107,14 @@ class RayCluster:
             import ray
 
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            room = sum(self._fitting(node, threads) for node in nodes)
+            room = sum(self.fitting(node, threads) for node in nodes)
             if not room:
                 self._tell_of_no_room(nodes, threads)
             self._looked, self._room = time.monotonic(), room if self._own else 2 * room + _AHEAD
         return min(self._room, self._workers or self._room)
 
-    def _fitting(self, node: Mapping[str, float], threads: int) -> int:
+    def fitting(self, node: Mapping[str, float], threads: int) -> int:
+        """Return how many trials a node with these resources can run at once."""
         by_cpu = node.get("CPU", 0) // threads
         by_gpu = (node.get("GPU", 0) + 1e-9) // self.gpus if self.gpus else by_cpu
         return int(min(by_cpu, by_gpu))

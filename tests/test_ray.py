@@ -1,0 +1,147 @@
+"""What a user of `--executor ray` is told, and how much a cluster is given to do."""
+
+from __future__ import annotations
+
+import builtins
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import tiny_trial
+
+from ablation.checkpoint import CHECKPOINT
+from ablation.datasets import Dataset
+from ablation.errors import AblationError, GridError, RunError
+from ablation.executors import Task, make_executor
+from ablation.executors import ray as on_ray
+from ablation.executors.ray_cluster import RayCluster
+from ablation.executors.ray_task import Ended, Saved, train
+from ablation.grid import Study
+from ablation.trial import EpochRecord
+
+
+def test_an_address_goes_with_ray(tmp_path: Path) -> None:
+    with pytest.raises(AblationError) as caught:
+        make_executor("local", None, 1, tmp_path, address="auto")
+    assert str(caught.value) == "--address names a Ray cluster: it goes with --executor ray."
+
+
+def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_ray(name: str, *rest: Any) -> Any:
+        if name == "ray":
+            raise ImportError("No module named 'ray'")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    with pytest.raises(RunError) as caught:
+        RayCluster(None, None, 0).connect(1)
+    assert str(caught.value) == (
+        "--executor ray needs Ray, which is not installed: pip install '.[ray]' in the checkout."
+    )
+
+
+@pytest.fixture
+def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has no cluster yet, whatever other tests hold."""
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+
+
+@pytest.mark.usefixtures("not_connected")
+def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(RunError) as caught:
+        RayCluster(address, None, 0).connect(1)
+    assert str(caught.value) == f"--address {address}: no Ray cluster answers there: connection refused."
+    with pytest.raises(RunError) as caught:
+        RayCluster("ray://head:10001", None, 0).connect(1)
+    assert str(caught.value) == (
+        "--address ray://head:10001: run the command inside the cluster, as `ray job submit` does; there it finds "
+        "the cluster without --address."
+    )
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_as_many_trials_as_fit_are_given_to_a_cluster_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert RayCluster(None, None, 0).places(threads=1) == 2
+    assert RayCluster(None, 1, 0).places(threads=1) == 1
+    assert RayCluster(None, None, 0).places(threads=2) == 1
+    with pytest.raises(RunError) as caught:
+        RayCluster(None, None, gpus=0.5).places(threads=1)
+    assert str(caught.value) == (
+        "--executor ray: a trial asks for 1 CPUs and 0.5 GPUs; this machine has 2 CPUs and 0 GPUs."
+    )
+    shared = RayCluster("auto", None, gpus=0.5)  # a node with a GPU may join
+    assert shared.places(threads=1) == 16
+    assert capsys.readouterr().err == (
+        "Waiting for a node: a trial asks for 1 CPUs and 0.5 GPUs; the cluster has 2 CPUs and 0 GPUs so far.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "asked", "fit"),
+    [
+        (8, 0, 0, 8),
+        (8, 1, 0.25, 4),
+        (2, 1, 0.25, 2),
+        (8, 3, 0.1, 8),
+        (8, 4, 2, 2),
+        (0, 8, 1, 0),
+        (8, 0, 1, 0),
+    ],
+)
+def test_cpus_and_gpus_are_both_needed(cpus: int, gpus: int, asked: float, fit: int) -> None:
+    assert RayCluster(None, None, asked).fitting({"CPU": cpus, "GPU": gpus}, threads=1) == fit
+
+
+def test_gpus_are_a_fraction_or_whole(write_grid: Any) -> None:
+    assert Study.from_yaml(write_grid("{study: s, gpus: 0.25}")).gpus == 0.25
+    with pytest.raises(GridError, match="gpus: must be a fraction of one GPU, or a whole number of them"):
+        Study.from_yaml(write_grid("{study: s, gpus: 1.5}"))
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_node_that_cannot_train_ends_the_run_with_a_sentence(
+    tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_dataset.save(tmp_path / "dataset.npz")
+    task = Task(tiny_trial(tiny_dataset), tmp_path / "trial")
+    task.folder.mkdir()
+
+    def another_version(_: str, *rest: Any) -> Any:
+        yield from train("tiny-s0-00000000", *rest)
+
+    monkeypatch.setattr(on_ray, "train", another_version)
+    with pytest.raises(RunError) as caught:
+        list(make_executor("ray", 1, 1, tmp_path).run([task], tmp_path / "dataset.npz", 1, lambda _: None))
+    message = str(caught.value)
+    assert message.startswith("a node of the Ray cluster cannot train (pid=")
+    assert message.endswith(
+        "): RuntimeError: the node's version of ablation trains otherwise. Each node needs the same ablation and "
+        "TensorFlow as this machine."
+    )
+
+
+def test_a_trial_tells_its_epochs_and_sends_its_checkpoints_from_which_another_goes_on(
+    tiny_dataset: Dataset,
+) -> None:
+    trial = tiny_trial(tiny_dataset, epochs=60)
+    settings = trial.model_dump(mode="json")
+    started, *events, ended = train(trial.id, settings, tiny_dataset, 1, True, None)
+    assert started is None
+    assert [e.epoch for e in events if isinstance(e, EpochRecord)] == list(range(1, 61))
+    assert isinstance(ended, Ended)
+    assert sorted(ended.files) == ["model.keras", "test_probabilities.npy"]
+    *_, checkpoint = (e.content for e in events if isinstance(e, Saved))
+    _, *later, again = train(trial.id, settings, tiny_dataset, 1, True, checkpoint)
+    assert isinstance(again, Ended)
+    assert again.files["test_probabilities.npy"] == ended.files["test_probabilities.npy"]
+    epochs = [e.epoch for e in later if isinstance(e, EpochRecord)]
+    assert 1 < epochs[0] <= 60 == epochs[-1]
+    assert CHECKPOINT not in again.files
