@@ -75,12 +75,12 @@ def test_as_many_trials_as_fit_are_given_to_a_cluster_of_ones_own(capsys: pytest
     with pytest.raises(RunError) as caught:
         RayCluster(None, None, gpus=0.5).places(threads=1)
     assert str(caught.value) == (
-        "--executor ray: a trial asks for 1 CPUs and 0.5 GPUs; this machine has 2 CPUs and 0 GPUs."
+        "--executor ray: a trial asks for CPU 1 and GPU 0.5; this machine has CPU 2 and GPU 0."
     )
     shared = RayCluster("auto", None, gpus=0.5)  # a node with a GPU may join
     assert shared.places(threads=1) == 16
     assert capsys.readouterr().err == (
-        "Waiting for a node: a trial asks for 1 CPUs and 0.5 GPUs; the cluster has 2 CPUs and 0 GPUs so far.\n"
+        "Waiting for a node: a trial asks for CPU 1 and GPU 0.5; the cluster has CPU 2 and GPU 0 so far.\n"
     )
 
 

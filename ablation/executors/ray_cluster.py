@@ -120,8 +120,8 @@ class RayCluster:
         return int(min(by_cpu, by_gpu))
 
     def _tell_of_no_room(self, nodes: list[Mapping[str, float]], threads: int) -> None:
-        asked = f"a trial asks for {threads} CPUs and {self.gpus:g} GPUs"
-        has = " and ".join(f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU"))
+        asked = f"a trial asks for CPU {threads} and GPU {self.gpus:g}"
+        has = " and ".join(f"{kind} {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU"))
         if self._own:
             raise RunError(f"--executor ray: {asked}; this machine has {has}.")
         if not self._told:
