@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ablation.errors import RunError
 
@@ -28,6 +28,8 @@ class RayCluster:
         workers: The most trials at a time; by default what there is room for.
         gpus: GPUs a trial, or a fraction of one.
     """
+
+    _ending: ClassVar[threading.Thread | None] = None  # Ray is one of a process
 
     def __init__(self, address: str | None, workers: int | None, gpus: float) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or "local"
@@ -55,6 +57,8 @@ class RayCluster:
             raise RunError(
                 "--executor ray needs Ray, which is not installed: pip install '.[ray]' in the checkout."
             ) from None
+        if self._ending:
+            self._ending.join()
         if ray.is_initialized():
             return
         _refuse_unreachable(self._address)
@@ -76,12 +80,13 @@ class RayCluster:
         self._connected = True
 
     def close(self) -> None:
-        """End the connection, and a cluster of one's own."""
+        """End the connection, and a cluster of one's own; only the next connection waits for that."""
         self._sent.clear()
         if self._connected:
             import ray
 
-            ray.shutdown()
+            RayCluster._ending = threading.Thread(target=ray.shutdown)
+            RayCluster._ending.start()
             self._connected = False
 
     def dataset(self, file: Path) -> Any:
