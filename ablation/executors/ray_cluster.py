@@ -9,7 +9,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,16 +64,15 @@ class RayCluster:
             return
         _refuse_unreachable(self._address)
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(threads)}
-        own = {"num_cpus": self._workers and self._workers * threads, "include_dashboard": False}
+        if self._own:  # processes that are there before the first task inherit it
+            cores = self._workers and self._workers * threads
+            options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
+        else:
+            options = {"runtime_env": {"env_vars": environment}}
         on_termination = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(
-                self._address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": environment},
-                **(own if self._own else {}),
-            )
+            with _environment(environment if self._own else {}):
+                ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RunError(f"--address {self._address}: {str(error).strip().splitlines()[0]}") from None
         if threading.current_thread() is threading.main_thread():
@@ -132,6 +132,19 @@ class RayCluster:
         if not self._told:
             print(f"Waiting for a node: {asked}; the cluster has {has} so far.", file=sys.stderr)
         self._told = True
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Change this process's environment for a while, for what it starts."""
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in changes:
+            os.environ.pop(name)
+        os.environ.update(before)
 
 
 def _refuse_unreachable(address: str) -> None:
