@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,24 +12,19 @@ from pydantic import BeforeValidator, Field
 
 from ablation.errors import did_you_mean
 from ablation.grid import Gpus, Seconds, Seeds, Study, Variant, Vary, refuse_repeated
+from ablation.known import PLAIN, Change, Known
 from ablation.located import KeyPath, LocatedYaml, read_yaml
 from ablation.randomness import STREAMS
 from ablation.settings import (
-    MODEL_FAMILIES,
     CompareSettings,
     DatasetSettings,
     Settings,
-    TrainingSettings,
 )
 from ablation.validation import show, validate
 
-PLAIN, FULL = "plain", "full"
+FULL = "full"
 _MOST_TRIALS = 100_000
 _PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
-_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
-_TRAINING_KEYS = set(TrainingSettings.model_fields)
-
-Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
 Cell = tuple[int, ...]  # the number of each factor's level
 
 
@@ -81,12 +75,6 @@ class _Factor:
         return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
 
 
-_NO_XLA = (
-    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
-    "shift and rotate. Leave jit_compile out."
-)
-
-
 def read_study(file: Path) -> Study:
     """The whole way from a YAML file to a study.
 
@@ -96,10 +84,11 @@ def read_study(file: Path) -> Study:
     source = read_yaml(file)
     grid = validate(_GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
-    base = _base_settings(grid, source)
-    factors = [_factor(key, levels, grid, source) for key, levels in grid.factors.items()]
+    known = Known.of(grid.model, source)
+    base = known.base(grid.model, grid.training)
+    factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
-    variants = _crossed(cells, factors, base, source) + _named(grid, factors, base, source)
+    variants = _crossed(cells, factors, base, known) + _named(grid, factors, base, known, source)
     _refuse_twins(variants, grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
@@ -136,36 +125,9 @@ def _metrics(variants: list[Variant]) -> list[str]:
     return [*measured, "gap_accuracy", "gap_loss"]
 
 
-def _base_settings(grid: _GridFile, source: LocatedYaml) -> dict[str, Change]:
-    """The settings under `model:` and `training:`, each with its place in the file."""
-    base: dict[str, Change] = {}
-    for section, valid, settings in (
-        ("model", _MODEL_KEYS, grid.model),
-        ("training", _TRAINING_KEYS, grid.training),
-    ):
-        for key, value in settings.items():
-            if key not in valid:
-                raise source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
-            base[key] = (value, (section, key))
-    _variant(PLAIN, base, {}, False, source)
-    return base
-
-
-def _setting(name: str, path: KeyPath, source: LocatedYaml) -> str:
-    """Resolve `dropout` or `model.dropout` to the setting's bare name."""
-    section, _, key = name.rpartition(".")
-    valid = {"": _MODEL_KEYS | _TRAINING_KEYS, "model": _MODEL_KEYS, "training": _TRAINING_KEYS}.get(
-        section, set()
-    )
-    if key not in valid:
-        hint = did_you_mean(key, valid or _MODEL_KEYS | _TRAINING_KEYS)
-        raise source.error(path, f"unknown setting '{name}'.{hint}")
-    return key
-
-
-def _factor(name: str, levels: Any, grid: _GridFile, source: LocatedYaml) -> _Factor:
+def _factor(name: str, levels: Any, grid: _GridFile, known: Known, source: LocatedYaml) -> _Factor:
     path: KeyPath = ("factors", name)
-    setting = _setting(name, path, source)
+    setting = known.setting(name, path)
     for section, settings in (("model", grid.model), ("training", grid.training)):
         if setting in settings:
             raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
@@ -217,7 +179,7 @@ def _ablation_cells(factors: list[_Factor], grid: _GridFile, source: LocatedYaml
 
 
 def _crossed(
-    cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], source: LocatedYaml
+    cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], known: Known
 ) -> list[Variant]:
     """The variants of these combinations of the factors' levels."""
     variants = []
@@ -225,7 +187,7 @@ def _crossed(
         chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
         changes = {f.setting: (value, path) for f, (_, value, path) in zip(factors, chosen, strict=True)}
         levels = {f.setting: label for f, (label, _, _) in zip(factors, chosen, strict=True)}
-        variants.append(_variant(name, base | changes, levels, True, source))
+        variants.append(known.variant(name, base | changes, levels, True))
     return variants
 
 
@@ -239,7 +201,7 @@ def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
 
 
 def _named(
-    grid: _GridFile, factors: list[_Factor], base: dict[str, Change], source: LocatedYaml
+    grid: _GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
     """The variants under `variants:`, each the plain one with some settings changed."""
     plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
@@ -248,45 +210,10 @@ def _named(
         path: KeyPath = ("variants", name)
         if not name.strip() or len(name) > 100:
             raise source.error(path, "a variant's name has between 1 and 100 characters.")
-        changes = {
-            _setting(key, (*path, key), source): (value, (*path, key)) for key, value in settings.items()
-        }
+        changes = {known.setting(key, (*path, key)): (value, (*path, key)) for key, value in settings.items()}
         levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
-        variants.append(_variant(name, plain | changes, levels, False, source))
+        variants.append(known.variant(name, plain | changes, levels, False))
     return variants
-
-
-def _variant(
-    name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool, source: LocatedYaml
-) -> Variant:
-    """Validate one variant's settings; an error points at the line that set the wrong one."""
-    places = {key: path for key, (_, path) in settings.items()}
-    values = {key: value for key, (value, _) in settings.items()}
-    family = values.get("family", "cnn")
-    if not isinstance(family, str) or family not in MODEL_FAMILIES:
-        hint = did_you_mean(str(family), MODEL_FAMILIES)
-        raise source.error(places["family"], f"'{family}' is not a model family.{hint}")
-    model_class = MODEL_FAMILIES[family]
-    # A variant of another family keeps what the two families share of the settings under `model:`.
-    foreign = {k for k in values if places[k][0] == "model" and k not in model_class.model_fields}
-    if foreign and places["family"][0] == "model":
-        key = min(foreign)
-        message = f"a {family} model has no setting '{key}'.{did_you_mean(key, model_class.model_fields)}"
-        raise source.error(places[key], message)
-    model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
-    training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
-    variant = Variant(
-        name=name,
-        model=validate(model_class, model, source, places, ("model",)),
-        training=validate(TrainingSettings, training, source, places, ("training",)),
-        levels=levels,
-        crossed=crossed,
-    )
-    if variant.training.jit_compile and (
-        family == "cnn" or {"shift", "rotate"} & {*variant.model.augmentation}
-    ):
-        raise source.error(places["jit_compile"], _NO_XLA)
-    return variant
 
 
 def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ablation.randomness import Randomness
 from ablation.settings import (
     AnyModel,
+    BuilderSettings,
     CnnSettings,
     DenseSettings,
     HyperModelSettings,
@@ -42,6 +43,10 @@ def build_model(
         from ablation.search.hypermodel import build_hypermodel
 
         return build_hypermodel(settings, randomness)
+    if isinstance(settings, BuilderSettings):
+        from ablation.builder import build_own
+
+        return build_own(settings, image_shape, classes, randomness)
     layers = [keras.Input(image_shape), *_augmentation(settings, randomness)]
     if isinstance(settings, CnnSettings):
         layers += _blocks(settings, image_shape, randomness)

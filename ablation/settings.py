@@ -149,7 +149,28 @@ class HyperModelSettings(ModelSettings):
         return {"hypermodel": self.hypermodel, "source": self.source, "values": self.values}
 
 
-AnyModel = Annotated[CnnSettings | DenseSettings | HyperModelSettings, Field(discriminator="family")]
+class BuilderSettings(ModelSettings):
+    """A model that a user's function builds of the arguments that the grid gives it.
+
+    ``builder`` is ``module:function``, the module looked for in ``folder`` first; ``source`` is a hash of the
+    module's file. The other settings of a model are the function's own.
+    """
+
+    family: Literal["builder"] = "builder"
+    builder: str
+    folder: str
+    source: str
+    arguments: dict[str, Any]
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """What shapes the model; where the module lies is no part of it."""
+        return {"builder": self.builder, "source": self.source, "arguments": self.arguments}
+
+
+AnyModel = Annotated[
+    CnnSettings | DenseSettings | HyperModelSettings | BuilderSettings, Field(discriminator="family")
+]
 MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
     "cnn": CnnSettings,
     "dense": DenseSettings,

@@ -81,8 +81,8 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
             "Error: --dataset: the digits come with scikit-learn and are read from no other path.\n",
         ),
         (
-            ["--executor", "ray"],
-            "Error: --executor: there is no executor 'ray'. Valid names: inline, local.\n",
+            ["--executor", "slurm"],
+            "Error: --executor: there is no executor 'slurm'. Valid names: inline, local, ray.\n",
         ),
     ):
         done = ablation("run", "--grid", grid, "--out", tmp_path / "run", *options)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from conftest import TINY_GRID, tiny_trial
+from conftest import TINY_GRID
 from processes import (
     command,
     finish,
@@ -26,9 +26,7 @@ from processes import (
     workers_of,
 )
 
-from ablation.datasets import Dataset
 from ablation.errors import RunError
-from ablation.executors import Task, make_executor
 from ablation.grid import Study
 from ablation.run import Run
 from ablation.study import run_study
@@ -198,23 +196,22 @@ def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_pa
 # A trial
 
 
-def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(
-    tiny_dataset: Dataset, tmp_path: Path
-) -> None:
-    tiny_dataset.save(tmp_path / "dataset.npz")
-    large = tiny_trial(tiny_dataset, dense=(65536, 65536))  # 16 GiB of weights
-    tasks = [Task(t, tmp_path / t.id, False) for t in (large, tiny_trial(tiny_dataset))]
-    for task in tasks:
-        task.folder.mkdir()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (10 * 2**30, hard))
-    try:
-        runner = make_executor("local", 1, 1, tmp_path / "logs")
-        results = [r for _, r in runner.run(tasks, tmp_path / "dataset.npz", 1, lambda _: None)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    assert [r.status for r in results] == ["failed", "completed"]
-    assert results[0].cause.startswith("out of memory; a smaller batch_size, width or --workers needs less (")
+def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path: Path) -> None:
+    grid, out = tmp_path / "grid.yaml", tmp_path / "run"
+    text = textwrap.dedent(TINY_GRID).replace("seeds: 2", "seeds: 1")
+    grid.write_text(text + "variants:\n  large: {dense: [65536, 65536]}\n")  # 16 GiB of weights
+    limit = (10 * 2**30, resource.getrlimit(resource.RLIMIT_AS)[1])
+    subprocess.run(
+        command(grid, out, "--workers", "1", "--only", "large", "--only", "plain"),
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit),
+    )
+    results = pd.read_csv(out / "results.csv").set_index("variant")
+    assert results.loc[["large", "plain"], "status"].tolist() == ["failed", "completed"]
+    assert results.loc["large", "cause"].startswith(
+        "out of memory; a smaller batch_size, width or --workers needs less ("
+    )
 
 
 def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tmp_path: Path) -> None:

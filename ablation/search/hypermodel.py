@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 
-from ablation.errors import AblationError, did_you_mean
+from ablation.errors import AblationError
 from ablation.randomness import Randomness
 from ablation.search.settings import Parameter, Search
 from ablation.settings import HyperModelSettings
 from ablation.training import configure_tensorflow
+from ablation.user_code import load_object
 
 if TYPE_CHECKING:
     import keras
@@ -54,20 +52,9 @@ def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
     Raises:
         AblationError: There is none of that name.
     """
-    module_name, _, attribute = name.partition(":")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise AblationError(f"the module '{module_name}' cannot be imported ({reason}).") from None
-    found = getattr(module, attribute, None)
+    found, source = load_object(name, folder, "HyperModel")
     if not callable(found) and not hasattr(found, "build"):
-        hint = did_you_mean(attribute, [key for key in vars(module) if not key.startswith("_")])
-        raise AblationError(f"'{module_name}' has no HyperModel '{attribute}'; give module:object.{hint}")
-    file = Path(str(module.__file__))
-    source = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        raise AblationError(f"'{name}' is neither a HyperModel nor a function that builds a model.")
     if isinstance(found, type):
         found = found()
     return (found if hasattr(found, "build") else _Function(found)), source

@@ -1,0 +1,147 @@
+"""Which settings a grid may name, and the settings of one variant validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.builder import Builder
+from ablation.errors import AblationError, did_you_mean
+from ablation.grid import Variant
+from ablation.located import KeyPath, LocatedYaml
+from ablation.settings import MODEL_FAMILIES, AnyModel, TrainingSettings
+from ablation.validation import show, validate
+
+PLAIN = "plain"
+_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
+_TRAINING_KEYS = set(TrainingSettings.model_fields)
+
+Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
+
+_NO_XLA = (
+    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
+    "shift and rotate. Leave jit_compile out."
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The settings that there are: those of the model families, or the arguments of a user's own builder.
+
+    Attributes:
+        source: The grid file, for errors.
+        builder: The user's own.
+    """
+
+    source: LocatedYaml
+    builder: Builder | None
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any], source: LocatedYaml) -> Known:
+        """Return what the `model:` section makes known.
+
+        Raises:
+            GridError: It names a builder that is none.
+        """
+        name, place = model.get("builder"), ("model", "builder")
+        if name is None:
+            return cls(source, None)
+        if not isinstance(name, str) or ":" not in name:
+            raise source.error(place, f"expected module:function, not {show(name)}.")
+        try:
+            builder = Builder.load(name, Path(source.file).absolute().parent)
+        except AblationError as error:
+            raise source.error(place, str(error)) from None
+        if clash := set(builder.arguments) & _TRAINING_KEYS:
+            raise source.error(
+                place, f"the argument '{min(clash)}' is a setting of training; give it another name."
+            )
+        return cls(source, builder)
+
+    def base(self, model: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Change]:
+        """Return the settings under `model:` and `training:`, each with its place in the file.
+
+        Raises:
+            GridError: There is no such setting, or its value is not valid.
+        """
+        base: dict[str, Change] = {}
+        for section, valid, settings in (
+            ("model", self._model_keys, model),
+            ("training", _TRAINING_KEYS, training),
+        ):
+            for key, value in settings.items():
+                if key not in valid:
+                    raise self.source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
+                base[key] = (value, (section, key))
+        if self.builder is None:  # an argument without a default may be a factor
+            self.variant(PLAIN, base, {}, False)
+        return base
+
+    def setting(self, name: str, path: KeyPath) -> str:
+        """Resolve `dropout` or `model.dropout` to the setting's bare name.
+
+        Raises:
+            GridError: There is no such setting.
+        """
+        section, _, key = name.rpartition(".")
+        every = self._model_keys | _TRAINING_KEYS
+        valid = {"": every, "model": self._model_keys, "training": _TRAINING_KEYS}.get(section, set())
+        if key not in valid - {"builder"}:
+            hint = did_you_mean(key, (valid or every) - {"builder"})
+            raise self.source.error(path, f"unknown setting '{name}'.{hint}")
+        return key
+
+    def variant(
+        self, name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool
+    ) -> Variant:
+        """Validate one variant's settings; an error points at the line that set the wrong one.
+
+        Raises:
+            GridError: A value is not valid.
+        """
+        places = {key: path for key, (_, path) in settings.items()}
+        values = {key: value for key, (value, _) in settings.items()}
+        model = self._own_model(values) if self.builder else self._model(values, places)
+        training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
+        variant = Variant(
+            name=name,
+            model=model,
+            training=validate(TrainingSettings, training, self.source, places, ("training",)),
+            levels=levels,
+            crossed=crossed,
+        )
+        if variant.training.jit_compile and (
+            model.family == "cnn" or {"shift", "rotate"} & {*model.augmentation}
+        ):
+            raise self.source.error(places["jit_compile"], _NO_XLA)
+        return variant
+
+    @property
+    def _model_keys(self) -> set[str]:
+        return {"builder", *self.builder.arguments} if self.builder else _MODEL_KEYS
+
+    def _own_model(self, values: Mapping[str, Any]) -> AnyModel:
+        assert self.builder
+        try:
+            return self.builder.settings({k: v for k, v in values.items() if k in self.builder.arguments})
+        except AblationError as error:
+            raise self.source.error(("model", "builder"), str(error)) from None
+
+    def _model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+        family = values.get("family", "cnn")
+        if not isinstance(family, str) or family not in MODEL_FAMILIES:
+            hint = did_you_mean(str(family), MODEL_FAMILIES)
+            raise self.source.error(places["family"], f"'{family}' is not a model family.{hint}")
+        model_class = MODEL_FAMILIES[family]
+        fields = model_class.model_fields
+        # A variant of another family keeps what the two families share of the settings under `model:`.
+        foreign = {k for k in values if places[k][0] == "model" and k not in fields}
+        if foreign and places["family"][0] == "model":
+            key = min(foreign)
+            raise self.source.error(
+                places[key], f"a {family} model has no setting '{key}'.{did_you_mean(key, fields)}"
+            )
+        model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
+        return validate(model_class, model, self.source, places, ("model",))

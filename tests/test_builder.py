@@ -1,0 +1,238 @@
+"""A user's own model: found, built with the grid's settings, and paired by the names of its layers."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ablation.errors import GridError
+from ablation.grid import Study
+from ablation.models import build_model
+from ablation.randomness import Randomness
+from ablation.settings import BuilderSettings
+from ablation.study import run_study
+
+MODELS = """
+    import keras
+    from keras import layers
+
+    def cnn(image_shape, classes, filters=4, dropout=0.0, norm="none"):
+        stack = [keras.Input(image_shape), layers.Conv2D(filters, 3, activation="relu")]
+        if norm == "batch":
+            stack.append(layers.BatchNormalization(momentum=0.5))
+        stack.append(layers.Dropout(dropout))
+        stack += [layers.Flatten(), layers.Dense(8, activation="relu"), layers.Dropout(dropout)]
+        return keras.Sequential([*stack, layers.Dense(classes, activation="softmax")])
+
+    def functional(image_shape, classes, skip=False):
+        image = keras.Input(image_shape)
+        x = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+        y = layers.Conv2D(4, 3, padding="same", activation="relu")(layers.Dropout(0.2)(x))
+        x = layers.Add()([x, y]) if skip else y
+        return keras.Model(image, layers.Dense(classes, activation="softmax")(layers.Flatten()(x)))
+
+    class Own(keras.Model):
+        def __init__(self, classes, units):
+            super().__init__()
+            self.inner = keras.Sequential([layers.Flatten(), layers.Dense(units), layers.RandomFlip()][:2])
+            self.scale = self.add_weight(shape=(units,), initializer="random_normal", name="scale")
+            self.out = layers.Dense(classes, activation="softmax")
+
+        def call(self, images):
+            return self.out(self.inner(images) * self.scale)
+
+    def subclassed(classes, units):
+        return Own(classes, units)
+
+    def pretrained(image_shape, classes):
+        model = keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(classes, "softmax")])
+        model.set_weights([0.5 * w + 0.25 for w in map(keras.ops.ones_like, model.get_weights())])
+        return model
+
+    def logits(image_shape, classes):
+        return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(classes)])
+
+    def narrow(image_shape):
+        return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(3, "softmax")])
+
+    def nothing():
+        return None
+
+    def broken(image_shape):
+        raise ValueError("not today")
+
+    def loose(**settings):
+        return None
+
+    def clashing(epochs=3):
+        return None
+
+    number = 3
+"""
+DATA = "dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}\ntraining: {epochs: 2, batch_size: 16}\n"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    (tmp_path / "own_models.py").write_text(textwrap.dedent(MODELS))
+    return tmp_path
+
+
+def study_of(folder: Path, text: str) -> Study:
+    (folder / "own.yaml").write_text(f"study: own\n{DATA}{text}")
+    return Study.from_yaml(folder / "own.yaml")
+
+
+def weights(folder: Path, function: str, seed: int = 0, **arguments: object) -> dict[str, np.ndarray]:
+    """Return a built model's weights and generators by their paths."""
+    from ablation.builder import Builder
+
+    settings = Builder.load(f"own_models:{function}", folder).settings(arguments)
+    model = build_model(settings, (8, 8, 1), 10, Randomness(seed))
+    return {variable.path: variable.numpy() for variable in model.variables}
+
+
+def test_factors_are_the_builders_arguments(models: Path) -> None:
+    study = study_of(
+        models,
+        "model: {builder: own_models:cnn, filters: 6}\nfactors: {dropout: [0, 0.3], norm: [none, batch]}\n",
+    )
+    assert [v.name for v in study.variants] == [
+        "plain", "+Dropout norm=none", "norm=batch", "+Dropout norm=batch",
+    ]  # fmt: skip
+    last = study.variants[-1].model
+    assert isinstance(last, BuilderSettings)
+    assert last.arguments == {"filters": 6, "dropout": 0.3, "norm": "batch"}
+
+
+def test_a_study_of_an_own_model_is_trained_paired_and_reported(models: Path) -> None:
+    study = study_of(
+        models,
+        "model: {builder: own_models:cnn}\nfactors: {dropout: [0, 0.3], norm: [none, batch]}\nseeds: 2\n",
+    )
+    run = run_study(study, models / "run", executor="inline")
+    assert (run.results["status"] == "completed").all()
+    assert run.pairing["paired"].fillna(True).all()
+    assert (models / "run" / "report.html").is_file()
+    again = run_study(study, models / "again", only=["norm=batch"], executor="local")
+    first, second = (r.results[r.results["variant"] == "norm=batch"] for r in (run, again))
+    assert first["test_loss"].tolist() == second["test_loss"].tolist()  # in another process, too
+
+
+@pytest.mark.parametrize(
+    ("function", "one", "other"),
+    [
+        ("cnn", {}, {"dropout": 0.3}),
+        ("cnn", {}, {"norm": "batch"}),
+        ("functional", {}, {"skip": True}),
+    ],
+)
+def test_layers_of_the_same_name_start_alike_and_follow_the_seed(
+    models: Path, function: str, one: dict[str, object], other: dict[str, object]
+) -> None:
+    first, second, third = (
+        weights(models, function, **one), weights(models, function, **other), weights(models, function, 1, **one)
+    )  # fmt: skip
+    kernels = [name for name in first if name.endswith("kernel")]
+    assert len(kernels) >= 3
+    for name in kernels:
+        np.testing.assert_array_equal(first[name], second[name])
+        assert (first[name] != third[name]).any()
+
+
+def test_a_subclassed_model_is_built_and_follows_the_seed(models: Path) -> None:
+    first, again, other = (weights(models, "subclassed", seed, units=5) for seed in (0, 0, 1))
+    assert len(first) == 5
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, again[name])
+        if not name.endswith("bias"):
+            assert (value != other[name]).any(), name
+
+
+def test_dropout_masks_follow_the_seed_and_each_layer_has_its_own(models: Path) -> None:
+    first, other = weights(models, "cnn", 0, dropout=0.5), weights(models, "cnn", 1, dropout=0.5)
+    states = {name: tuple(value) for name, value in first.items() if "seed_generator" in name}
+    assert len(set(states.values())) == 2
+    assert all(states[name] != tuple(other[name]) for name in states)
+
+
+def test_weights_that_a_model_brings_are_left_alone(models: Path) -> None:
+    assert all((value == 0.75).all() for value in weights(models, "pretrained").values())
+
+
+def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -> None:
+    study = study_of(models, "model: {builder: own_models:cnn}\nseeds: 1\n")
+    file = models / "own_models.py"
+    file.write_text(file.read_text() + "\n# another version\n")
+    run = run_study(study, models / "run", executor="local")
+    assert run.results["cause"].tolist() == [
+        "AblationError: the file of own_models:cnn was changed since the study began."
+    ]
+    changed = study_of(models, "model: {builder: own_models:cnn}\nseeds: 1\n")
+    assert changed.trials("x")[0].id != study.trials("x")[0].id
+
+
+def test_what_a_builder_raises_is_told_with_its_traceback(models: Path) -> None:
+    run = run_study(
+        study_of(models, "model: {builder: own_models:broken}\nseeds: 1\n"), models / "run", executor="inline"
+    )
+    assert run.results["cause"].tolist() == ["ValueError: not today"]
+    trial = run.trials[0]
+    assert 'own_models.py", line' in (run.folder / "trials" / trial.id / "error.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("function", "cause"),
+    [
+        ("logits", "own_models:logits: the model's outputs are no probabilities, they do not add up to 1; end it with "
+                   "softmax."),
+        ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), a "
+                   "probability a class."),
+        ("nothing", "own_models:nothing returned a NoneType and no Keras model."),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, cause: str) -> None:
+    study = study_of(models, f"model: {{builder: own_models:{function}}}\nseeds: 1\n")
+    run = run_study(study, models / "run", executor="inline")
+    assert run.results["cause"].tolist() == [f"AblationError: {cause}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {builder: own_models:cnm}", "'own_models' has no builder 'cnm'; give module:object. Did you mean 'cnn'?"),
+        ("model: {builder: own_modelz:cnn}",
+         "the module 'own_modelz' cannot be imported (ModuleNotFoundError: No module named 'own_modelz')."),
+        ("model: {builder: own_models}", "expected module:function, not own_models."),
+        ("model: {builder: own_models:number}", "'own_models:number' is no function that returns a model."),
+        ("model: {builder: own_models:loose}",
+         "own_models:loose: name each argument that a grid may set, instead of *settings."),
+        ("model: {builder: own_models:clashing}",
+         "the argument 'epochs' is a setting of training; give it another name."),
+        ("model: {builder: own_models:subclassed}", "own_models:subclassed needs a value for 'units'."),
+    ],
+)  # fmt: skip
+def test_a_builder_that_cannot_be_used_is_told_with_its_line(models: Path, text: str, message: str) -> None:
+    with pytest.raises(GridError) as caught:
+        study_of(models, text + "\n")
+    file = models / "own.yaml"
+    assert str(caught.value) == f"{file}, line 4, model.builder: {message}\n    4 | {text}"
+
+
+def test_an_argument_that_does_not_exist_is_told_with_the_nearest_one(models: Path) -> None:
+    with pytest.raises(GridError) as caught:
+        study_of(models, "model: {builder: own_models:cnn}\nfactors: {dropuot: [0, 0.3]}\n")
+    assert "unknown setting 'dropuot'. Did you mean 'dropout'?" in str(caught.value)
+    with pytest.raises(GridError, match="unknown key 'blocks'"):
+        study_of(models, "model: {builder: own_models:cnn, blocks: [[4]]}\n")
+
+
+def test_a_required_argument_may_be_a_factor(models: Path) -> None:
+    study = study_of(models, "model: {builder: own_models:subclassed}\nfactors: {units: [3, 5]}\n")
+    assert [v.model.arguments["units"] for v in study.variants if isinstance(v.model, BuilderSettings)] == [
+        3,
+        5,
+    ]
