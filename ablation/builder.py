@@ -45,6 +45,10 @@ class Builder:
         Raises:
             AblationError: There is none of that name, or a grid cannot set its arguments.
         """
+        from ablation.models import quiet_stderr
+
+        with quiet_stderr():  # the user's module will import it, too
+            import keras  # noqa: F401
         function, source = load_object(name, folder, "builder")
         try:
             parameters = inspect.signature(function).parameters.values()

@@ -34,6 +34,38 @@ RunArgument = Annotated[
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    builder: Annotated[
+        bool, typer.Option("--builder", help="With a module for a model of your own.")
+    ] = False,
+) -> None:
+    """Write a commented grid file to start from."""
+    from ablation.scaffold import write_scaffold
+
+    for file in write_scaffold(folder, builder):
+        print(file)
+
+
+@app.command()
+def check(
+    grid: Annotated[Path, typer.Argument(metavar="FILE", help="The grid file.")],
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+    ] = None,
+) -> None:
+    """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
+    from ablation.check import check_study
+    from ablation.console_check import print_check
+    from ablation.grid import Study
+
+    found = check_study(Study.from_yaml(grid).with_overrides(data_dir=data_dir))
+    print_check(found)
+    if any(variant.error for variant in found.variants):
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(
     grid: GridOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ablation.datasets import Dataset
 from ablation.models import block_filters, dense_units, pooled_blocks
@@ -54,3 +55,22 @@ def guess_seconds(model: AnyModel, training: TrainingSettings, dataset: Dataset)
     computing = training.epochs * passes * once / _MULTIPLY_ADDS_A_SECOND
     computing *= 1 + _DROPOUT * bool(model.dropout) + _BATCH_NORM * model.batch_norm
     return computing + updates(training, len(dataset.train)) * _SECONDS_A_STEP + _SECONDS_A_TRIAL
+
+
+def counted_multiply_adds(model: Any) -> int:
+    """Count the multiply-adds of a built Keras model's kernels for one image in inference mode.
+
+    Args:
+        model: A Sequential or functional model, its convolutions and Dense layers are counted; 0 of a
+            subclassed one, whose shapes are not known.
+    """
+    total = 0
+    for layer in model._flatten_layers(include_self=False):
+        kernel = getattr(layer, "kernel", None)
+        try:
+            positions = math.prod(layer.output.shape[1:-1])
+        except (AttributeError, ValueError):
+            continue
+        if kernel is not None:
+            total += positions * math.prod(kernel.shape)
+    return total

@@ -1,1 +1,1 @@
-"""The report's templates."""
+"""The templates of reports, and of a new study's files."""

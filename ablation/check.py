@@ -1,0 +1,164 @@
+"""A study looked at before it is run: every model built, and what tells it from the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ablation.cost import counted_multiply_adds
+from ablation.datasets import Dataset, prepare_dataset
+from ablation.diagnostics import planned_notes
+from ablation.grid import Study, Variant
+from ablation.randomness import Randomness
+from ablation.validation import show
+
+if TYPE_CHECKING:
+    import keras
+
+# What Keras writes into a layer's configuration beside what it does.
+_INCIDENTAL = {"name", "seed", "trainable", "dtype", "build_config", "batch_shape"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a built model.
+
+    Attributes:
+        name: Its name.
+        kind: Its class.
+        output: The shape of its output for one image, as text; empty where that is not known.
+        parameters: How many it has.
+        settings: What it is configured to, as text by name.
+    """
+
+    name: str
+    kind: str
+    output: str
+    parameters: int
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class VariantCheck:
+    """A variant's model; ``error`` says why it could not be built."""
+
+    name: str
+    parameters: int = 0
+    multiply_adds: int = 0
+    layers: tuple[Layer, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A layer in which a variant differs from the baseline: what it is in both, in words."""
+
+    layer: str
+    baseline: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `ablation check` prints."""
+
+    description: str
+    baseline: str
+    trials: int
+    variants: tuple[VariantCheck, ...]
+    notes: tuple[str, ...]
+
+    def differences(self, variant: VariantCheck) -> list[Difference]:
+        """Return the layers in which a variant's model differs from the baseline's."""
+        baseline = next(v for v in self.variants if v.name == self.baseline)
+        return list(_differences(baseline.layers, variant.layers))
+
+
+def check_study(study: Study) -> Check:
+    """Prepare a study's images, build each variant's model, and compare it with the baseline's.
+
+    Raises:
+        AblationError: The images are not there or not usable.
+    """
+    from ablation.models import quiet_stderr
+
+    dataset = prepare_dataset(study.dataset)
+    with quiet_stderr():
+        variants = tuple(_checked(variant, dataset) for variant in study.variants)
+    check = Check(
+        description=f"{study.name}: {dataset.describe()}",
+        baseline=study.baseline,
+        trials=len(study.trials(dataset.digest)),
+        variants=variants,
+        notes=(),
+    )
+    idle = [
+        f"{found.name} changes nothing: its model is that of {study.baseline}, layer for layer, and it is "
+        "trained alike."
+        for variant, found in zip(study.variants, variants, strict=True)
+        if _is_idle(study, variant, found, check)
+    ]
+    notes = (*idle, *planned_notes(study, dataset))
+    return Check(check.description, check.baseline, check.trials, variants, notes)
+
+
+def _is_idle(study: Study, variant: Variant, found: VariantCheck, check: Check) -> bool:
+    baseline = next(v for v in study.variants if v.name == study.baseline)
+    alike = variant.name != study.baseline and variant.training == baseline.training
+    return alike and bool(found.layers) and not check.differences(found)
+
+
+def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
+    from ablation.models import build_model
+
+    try:
+        model = build_model(variant.model, dataset.image_shape, len(dataset.class_names), Randomness(0))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return VariantCheck(variant.name, error=reason)
+    return VariantCheck(
+        variant.name,
+        model.count_params(),
+        counted_multiply_adds(model),
+        tuple(_layer(layer) for layer in model.layers),
+    )
+
+
+def _layer(layer: keras.Layer) -> Layer:
+    try:
+        shape = layer.output.shape[1:]
+        output = " × ".join(str(side) for side in shape)
+    except (AttributeError, ValueError):  # of a subclassed model
+        output = ""
+    settings = {k: _text(v) for k, v in layer.get_config().items() if k not in _INCIDENTAL}
+    return Layer(layer.name, type(layer).__name__, output, layer.count_params(), settings)
+
+
+def _text(value: Any) -> str:
+    """Return a part of a configuration as text; of an object, its class and what it is configured to."""
+    if isinstance(value, dict) and "class_name" in value:
+        inner = {k: v for k, v in value.get("config", {}).items() if k not in _INCIDENTAL}
+        return f"{value['class_name']}{inner or ''}"
+    return show(value)
+
+
+def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Iterator[Difference]:
+    before, after = ({layer.name: layer for layer in layers} for layers in (baseline, variant))
+    for name in [*after, *(name for name in before if name not in after)]:
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if old and new and (old.kind, old.output, old.parameters) == (new.kind, new.output, new.parameters):
+            changed = [key for key in new.settings if old.settings.get(key) != new.settings[key]]
+            sides = [", ".join(f"{k} {side.settings.get(k, '')}" for k in changed) for side in (old, new)]
+            yield Difference(name, *(f"{old.kind}: {side}" for side in sides))
+        else:
+            yield Difference(name, _words(old), _words(new))
+
+
+def _words(layer: Layer | None) -> str:
+    if layer is None:
+        return "–"
+    parameters = f"{layer.parameters:,} parameters" if layer.parameters else ""
+    return ", ".join(filter(None, (layer.kind, layer.output, parameters)))

@@ -1,0 +1,103 @@
+"""A study looked at before it is run, and the files of a new one."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import TINY_GRID
+from processes import ablation
+
+from ablation.check import Difference, check_study
+from ablation.cost import counted_multiply_adds, multiply_adds
+from ablation.errors import RunError
+from ablation.grid import Study
+from ablation.models import build_model
+from ablation.randomness import Randomness
+from ablation.scaffold import write_scaffold
+from ablation.settings import CnnSettings
+
+MODELS = """
+    import keras
+    from keras import layers
+
+    def idle(image_shape, classes, dropout=0.0, unused=0, rate=0.1):
+        return keras.Sequential([keras.Input(image_shape), layers.Dropout(rate, name="drop"), layers.Flatten(name="flat"),
+                                 layers.Dense(classes, "softmax", name="out")])
+
+    def broken(image_shape, classes, filters=3):
+        return keras.Sequential([keras.Input(image_shape), layers.Conv2D(filters, 30), layers.Flatten()])
+"""
+
+
+def test_what_a_variant_adds_changes_and_leaves_out_is_named(tiny_study: Study) -> None:
+    check = check_study(tiny_study)
+    plain, dropout, *_ = check.variants
+    assert (plain.name, plain.parameters, len(plain.layers)) == ("plain", 552, 7)
+    assert check.differences(plain) == []
+    assert check.differences(dropout)[0] == Difference("block1_conv1_dropout", "–", "Dropout, 4 × 4 × 4")
+    assert check.trials == 8
+
+
+def test_a_variant_that_changes_nothing_is_told_and_a_setting_that_changes_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "idle_models.py").write_text(textwrap.dedent(MODELS))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "{study: s, model: {builder: idle_models:idle}, variants: {nothing: {unused: 1}, more: {rate: 0.4}}}"
+    )
+    check = check_study(Study.from_yaml(grid))
+    assert check.notes[0] == (
+        "nothing changes nothing: its model is that of plain, layer for layer, and it is trained alike."
+    )
+    assert check.differences(check.variants[2]) == [
+        Difference("drop", "Dropout: rate 0.1", "Dropout: rate 0.4")
+    ]
+
+
+def test_a_model_that_cannot_be_built_is_told_with_its_variant(tmp_path: Path) -> None:
+    (tmp_path / "idle_models2.py").write_text(textwrap.dedent(MODELS))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("{study: s, model: {builder: idle_models2:broken}, variants: {wide: {filters: 9}}}")
+    done = ablation("check", grid)
+    assert done.returncode == 1
+    assert "wide cannot be built: ValueError: " in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_multiply_adds_are_those_of_the_formula(width: int) -> None:
+    settings = CnnSettings(blocks=((4, 6), (8,)), dense=(16,), width=width, batch_norm=True)
+    model = build_model(settings, (12, 12, 3), 5, Randomness(0))
+    assert counted_multiply_adds(model) == multiply_adds(settings, (12, 12, 3), 5)
+
+
+@pytest.mark.parametrize("builder", [False, True])
+def test_what_init_writes_is_a_study(builder: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    files = write_scaffold(folder, builder)
+    assert [file.name for file in files] == ["grid.yaml", "my_models.py"][: 1 + builder]
+    check = check_study(Study.from_yaml(folder / "grid.yaml"))
+    assert [v.name for v in check.variants] == ["plain", "+Dropout", "+BatchNorm", "+both", "wider"]
+    assert not any(v.error for v in check.variants)
+    assert check.variants[-1].parameters > check.variants[0].parameters
+    with pytest.raises(RunError) as caught:
+        write_scaffold(folder, builder)
+    assert (
+        str(caught.value) == f"{folder / 'grid.yaml'} is there already; name another folder, or move it away."
+    )
+
+
+def test_the_commands_write_and_check(write_grid: Callable[[str], Path], tmp_path: Path) -> None:
+    done = ablation("init", tmp_path / "new", "--builder")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"{tmp_path / 'new' / 'grid.yaml'}\n{tmp_path / 'new' / 'my_models.py'}\n",
+    )
+    done = ablation("check", tmp_path / "new" / "grid.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "batch_norm2   –       BatchNormalization, 2 × 2 × 32, 128 parameters" in done.stdout
+    done = ablation("check", write_grid(TINY_GRID.replace("dropout:", "dropuot:")))
+    assert done.returncode == 2
+    assert "Did you mean 'dropout'?" in done.stderr
