@@ -233,7 +233,7 @@ def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml)
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
     """A path in a grid file is relative to that file."""
     if dataset.path is None:
-        return dataset
+        return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
     return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
 
 

@@ -34,11 +34,16 @@ def _points(value: Any) -> Any:
         raise ValueError(f"'{value}' is no number of percentage points, like 0.5pp") from None
 
 
+def _square(value: Any) -> Any:
+    """Read 32 as 32 by 32."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
-DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz"]
+DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own"]
 Augmentation = Literal["flip", "shift", "rotate"]
 Stage = Literal["conv", "flatten", "dense"]
 
@@ -55,20 +60,38 @@ class DatasetSettings(Settings):
     ``validation_size`` and ``test_size`` are a number of images or a share between 0 and 1. The test
     part is split off only where the dataset brings none; where it brings one, ``test_size`` takes a
     stratified part of it. All splits are stratified by class and fixed by ``split_seed``.
+
+    ``path`` is where the images lie, ``loader`` a user's function that returns them, ``module:function``; its
+    module is looked for in ``path`` first. ``image_size`` is the height and width to which the pictures of a
+    folder are resized.
     """
 
     name: DatasetName = "digits"
     path: str | None = None
+    loader: str | None = None
+    image_size: Annotated[tuple[Count, Count], BeforeValidator(_square)] | None = None
     train_size: Count | None = None
     validation_size: CountOrShare = 0.2
     test_size: CountOrShare | None = None
     normalise: Literal["unit", "standard"] = "unit"
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_loaders_images_are_the_users_own(cls, values: Any) -> Any:
+        return {"name": "own", **values} if isinstance(values, dict) and values.get("loader") else values
+
     @model_validator(mode="after")
     def _path_fits_name(self) -> DatasetSettings:
-        if self.name == "npz" and self.path is None:
-            raise ValueError("a dataset named npz needs a path, the file to read")
+        if (self.name == "own") != (self.loader is not None):
+            raise ValueError("a loader, module:function, goes with the name own, and with no other")
+        if self.loader is not None and ":" not in self.loader:
+            raise ValueError(f"the loader '{self.loader}' is not of the form module:function")
+        if self.image_size is not None and self.name != "folder":
+            raise ValueError("image_size is for a folder of pictures")
+        if self.name in ("npz", "folder") and self.path is None:
+            what = "the file to read" if self.name == "npz" else "the folder that holds one folder a class"
+            raise ValueError(f"a dataset named {self.name} needs a path, {what}")
         if self.name == "digits" and self.path is not None:
             raise ValueError("the digits come with scikit-learn and are read from no other path")
         return self

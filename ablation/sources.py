@@ -6,7 +6,7 @@ import io
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,14 @@ def read_source(settings: DatasetSettings) -> RawImages:
     """
     if settings.name == "digits":
         return _digits()
+    if settings.name == "own":
+        from ablation.own_images import read_loader
+
+        return read_loader(settings)
+    if settings.name == "folder":
+        from ablation.own_images import read_folder
+
+        return read_folder(settings)
     if settings.name == "npz" or (settings.path or "").endswith(".npz"):
         return _npz(Path(settings.path or ""), settings.name)
     if settings.path is None:
@@ -228,14 +236,24 @@ def _npz(path: Path, name: str) -> RawImages:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DatasetError(f"{path} cannot be read as an .npz file without pickles: {reason}.") from None
+    return raw_images({"class_names": _KERAS_CLASSES.get(name, ()), **arrays}, path.name, path)
+
+
+def raw_images(arrays: Mapping[str, Any], origin: str, where: object) -> RawImages:
+    """Return images from arrays by name: x_train, y_train, x_test, y_test; or x, y; class_names, if known.
+
+    Raises:
+        DatasetError: They are not there, or are no images with labels.
+    """
     x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
     if x is None or y is None:
+        found = ", ".join(sorted(set(arrays) - {"class_names"}))
         raise DatasetError(
-            f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x_train and y_train "
+            f"{where} holds {found or 'nothing'}; expected x_train and y_train "
             "(and x_test and y_test, where there is a test part), or x and y."
         )
-    names = tuple(str(n) for n in arrays.get("class_names", _KERAS_CLASSES.get(name, ())))
-    return _checked(x, y, arrays.get("x_test"), arrays.get("y_test"), names, path.name, path)
+    names = tuple(str(name) for name in arrays.get("class_names", ()))
+    return _checked(x, y, arrays.get("x_test"), arrays.get("y_test"), names, origin, where)
 
 
 def _checked(

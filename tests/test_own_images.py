@@ -1,0 +1,165 @@
+"""A user's own images: from a function, and from pictures in a folder a class."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ablation.datasets import prepare_dataset
+from ablation.errors import DatasetError, GridError
+from ablation.grid import Study
+from ablation.settings import DatasetSettings
+from ablation.sources import RawImages, read_source
+from ablation.study import run_study
+
+LOADERS = """
+    import numpy as np
+
+    def _images(n, channels=3):
+        x = np.arange(n * 6 * 5 * channels, dtype=np.uint8).reshape(n, 6, 5, channels)
+        return x, np.arange(n) % 2
+
+    def one():
+        return _images(40)
+
+    def two():
+        return _images(40), _images(10)
+
+    def named():
+        x, y = _images(40, 1)
+        return {"x": x[..., 0], "y": y.tolist(), "class_names": ["even", "odd"]}
+
+    def nothing():
+        return 3
+
+    def broken():
+        raise OSError("the disk is elsewhere")
+"""
+
+
+def load(folder: Path, function: str) -> RawImages:
+    (folder / "own_loaders.py").write_text(textwrap.dedent(LOADERS))
+    return read_source(DatasetSettings(loader=f"own_loaders:{function}", path=str(folder)))
+
+
+def test_what_a_function_returns_is_the_dataset(tmp_path: Path) -> None:
+    one, two, named = (load(tmp_path, function) for function in ("one", "two", "named"))
+    assert (one.images.shape, one.test_images, one.class_names) == ((40, 6, 5, 3), None, ("0", "1"))
+    assert two.test_images is not None
+    assert two.test_images.shape == (10, 6, 5, 3)
+    assert (named.images.shape, named.class_names) == ((40, 6, 5, 1), ("even", "odd"))
+    assert one.origin == "own_loaders:one"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("nothing", "dataset.loader: own_loaders:nothing returned a int; expected (x, y), or ((x_train, y_train), "
+                    "(x_test, y_test)), or a dictionary with these names and, if there are any, class_names."),
+        ("broken", "dataset.loader: own_loaders:broken raised OSError: the disk is elsewhere"),
+        ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; give module:object. Did you mean 'two'?"),
+    ],
+)  # fmt: skip
+def test_a_function_that_returns_no_images_is_told(function: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        load(tmp_path, function)
+    assert str(caught.value) == message
+
+
+def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
+    write_grid: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "own_loaders.py").write_text(textwrap.dedent(LOADERS))
+    grid = """
+        study: own
+        dataset: {loader: "own_loaders:two", validation_size: 10}
+        model: {family: dense, dense: [4]}
+        training: {epochs: 1}
+        seeds: 1
+    """
+    study = Study.from_yaml(write_grid(grid))
+    assert study.dataset.name == "own"
+    run = run_study(study, tmp_path / "run", executor="inline")
+    assert run.results["status"].tolist() == ["completed"]
+    assert run.dataset.describe() == "own_loaders:two: 30 training, 10 validation and 10 test images"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("{name: own}", "a loader, module:function, goes with the name own, and with no other"),
+        (
+            "{name: digits, loader: 'm:f'}",
+            "a loader, module:function, goes with the name own, and with no other",
+        ),
+        ("{loader: m}", "the loader 'm' is not of the form module:function"),
+        ("{image_size: 8}", "image_size is for a folder of pictures"),
+        ("{name: folder}", "a dataset named folder needs a path, the folder that holds one folder a class"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(
+    dataset: str, message: str, write_grid: Callable[[str], Path]
+) -> None:
+    with pytest.raises(GridError) as caught:
+        Study.from_yaml(write_grid(f"{{study: s, dataset: {dataset}}}"))
+    assert f"dataset: {message}." in str(caught.value)
+
+
+def pictures(folder: Path, count: int = 6, channels: int = 3, side: int = 7) -> np.ndarray:
+    """Write pictures of two classes, and return them as they should be read."""
+    generator = np.random.default_rng(0)
+    found = generator.integers(0, 256, (2 * count, side, side + 1, channels), np.uint8)
+    for number, picture in enumerate(found):
+        file = folder / ("cat" if number < count else "dog") / f"{number:03}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture if channels == 3 else picture[..., 0]).save(file)
+    return found
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_read_to_the_pixel_with_their_folders_as_classes(channels: int, tmp_path: Path) -> None:
+    written = pictures(tmp_path / "pets", channels=channels)
+    (tmp_path / "pets" / "cat" / "notes.txt").write_text("no picture")
+    (tmp_path / "pets" / "empty").mkdir()
+    found = read_source(DatasetSettings(name="folder", path=str(tmp_path / "pets")))
+    np.testing.assert_array_equal(found.images, written)
+    assert found.labels.tolist() == [0] * 6 + [1] * 6
+    assert (found.class_names, found.test_images, found.origin) == (("cat", "dog"), None, "pets")
+
+
+def test_a_test_part_is_taken_where_there_is_one_and_pictures_are_resized(tmp_path: Path) -> None:
+    pictures(tmp_path / "train", count=20)
+    pictures(tmp_path / "test", side=9)
+    settings = DatasetSettings(name="folder", path=str(tmp_path), image_size=(4, 5), validation_size=10)
+    dataset = prepare_dataset(settings)
+    assert dataset.image_shape == (4, 5, 3)
+    assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (30, 10, 12)
+
+
+def test_pictures_of_several_sizes_and_broken_ones_are_told(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    settings = DatasetSettings(name="folder", path=str(tmp_path))
+    odd = tmp_path / "cat" / "x.png"
+    Image.new("RGB", (3, 3)).save(odd)
+    with pytest.raises(DatasetError) as caught:
+        read_source(settings)
+    assert str(caught.value) == (
+        f"{odd} is 3 × 3 pixels and {tmp_path / 'cat' / '000.png'} 7 × 8; set dataset.image_size, to which all are "
+        "then resized."
+    )
+    odd.write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=f"{odd} cannot be read as a picture: "):
+        read_source(settings)
+    with pytest.raises(
+        DatasetError, match="is not a folder; expected one that holds a folder of pictures a class"
+    ):
+        read_source(DatasetSettings(name="folder", path=str(tmp_path / "none")))
+    with pytest.raises(
+        DatasetError, match="holds pictures of 0 classes; expected two or more folders, one a class"
+    ):
+        read_source(DatasetSettings(name="folder", path=str(tmp_path / "cat")))
