@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import tiny_trial
+from processes import wait_until
 
 from ablation.datasets import Dataset
 from ablation.errors import AblationError
@@ -158,20 +158,16 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
 
 
 @pytest.mark.parametrize("name", ["local", "ray"])
-def test_closing_the_iterator_ends_the_workers(
+def test_closing_the_iterator_ends_what_trains(
     name: str, request: pytest.FixtureRequest, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:
     runner = executor_of(name, 2, request, tmp_path)
     tasks = [*tasks_of(tiny_dataset, tmp_path, 1), *tasks_of(tiny_dataset, tmp_path, 6, epochs=100_000)[1:]]
     running = runner.run(tasks, dataset_file, 1, lambda _: None)
     next(iter(running))
-    children = workers()
-    assert children
+    wait_until(workers)
     running.close()
-    deadline = time.monotonic() + 5
-    while any(psutil.pid_exists(c.pid) for c in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [c for c in children if psutil.pid_exists(c.pid)]
+    wait_until(lambda: not workers(), seconds=5)
 
 
 def test_an_unknown_executor_is_told() -> None:
