@@ -5,6 +5,7 @@ pytest -m slow tests/test_cluster.py
 
 from __future__ import annotations
 
+import signal
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -149,6 +150,27 @@ def test_a_driver_is_killed_and_started_again(cluster: Any, tmp_path: Path) -> N
     assert here.returncode == 0, here.stderr
     assert (run.results["status"] == "completed").all()
     assert without_times(out) == without_times(tmp_path / "local")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_own_cluster_and_goes_on_from_there(
+    blow: signal.Signals, tmp_path: Path
+) -> None:
+    grid, out = grid_of(tmp_path, epochs=1000, seeds=1), tmp_path / "run"
+    process = start(command(grid, out, "--executor", "ray"))
+    wait_until(lambda: finished_trials(out))
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any(member.name().startswith("ray::train") for member in family)
+    process.send_signal(blow)
+    told = process.communicate(timeout=30)[0]
+    assert process.returncode == 130
+    assert told.rstrip().endswith(
+        "Interrupted: finished trials are kept, and the same command goes on from there."
+    )
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    again = finish(command(grid, out, "--executor", "ray"))
+    assert again.returncode == 0, again.stderr
+    assert "4 trials to train" not in again.stdout
 
 
 @pytest.mark.usefixtures("without_report")

@@ -63,6 +63,21 @@ class RayExecutor:
         if not tasks:
             return
         self._cluster.connect(threads)
+        done = False
+        try:
+            yield from self._results(tasks, dataset_file, threads, on_progress)
+            done = True
+        finally:
+            if not self._keep:
+                self._cluster.close(wait=not done)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self._cluster.close()
+
+    def _results(
+        self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
+    ) -> Generator[tuple[Task, TrialResult]]:
         import ray
 
         agenda, left = Agenda(tasks), len(tasks)
@@ -88,12 +103,6 @@ class RayExecutor:
         finally:
             for stream in running:
                 ray.cancel(stream, force=True)
-            if not self._keep:
-                self.close()
-
-    def close(self) -> None:
-        """See `Executor.close`."""
-        self._cluster.close()
 
     def _start(self, task: Task, dataset: Any, threads: int) -> Any:
         """Give Ray a task; return the stream of its events."""

@@ -79,8 +79,13 @@ class RayCluster:
             signal.signal(signal.SIGTERM, on_termination)  # Ray's own ends the process without a word
         self._connected = True
 
-    def close(self) -> None:
-        """End the connection, and a cluster of one's own; only the next connection waits for that."""
+    def close(self, wait: bool = True) -> None:
+        """End the connection, and a cluster of one's own.
+
+        Args:
+            wait: Return when they have ended; else only the next connection waits. Nothing may then be left
+                that belongs to Ray, not even in the traceback of an exception: it would end this process.
+        """
         self._sent.clear()
         if self._connected:
             import ray
@@ -88,6 +93,8 @@ class RayCluster:
             RayCluster._ending = threading.Thread(target=ray.shutdown)
             RayCluster._ending.start()
             self._connected = False
+            if wait:
+                RayCluster._ending.join()
 
     def dataset(self, file: Path) -> Any:
         """Return a reference to a dataset that each node fetches once, for all of its processes."""
