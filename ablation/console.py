@@ -14,7 +14,7 @@ from rich.text import Text
 from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.power import POWER
 from ablation.settings import CompareSettings
-from ablation.statistics import mean_intervals
+from ablation.summary import SUMMARY_HEADINGS, summary_rows
 from ablation.wording import (
     MARKS,
     conclusion,
@@ -237,20 +237,9 @@ def _print_summary(console: Console, run: Run) -> None:
     completed = run.results[run.results["status"] == "completed"]
     if completed.empty:
         return
-    measures = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
-    summary = mean_intervals(completed, ["variant"], measures).set_index(["variant", "metric"])
-    table = _table("variant", "train", "validation", "test (95% interval)", "gap", "seeds")
-    for variant in completed["variant"].unique():
-        train, val, test, gap = (summary.loc[(variant, measure)] for measure in measures)
-        half = f" ± {100 * (test['high'] - test['mean']):.1f}" if test["n"] > 1 else ""
-        table.add_row(
-            Text(variant),
-            f"{train['mean']:.1%}",
-            f"{val['mean']:.1%}",
-            f"{100 * test['mean']:.1f}{half} %",
-            f"{100 * gap['mean']:+.1f} pp",
-            str(int(test["n"])),
-        )
+    table = _table(*SUMMARY_HEADINGS)
+    for variant, *cells in summary_rows(run):
+        table.add_row(Text(variant), *cells)
     console.print(table)
 
 

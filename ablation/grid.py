@@ -148,10 +148,17 @@ class Study(Record):
         return study
 
     def run(self, out: str | Path | None = None, **options: Any) -> Run:
-        """Run what is not finished yet; the arguments are those of `ablation.run_study`."""
+        """Run what is not finished yet, and show its progress.
+
+        Args:
+            out: The run folder, by default ``experiments/runs/<study>``.
+            options: As for `ablation.run_study`; an ``observer`` is told instead.
+        """
+        from ablation.progress import LiveProgress
         from ablation.study import run_study
 
-        return run_study(self, out, **options)
+        with LiveProgress() as progress:
+            return run_study(self, out, **{"observer": progress, **options})
 
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:

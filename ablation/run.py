@@ -299,6 +299,20 @@ class Run:
         with writing(target):
             return draw_figures(self, only, target)
 
+    def figure(self, name: str) -> Picture:
+        """Draw one figure, the first of its name; a notebook shows it.
+
+        Raises:
+            RunError: As for `draw_figures`.
+        """
+        return self.draw_figures([name])[0]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: each variant's accuracies, and the verdicts."""
+        from ablation.summary import summary_html
+
+        return summary_html(self)
+
     def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
         """Write ``report.html``, ``report.md`` and ``report.tex``; return the first one's path.
 

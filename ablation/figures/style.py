@@ -91,6 +91,10 @@ class Picture:
         """The vector drawing."""
         return self.folder / f"{self.name}.svg"
 
+    def _repr_png_(self) -> bytes:
+        """Return what a notebook shows."""
+        return self.png.read_bytes()
+
 
 @dataclass(frozen=True)
 class VariantStyle:
