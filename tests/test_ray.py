@@ -128,6 +128,26 @@ def test_a_node_that_cannot_train_ends_the_run_with_a_sentence(
     )
 
 
+def test_a_lost_node_is_no_fault_of_the_trial_and_what_ray_refuses_is_told(tiny_dataset: Dataset) -> None:
+    import ray
+
+    class Stream:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def __next__(self) -> None:
+            raise self.error
+
+    attempt = on_ray._Attempt(Task(tiny_trial(tiny_dataset), Path()))
+    for lost in (ray.exceptions.NodeDiedError("gone"), ray.exceptions.ObjectLostError("00", None, "")):
+        for _ in range(3):
+            with pytest.raises(on_ray._LostError):
+                on_ray._listen(Stream(lost), attempt, lambda _: None)
+    with pytest.raises(RunError) as caught:
+        on_ray._listen(Stream(ray.exceptions.RuntimeEnvSetupError("no space")), attempt, lambda _: None)
+    assert str(caught.value) == "Ray cannot run the trials: Failed to set up runtime environment."
+
+
 def test_a_trial_tells_its_epochs_and_sends_its_checkpoints_from_which_another_goes_on(
     tiny_dataset: Dataset,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ class RayExecutor:
                     try:
                         result = _listen(stream, attempt, on_progress)
                     except _LostError:
+                        attempt.deadline = None
                         running[self._start(attempt.task, dataset, threads)] = running.pop(stream)
                         continue
                     if result is not None:
@@ -137,7 +139,7 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
 
     Raises:
         _LostError: Its node or its process died.
-        RunError: A node is not set up to train.
+        RunError: A node is not set up to train, or Ray refuses to run it.
     """
     import ray
 
@@ -154,8 +156,11 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
         if attempt.deaths < _ATTEMPTS:
             raise _LostError from None
         return _died(task, error)
-    except ray.exceptions.RayError:
+    except _lost_with_a_node():
         raise _LostError from None
+    except ray.exceptions.RayError as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RunError(f"Ray cannot run the trials: {reason}") from None
     match event:
         case None:
             attempt.told.clear()
@@ -165,10 +170,19 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
             attempt.told.append(event)
             on_progress(Progress(task.trial, event))
         case Saved():
-            _write(task.folder / CHECKPOINT, event.content)
+            with suppress(OSError):  # a full disk is told of where the result is kept
+                _write(task.folder / CHECKPOINT, event.content)
         case Ended():
             return _kept(task, event)
     return None
+
+
+def _lost_with_a_node() -> tuple[type[Exception], ...]:
+    """Return what Ray raises where a trial, or what it has told, is lost with a node."""
+    import ray
+
+    errors = ray.exceptions
+    return errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError
 
 
 def _kept(task: Task, ended: Ended) -> TrialResult:
