@@ -11,13 +11,14 @@ from typing import Any
 
 from ablation.errors import AblationError, did_you_mean
 
-_sources: dict[str, str] = {}  # of the modules that were imported here, as they were then
+_imported: dict[str, tuple[Path, str]] = {}  # a module's file, and what was in it then
 
 
 def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     """Return an object and a hash of its module's file.
 
-    A module whose file was changed since it was imported is imported anew, as in a notebook.
+    A module whose file was changed since it was imported is imported anew, as in a notebook, and so is one
+    of the same name in another folder.
 
     Args:
         name: ``module:object``.
@@ -33,30 +34,27 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     if found is None:
         hint = did_you_mean(attribute, [key for key in vars(module) if not key.startswith("_")])
         raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; give module:object.{hint}")
-    return found, _hash(module)
+    file = getattr(module, "__file__", None)
+    return found, _hash(Path(file)) if file else ""
 
 
 def _module(name: str, folder: Path) -> ModuleType:
-    if str(folder) not in sys.path:
+    if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))
-    loaded = sys.modules.get(name)
     own = folder.joinpath(*name.split(".")).with_suffix(".py")
-    if loaded and own.is_file():
-        elsewhere = Path(getattr(loaded, "__file__", None) or "").resolve() != own.resolve()
-        if elsewhere or _sources.get(name, _hash(loaded)) != _hash(loaded):
-            del sys.modules[name]
+    version = (own, _hash(own)) if own.is_file() else None
+    if version and _imported.get(name) != version:
+        sys.modules.pop(name, None)
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(name)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise AblationError(f"the module '{name}' cannot be imported ({reason}).") from None
-    _sources.setdefault(name, _hash(module))
-    if loaded is not module:
-        _sources[name] = _hash(module)
+    if version:
+        _imported[name] = version
     return module
 
 
-def _hash(module: ModuleType) -> str:
-    file = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes() if file else b"").hexdigest()[:12]
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

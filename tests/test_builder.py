@@ -236,3 +236,14 @@ def test_a_required_argument_may_be_a_factor(models: Path) -> None:
         3,
         5,
     ]
+
+
+def test_modules_of_the_same_name_in_two_folders_are_two_modules(tmp_path: Path) -> None:
+    from ablation.builder import Builder
+
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / "namesake.py").write_text(f"def build(filters={number}):\n    pass\n")
+    found = [Builder.load("namesake:build", folder).arguments["filters"] for folder in (*folders, *folders)]
+    assert found == [0, 1, 0, 1]
