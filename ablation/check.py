@@ -86,27 +86,22 @@ def check_study(study: Study) -> Check:
     dataset = prepare_dataset(study.dataset)
     with quiet_stderr():
         variants = tuple(_checked(variant, dataset) for variant in study.variants)
-    check = Check(
-        description=f"{study.name}: {dataset.describe()}",
-        baseline=study.baseline,
-        trials=len(study.trials(dataset.digest)),
-        variants=variants,
-        notes=(),
-    )
+    baseline = next(v for v in study.variants if v.name == study.baseline)
+    built = next(v for v in variants if v.name == study.baseline)
     idle = [
         f"{found.name} changes nothing: its model is that of {study.baseline}, layer for layer, and it is "
         "trained alike."
         for variant, found in zip(study.variants, variants, strict=True)
-        if _is_idle(study, variant, found, check)
+        if found is not built and found.layers and variant.training == baseline.training
+        if not any(_differences(built.layers, found.layers))
     ]
-    notes = (*idle, *planned_notes(study, dataset))
-    return Check(check.description, check.baseline, check.trials, variants, notes)
-
-
-def _is_idle(study: Study, variant: Variant, found: VariantCheck, check: Check) -> bool:
-    baseline = next(v for v in study.variants if v.name == study.baseline)
-    alike = variant.name != study.baseline and variant.training == baseline.training
-    return alike and bool(found.layers) and not check.differences(found)
+    return Check(
+        description=f"{study.name}: {dataset.describe()}",
+        baseline=study.baseline,
+        trials=len(study.trials(dataset.digest)),
+        variants=variants,
+        notes=(*idle, *planned_notes(study, dataset)),
+    )
 
 
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ablation.datasets import Dataset
 from ablation.models import block_filters, dense_units, pooled_blocks
-from ablation.settings import AnyModel, BuilderSettings, CnnSettings, HyperModelSettings, TrainingSettings
+from ablation.settings import AnyModel, CnnSettings, OwnModelSettings, TrainingSettings
 
 # Measured on one core of a 2024 server: the notebook's model trains about 350 images a second there, at
 # 34 million multiply-adds an image forward and three times that in all. Small models are bound by overhead.
@@ -25,7 +25,7 @@ def multiply_adds(model: AnyModel, image_shape: tuple[int, int, int], classes: i
     """
     height, width, channels = image_shape
     total = 0
-    if isinstance(model, HyperModelSettings | BuilderSettings):
+    if isinstance(model, OwnModelSettings):
         return 0  # not known before it is built
     if isinstance(model, CnnSettings):
         pooled = pooled_blocks(model, image_shape)

@@ -153,42 +153,37 @@ class DenseSettings(ModelSettings):
     batch_norm_after: tuple[Stage, ...] = ("dense",)
 
 
-class HyperModelSettings(ModelSettings):
-    """A model that a user's keras-tuner ``HyperModel``, or ``build`` function, makes of hyperparameters.
+class OwnModelSettings(ModelSettings):
+    """A model that the user's own code builds; the other settings of a model are that code's own.
 
-    ``hypermodel`` is ``module:object``, the module looked for in ``folder`` first; ``source`` is a hash of
-    the module's file, so that a changed one makes other trials. The other settings of a model are its own.
+    Its module is looked for in ``folder`` first; ``source`` is a hash of the module's file, so that a changed
+    one makes other trials.
     """
+
+    folder: str
+    source: str
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """What shapes the model; where the module lies is no part of it."""
+        own = type(self).model_fields.keys() - ModelSettings.model_fields.keys() - {"family", "folder"}
+        return {name: getattr(self, name) for name in own}
+
+
+class HyperModelSettings(OwnModelSettings):
+    """A user's keras-tuner ``HyperModel``, or ``build`` function, ``module:object``, with hyperparameters."""
 
     family: Literal["hypermodel"] = "hypermodel"
     hypermodel: str
-    folder: str
-    source: str
     values: dict[str, Any]
 
-    @property
-    def effective(self) -> dict[str, Any]:
-        """What shapes the model; where the module lies is no part of it."""
-        return {"hypermodel": self.hypermodel, "source": self.source, "values": self.values}
 
-
-class BuilderSettings(ModelSettings):
-    """A model that a user's function builds of the arguments that the grid gives it.
-
-    ``builder`` is ``module:function``, the module looked for in ``folder`` first; ``source`` is a hash of the
-    module's file. The other settings of a model are the function's own.
-    """
+class BuilderSettings(OwnModelSettings):
+    """A user's function, ``module:function``, with the arguments that the grid gives it."""
 
     family: Literal["builder"] = "builder"
     builder: str
-    folder: str
-    source: str
     arguments: dict[str, Any]
-
-    @property
-    def effective(self) -> dict[str, Any]:
-        """What shapes the model; where the module lies is no part of it."""
-        return {"builder": self.builder, "source": self.source, "arguments": self.arguments}
 
 
 AnyModel = Annotated[

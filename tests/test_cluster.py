@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,9 @@ from conftest import TINY_GRID
 from processes import command, finish, finished_trials, start, wait_until, without_times
 
 from ablation.checkpoint import CHECKPOINT
+from ablation.datasets import Dataset
 from ablation.executors import Progress, Task
+from ablation.executors.ray_cluster import RayCluster
 from ablation.grid import Study
 from ablation.search.run import run_search
 from ablation.search.settings import Search
@@ -107,13 +110,21 @@ def test_a_node_is_killed_and_another_one_joins(cluster: Any, tmp_path: Path) ->
         return begun and 150 < epoch < 250 and training(cluster)[progress.trial.id] != cluster.head_node
 
     lost: list[str] = []
+    joined: list[Any] = []
+    on_the_new_node: list[str] = []
 
     def kill_and_add(trial: Trial) -> None:
         lost.append(trial.id)
         cluster.remove_node(training(cluster)[trial.id], allow_graceful=False)
-        cluster.add_node(num_cpus=1, node_ip_address=ADDRESS)
+        joined.append(cluster.add_node(num_cpus=1, node_ip_address=ADDRESS))
 
-    watch = Watch(may, kill_and_add)
+    class AlsoWhere(Watch):
+        def progressed(self, progress: Progress) -> None:
+            super().progressed(progress)
+            if progress.record is None and training(cluster).get(progress.trial.id) in joined:
+                on_the_new_node.append(progress.trial.id)
+
+    watch = AlsoWhere(may, kill_and_add)
     run = run_study(study, tmp_path / "ray", executor="ray", address=cluster.address, observer=watch)
     assert (run.results["status"] == "completed").all()
     assert without_times(tmp_path / "ray") == without_times(tmp_path / "local")
@@ -126,6 +137,30 @@ def test_a_node_is_killed_and_another_one_joins(cluster: Any, tmp_path: Path) ->
         else:
             assert attempts == [list(range(1, 301))]  # nothing else is trained twice
     assert len(lost) == 1
+    assert on_the_new_node
+
+
+def test_each_node_has_one_copy_of_the_images_which_its_processes_share(
+    cluster: Any, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    import ray
+
+    tiny_dataset.save(tmp_path / "dataset.npz")
+    connection = RayCluster(cluster.address, None, 0)
+    connection.connect(threads=1)
+    reference = connection.dataset(tmp_path / "dataset.npz")
+    assert connection.dataset(tmp_path / "dataset.npz") is reference
+
+    def look(dataset: Dataset) -> tuple[str, bool]:
+        time.sleep(0.5)  # so that no node is done with all of them
+        return ray.get_runtime_context().get_node_id(), dataset.train.images.flags.writeable
+
+    seen = ray.get([ray.remote(num_cpus=1)(look).remote(reference) for _ in range(12)])
+    assert len({node for node, _ in seen}) == 3
+    assert not any(writeable for _, writeable in seen)  # they read the node's memory, and have no copy
+    where = ray.experimental.get_object_locations([reference])[reference]["node_ids"]
+    assert sorted(where) == sorted({node for node, _ in seen})
+    connection.close()
 
 
 def test_a_driver_is_killed_and_started_again(cluster: Any, tmp_path: Path) -> None:

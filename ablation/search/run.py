@@ -154,7 +154,10 @@ def _explore(
     observer: Observer,
 ) -> None:
     """Train what the oracle proposes, round by round, until it has nothing more to propose."""
-    from ablation.search.proposer import Proposer
+    from ablation.models import quiet_stderr
+
+    with quiet_stderr():  # keras-tuner imports TensorFlow
+        from ablation.search.proposer import Proposer
 
     store = Store(folder / "search")
     dataset = store.prepared_dataset(search.study.dataset) or prepare_dataset(search.study.dataset)
