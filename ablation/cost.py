@@ -49,6 +49,7 @@ def updates(training: TrainingSettings, images: int) -> int:
 
 def guess_seconds(model: AnyModel, training: TrainingSettings, dataset: Dataset) -> float:
     """Guess a trial's seconds on one core: training costs three passes, measuring one."""
+    dataset = dataset.first(training.train_size)
     once = multiply_adds(model, dataset.image_shape, len(dataset.class_names))
     active = len(dataset.train_probe) if model.dropout or model.batch_norm or model.augmentation else 0
     passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val) + active

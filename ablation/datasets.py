@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -81,6 +82,22 @@ class Dataset:
     def normalise(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Normalise images as training does; a saved model expects them so."""
         return images.astype(np.float32) * self.scale + self.offset
+
+    def first(self, train_size: int | None) -> Dataset:
+        """Return the dataset with the first so many of its training images; None for all.
+
+        Raises:
+            DatasetError: It has fewer.
+        """
+        if train_size is None or train_size == len(self.train):
+            return self
+        if train_size > len(self.train):
+            raise DatasetError(
+                f"training.train_size: {train_size:,} of {len(self.train):,} training images; a smaller "
+                "dataset.validation_size or test_size leaves more."
+            )
+        train = Part(self.train.images[:train_size], self.train.labels[:train_size])
+        return dataclasses.replace(self, train=train)
 
     def describe(self) -> str:
         """Say in one line which images these are, for captions."""

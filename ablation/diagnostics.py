@@ -25,12 +25,15 @@ _SMALLEST_BATCH = 8
 
 def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     """Return the warnings that can be known before training."""
-    images = len(dataset.train)
+
+    def images(variant: Variant) -> int:
+        return len(dataset.first(variant.training.train_size).train)
+
     notes = _grouped(
         study.variants,
         lambda v: _unpooled(v, dataset),
-        lambda v: _stale_statistics(v, images),
-        lambda v: _small_last_batch(v, images),
+        lambda v: _stale_statistics(v, images(v)),
+        lambda v: _small_last_batch(v, images(v)),
         lambda v: _seeds_without_effect(v, study),
     )
     width = half_width(0.5, len(dataset.val))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.datasets import Dataset, Part
+from ablation.kernels import faster_kernels
 from ablation.settings import TrainingSettings
 from ablation.timing import Timing
 
@@ -180,7 +181,8 @@ class CompiledLoop:
             images = self._normalise(tf.gather(self._images, indices))
             one_hot = tf.one_hot(tf.gather(self._labels, indices), self._classes)
             with tf.GradientTape() as tape:
-                probabilities = model(images, training=True)
+                with faster_kernels():
+                    probabilities = model(images, training=True)
                 loss = tf.reduce_mean(self._loss(one_hot, probabilities))
                 scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
             optimizer.apply(tape.gradient(scaled, variables), variables)

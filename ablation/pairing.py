@@ -65,18 +65,19 @@ def pairing_table(trials: Sequence[Trial], starts: Mapping[str, Start], baseline
     """Compare what each trial started from with the baseline's trial of the same seed.
 
     Layers are shared that have the same name and shape in both. Orders are compared over the epochs that
-    both have trained.
+    both have trained, where both are trained on the same images.
 
     Returns:
         A row a trial: ``shared_layers`` out of ``layers``, a hash of the initial weights of the shared ones
         in the variant and in the baseline, the same of the batch orders, and ``paired``: whether both agree.
         A trial that has no start, or no partner with one, has empty hashes and no verdict.
     """
-    partners = {trial.seed: starts.get(trial.id) for trial in trials if trial.variant == baseline}
+    partners = {trial.seed: trial for trial in trials if trial.variant == baseline}
     rows: list[list[Any]] = []
     for trial in trials:
-        own, partner = starts.get(trial.id), partners.get(trial.seed)
-        if own is None or partner is None:
+        paired_with = partners.get(trial.seed)
+        own, partner = starts.get(trial.id), starts.get(paired_with.id) if paired_with else None
+        if own is None or partner is None or paired_with is None:
             rows.append([trial.seed, trial.variant, None, None, "", "", "", "", None])
             continue
         shared = [
@@ -89,7 +90,8 @@ def pairing_table(trials: Sequence[Trial], starts: Mapping[str, Start], baseline
             *(_hash(start.weights[name].digest for name in shared) for start in (own, partner)),
             *(_hash(start.orders[:epochs]) for start in (own, partner)),
         ]
-        paired = hashes[0] == hashes[1] and hashes[2] == hashes[3]
+        same_images = trial.training.train_size == paired_with.training.train_size
+        paired = hashes[0] == hashes[1] and (hashes[2] == hashes[3] or not same_images)
         rows.append([trial.seed, trial.variant, len(shared), len(own.weights), *hashes, paired])
     table = pd.DataFrame(rows, columns=PAIRING_COLUMNS)
     return table.astype({"shared_layers": "Int64", "layers": "Int64", "paired": "boolean"})

@@ -206,6 +206,9 @@ class EarlyStopping(Settings):
 class TrainingSettings(Settings):
     """How a model is compiled and trained.
 
+    ``train_size`` has it trained on the first so many of the training images, so that a smaller part lies
+    within a larger one; unset, on all.
+
     ``evaluate`` says which weights are the result of the trial, the ones that are tested and saved:
     those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy. ``jit_compile``
     has the training steps compiled by XLA. Unset, they are so on a GPU, if XLA can train the model to the
@@ -213,6 +216,7 @@ class TrainingSettings(Settings):
     """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    train_size: Count | None = None
     batch_size: Count = 64
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 0.001

@@ -57,6 +57,7 @@ def run_trial(
         on_epoch: Is told of each epoch as it ends.
     """
     started, timing = time.perf_counter(), Timing()
+    dataset = dataset.first(trial.training.train_size)
     forget_peak()
     loop = _loop_for(trial, dataset, timing)
     with timing.of("build"):
@@ -112,8 +113,9 @@ def run_trial(
 def planned_start(trial: Trial, dataset: Dataset) -> Start:
     """Return what a trial will start from, without training it."""
     model = compiled_model(trial, dataset)
+    images = len(dataset.first(trial.training.train_size).train)
     epochs = range(1, trial.training.epochs + 1)
-    orders = (trial.randomness.batch_order(epoch, len(dataset.train)) for epoch in epochs)
+    orders = (trial.randomness.batch_order(epoch, images) for epoch in epochs)
     return Start(_fingerprints(model), tuple(_digest(order) for order in orders))
 
 

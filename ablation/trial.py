@@ -13,7 +13,7 @@ from ablation.randomness import STREAMS, Randomness, Stream
 from ablation.settings import AnyModel, TrainingSettings
 
 # Raised whenever a change to the training code can change a result: finished trials are then run anew.
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
 

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,24 @@ def main() -> None:
 def start_tensorflow(threads: int) -> None:
     """Import TensorFlow and give it its threads; must come before its first operation in this process."""
     gc.disable()  # looking for garbage would take a quarter of the time that the import takes
-    from ablation.training import configure_tensorflow
+    with _absent("sklearn", "matplotlib", "IPython"):  # so would these, which Keras imports if it can
+        from ablation.training import configure_tensorflow
 
-    configure_tensorflow(threads)
+        configure_tensorflow(threads)
     gc.freeze()  # what was imported stays: no collection need look at it
     gc.enable()
+
+
+@contextmanager
+def _absent(*modules: str) -> Iterator[None]:
+    """Let modules that are not imported yet look as if they were not installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:

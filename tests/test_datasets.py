@@ -295,3 +295,19 @@ def test_real_cifar10_images_are_read(cifar10_folder: Path) -> None:
     assert np.bincount(dataset.train.labels).min() >= 80
     mean = dataset.train.images.mean(axis=(0, 1, 2)) / 255
     np.testing.assert_allclose(mean, [0.491, 0.482, 0.447], atol=0.02)  # CIFAR-10's well-known means
+
+
+def test_the_first_images_are_a_smaller_training_set_within_the_larger(tiny_dataset: Dataset) -> None:
+    smaller = tiny_dataset.first(20)
+    assert len(smaller.train) == 20
+    assert np.array_equal(smaller.train.images, tiny_dataset.first(30).train.images[:20])
+    assert len(smaller.train_probe) == 20  # nothing is measured as trained on that is not
+    assert len(tiny_dataset.first(50).train_probe) == len(tiny_dataset.val)
+    assert smaller.val is tiny_dataset.val
+    assert tiny_dataset.first(None) is tiny_dataset
+
+    with pytest.raises(DatasetError) as error:
+        tiny_dataset.first(61)
+    assert str(error.value) == (
+        "training.train_size: 61 of 60 training images; a smaller dataset.validation_size or test_size leaves more."
+    )

@@ -108,3 +108,15 @@ def test_pairs_that_cannot_say_what_was_gained_say_nothing() -> None:
     assert (two["n"], np.isnan(two["correlation"]), np.isnan(two["variance_saved"])) == (2, True, True)
     constant = pairing_gain(results([0.7, 0.8, 0.9], [0.1 + 0.2] * 3), "plain").iloc[0]
     assert np.isnan(constant["correlation"])
+
+
+def test_of_training_sets_of_two_sizes_only_the_weights_are_compared(tiny_dataset: Dataset) -> None:
+    plain, fewer = (
+        tiny_trial(tiny_dataset, train_size=size).model_copy(update={"variant": name})
+        for name, size in (("plain", None), ("fewer", 20))
+    )
+    weights = {"conv": InitialWeights(shape=(3, 3), digest="a")}
+    starts = {plain.id: Start(weights, ("x",)), fewer.id: Start(weights, ("y",))}
+    assert pairing_table([plain, fewer], starts, "plain")["paired"].all()
+    starts[fewer.id] = Start({"conv": InitialWeights(shape=(3, 3), digest="b")}, ("y",))
+    assert list(pairing_table([plain, fewer], starts, "plain")["paired"]) == [True, False]

@@ -44,7 +44,7 @@ def test_what_is_off_or_only_a_name_does_not_change_the_id() -> None:
 
 def test_the_id_of_a_trial_never_changes_by_accident() -> None:
     # Pinned: finished trials of all users are found by it. To change it is to discard them.
-    assert TRIAL.id == "plain-s0-6d8e0575"
+    assert TRIAL.id == "plain-s0-a7474df9"
 
 
 def test_json_restores_trial_and_result_exactly() -> None:
