@@ -62,7 +62,7 @@ class _Factor:
 
     @property
     def is_switch(self) -> bool:
-        return self.levels[0][1] in (False, None) or self.levels[0][1] == 0
+        return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
 
     def part_of_name(self, level: int) -> str:
         """The level's share of the variant's name; empty where a switch is off."""

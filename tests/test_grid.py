@@ -44,6 +44,19 @@ def test_two_switches_give_plain_each_and_both(write_grid: WriteGrid) -> None:
     assert both.levels == {"dropout": "0.2", "batch_norm": "true"}
 
 
+def test_an_empty_list_is_a_switch_that_is_off(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(
+        write_grid("""
+        study: augmented
+        factors:
+          dropout: [0, 0.2]
+          augmentation: {none: [], flipped: [flip]}
+        """)
+    )
+    assert names(study) == ["plain", "+Dropout", "+augmentation", "+both"]
+    assert study.variants[2].levels["augmentation"] == "flipped"
+
+
 def test_any_setting_can_be_a_factor_with_labelled_levels(write_grid: WriteGrid) -> None:
     study = Study.from_yaml(
         write_grid("""
