@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ablation.calibration import calibration_errors, calibration_table
+from ablation.figures.calibration import draw_reliability
+from ablation.figures.style import small_multiples, variant_styles
 from ablation.predictions import Predictions
 from ablation.run import Run
 
@@ -54,3 +56,15 @@ def test_a_runs_table_agrees_with_its_accuracies(finished_run: Run) -> None:
     assert errors["accuracy"].to_dict() == pytest.approx(results["test_accuracy"].to_dict(), abs=1e-6)
     images = finished_run.calibration.groupby("variant")["images"].sum()
     assert images.unique().tolist() == [100]
+
+
+def test_panels_in_two_rows_are_drawn_with_the_labels_of_the_lower_one(finished_run: Run) -> None:
+    figure, panels = small_multiples(9, 2.2, 2.7)
+    style = variant_styles(["plain"], "plain")["plain"]
+    rows = finished_run.calibration[finished_run.calibration["variant"] == "plain"]
+    for ax in panels:
+        draw_reliability(ax, rows, style)
+    figure.canvas.draw()
+    sides = [[t.get_horizontalalignment() for t in ax.get_xticklabels()] for ax in panels]
+    assert sides[0] == []
+    assert sides[-1] == ["left", "center", "right"]

@@ -62,6 +62,6 @@ def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_ticks([0, 0.5, 1])
         percent_axis(axis)
-    first, _, last = ax.get_xticklabels()
-    first.set_horizontalalignment("left")  # those of the next panel stand close
-    last.set_horizontalalignment("right")
+    labels = ax.get_xticklabels()  # none where the panel below has them
+    for text, side in zip(labels[:1] + labels[-1:], ("left", "right"), strict=False):
+        text.set_horizontalalignment(side)  # those of the next panel stand close
