@@ -77,7 +77,11 @@ class Builder:
 
 
 def build_own(
-    settings: BuilderSettings, image_shape: tuple[int, int, int], classes: int, randomness: Randomness
+    settings: BuilderSettings,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    randomness: Randomness,
+    multi_label: bool = False,
 ) -> keras.Model:
     """Build a user's model; each layer's initial weights depend on the trial's seed and its own name alone.
 
@@ -99,20 +103,39 @@ def build_own(
         model = builder.function(**told, **settings.arguments)
         if not isinstance(model, keras.Model):
             raise AblationError(f"{settings.builder} returned a {type(model).__name__} and no Keras model.")
-        outputs = model(keras.ops.zeros((2, *image_shape)), training=False)
-    if tuple(getattr(outputs, "shape", ())) != (2, classes):
-        shape = tuple(getattr(outputs, "shape", ("several outputs",)))[1:]
-        raise AblationError(
-            f"{settings.builder}: the model's output for an image has the shape {shape}; expected "
-            f"({classes},), a probability a class."
-        )
-    if abs(float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1)))) > 1e-3:
-        raise AblationError(
-            f"{settings.builder}: the model's outputs are no probabilities, they do not add up to 1; end it "
-            "with softmax."
-        )
+        model(keras.ops.zeros((2, *image_shape)), training=False)
+    _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
     _seed_generators(model, randomness)
     return model
+
+
+def _refuse_no_classifier(
+    name: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, multi_label: bool
+) -> None:
+    """Raise an error unless a model gives a probability a class; of two classes, the second's will do."""
+    import keras
+
+    # Far from zero, where a sum without an activation is no probability either.
+    images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
+    outputs = model(images, training=False)
+    found = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
+    one_unit = found == (1,) and classes == 2 and not multi_label
+    if found != (classes,) and not one_unit:
+        kind = "label" if multi_label else "class"
+        raise AblationError(
+            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), a "
+            f"probability a {kind}."
+        )
+    if multi_label or one_unit:
+        if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
+            raise AblationError(
+                f"{name}: the model's outputs are no probabilities, they do not lie between 0 and 1; end it "
+                "with sigmoid."
+            )
+    elif abs(float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1)))) > 1e-3:
+        raise AblationError(
+            f"{name}: the model's outputs are no probabilities, they do not add up to 1; end it with softmax."
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.arrays import Labels
 from ablation.predictions import ByTrial, Predictions
 from ablation.statistics import mean_intervals
 
@@ -16,14 +17,15 @@ CALIBRATION_COLUMNS = [
 ERROR_COLUMNS = ["variant", "seed", "confidence", "accuracy", "calibration_error"]
 
 
-def calibration_table(predictions: ByTrial, labels: NDArray[np.int64]) -> pd.DataFrame:
+def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
     """Return a row a variant and bin of confidence: how often images told with that confidence are right.
 
     The bins are ten of equal width, as in Guo et al. (2017), "On calibration of modern neural networks".
+    Where an image has several labels, each of them is told right or not, and counts as an image does.
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,).
+        labels: The true classes, (test images,), or the labels, (test images, labels).
 
     Returns:
         ``confidence`` and ``accuracy`` are means over the ``n`` seeds that have images in the bin (above
@@ -49,7 +51,7 @@ def calibration_table(predictions: ByTrial, labels: NDArray[np.int64]) -> pd.Dat
     return joined[CALIBRATION_COLUMNS].reset_index(drop=True)
 
 
-def calibration_errors(predictions: ByTrial, labels: NDArray[np.int64]) -> pd.DataFrame:
+def calibration_errors(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
     """Return a row a trial: its mean confidence, its accuracy, and its expected calibration error.
 
     The error is the mean distance between confidence and accuracy in a bin, weighted by its images (Naeini
@@ -59,17 +61,18 @@ def calibration_errors(predictions: ByTrial, labels: NDArray[np.int64]) -> pd.Da
     for variant, trials in predictions.items():
         for seed, found in trials.items():
             _, confidence, right = _binned(found, labels)
-            images = len(labels)
+            images = labels.size
             error = np.abs(confidence - right).sum() / images
             rows.append([variant, seed, confidence.sum() / images, right.sum() / images, error])
     return pd.DataFrame(rows, columns=ERROR_COLUMNS)
 
 
-def _binned(found: Predictions, labels: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+def _binned(found: Predictions, labels: Labels) -> tuple[NDArray[np.float64], ...]:
     """Return, a bin each, the count of images, the sum of their confidences, and how many are right."""
-    bins = np.clip(np.ceil(found.confidence.astype(float) * BINS).astype(int) - 1, 0, BINS - 1)
-    right = (found.classes == labels).astype(float)
+    confidence = found.confidence.ravel().astype(float)
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    right = (found.classes == labels).ravel().astype(float)
     return tuple(
         np.asarray(np.bincount(bins, weights=weights, minlength=BINS), np.float64)
-        for weights in (np.ones(len(bins)), found.confidence.astype(float), right)
+        for weights in (np.ones(len(bins)), confidence, right)
     )

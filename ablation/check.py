@@ -10,6 +10,7 @@ from ablation.cost import counted_multiply_adds
 from ablation.datasets import Dataset, prepare_dataset
 from ablation.diagnostics import planned_notes
 from ablation.grid import Study, Variant
+from ablation.problem import refuse_misfit
 from ablation.randomness import Randomness
 from ablation.validation import show
 
@@ -79,11 +80,12 @@ def check_study(study: Study) -> Check:
     """Prepare a study's images, build each variant's model, and compare it with the baseline's.
 
     Raises:
-        AblationError: The images are not there or not usable.
+        AblationError: The images are not there or not usable, or the study does not fit them.
     """
     from ablation.models import quiet_stderr
 
     dataset = prepare_dataset(study.dataset)
+    refuse_misfit(study, dataset)
     with quiet_stderr():
         variants = tuple(_checked(variant, dataset) for variant in study.variants)
     baseline = next(v for v in study.variants if v.name == study.baseline)
@@ -108,7 +110,8 @@ def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
     from ablation.models import build_model
 
     try:
-        model = build_model(variant.model, dataset.image_shape, len(dataset.class_names), Randomness(0))
+        shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
+        model = build_model(variant.model, shape, classes, Randomness(0), several)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return VariantCheck(variant.name, error=reason)

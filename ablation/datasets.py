@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.arrays import Labels, RawImages
 from ablation.errors import DatasetError
 from ablation.settings import DatasetSettings
-from ablation.sources import RawImages, read_source
+from ablation.sources import read_source
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class Part:
 
     Attributes:
         images: (n, height, width, channels), uint8 or float32.
-        labels: (n,), int64.
+        labels: A class an image, (n,), int64; or several labels an image, (n, labels), uint8.
     """
 
     images: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: Labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,7 +46,7 @@ class Dataset:
         train: What the models are fitted to, in a fixed shuffled order.
         val: What the best epoch is chosen on; taken from the training images.
         test: What is read once, at the end of a trial.
-        class_names: A name a class.
+        class_names: A name a class, or a label where an image has several.
         scale: (channels,), float32: normalised = image * scale + offset.
         offset: (channels,), float32.
         origin: What the images are, in words.
@@ -63,6 +64,17 @@ class Dataset:
     def train_probe(self) -> Part:
         """The fixed part of the training images that is measured as validation is, and as large."""
         return Part(self.train.images[: len(self.val)], self.train.labels[: len(self.val)])
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether an image has any number of labels, rather than one class."""
+        return self.train.labels.ndim == 2
+
+    def words(self, label: Any) -> str:
+        """Name a class by its number, or the labels of a row of 0 and 1."""
+        if np.ndim(label) == 0:
+            return self.class_names[int(label)]
+        return ", ".join(name for name, there in zip(self.class_names, label, strict=True) if there) or "none"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -101,9 +113,10 @@ class Dataset:
 
     def describe(self) -> str:
         """Say in one line which images these are, for captions."""
+        several = ", right where all labels are" if self.is_multi_label else ""
         return (
             f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
-            f"{len(self.test):,} test images"
+            f"{len(self.test):,} test images{several}"
         )
 
     def save(self, file: Path) -> None:
@@ -155,7 +168,10 @@ def prepare_dataset(settings: DatasetSettings) -> Dataset:
 
 
 def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:
-    """Split off ``size`` images, or that share of them, stratified by class; return (rest, split off)."""
+    """Split off ``size`` images, or that share of them; return (rest, split off).
+
+    Stratified by class; at random where an image has several labels.
+    """
     from sklearn.model_selection import train_test_split
 
     wanted = round(size * len(part)) if size < 1 else int(size)
@@ -163,6 +179,16 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
         return part.take(np.arange(0)), part.take(
             np.random.default_rng(settings.split_seed).permutation(len(part))
         )
+    if part.labels.ndim == 2:
+        if not 0 < wanted < len(part):
+            raise DatasetError(
+                f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: both sides need at least "
+                "one."
+            )
+        rest, taken = train_test_split(
+            np.arange(len(part)), test_size=wanted, random_state=settings.split_seed
+        )
+        return part.take(rest), part.take(taken)
     classes = len(raw.class_names)
     smallest = int(np.bincount(part.labels, minlength=classes).min())
     if wanted < classes or len(part) - wanted < classes or smallest < 2:

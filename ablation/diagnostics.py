@@ -176,7 +176,7 @@ def _seeds_added(run: Run) -> list[str]:
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
     """Tell a variant that has learned nothing from one whose BatchNorm statistics hide what it learned."""
     probe = run.dataset.train_probe.labels
-    chance = float(np.bincount(probe).max() / len(probe))
+    chance = float(np.unique(probe, axis=0, return_counts=True)[1].max() / len(probe))
     last = run.history.groupby(["variant", "seed"], sort=False).tail(1)
     stale, unlearned = [], []
     for name, trials in completed.groupby("variant", sort=False):

@@ -133,7 +133,8 @@ class Study(Record):
         """
         data = self.model_dump(mode="json")
         if dataset is not None:
-            data["dataset"] |= {"name": dataset, "path": None}
+            others = ("loader", "id", "image_size") if dataset != self.dataset.name else ()
+            data["dataset"] |= {"name": dataset} | dict.fromkeys(("path", *others))
         if data_dir is not None:
             data["dataset"]["path"] = str(Path(data_dir).absolute())
         if seeds is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ablation.datasets import Dataset, Part
 from ablation.kernels import faster_kernels
+from ablation.predictions import Predictions
 from ablation.settings import TrainingSettings
 from ablation.timing import Timing
 
@@ -44,11 +45,16 @@ class CompiledLoop:
         self.model = model
         self.timing = Timing()
         self._classes = len(dataset.class_names)
+        self._multi_label = dataset.is_multi_label
         self._batch = training.batch_size
         self._loss = keras.losses.get(training.loss)
         self._extra = {name: keras.metrics.get(name) for name in training.metrics}
         self._running_loss = keras.metrics.Mean()
-        self._running_accuracy = keras.metrics.CategoricalAccuracy()
+        self._running_accuracy = (
+            keras.metrics.MeanMetricWrapper(_all_labels_right)
+            if self._multi_label
+            else keras.metrics.CategoricalAccuracy()
+        )
         self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
         self._images = tf.constant(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels, tf.int32)
@@ -103,18 +109,16 @@ class CompiledLoop:
 
     def measure(self, part: Part, probabilities: NDArray[np.float32] | None = None) -> dict[str, float]:
         """Return loss, accuracy and the further metrics of a part, in inference mode."""
-        import keras
-
         if probabilities is None:
             probabilities = self.predict(part)
-        one_hot = keras.ops.one_hot(part.labels, self._classes)
+        targets = self._targets(part.labels)
         measured = {
-            "loss": float(np.mean(self._loss(one_hot, probabilities))),
-            "accuracy": float(np.mean(probabilities.argmax(axis=1) == part.labels)),
+            "loss": float(np.mean(self._loss(targets, probabilities))),
+            "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
         }
         for name, metric in self._extra.items():
             metric.reset_state()
-            metric.update_state(one_hot, probabilities)
+            metric.update_state(targets, probabilities)
             measured[name] = float(metric.result())
         return measured
 
@@ -171,6 +175,19 @@ class CompiledLoop:
 
         return tf.cast(images, tf.float32) * self._scale + self._offset
 
+    def _targets(self, labels: Any) -> Any:
+        """Return a number a class: 1 where an image is of it, else 0."""
+        import tensorflow as tf
+
+        return tf.cast(labels, tf.float32) if self._multi_label else tf.one_hot(labels, self._classes)
+
+    def _probabilities(self, images: Any, training: bool) -> Any:
+        """Return the model's output; one unit, the probability of the second class, as that of both."""
+        import tensorflow as tf
+
+        outputs = self.model(images, training=training)
+        return tf.concat([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
+
     def _build_train_steps(self) -> Callable[[Any], None]:
         import tensorflow as tf
 
@@ -179,15 +196,15 @@ class CompiledLoop:
         def step(batches: Any, row: Any) -> tuple[Any, Any]:
             indices = batches[row]
             images = self._normalise(tf.gather(self._images, indices))
-            one_hot = tf.one_hot(tf.gather(self._labels, indices), self._classes)
+            targets = self._targets(tf.gather(self._labels, indices))
             with tf.GradientTape() as tape:
                 with faster_kernels():
-                    probabilities = model(images, training=True)
-                loss = tf.reduce_mean(self._loss(one_hot, probabilities))
+                    probabilities = self._probabilities(images, training=True)
+                loss = tf.reduce_mean(self._loss(targets, probabilities))
                 scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
             optimizer.apply(tape.gradient(scaled, variables), variables)
             self._running_loss.update_state(loss, sample_weight=tf.size(indices))
-            self._running_accuracy.update_state(one_hot, probabilities)
+            self._running_accuracy.update_state(targets, probabilities)
             return batches, row + 1
 
         def train_steps(batches: Any) -> None:
@@ -208,7 +225,7 @@ class CompiledLoop:
 
             def batch(number: Any, found: Any) -> tuple[Any, Any]:
                 chunk = images[number * batch_size : (number + 1) * batch_size]
-                return number + 1, found.write(number, self.model(self._normalise(chunk), training=training))
+                return number + 1, found.write(number, self._probabilities(self._normalise(chunk), training))
 
             _, found = tf.while_loop(
                 lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
@@ -216,6 +233,14 @@ class CompiledLoop:
             return found.concat()
 
         return predict
+
+
+def _all_labels_right(targets: Any, probabilities: Any) -> Any:
+    """Tell of each image whether all its labels are told right: (images,), 1 or 0."""
+    import tensorflow as tf
+
+    right = tf.equal(probabilities > 0.5, targets > 0.5)
+    return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
 
 
 def _suits_xla(model: keras.Model) -> bool:

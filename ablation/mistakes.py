@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from ablation.arrays import Labels
 from ablation.judgement import FEWEST_PAIRS, ROUNDING
-from ablation.predictions import ByTrial
+from ablation.predictions import ByTrial, Predictions
 from ablation.statistics import CONFIDENCE
 
 CONFUSION_COLUMNS = ["variant", "true", "predicted", "count", "share"]
@@ -28,14 +30,17 @@ Counts = Mapping[str, Mapping[int, NDArray[np.int64]]]
 """For each variant and seed its counts of true against predicted classes: (classes, classes)."""
 
 
-def confusion_counts(predictions: ByTrial, labels: NDArray[np.int64], classes: int) -> Counts:
+def confusion_counts(predictions: ByTrial, labels: Labels, classes: int) -> Counts:
     """Count true against predicted classes, a matrix a trial.
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,).
+        labels: The true classes, (test images,). Where an image has several labels, none is taken for
+            another, and there are no counts.
         classes: How many classes there are.
     """
+    if labels.ndim == 2:
+        return {}
     return {
         variant: {
             seed: np.bincount(labels * classes + found.classes, minlength=classes**2).reshape(classes, -1)
@@ -60,25 +65,39 @@ def confusion_table(counts: Counts, class_names: Sequence[str]) -> pd.DataFrame:
     return _joined(tables, CONFUSION_COLUMNS)
 
 
-def per_class_table(counts: Counts, baseline: str, class_names: Sequence[str]) -> pd.DataFrame:
+def per_class_table(
+    predictions: ByTrial, labels: Labels, baseline: str, class_names: Sequence[str]
+) -> pd.DataFrame:
     """Return a row a variant and class: its accuracy, and its difference from the baseline's.
+
+    Args:
+        predictions: What each trial predicts.
+        labels: The true classes, (test images,), or the labels, (test images, labels).
+        baseline: The variant that the others are compared with.
+        class_names: A name a class, or a label.
 
     Returns:
         ``accuracy`` is a mean over ``n`` seeds with its 95% interval (Student's t), ``images`` the number of
-        test images of the class. ``difference`` is a mean over the ``pairs``, seed by seed, with its 95%
-        interval and its p (paired t-test). ``q`` is p adjusted over all classes and variants together, so
-        that among those with q at most 0.05 at most 5% are expected to be no difference at all (Benjamini
-        and Hochberg, 1995). Under three pairs there is neither p nor q.
+        test images of the class; of a label, it is the share of all test images on which it is told right.
+        ``difference`` is a mean over the ``pairs``, seed by seed, with its 95% interval and its p (paired
+        t-test). ``q`` is p adjusted over all classes and variants together, so that among those with q at
+        most 0.05 at most 5% are expected to be no difference at all (Benjamini and Hochberg, 1995). Under
+        three pairs there is neither p nor q.
     """
     tables = []
-    for variant, trials in counts.items():
-        accuracies = _diagonals(trials)
-        mean, low, high, _ = _mean_test(accuracies)
-        pairs = _pairs(counts, variant, baseline)
-        difference = _diagonals(trials, pairs) - _diagonals(counts.get(baseline, {}), pairs)
+    classes = len(class_names)
+    images = np.bincount(labels, minlength=classes) if labels.ndim == 1 else np.full(classes, len(labels))
+    for variant, trials in predictions.items():
+        pairs = _pairs(predictions, variant, baseline)
+        mean, low, high, _ = _mean_test(_accuracies(trials, list(trials), labels, images))
+        difference = (
+            _accuracies(trials, pairs, labels, images)
+            - _accuracies(predictions[baseline], pairs, labels, images)
+            if pairs
+            else None
+        )
         names = ("difference", "difference_low", "difference_high", "p")
-        tests = dict(zip(names, _mean_test(difference), strict=True)) if pairs else {}
-        images = next(iter(trials.values())).sum(axis=1)
+        tests = {} if difference is None else dict(zip(names, _mean_test(difference), strict=True))
         tables.append(
             pd.DataFrame(
                 {
@@ -129,18 +148,23 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def _diagonals(
-    trials: Mapping[int, NDArray[np.int64]], seeds: Sequence[int] | None = None
+def _accuracies(
+    trials: Mapping[int, Predictions], seeds: Sequence[int], labels: Labels, images: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the accuracy in each class, (seeds, classes)."""
-    chosen = trials if seeds is None else seeds
-    return np.array([np.diag(_shares(trials[seed])) for seed in chosen])
+    right = []
+    for seed in seeds:
+        agreed = trials[seed].classes == labels
+        right.append(
+            np.bincount(labels[agreed], minlength=len(images)) if labels.ndim == 1 else agreed.sum(axis=0)
+        )
+    return np.asarray(np.array(right) / np.maximum(images, 1))
 
 
-def _pairs(counts: Counts, variant: str, baseline: str) -> list[int]:
+def _pairs(found: Mapping[str, Mapping[int, Any]], variant: str, baseline: str) -> list[int]:
     """Return the seeds that a variant shares with the baseline; the baseline itself has none."""
-    other = counts.get(baseline, {})
-    return [] if variant == baseline else [seed for seed in counts[variant] if seed in other]
+    other = found.get(baseline, {})
+    return [] if variant == baseline else [seed for seed in found[variant] if seed in other]
 
 
 def _mean_test(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

@@ -28,6 +28,7 @@ def build_model(
     image_shape: tuple[int, int, int],
     classes: int,
     randomness: Randomness,
+    multi_label: bool = False,
 ) -> keras.Model:
     """Build the model that the settings describe: a Sequential one, every layer seeded by its name.
 
@@ -36,6 +37,7 @@ def build_model(
         image_shape: Height, width and channels of an image.
         classes: The number of classes; the output is a probability each.
         randomness: The trial's. A layer's initial weights depend on it and on the layer's name alone.
+        multi_label: Whether an image has several labels: then their probabilities need not add up to 1.
     """
     import keras
 
@@ -46,7 +48,7 @@ def build_model(
     if isinstance(settings, BuilderSettings):
         from ablation.builder import build_own
 
-        return build_own(settings, image_shape, classes, randomness)
+        return build_own(settings, image_shape, classes, randomness, multi_label)
     layers = [keras.Input(image_shape), *_augmentation(settings, randomness)]
     if isinstance(settings, CnnSettings):
         layers += _blocks(settings, image_shape, randomness)
@@ -58,8 +60,9 @@ def build_model(
         layers.append(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
         layers += _regularisation(settings, "dense", name, randomness)
     kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
+    ending = "sigmoid" if multi_label else "softmax"
     layers.append(
-        keras.layers.Dense(classes, "softmax", kernel_initializer=kernel, dtype="float32", name="output")
+        keras.layers.Dense(classes, ending, kernel_initializer=kernel, dtype="float32", name="output")
     )
     return keras.Sequential(layers, name="model")  # `add` would build the model anew with every layer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ablation.arrays import RawImages, raw_images
 from ablation.errors import AblationError, DatasetError
 from ablation.settings import DatasetSettings
-from ablation.sources import RawImages, raw_images
 from ablation.user_code import load_object
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -81,10 +81,11 @@ def read_folder(settings: DatasetSettings) -> RawImages:
     }
     if split and not files["test"]:
         raise DatasetError(f"{roots['test']} holds no pictures of these classes.")
-    mode = "RGB" if any(_mode(file) == "RGB" for found in files.values() for file, _ in found) else "L"
+    grey = all(_is_grey_file(file) for found in files.values() for file, _ in found)
     for part, found in files.items():
         suffix = f"_{part}" if part else ""
-        arrays[f"x{suffix}"] = _stack([file for file, _ in found], mode, settings.image_size)
+        pictures = ((str(file), _opened(file)) for file, _ in found)
+        arrays[f"x{suffix}"] = stacked(pictures, grey, settings.image_size)
         arrays[f"y{suffix}"] = np.array([label for _, label in found])
     return raw_images(arrays, folder.name, folder)
 
@@ -95,30 +96,48 @@ def _pictures(folder: Path) -> Iterator[Path]:
         yield from sorted(f for f in folder.rglob("*") if f.suffix.lower() in _PICTURES and f.is_file())
 
 
-def _mode(file: Path) -> str:
-    with _opened(file) as picture:
-        return "L" if picture.mode in ("1", "L", "LA", "I;16") else "RGB"
+def is_grey(picture: Image.Image) -> bool:
+    """Tell whether a picture has no colours."""
+    return picture.mode in ("1", "L", "LA", "I;16")
 
 
-def _stack(files: list[Path], mode: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """Return pictures as (n, height, width, channels), uint8."""
+def stacked(
+    pictures: Iterable[tuple[str, Image.Image]], grey: bool, size: tuple[int, int] | None
+) -> NDArray[np.uint8]:
+    """Return pictures as (n, height, width, channels), uint8.
+
+    Args:
+        pictures: The pictures, each with its name for errors; closed when they have been read.
+        grey: With one channel rather than three.
+        size: The height and width to which all are resized; None if they have one size.
+
+    Raises:
+        DatasetError: One cannot be read, or they differ in size.
+    """
     arrays: list[NDArray[np.uint8]] = []
-    for file in files:
-        with _opened(file) as picture:
+    first = ""
+    for name, opened in pictures:
+        with opened as picture:
             try:
-                converted = picture.convert(mode)
+                converted = picture.convert("L" if grey else "RGB")
             except OSError as error:
-                raise DatasetError(f"{file} cannot be read as a picture: {error}.") from None
+                raise DatasetError(f"{name} cannot be read as a picture: {error}.") from None
         if size is not None and converted.size != size[::-1]:
             converted = converted.resize(size[::-1], Image.Resampling.BILINEAR)
-        arrays.append(np.asarray(converted, np.uint8).reshape(*converted.size[::-1], len(mode)))
+        arrays.append(np.asarray(converted, np.uint8).reshape(*converted.size[::-1], 1 if grey else 3))
+        first = first or name
         if arrays[-1].shape != arrays[0].shape:
             sizes = [" × ".join(map(str, array.shape[:2])) for array in (arrays[0], arrays[-1])]
             raise DatasetError(
-                f"{file} is {sizes[1]} pixels and {files[0]} {sizes[0]}; set dataset.image_size, to which "
+                f"{name} is {sizes[1]} pixels and {first} {sizes[0]}; set dataset.image_size, to which "
                 "all are then resized."
             )
     return np.stack(arrays)
+
+
+def _is_grey_file(file: Path) -> bool:
+    with _opened(file) as picture:
+        return is_grey(picture)
 
 
 def _opened(file: Path) -> Image.Image:

@@ -11,6 +11,7 @@ from ablation.datasets import prepare_dataset
 from ablation.diagnostics import planned_notes
 from ablation.executors.local import available_cores
 from ablation.grid import Study
+from ablation.problem import refuse_misfit
 from ablation.randomness import Randomness
 from ablation.shard import WHOLE, Shard
 from ablation.store import RUNS, Store
@@ -59,6 +60,7 @@ def plan_study(
 
     chosen = chosen_variants(study, only)
     dataset = prepare_dataset(study.dataset)
+    refuse_misfit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
     trials = study.trials(dataset.digest)
     finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
@@ -66,10 +68,8 @@ def plan_study(
     pending = [t for t in mine if t.variant in chosen and t.id not in finished]
     rows, seconds = [], 0.0
     with quiet_stderr():
-        models = [
-            build_model(variant.model, dataset.image_shape, len(dataset.class_names), Randomness(0))
-            for variant in study.variants
-        ]
+        shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
+        models = [build_model(v.model, shape, classes, Randomness(0), several) for v in study.variants]
     for variant, model in zip(study.variants, models, strict=True):
         of_variant = [t for t in trials if t.variant == variant.name]
         to_train = [t for t in pending if t.variant == variant.name]

@@ -182,7 +182,7 @@ class Run:
 
     @cached_property
     def confusion(self) -> pd.DataFrame:
-        """A row a variant, true class and predicted class."""
+        """A row a variant, true class and predicted class; none where an image has several labels."""
         from ablation.mistakes import confusion_table
 
         return confusion_table(self._counts, self.dataset.class_names)
@@ -192,7 +192,9 @@ class Run:
         """A row a variant and class: its accuracy, and its difference from the baseline's."""
         from ablation.mistakes import per_class_table
 
-        return per_class_table(self._counts, self.study.baseline, self.dataset.class_names)
+        return per_class_table(
+            self.predictions, self.dataset.test.labels, self.study.baseline, self.dataset.class_names
+        )
 
     @cached_property
     def confusion_differences(self) -> pd.DataFrame:
@@ -231,7 +233,8 @@ class Run:
         found: dict[str, dict[int, Predictions]] = {}
         for trial in self.trials:
             if trial.id in chosen and (p := self.store.test_probabilities(trial)) is not None:
-                found.setdefault(trial.variant, {})[trial.seed] = Predictions.of(p)
+                predictions = Predictions.of(p, self.dataset.is_multi_label)
+                found.setdefault(trial.variant, {})[trial.seed] = predictions
         return found
 
     @cached_property
@@ -246,7 +249,7 @@ class Run:
         """By variant and seed, whether each test image was told right."""
         labels = self.dataset.test.labels
         return {
-            variant: {seed: found.classes == labels for seed, found in trials.items()}
+            variant: {seed: found.right(labels) for seed, found in trials.items()}
             for variant, trials in self.predictions.items()
         }
 

@@ -43,7 +43,9 @@ Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
-DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own"]
+DatasetName = Literal[
+    "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
+]
 Augmentation = Literal["flip", "shift", "rotate"]
 Stage = Literal["conv", "flatten", "dense"]
 
@@ -59,16 +61,20 @@ class DatasetSettings(Settings):
 
     ``validation_size`` and ``test_size`` are a number of images or a share between 0 and 1. The test
     part is split off only where the dataset brings none; where it brings one, ``test_size`` takes a
-    stratified part of it. All splits are stratified by class and fixed by ``split_seed``.
+    stratified part of it. All splits are stratified by class, unless an image has several labels, and fixed
+    by ``split_seed``.
 
     ``path`` is where the images lie, ``loader`` a user's function that returns them, ``module:function``; its
-    module is looked for in ``path`` first. ``image_size`` is the height and width to which the pictures of a
-    folder are resized.
+    module is looked for in ``path`` first. ``id`` names a data set of ``tfds``, ``name`` or ``name/config``,
+    or of ``huggingface``, ``owner/name`` or ``owner/name/subset``; ``path`` is then the folder that the
+    library keeps its data in, or one that Hugging Face's ``save_to_disk`` wrote. ``image_size`` is the height
+    and width to which the pictures of a folder, or of these two, are resized.
     """
 
     name: DatasetName = "digits"
     path: str | None = None
     loader: str | None = None
+    id: str | None = None
     image_size: Annotated[tuple[Count, Count], BeforeValidator(_square)] | None = None
     train_size: Count | None = None
     validation_size: CountOrShare = 0.2
@@ -87,8 +93,12 @@ class DatasetSettings(Settings):
             raise ValueError("a loader, module:function, goes with the name own, and with no other")
         if self.loader is not None and ":" not in self.loader:
             raise ValueError(f"the loader '{self.loader}' is not of the form module:function")
-        if self.image_size is not None and self.name != "folder":
-            raise ValueError("image_size is for a folder of pictures")
+        if self.id is not None and self.name not in ("tfds", "huggingface"):
+            raise ValueError("an id is for tfds and huggingface")
+        if self.id is None and (self.name == "tfds" or (self.name == "huggingface" and self.path is None)):
+            raise ValueError(f"a dataset named {self.name} needs an id, the data set's name there")
+        if self.image_size is not None and self.name not in ("folder", "tfds", "huggingface"):
+            raise ValueError("image_size is for a folder of pictures, tfds and huggingface")
         if self.name in ("npz", "folder") and self.path is None:
             what = "the file to read" if self.name == "npz" else "the folder that holds one folder a class"
             raise ValueError(f"a dataset named {self.name} needs a path, {what}")
@@ -221,10 +231,19 @@ class TrainingSettings(Settings):
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     loss: Literal[
-        "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error"
-    ] = "categorical_crossentropy"
+        "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error",
+        "binary_crossentropy", "binary_focal_crossentropy",
+    ] = "categorical_crossentropy"  # fmt: skip
     metrics: tuple[
-        Literal["top_k_categorical_accuracy", "auc", "precision", "recall", "mean_squared_error"], ...
+        Literal[
+            "top_k_categorical_accuracy",
+            "binary_accuracy",
+            "auc",
+            "precision",
+            "recall",
+            "mean_squared_error",
+        ],
+        ...,
     ] = ()
     early_stopping: EarlyStopping | None = None
     evaluate: Literal["last", "best"] = "last"

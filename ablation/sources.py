@@ -6,14 +6,14 @@ import io
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.arrays import RawImages, raw_images
 from ablation.errors import DatasetError
 from ablation.settings import DatasetSettings
 
@@ -36,27 +36,6 @@ FASHION_CLASSES = (
 DIGIT_CLASSES = tuple(str(digit) for digit in range(10))
 
 
-@dataclass(frozen=True)
-class RawImages:
-    """Images as they come, before any split.
-
-    Attributes:
-        images: (n, height, width, channels), uint8 from 0 to 255 or float32 from 0 to 1.
-        labels: (n,), int64, from 0.
-        test_images: The official test part, or None where the source has none.
-        test_labels: Its labels.
-        class_names: A name a class.
-        origin: What the images are, in words, for captions.
-    """
-
-    images: NDArray[Any]
-    labels: NDArray[np.int64]
-    test_images: NDArray[Any] | None
-    test_labels: NDArray[np.int64] | None
-    class_names: tuple[str, ...]
-    origin: str
-
-
 def read_source(settings: DatasetSettings) -> RawImages:
     """Read the images that the settings name.
 
@@ -73,6 +52,10 @@ def read_source(settings: DatasetSettings) -> RawImages:
         from ablation.own_images import read_folder
 
         return read_folder(settings)
+    if settings.name in ("tfds", "huggingface"):
+        from ablation.hub_images import read_hub
+
+        return read_hub(settings)
     if settings.name == "npz" or (settings.path or "").endswith(".npz"):
         return _npz(Path(settings.path or ""), settings.name)
     if settings.path is None:
@@ -123,7 +106,8 @@ def _keras(name: str) -> RawImages:
             f"Offline, bring {_OFFLINE[name]} and name it with --data-dir, or use `--dataset digits`, "
             "which needs no download."
         ) from None
-    return _checked(x, y, x_test, y_test, _KERAS_CLASSES[name], _TITLES[name], name)
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    return raw_images({**arrays, "class_names": _KERAS_CLASSES[name]}, _TITLES[name], name)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -197,9 +181,9 @@ def _cifar10(path: Path) -> RawImages:
     x, y = _cifar_rows(batches, "labels", path)
     x_test, y_test = _cifar_rows([read("test_batch")], "labels", path)
     names = tuple(name.decode() for name in read("batches.meta").get("label_names", ()))
-    return _checked(
-        x, y, x_test, y_test, names or CIFAR10_CLASSES, _cifar_origin("CIFAR-10", x, x_test), path
-    )
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    origin = _cifar_origin("CIFAR-10", x, x_test)
+    return raw_images({**arrays, "class_names": names or CIFAR10_CLASSES}, origin, path)
 
 
 def _cifar100(path: Path) -> RawImages:
@@ -207,9 +191,9 @@ def _cifar100(path: Path) -> RawImages:
     x, y = _cifar_rows([read("train")], "fine_labels", path)
     x_test, y_test = _cifar_rows([read("test")], "fine_labels", path)
     names = tuple(name.decode() for name in read("meta").get("fine_label_names", ()))
-    return _checked(
-        x, y, x_test, y_test, names or CIFAR100_CLASSES, _cifar_origin("CIFAR-100", x, x_test), path
-    )
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    origin = _cifar_origin("CIFAR-100", x, x_test)
+    return raw_images({**arrays, "class_names": names or CIFAR100_CLASSES}, origin, path)
 
 
 def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
@@ -237,79 +221,3 @@ def _npz(path: Path, name: str) -> RawImages:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DatasetError(f"{path} cannot be read as an .npz file without pickles: {reason}.") from None
     return raw_images({"class_names": _KERAS_CLASSES.get(name, ()), **arrays}, path.name, path)
-
-
-def raw_images(arrays: Mapping[str, Any], origin: str, where: object) -> RawImages:
-    """Return images from arrays by name: x_train, y_train, x_test, y_test; or x, y; class_names, if known.
-
-    Raises:
-        DatasetError: They are not there, or are no images with labels.
-    """
-    x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
-    if x is None or y is None:
-        found = ", ".join(sorted(set(arrays) - {"class_names"}))
-        raise DatasetError(
-            f"{where} holds {found or 'nothing'}; expected x_train and y_train "
-            "(and x_test and y_test, where there is a test part), or x and y."
-        )
-    names = tuple(str(name) for name in arrays.get("class_names", ()))
-    return _checked(x, y, arrays.get("x_test"), arrays.get("y_test"), names, origin, where)
-
-
-def _checked(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    x_test: NDArray[Any] | None,
-    y_test: NDArray[Any] | None,
-    class_names: tuple[str, ...],
-    origin: str,
-    where: object,
-) -> RawImages:
-    if (x_test is None) != (y_test is None):
-        raise DatasetError(f"{where}: x_test and y_test come together or not at all.")
-    images, labels = _part(x, y, f"{where}, training part")
-    test_images, test_labels = (
-        (None, None) if x_test is None or y_test is None else _part(x_test, y_test, f"{where}, test part")
-    )
-    if test_images is not None and test_images.shape[1:] != images.shape[1:]:
-        raise DatasetError(
-            f"{where}: test images are {test_images.shape[1:]}, training images {images.shape[1:]}."
-        )
-    classes = len(class_names) or int(labels.max()) + 1
-    for part, found in (("training", labels), ("test", test_labels)):
-        if found is not None and not 0 <= found.min() <= found.max() < classes:
-            raise DatasetError(
-                f"{where}: {part} labels run from {found.min()} to {found.max()}; "
-                f"expected 0 to {classes - 1}."
-            )
-    missing = sorted(set(range(classes)) - set(np.unique(labels).tolist()))
-    if missing:
-        raise DatasetError(f"{where}: no training image has the label {missing[0]}, of {classes} classes.")
-    if classes < 2:
-        raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")
-    names = class_names or tuple(str(k) for k in range(classes))
-    return RawImages(images, labels, test_images, test_labels, names, origin)
-
-
-def _part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    images = x[..., None] if x.ndim == 3 else x
-    labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if images.ndim != 4 or 0 in images.shape:
-        raise DatasetError(
-            f"{where}: images have the shape {x.shape}; expected (n, height, width) or with channels."
-        )
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
-        raise DatasetError(
-            f"{where}: labels are {labels.dtype} of shape {y.shape}; "
-            f"expected {len(images)} whole numbers, one an image."
-        )
-    if images.dtype.kind == "f":
-        # A NaN fails this comparison, too.
-        if not (images.min() >= 0 and images.max() <= 1):
-            raise DatasetError(f"{where}: float images must lie between 0 and 1, without NaN.")
-        images = images.astype(np.float32)
-    elif images.dtype != np.uint8:
-        raise DatasetError(
-            f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
-        )
-    return images, labels.astype(np.int64)

@@ -13,6 +13,7 @@ from ablation.errors import GridError, did_you_mean
 from ablation.executors import Executor, Progress, Task, make_executor
 from ablation.grid import Study
 from ablation.lock import others
+from ablation.problem import refuse_misfit
 from ablation.provenance import code_provenance
 from ablation.run import Run
 from ablation.shard import WHOLE, Shard
@@ -88,6 +89,7 @@ def run_study(
         study, chosen = looked_at_any_time(study, max_seeds), chosen | {study.baseline}
     store = Store(out or RUNS / slug(study.name))
     dataset = _dataset(store, study, shard)
+    refuse_misfit(study, dataset)
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
     runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
     with store.locked(shard.name):
@@ -132,6 +134,7 @@ def _report_of_the_last(store: Store, chosen: set[str]) -> Run:
 
 def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, observer: Observer) -> Run:
     """Train what is not finished of a study whose variants are still being chosen; the folder is locked."""
+    refuse_misfit(study, dataset)
     store.open(study, dataset)
     run = Run(store.folder)
     tasks = _tasks(run, {variant.name for variant in study.variants})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ablation.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.datasets import Dataset
+from ablation.errors import AblationError
 from ablation.loop import CompiledLoop
 from ablation.memory import forget_peak, peak_mib
 from ablation.models import build_model
@@ -30,11 +31,21 @@ OnEpoch = Callable[[EpochRecord], None]
 
 
 def configure_tensorflow(threads: int) -> None:
-    """Give TensorFlow its threads; must come before the first operation of the process."""
+    """Give TensorFlow its threads; must come before the first operation of the process.
+
+    Raises:
+        AblationError: It has come later, and with another number.
+    """
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        raise AblationError(
+            f"TensorFlow has computed in this process with other threads than {threads}, and keeps to them; "
+            "use --executor local, whose trials have processes of their own."
+        ) from None
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -127,12 +138,17 @@ def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     import keras
 
     keras.config.set_dtype_policy(trial.training.precision)
-    model = build_model(trial.model, dataset.image_shape, len(dataset.class_names), trial.randomness)
+    classes, multi_label = len(dataset.class_names), dataset.is_multi_label
+    model = build_model(trial.model, dataset.image_shape, classes, trial.randomness, multi_label)
     rate = {"learning_rate": trial.training.learning_rate}
     own = getattr(model, "optimizer", None)
     optimizer = own or keras.optimizers.get({"class_name": trial.training.optimizer, "config": rate})
-    metrics = ["categorical_accuracy", *trial.training.metrics]
-    model.compile(optimizer=optimizer, loss=trial.training.loss, metrics=metrics, jit_compile=False)
+    loss, accuracy = trial.training.loss, "categorical_accuracy"
+    if multi_label or getattr(model, "output_shape", ())[-1:] == (1,):
+        accuracy = "binary_accuracy"
+        loss = "binary_crossentropy" if loss == "categorical_crossentropy" else loss  # of one unit
+    metrics = [accuracy, *trial.training.metrics]
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 

@@ -226,7 +226,8 @@ def test_disagreements_are_the_images_on_which_most_pairs_differ() -> None:
 
 def test_samples_are_half_random_and_half_disputed() -> None:
     agreed, disputed = np.eye(3)[[0] * 50], np.eye(3)[[0] * 45 + [1] * 5]
-    data = sample_data({"a": agreed, "b": disputed}, np.random.default_rng(0), shown=10)
+    predicted = {"a": Predictions.of(agreed), "b": Predictions.of(disputed)}
+    data = sample_data(predicted, np.random.default_rng(0), shown=10)
     assert len(set(data.indices.tolist())) == 10
     assert {45, 46, 47, 48, 49} <= set(data.indices.tolist())
 

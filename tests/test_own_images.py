@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablation.arrays import RawImages
 from ablation.datasets import prepare_dataset
 from ablation.errors import DatasetError, GridError
 from ablation.grid import Study
 from ablation.settings import DatasetSettings
-from ablation.sources import RawImages, read_source
+from ablation.sources import read_source
 from ablation.study import run_study
 
 LOADERS = """
@@ -98,7 +99,7 @@ def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
             "a loader, module:function, goes with the name own, and with no other",
         ),
         ("{loader: m}", "the loader 'm' is not of the form module:function"),
-        ("{image_size: 8}", "image_size is for a folder of pictures"),
+        ("{image_size: 8}", "image_size is for a folder of pictures, tfds and huggingface"),
         ("{name: folder}", "a dataset named folder needs a path, the folder that holds one folder a class"),
     ],
 )

@@ -36,15 +36,18 @@ def drawings(run: Run) -> list[Drawing]:
         draw_reliability(ax, table[table["variant"] == variant], styles[variant])
         panel_title(ax, variant)
         ax.text(0.04, 0.95, f"error {errors[variant]:.1%}", transform=ax.transAxes, va="top", fontsize=8.5)
-    figure.supxlabel("confidence: probability of the predicted class", fontsize=9.5)
+    several = run.dataset.is_multi_label
+    told = "what is told of a label" if several else "the predicted class"
+    figure.supxlabel(f"confidence: probability of {told}", fontsize=9.5)
     figure.supylabel("share that is right", fontsize=9.5)
     seeds = run.calibration_error.groupby("variant", sort=False).size()
+    counted = "labels, those of all images together," if several else "images"
     caption = (
         f"Reliability of the predictions on the test images: in each of {BINS} bins of confidence, the "
-        "share of images that are told right; on the diagonal a model is as sure as it is right, below it, "
-        f"too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); the "
-        "area of a mark grows with the number of images in its bin. Error: the expected calibration error, "
-        f"a mean over the seeds. {run.dataset.describe()}."
+        f"share of {counted} that are told right; on the diagonal a model is as sure as it is right, below "
+        f"it, too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); the "
+        f"area of a mark grows with the number of {'labels' if several else 'images'} in its bin. Error: the "
+        f"expected calibration error, a mean over the seeds. {run.dataset.describe()}."
     )
     alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
     return [Drawing("calibration", "Calibration", figure, caption, alt)]

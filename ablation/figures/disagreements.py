@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from ablation.arrays import Labels
 from ablation.datasets import Dataset
 from ablation.figures.style import Drawing, label
 from ablation.predictions import Predictions
@@ -30,18 +30,18 @@ class Disagreement:
     Attributes:
         index: The image.
         right: In how many of the pairs of trials the variant gets it right, and the baseline.
-        taken_for: What the one that is wrong most often takes it for.
+        taken_for: What the one that is wrong most often takes it for: a class, or a row of labels.
     """
 
     index: int
     right: tuple[int, int]
-    taken_for: int
+    taken_for: int | tuple[int, ...]
 
 
 def disagreement_data(
     own: Mapping[int, Predictions],
     baseline: Mapping[int, Predictions],
-    labels: NDArray[np.int64],
+    labels: Labels,
     shown: int = _IMAGES,
 ) -> tuple[list[Disagreement], list[Disagreement]]:
     """Return the images that the variant tells better than the baseline, and those that it tells worse.
@@ -52,22 +52,28 @@ def disagreement_data(
     Args:
         own: The variant's predictions, by seed.
         baseline: The baseline's.
-        labels: The true classes, (test images,).
+        labels: The true classes, (test images,), or the labels, (test images, labels).
         shown: How many images on each side.
     """
     seeds = [seed for seed in own if seed in baseline]
-    mine, theirs = (np.array([side[seed].classes for seed in seeds]) for side in (own, baseline))
-    gained = (mine == labels).sum(axis=0) - (theirs == labels).sum(axis=0)
+    mine, theirs = (np.array([side[seed].right(labels) for seed in seeds]) for side in (own, baseline))
+    gained = mine.sum(axis=0) - theirs.sum(axis=0)
 
     def told(index: int) -> Disagreement:
-        right = int((mine[:, index] == labels[index]).sum()), int((theirs[:, index] == labels[index]).sum())
-        wrong = (mine if right[0] < right[1] else theirs)[:, index]
-        guesses = Counter(int(c) for c in wrong if c != labels[index])
-        return Disagreement(int(index), right, min(guesses, key=lambda c: (-guesses[c], c)))
+        right = int(mine[:, index].sum()), int(theirs[:, index].sum())
+        wrong = own if right[0] < right[1] else baseline
+        guesses = Counter(_guess(wrong[seed].classes[index]) for seed in seeds)
+        del guesses[_guess(labels[index])]
+        return Disagreement(int(index), right, min(guesses, key=lambda guess: (-guesses[guess], guess)))
 
     better = [told(i) for i in np.argsort(-gained, kind="stable")[:shown] if gained[i] > 0]
     worse = [told(i) for i in np.argsort(gained, kind="stable")[:shown] if gained[i] < 0]
     return better, worse
+
+
+def _guess(found: Any) -> Any:
+    """Return a class as a number, and a row of labels as a tuple."""
+    return int(found) if np.ndim(found) == 0 else tuple(map(int, found))
 
 
 def drawings(run: Run) -> list[Drawing]:
@@ -92,9 +98,10 @@ def drawings(run: Run) -> list[Drawing]:
     counts = sorted({len(pairs[v]) for v in chosen})
     n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
     left_out = f" The {len(chosen)} variants that differ most." if len(chosen) < len(variants) else ""
+    truth = "labels" if run.dataset.is_multi_label else "class"
     caption = (
         f"Test images on which a variant differs most from {baseline}, trained with the same seeds ({n} "
-        "pairs of trials). Above each its true class; below, what the one that is wrong takes it for, and "
+        f"pairs of trials). Above each its true {truth}; below, what the one that is wrong takes it for, and "
         "how many of the pairs are right: variant against baseline. Chosen for being extreme: they show "
         f"how the two differ, and not how much.{left_out} {run.dataset.describe()}."
     )
@@ -118,6 +125,6 @@ def draw_row(
         for ax, shown in zip(row[side * _IMAGES :], images, strict=False):
             image = dataset.test.images[shown.index]
             ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
-            true, guess = (label(dataset.class_names[k], 12) for k in (labels[shown.index], shown.taken_for))
+            true, guess = (label(dataset.words(k), 12) for k in (labels[shown.index], shown.taken_for))
             ax.text(0.5, 1.03, true, transform=ax.transAxes, ha="center", va="bottom", fontsize=8)
             ax.set_xlabel(f"× {guess}\n{shown.right[0]} : {shown.right[1]} of {pairs}", fontsize=7.5)

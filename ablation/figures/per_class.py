@@ -36,22 +36,27 @@ def drawings(run: Run) -> list[Drawing]:
     rows, columns = accuracy.shape
     width = min(max(6.0, 2.0 + 0.75 * min(columns, MOST_NAMED)), 12)
     figure = Figure(figsize=(width, 1.3 + 0.32 * rows), layout="constrained")
-    draw_per_class(figure.subplots(), accuracy, difference, q)
+    ax, kind = figure.subplots(), "label" if run.dataset.is_multi_label else "class"
+    draw_per_class(ax, accuracy, difference, q)
+    ax.set(xlabel=kind, ylabel="")
     told = int((q <= FALSE_DISCOVERIES).to_numpy().sum())
-    images = run.per_class["images"]
+    images, share = run.per_class["images"], "the percentage that is told right"
+    share = f"Of the test images of each class ({images.min()} to {images.max()}), {share}"
+    if run.dataset.is_multi_label:
+        share = f"Of the {images.max()} test images, the percentage on which each label is told right"
     caption = (
-        f"Of the test images of each class ({images.min()} to {images.max()}), the percentage that is told "
-        f"right: mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
+        f"{share}: mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
         f"{run.study.baseline}; orange, above; purple, below. A dot marks differences that are told apart "
         f"from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells): {told} of "
         f"{int(q.notna().sum().sum())}. 95% intervals are in per_class.csv. {run.dataset.describe()}."
     )
     means = accuracy.mean()
+    title = f"Accuracy {'on' if kind == 'label' else 'in'} each {kind}"
     alt = (
-        f"Accuracy in each class. On average over the variants, {means.idxmax()} is told best, "
+        f"{title}. On average over the variants, {means.idxmax()} is told best, "
         f"{means.max():.1%}, and {means.idxmin()} worst, {means.min():.1%}."
     )
-    return [Drawing("per_class", "Accuracy in each class", figure, caption, alt)]
+    return [Drawing("per_class", title, figure, caption, alt)]
 
 
 def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q: pd.DataFrame) -> None:
@@ -63,6 +68,5 @@ def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q
     changes = 100 * difference.fillna(0).to_numpy()
     mesh = heat_map(ax, changes, numbers, (-most, most), "PuOr_r", names)
     ax.figure.colorbar(mesh, ax=ax, label="difference (pp)", pad=0.01, aspect=30)
-    ax.set(xlabel="class", ylabel="")
     if max(map(len, names[1])) > 3:
         ax.tick_params(axis="x", rotation=90)

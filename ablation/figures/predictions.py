@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ablation.datasets import Dataset
 from ablation.figures.style import Drawing, label
+from ablation.predictions import Predictions
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -25,91 +27,85 @@ class SamplePredictions:
 
     Attributes:
         indices: The chosen test images, (k,).
-        predicted: For each variant the predicted classes of these images, (k,).
-        confidence: For each variant the probability of the predicted class, (k,).
+        predicted: For each variant the predictions on these images.
     """
 
     indices: NDArray[np.int64]
-    predicted: dict[str, NDArray[np.int64]]
-    confidence: dict[str, NDArray[np.float32]]
+    predicted: dict[str, Predictions]
 
 
 def sample_data(
-    probabilities: dict[str, NDArray[np.float32]], generator: np.random.Generator, shown: int = _SHOWN
+    predicted: dict[str, Predictions], generator: np.random.Generator, shown: int = _SHOWN
 ) -> SamplePredictions:
     """Choose test images: half of them at random, half of them where the variants disagree most.
 
     Args:
-        probabilities: For each variant one trial's (test images, classes).
+        predicted: For each variant the predictions of one trial.
         generator: Draws the random half, and breaks ties of the other.
         shown: How many images.
     """
-    predicted = {variant: p.argmax(axis=1) for variant, p in probabilities.items()}
-    votes = np.stack(list(predicted.values()))
+    votes = np.stack([p.classes for p in predicted.values()])
     count = votes.shape[1]
-    disagreement = np.array([len(np.unique(votes[:, i])) for i in range(count)])
+    disagreement = np.array([len(np.unique(votes[:, i], axis=0)) for i in range(count)])
     random = generator.permutation(count)
     disputed = random[np.argsort(-disagreement[random], kind="stable")]
     half = [int(i) for i in random[: min(shown // 2, count)]]
     rest = [int(i) for i in disputed if int(i) not in half][: shown - len(half)]
     indices = np.array(half + rest)
-    return SamplePredictions(
-        indices,
-        {variant: p[indices] for variant, p in predicted.items()},
-        {variant: p[indices].max(axis=1) for variant, p in probabilities.items()},
-    )
+    return SamplePredictions(indices, {variant: p.take(indices) for variant, p in predicted.items()})
 
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw the sample of one trial a variant, the first seed that every variant completed if there is one."""
     seeds = run.results[run.results["status"] == "completed"].groupby("seed")["variant"].nunique()
     seed = int(seeds.idxmax())
-    probabilities = {}
+    dataset, predicted = run.dataset, {}
     for trial in run.completed_trials:
         if trial.seed == seed and (found := run.store.test_probabilities(trial)) is not None:
-            probabilities[trial.variant] = found
-    if not probabilities:
+            predicted[trial.variant] = Predictions.of(found, dataset.is_multi_label)
+    if not predicted:
         return []
-    data = sample_data(probabilities, np.random.default_rng(0))
-    figure = draw_samples(data, run.dataset.test.images, run.dataset.test.labels, run.dataset.class_names)
+    data = sample_data(predicted, np.random.default_rng(0))
+    figure = draw_samples(data, dataset)
     half = min(_SHOWN // 2, len(data.indices))
-    caption = (
-        f"Test images with their true class, and the class that each variant (seed {seed}) predicts, with "
-        f"its probability. Blue cells are right, orange ones marked × wrong. The {half} images on the "
-        f"left were drawn at random, the {len(data.indices) - half} on the right are among those that the "
-        f"variants disagree on most. {run.dataset.describe()}."
+    shown = (
+        f"their true labels, and the labels that each variant (seed {seed}) tells"
+        if dataset.is_multi_label
+        else f"their true class, and the class that each variant (seed {seed}) predicts, with its probability"
     )
-    true = run.dataset.test.labels[data.indices]
+    caption = (
+        f"Test images with {shown}. Blue cells are right, orange ones marked × wrong. The {half} images on "
+        f"the left were drawn at random, the {len(data.indices) - half} on the right are among those that "
+        f"the variants disagree on most. {dataset.describe()}."
+    )
+    true = dataset.test.labels[data.indices]
     alt = f"Predictions on {len(true)} test images. Right: " + "; ".join(
-        f"{variant}: {(p == true).sum()} of {len(true)}" for variant, p in data.predicted.items()
+        f"{variant}: {p.right(true).sum()} of {len(true)}" for variant, p in data.predicted.items()
     )
     return [Drawing("predictions", "Sample predictions", figure, caption, alt)]
 
 
-def draw_samples(
-    data: SamplePredictions,
-    images: NDArray[np.generic],
-    labels: NDArray[np.int64],
-    class_names: tuple[str, ...],
-) -> Figure:
+def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
     """Draw the images in a row, and below each a row of cells, one a variant."""
     variants, count = list(data.predicted), len(data.indices)
+    labels = dataset.test.labels[data.indices]
     height = 0.36 * len(variants)
     figure = Figure(figsize=(1.6 + 1.0 * count, 1.5 + height), layout="constrained")
     grid = figure.add_gridspec(2, count, height_ratios=[1.15, height])
     for column, index in enumerate(data.indices):
         ax = figure.add_subplot(grid[0, column])
-        image = images[index]
+        image = dataset.test.images[index]
         ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
-        ax.set_title(label(class_names[labels[index]], 12), fontsize=9, loc="center")
+        ax.set_title(label(dataset.words(labels[column]), 12), fontsize=9, loc="center")
         ax.axis("off")
     ax = figure.add_subplot(grid[1, :])
     for row, variant in enumerate(variants):
-        for column, index in enumerate(data.indices):
-            guess, sure = data.predicted[variant][column], data.confidence[variant][column]
-            right = guess == labels[index]
+        found = data.predicted[variant]
+        for column, right in enumerate(found.right(labels)):
             ax.add_patch(_cell(column, row, _RIGHT if right else _WRONG))
-            text = f"{'' if right else '× '}{label(class_names[guess], 11)} · {100 * sure:.0f}%"
+            guess = dataset.words(found.classes[column])
+            sure = "" if dataset.is_multi_label else f" · {100 * found.confidence[column]:.0f}%"
+            text = f"{'' if right else '× '}{label(guess, 11 if sure else 17)}{sure}"
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7)
     ax.set(xlim=(0, count), ylim=(len(variants), 0))
     ax.set_xticks([])

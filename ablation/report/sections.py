@@ -126,6 +126,12 @@ def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     shown = [p for name in ("per_class", "confusion_differences") for p in pictures.get(name, [])]
     if not shown:
         return None
+    if run.dataset.is_multi_label:
+        text = (
+            "The share of test images on which each label is told right: there, or not there. An image has "
+            "any number of labels, so none is taken for another, and there are no confusion matrices."
+        )
+        return Section("classes", "Which labels are told right", [text], shown)
     table = tables.told_confusions_table(run, sources)
     tested = int(run.confusion_differences["q"].notna().sum())
     told = int((run.confusion_differences["q"] <= FALSE_DISCOVERIES).sum())
@@ -160,6 +166,11 @@ def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | No
         "between confidence and accuracy over ten bins of confidence (Guo et al., 2017), below it its 95% "
         "interval over seeds; on few test images it is above zero even for a perfectly calibrated model."
     )
+    if run.dataset.is_multi_label:
+        text += (
+            " Here a case is a label of an image, told to be there or not with a probability of 50% or more; "
+            "the accuracy of this table is the share of labels that are told right."
+        )
     return Section("calibration", "Calibration", [text], pictures.get("calibration", []), [table])
 
 
@@ -226,6 +237,8 @@ def _variance_shift(run: Run, pictures: Pictures, sources: Sources) -> Section |
 
 
 def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
+    several = run.dataset.is_multi_label
+    split = "at random" if several else "by class"
     text = [
         "Every variant was trained with the same seeds. Within a seed, the layers that two variants share "
         "start from the same weights, and all variants see the same batches in the same order, so their "
@@ -238,9 +251,16 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
         "the running mean's lag behind a model that improves, the bias of measuring with dropout active, "
         "and the true gap. "
         f"{code('history.csv')} has all of them for every epoch; only the true gap is called the gap here.",
-        "The validation images were split from the training images by class, the same for every seed. The "
+        f"The validation images were split from the training images {split}, the same for every seed. The "
         "test images were read once a trial, at its end.",
     ]
+    if several:
+        text.append(
+            "An image has any number of labels, and each is told to be there where its probability is over "
+            "0.5. An image is told right if all its labels are: accuracy is the share of such images, here "
+            "and in every table and verdict. The further metrics binary_accuracy, precision, recall and auc are "
+            "Keras's: over the labels of all images together."
+        )
     flat = [tables.flat_settings(variant) for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
     data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})

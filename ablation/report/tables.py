@@ -190,7 +190,8 @@ def calibration_table(run: Run, sources: Sources) -> Table:
             Cell(percent(error["mean"]), _interval(error), error["mean"], trials),
             Cell(str(int(error["n"])), "", error["n"], trials),
         ])  # fmt: skip
-    headings = ["Variant", "Confidence", "Test accuracy", "Too sure by, points", "Calibration error", "Seeds"]
+    right = "Labels right" if run.dataset.is_multi_label else "Test accuracy"
+    headings = ["Variant", "Confidence", right, "Too sure by, points", "Calibration error", "Seeds"]
     return Table(headings, rows, sortable=True)
 
 

@@ -1,0 +1,138 @@
+"""Images and labels as arrays, from whatever source: checked, and put into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.errors import DatasetError
+
+Labels = NDArray[np.integer[Any]]
+"""A class an image, (n,), int64 from 0; or several labels an image, (n, labels), uint8, 0 or 1 each."""
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """Images as they come, before any split.
+
+    Attributes:
+        images: (n, height, width, channels), uint8 from 0 to 255 or float32 from 0 to 1.
+        labels: A class an image, or several labels; see `Labels`.
+        test_images: The official test part, or None where the source has none.
+        test_labels: Its labels.
+        class_names: A name a class, or a label.
+        origin: What the images are, in words, for captions.
+    """
+
+    images: NDArray[Any]
+    labels: Labels
+    test_images: NDArray[Any] | None
+    test_labels: Labels | None
+    class_names: tuple[str, ...]
+    origin: str
+
+
+def raw_images(arrays: Mapping[str, Any], origin: str, where: object) -> RawImages:
+    """Return images from arrays by name: x_train, y_train, x_test, y_test; or x, y; class_names, if known.
+
+    Labels are a whole number an image, or a row of 0 and 1. Rows with a single 1 each, throughout, are
+    classes in another notation; otherwise an image has any number of labels.
+
+    Args:
+        arrays: The arrays.
+        origin: What the images are, in words.
+        where: Where the arrays are from, for errors.
+
+    Raises:
+        DatasetError: They are not there, or are no images with labels.
+    """
+    x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
+    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
+    names = tuple(str(name) for name in arrays.get("class_names", ()))
+    if x is None or y is None:
+        found = ", ".join(sorted(set(arrays) - {"class_names"}))
+        raise DatasetError(
+            f"{where} holds {found or 'nothing'}; expected x_train and y_train "
+            "(and x_test and y_test, where there is a test part), or x and y."
+        )
+    if (x_test is None) != (y_test is None):
+        raise DatasetError(f"{where}: x_test and y_test come together or not at all.")
+    images, labels = _part(x, y, f"{where}, training part")
+    test_images, test_labels = (
+        (None, None) if x_test is None or y_test is None else _part(x_test, y_test, f"{where}, test part")
+    )
+    if test_images is not None and test_images.shape[1:] != images.shape[1:]:
+        raise DatasetError(
+            f"{where}: test images are {test_images.shape[1:]}, training images {images.shape[1:]}."
+        )
+    parts = {"training": labels} | ({} if test_labels is None else {"test": test_labels})
+    parts, classes = _as_classes(parts, len(names), where)
+    _check_range(parts, classes, where)
+    names = names or tuple(str(k) for k in range(classes))
+    return RawImages(images, parts["training"], test_images, parts.get("test"), names, origin)
+
+
+def _part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], Labels]:
+    images = x[..., None] if x.ndim == 3 else x
+    labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if images.ndim != 4 or 0 in images.shape:
+        raise DatasetError(
+            f"{where}: images have the shape {x.shape}; expected (n, height, width) or with channels."
+        )
+    rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
+    numbers = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not (rows or numbers) or len(labels) != len(images):
+        raise DatasetError(
+            f"{where}: labels are {labels.dtype} of shape {y.shape}; "
+            f"expected {len(images)} whole numbers, one an image, or rows of 0 and 1, a column a label."
+        )
+    if images.dtype.kind == "f":
+        # A NaN fails this comparison, too.
+        if not (images.min() >= 0 and images.max() <= 1):
+            raise DatasetError(f"{where}: float images must lie between 0 and 1, without NaN.")
+        images = images.astype(np.float32)
+    elif images.dtype != np.uint8:
+        raise DatasetError(
+            f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
+        )
+    return images, labels.astype(np.uint8 if rows else np.int64)
+
+
+def _as_classes(parts: dict[str, Labels], named: int, where: object) -> tuple[dict[str, Labels], int]:
+    """Return one-hot rows as classes, all else as it is; and how many classes, or labels, there are."""
+    labels = parts["training"]
+    if any(part.shape[1:] != labels.shape[1:] for part in parts.values()):
+        shapes = " and ".join(f"{name} labels the shape {part.shape}" for name, part in parts.items())
+        raise DatasetError(f"{where}: {shapes} do not go together.")
+    if labels.ndim == 1:
+        return parts, named or int(labels.max()) + 1
+    columns = labels.shape[1]
+    if named not in (0, columns):
+        raise DatasetError(f"{where}: labels have {columns} columns, and there are {named} class names.")
+    if all((part.sum(axis=1) == 1).all() for part in parts.values()):
+        parts = {name: part.argmax(axis=1) for name, part in parts.items()}
+    return parts, columns
+
+
+def _check_range(parts: dict[str, Labels], classes: int, where: object) -> None:
+    """Refuse labels that are no class, and classes or labels that no training image has."""
+    labels = parts["training"]
+    if labels.ndim == 2:
+        there = labels.any(axis=0)
+    else:
+        for name, found in parts.items():
+            if not 0 <= found.min() <= found.max() < classes:
+                raise DatasetError(
+                    f"{where}: {name} labels run from {found.min()} to {found.max()}; "
+                    f"expected 0 to {classes - 1}."
+                )
+        there = np.bincount(labels, minlength=classes) > 0
+    if not there.all():
+        missing = int(np.flatnonzero(~there)[0])
+        raise DatasetError(f"{where}: no training image has the label {missing}, of {classes} classes.")
+    if classes < 2:
+        raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")

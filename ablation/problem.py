@@ -1,0 +1,39 @@
+"""Does the training of a study fit its images: one class each, or several labels?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablation.errors import GridError
+
+if TYPE_CHECKING:
+    from ablation.datasets import Dataset
+    from ablation.grid import Study
+
+_OF_ONE_CLASS = (
+    "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence",
+    "top_k_categorical_accuracy",
+)  # fmt: skip
+
+
+def refuse_misfit(study: Study, dataset: Dataset) -> None:
+    """Refuse to train by a loss or metric that has no meaning for the images.
+
+    Raises:
+        GridError: It asks for one class an image, and the images have several labels.
+    """
+    if not dataset.is_multi_label:
+        return
+    for variant in study.variants:
+        training = variant.training
+        if training.loss in _OF_ONE_CLASS:
+            raise GridError(
+                f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
+                "any number of labels. Set `training: {loss: binary_crossentropy}`."
+            )
+        for metric in training.metrics:
+            if metric in _OF_ONE_CLASS:
+                raise GridError(
+                    f"{variant.name}: the metric {metric} is for images of one class each, and these have "
+                    "any number of labels. Take it out of `training: {metrics: [...]}`."
+                )
