@@ -32,27 +32,52 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Directions = Annotated[tuple[Literal["leave_one_out", "add_one_in"], ...], BeforeValidator(_as_tuple)]
+Direction = Literal["leave_one_out", "add_one_in"]
+Directions = Annotated[
+    tuple[Direction, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=Direction | tuple[Direction, ...]),
+]
 
 
-class _GridFile(Settings):
+class GridFile(Settings):
+    """The keys of a grid file; those of its sections stand in `settings` and `search.settings`."""
+
     study: Annotated[str, Field(min_length=1, max_length=100)]
+    """The study's name, and that of its run folder, ``experiments/runs/<study>``."""
     question: str = ""
+    """What the study is to answer; stands at the top of the report."""
     dataset: DatasetSettings = DatasetSettings()
+    """Which images, and how they are split and normalised."""
     model: dict[str, Any] = {}
+    """The settings of the model that all variants start from."""
     training: dict[str, Any] = {}
+    """How it is compiled and trained."""
     factors: dict[str, Any] = {}
+    """Settings of model or training with two levels or more each, a list or a mapping of labels to values.
+    They are crossed: each combination of levels is a variant, the first levels together are ``plain``."""
     variants: dict[str, dict[str, Any]] = {}
+    """Further variants by name: ``plain`` with some settings changed."""
     ablate: Directions = ()
+    """Not all combinations of the factors, of two levels each: ``leave_one_out``, the ``full`` model and it
+    without each component; ``add_one_in``, the ``plain`` one and it with each; or both."""
     baseline: str | None = None
+    """The variant that all others are compared with; without it, the first, ``plain`` or ``full``."""
     seeds: Seeds = (0, 1, 2, 3, 4)
+    """The seeds that each variant is trained with: a list, or a number, 5 for the seeds 0 to 4."""
     compare: CompareSettings = CompareSettings()
+    """How variants are compared with the baseline; declared before the run."""
     save_models: bool = False
+    """Whether each trial keeps its ``model.keras``."""
     threads: Annotated[int, Field(ge=1)] = 1
+    """The threads of a trial, which its numbers depend on; more trials at a time beat more threads."""
     vary: Vary = STREAMS
+    """The random streams that follow the seed; the others are those of seed 0 in every trial."""
     timeout: Seconds | None = None
+    """The seconds after which a trial is given up; without it, it may take as long as it takes."""
     gpus: Gpus = 0.0
-    search: dict[str, Any] = {}  # read by `ablation search`
+    """The GPUs of a trial on a Ray cluster, a fraction where several are to share one."""
+    search: dict[str, Any] = {}
+    """What ``ablation search`` tries; ``ablation run`` takes no notice."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +107,7 @@ def read_study(file: Path) -> Study:
         GridError: The file is not a valid grid; the message says where, and what was expected.
     """
     source = read_yaml(file)
-    grid = validate(_GridFile, source.data, source, {}, ())
+    grid = validate(GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
     known = Known.of(grid.model, source)
     base = known.base(grid.model, grid.training)
@@ -125,7 +150,7 @@ def _metrics(variants: list[Variant]) -> list[str]:
     return [*measured, "gap_accuracy", "gap_loss"]
 
 
-def _factor(name: str, levels: Any, grid: _GridFile, known: Known, source: LocatedYaml) -> _Factor:
+def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: LocatedYaml) -> _Factor:
     path: KeyPath = ("factors", name)
     setting = known.setting(name, path)
     for section, settings in (("model", grid.model), ("training", grid.training)):
@@ -156,7 +181,7 @@ def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
     return {cell: _cell_name(factors, cell) for cell in cells}
 
 
-def _ablation_cells(factors: list[_Factor], grid: _GridFile, source: LocatedYaml) -> dict[Cell, str]:
+def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Cell, str]:
     """Name the plain model and those with one component more, the full model and those with one less."""
     for factor, key in zip(factors, grid.factors, strict=True):
         if len(factor.levels) != 2:
@@ -201,7 +226,7 @@ def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
 
 
 def _named(
-    grid: _GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
+    grid: GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
     """The variants under `variants:`, each the plain one with some settings changed."""
     plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
@@ -216,7 +241,7 @@ def _named(
     return variants
 
 
-def _refuse_twins(variants: list[Variant], grid: _GridFile, source: LocatedYaml) -> None:
+def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
     names: set[str] = set()
     settings: dict[str, str] = {}
     for variant in variants:

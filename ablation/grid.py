@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from ablation.errors import GridError
 from ablation.randomness import STREAMS, Stream
-from ablation.settings import AnyModel, CompareSettings, DatasetSettings, TrainingSettings
+from ablation.settings import AnyModel, CompareSettings, Count, DatasetSettings, TrainingSettings
 from ablation.trial import Record, Trial
 from ablation.validation import explain
 
@@ -25,9 +25,10 @@ def _as_seeds(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
-    BeforeValidator(_as_seeds),
+    tuple[_Seed, ...],
+    BeforeValidator(_as_seeds, json_schema_input_type=Count | tuple[_Seed, ...]),
     Field(min_length=1, max_length=10_000),
 ]
 

@@ -1,4 +1,4 @@
-"""Does the training of a study fit its images: one class each, or several labels?"""
+"""Does the training of a study fit its images: are there enough, of one class each or of several labels?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ _OF_ONE_CLASS = (
 
 
 def refuse_misfit(study: Study, dataset: Dataset) -> None:
-    """Refuse to train by a loss or metric that has no meaning for the images.
+    """Refuse to train on more images than there are, or by a loss or metric without a meaning for them.
 
     Raises:
+        DatasetError: There are fewer training images than a variant asks for.
         GridError: It asks for one class an image, and the images have several labels.
     """
+    for variant in study.variants:
+        dataset.first(variant.training.train_size)
     if not dataset.is_multi_label:
         return
     for variant in study.variants:

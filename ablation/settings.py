@@ -1,7 +1,7 @@
 """What can be set for the dataset, the model, its training and the comparison, defaults as in the notebook.
 
 Every field of a model or training class is a setting that a grid file can fix, vary as a factor, or
-change in a named variant.
+change in a named variant. The text below each field is its meaning, in ``docs/grid.md``, too.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def _square(value: Any) -> Any:
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
 DatasetName = Literal[
@@ -53,34 +54,49 @@ Stage = Literal["conv", "flatten", "dense"]
 class Settings(BaseModel):
     """A frozen group of settings: unknown keys are refused, JSON restores it exactly."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class DatasetSettings(Settings):
     """Which images, and how they are split and normalised.
 
-    ``validation_size`` and ``test_size`` are a number of images or a share between 0 and 1. The test
-    part is split off only where the dataset brings none; where it brings one, ``test_size`` takes a
-    stratified part of it. All splits are stratified by class, unless an image has several labels, and fixed
-    by ``split_seed``.
-
-    ``path`` is where the images lie, ``loader`` a user's function that returns them, ``module:function``; its
-    module is looked for in ``path`` first. ``id`` names a data set of ``tfds``, ``name`` or ``name/config``,
-    or of ``huggingface``, ``owner/name`` or ``owner/name/subset``; ``path`` is then the folder that the
-    library keeps its data in, or one that Hugging Face's ``save_to_disk`` wrote. ``image_size`` is the height
-    and width to which the pictures of a folder, or of these two, are resized.
+    All splits are stratified by class, unless an image has several labels, and the same for every seed.
     """
 
     name: DatasetName = "digits"
+    """A dataset by its name; ``npz``, a file of your own; ``folder``, pictures in a folder a class; ``own``,
+    which a ``loader`` implies."""
     path: str | None = None
+    """Where the images of ``npz`` or ``folder`` lie, or a downloaded dataset does, relative to the grid
+    file."""
     loader: str | None = None
+    """A function of yours that returns the images, ``module:function``; its module is looked for beside the
+    grid file first."""
     id: str | None = None
-    image_size: Annotated[tuple[Count, Count], BeforeValidator(_square)] | None = None
+    """A data set of ``tfds``, ``name`` or ``name/config``, or of ``huggingface``, ``owner/name`` or
+    ``owner/name/subset``; ``path`` is then the folder that the library keeps its data in, or one that Hugging
+    Face's ``save_to_disk`` wrote."""
+    image_size: (
+        Annotated[
+            tuple[Count, Count], BeforeValidator(_square, json_schema_input_type=Count | tuple[Count, Count])
+        ]
+        | None
+    ) = None
+    """Height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized; one number
+    for both."""
     train_size: Count | None = None
+    """The number of training images; without it, all that the other parts leave."""
     validation_size: CountOrShare = 0.2
+    """A number of images, or a share below 1, taken from the training images; the best epoch is chosen on
+    them."""
     test_size: CountOrShare | None = None
+    """A number of images, or a share below 1: a part of the dataset's test images, or, where it brings none,
+    of all. They are read once, at the end of a trial."""
     normalise: Literal["unit", "standard"] = "unit"
+    """``unit``: pixels from 0 to 1; ``standard``: mean 0 and deviation 1 a channel, those of the training
+    images."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Another one splits the images in another way."""
 
     @model_validator(mode="before")
     @classmethod
@@ -108,24 +124,30 @@ class DatasetSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The settings that every model family has.
-
-    Dropout and batch normalisation stand behind each stage whose kind is listed: ``conv`` (a
-    convolution and the pooling behind it, if any), ``flatten``, ``dense`` (a hidden Dense layer).
-    ``width`` multiplies the units of every hidden layer. ``augmentation`` changes training images at random:
-    ``flip`` from left to right, ``shift`` by up to an eighth of their size, ``rotate`` by up to 15 degrees.
-    """
+    """The settings that every model family has."""
 
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
+    """Multiplies the units of every hidden layer."""
     depth: Annotated[int, Field(ge=1, le=64)] = 1
+    """How often the last convolution of each block stands, or the last hidden Dense layer of a perceptron."""
     activation: Literal["relu", "elu", "gelu", "leaky_relu", "selu", "silu", "tanh", "sigmoid"] = "relu"
+    """The activation of every hidden layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of values that Dropout sets to 0 in training; with 0 there is no Dropout."""
     dropout_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
+    """The stages behind which Dropout stands: ``conv``, a convolution and the pooling behind it, if any;
+    ``flatten``; ``dense``, a hidden Dense layer."""
     batch_norm: bool = False
+    """Whether there is batch normalisation."""
     batch_norm_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
+    """The stages behind which batch normalisation stands."""
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    """Of its moving averages. Keras's own 0.99 needs hundreds of updates to settle."""
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
+    """Which of the two comes first, where both stand behind a stage."""
     augmentation: Annotated[tuple[Augmentation, ...], AfterValidator(_once_each)] = ()
+    """Changes training images at random: ``flip`` from left to right, ``shift`` by up to an eighth of their
+    size, ``rotate`` by up to 15 degrees."""
 
     @property
     def effective(self) -> dict[str, Any]:
@@ -139,28 +161,31 @@ class ModelSettings(Settings):
 
 
 class CnnSettings(ModelSettings):
-    """A Sequential CNN: blocks of 3x3 convolutions, each block ended by 2x2 max pooling; Dense layers.
-
-    ``blocks`` lists the filters, a list a block: the default ``[[32, 64], [64], [128]]`` is the
-    notebook's model. ``depth`` repeats the last convolution of each block.
-    """
+    """A Sequential CNN: blocks of 3x3 convolutions, each block ended by 2x2 max pooling; Dense layers."""
 
     family: Literal["cnn"] = "cnn"
+    """The kind of model."""
     blocks: Annotated[tuple[Annotated[tuple[Units, ...], Field(min_length=1)], ...], Field(min_length=1)] = (
         (32, 64),
         (64,),
         (128,),
     )
+    """The filters of the convolutions, a list a block; the default is the notebook's model."""
     dense: tuple[Units, ...] = (32,)
+    """The units of the hidden Dense layers."""
 
 
 class DenseSettings(ModelSettings):
-    """A multi-layer perceptron. ``depth`` repeats the last hidden Dense layer."""
+    """A multi-layer perceptron."""
 
     family: Literal["dense"] = "dense"
+    """The kind of model."""
     dense: Annotated[tuple[Units, ...], Field(min_length=1)] = (256, 128)
+    """The units of the hidden Dense layers."""
     dropout_after: tuple[Stage, ...] = ("dense",)
+    """The stages behind which Dropout stands."""
     batch_norm_after: tuple[Stage, ...] = ("dense",)
+    """The stages behind which batch normalisation stands."""
 
 
 class OwnModelSettings(ModelSettings):
@@ -189,10 +214,11 @@ class HyperModelSettings(OwnModelSettings):
 
 
 class BuilderSettings(OwnModelSettings):
-    """A user's function, ``module:function``, with the arguments that the grid gives it."""
+    """A user's function, with the arguments that the grid gives it."""
 
     family: Literal["builder"] = "builder"
     builder: str
+    """Your function, ``module:function``; its module is looked for beside the grid file first."""
     arguments: dict[str, Any]
 
 
@@ -206,34 +232,35 @@ MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
 
 
 class EarlyStopping(Settings):
-    """Stop after ``patience`` epochs in which ``monitor`` did not improve by more than ``min_delta``."""
+    """When a training is ended before its last epoch."""
 
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What has to improve."""
     patience: Count = 5
+    """The number of epochs without an improvement after which it is ended."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """An improvement is one by more than this."""
 
 
 class TrainingSettings(Settings):
-    """How a model is compiled and trained.
-
-    ``train_size`` has it trained on the first so many of the training images, so that a smaller part lies
-    within a larger one; unset, on all.
-
-    ``evaluate`` says which weights are the result of the trial, the ones that are tested and saved:
-    those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy. ``jit_compile``
-    has the training steps compiled by XLA. Unset, they are so on a GPU, if XLA can train the model to the
-    same bits each time (one without max pooling), and are not on a CPU.
-    """
+    """How a model is compiled and trained."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """How often the training images are gone through."""
     train_size: Count | None = None
+    """Train on the first so many of the training images, so that a smaller part lies within a larger one;
+    without it, on all."""
     batch_size: Count = 64
+    """The number of images in a step."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
+    """Keras's optimizer of this name."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
+    """The optimizer's."""
     loss: Literal[
         "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error",
         "binary_crossentropy", "binary_focal_crossentropy",
     ] = "categorical_crossentropy"  # fmt: skip
+    """What the training makes small; one of the ``binary`` ones where an image has several labels."""
     metrics: tuple[
         Literal[
             "top_k_categorical_accuracy",
@@ -245,30 +272,34 @@ class TrainingSettings(Settings):
         ],
         ...,
     ] = ()
+    """Measured beside accuracy and loss, each with columns of its own."""
     early_stopping: EarlyStopping | None = None
+    """Ends a training that does not improve; without it, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"
+    """The weights that are the result of the trial, tested and saved: those after the ``last`` epoch, or
+    those of the ``best``, by validation accuracy."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Keras's dtype policy."""
     jit_compile: bool | None = None
+    """Whether the training steps are compiled by XLA. Unset, they are so on a GPU, if XLA can train the model
+    to the same bits each time (one without max pooling), and are not on a CPU."""
 
 
 class CompareSettings(Settings):
-    """How variants are compared with the baseline; declared before the run.
-
-    Attributes:
-        metric: A column of the results.
-        margin: The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant
-            whose interval lies within plus and minus the margin is equivalent to the baseline.
-        alpha: The risk of calling any variant better or worse, or an effect real, where none is.
-        correction: How that risk is held over all variants: ``holm``, or ``none`` for each on its own.
-        looks: ``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they
-            hold however often one looks and adds seeds; they are wider.
-    """
+    """How variants are compared with the baseline; declared before the run."""
 
     metric: str = "test_accuracy"
-    margin: Annotated[float, BeforeValidator(_points), Field(gt=0)] = 0.005
+    """A column of the results."""
+    margin: Annotated[Positive, BeforeValidator(_points, json_schema_input_type=Positive | str)] = 0.005
+    """The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant whose
+    interval lies within plus and minus the margin is equivalent to the baseline."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """The risk of calling any variant better or worse, or an effect real, where none is."""
     correction: Literal["holm", "none"] = "holm"
+    """How that risk is held over all variants: ``holm``, or ``none`` for each on its own."""
     looks: Literal["once", "any"] = "once"
+    """``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they hold
+    however often one looks and adds seeds; they are wider."""
 
     @model_validator(mode="after")
     def _margin_is_in_the_metrics_unit(self) -> CompareSettings:

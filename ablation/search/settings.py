@@ -20,18 +20,19 @@ _TRIALS = 20
 
 
 class Parameter(Settings):
-    """The values that a setting can take: a ``range`` or a ``choice``.
-
-    A range of whole numbers is searched in whole numbers; ``step`` and ``log`` say how its values are
-    spaced. ``when`` names values of other parameters, under which alone this one is searched; else it stays
-    as the baseline has it.
-    """
+    """The values that a setting can take: a ``range``, or a ``choice``, for which a list may stand."""
 
     range: tuple[int | float, int | float] | None = None
+    """The least and the greatest value; a range of whole numbers is searched in whole numbers."""
     choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
+    """All values that are tried."""
     step: Annotated[float, Field(gt=0)] | None = None
+    """The distance between the values of a range."""
     log: bool = False
+    """Whether a range is searched on a logarithmic scale."""
     when: dict[str, Any] = {}
+    """Values of other parameters, under which alone this one is searched; else it stays as the baseline has
+    it."""
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Parameter:
@@ -59,42 +60,42 @@ class Parameter(Settings):
 
 
 class Confirmation(Settings):
-    """How the ``best`` settings found are trained again, with so many ``seeds`` that the search never saw."""
+    """How the best settings found are trained again, and compared with the baseline."""
 
     best: Count = 3
+    """How many of them."""
     seeds: Annotated[int, Field(ge=2, le=1000)] = 5
+    """With how many seeds that the search never saw."""
 
 
 class SearchSettings(Settings):
-    """The `search:` section.
-
-    Attributes:
-        space: The parameters, by the name of the setting.
-        hypermodel: Instead of a space: ``module:object``, a user's keras-tuner ``HyperModel`` or ``build``
-            function, which names its own hyperparameters.
-        tuner: Which of keras-tuner's oracles proposes.
-        trials: How many settings are tried; all of them for ``grid``; for ``hyperband``, which sets it
-            itself, not given.
-        seeds: The seeds that every setting is trained with.
-        objective: A measure on the validation images at the end of training, a mean over the seeds.
-        seed: The oracle's.
-        parallel: How many settings ``bayesian`` proposes before it hears how they did. It is part of the
-            search, and does not depend on the workers, so that a machine with more cores finds the same.
-        factor, iterations: Hyperband's: by how much a rung is narrowed, and how often all is done.
-        confirm: How the best settings are confirmed.
-    """
+    """What is searched, how, and how the best is confirmed."""
 
     space: dict[str, Parameter] = {}
+    """The parameters, by the name of the setting."""
     hypermodel: str | None = None
+    """Instead of a space: ``module:object``, a keras-tuner ``HyperModel`` or ``build`` function of yours,
+    which names its own hyperparameters."""
     tuner: Tuner = "random"
+    """Which of keras-tuner's oracles proposes."""
     trials: Count | None = None
+    """How many settings are tried: 20, unless given; all of them for ``grid``; for ``hyperband``, which sets
+    it itself, not given."""
     seeds: Seeds = (0, 1)
+    """The seeds that every setting is trained with."""
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+    """A measure on the validation images at the end of training, a mean over the seeds."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """The oracle's."""
     parallel: Count = 2
+    """How many settings ``bayesian`` proposes before it hears how they did. It is part of the search, and
+    does not depend on the workers, so that a machine with more cores finds the same."""
     factor: Annotated[int, Field(ge=2)] = 3
+    """Hyperband's: by how much a rung is narrowed."""
     iterations: Count = 1
+    """Hyperband's: how often all is done."""
     confirm: Confirmation = Confirmation()
+    """How the best settings are confirmed."""
 
     @property
     def objective_name(self) -> str:

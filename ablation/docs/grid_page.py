@@ -1,0 +1,236 @@
+"""The page of the grid file: every key with its type, default and meaning, and an example a section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from markup import code, one_of, prose, table
+
+from ablation.expansion import GridFile
+from ablation.search.settings import SearchSettings
+from ablation.settings import MODEL_FAMILIES, BuilderSettings, ModelSettings, Settings, TrainingSettings
+from ablation.validation import show
+
+Schema = dict[str, Any]  # JSON schema, as pydantic describes a class by it
+
+INTRODUCTION = """
+A study is one YAML file; `study` is the only key that it needs. A key that does not exist is told with
+its line and the nearest valid name. Every key of `model` and of `training` is a setting: fixed there,
+varied under `factors`, or changed under `variants`.
+"""
+READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
+_PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
+
+# By the path of the section. A section of the file itself has one; one inside of another may have.
+EXAMPLES = {
+    "": """
+study: digits
+question: Does Dropout help?
+factors: {dropout: [0, 0.2]}
+baseline: plain
+seeds: 5
+""",
+    "dataset": "dataset: {name: digits, train_size: 120, validation_size: 400, test_size: 700}",
+    "model": "model: {blocks: [[32, 64], [64]], dense: [32], dropout: 0.2, augmentation: [flip, shift]}",
+    "model, family: dense": "model: {family: dense, dense: [64, 32], activation: gelu}",
+    "model, builder": """
+model: {builder: my_models:build, filters: 16}
+factors: {dropout: [0, 0.3]}
+""",
+    "training": "training: {epochs: 40, batch_size: 16, optimizer: adamw, learning_rate: 0.001}",
+    "training.early_stopping": "training: {early_stopping: {patience: 3}, evaluate: best}",
+    "factors": """
+factors:
+  dropout: [0, 0.2]
+  batch_norm: [false, true]
+  blocks: {shallow: [[32]], deep: [[32, 64], [64]]}   # labels, where the values are long
+""",
+    "variants": """
+variants:
+  wider: {width: 2}
+  perceptron: {family: dense, dense: [64]}
+""",
+    "ablate": """
+factors: {dropout: [0, 0.2], batch_norm: [false, true], augmentation: [[], [shift]]}
+ablate: [leave_one_out, add_one_in]
+baseline: full
+""",
+    "compare": "compare: {metric: test_accuracy, margin: 1pp, alpha: 0.05, correction: holm}",
+    "search": """
+search:
+  space:
+    learning_rate: {range: [0.0001, 0.03], log: true}
+    batch_norm: [false, true]
+    batch_norm_momentum: {range: [0.5, 0.95], when: {batch_norm: true}}
+  tuner: bayesian
+  trials: 20
+  confirm: {best: 3, seeds: 5}
+""",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the grid file.
+
+    Attributes:
+        path: Its keys, joined by dots; empty for the file itself.
+        text: What it is.
+        keys: The JSON schema of each of its keys.
+        required: The keys that it must have.
+        depth: How deep it lies.
+    """
+
+    path: str
+    text: str
+    keys: dict[str, Schema]
+    required: frozenset[str] = frozenset()
+    depth: int = 0
+
+
+def grid_page() -> str:
+    """Return the page as Markdown."""
+    return "\n\n".join(["# The grid file", *(_rendered(section) for section in sections())]) + "\n"
+
+
+def sections() -> Iterator[Section]:
+    """Every section of a grid file, in the order of its keys, those inside of one behind it."""
+    whole = GridFile.model_json_schema()
+    keys = {key: _described(value, whole["$defs"]) for key, value in whole["properties"].items()}
+    yield Section("", INTRODUCTION.strip(), keys, frozenset(whole["required"]))
+    for key, schema in keys.items():
+        if key == "model":
+            yield from _models()
+        elif key in READ_LATER:
+            yield from _section(key, READ_LATER[key].model_json_schema())
+        elif names := _references(schema):
+            yield from _section(key, whole["$defs"][names[0]], whole["$defs"])
+        elif key in EXAMPLES:
+            yield Section(key, schema["description"], {})
+
+
+def _models() -> Iterator[Section]:
+    """The first family with all of its keys, of the others those that differ, and a user's own."""
+    first, *others = MODEL_FAMILIES.items()
+    every = first[1].model_json_schema()
+    common = ModelSettings.model_fields.keys()
+    keys = dict(sorted(every["properties"].items(), key=lambda item: item[0] in common))  # its own come first
+    keys["family"] = keys["family"] | {"const": None, "enum": list(MODEL_FAMILIES)}
+    yield from _section("model", every | {"properties": keys})
+    for name, family in others:
+        schema = family.model_json_schema()
+        differing = {k: s for k, s in schema["properties"].items() if s != every["properties"].get(k)}
+        differing.pop("family")
+        missing = [f"`{key}`" for key in every["properties"] if key not in schema["properties"]]
+        text = schema["description"] + (f" It has no {', '.join(missing)}." if missing else "")
+        text += " What else differs from the family above:"
+        yield from _section(f"model, family: {name}", schema | {"description": text, "properties": differing})
+    own = BuilderSettings.model_json_schema()
+    text = f"{own['description']} They are settings like any other; `model` has no other key then."
+    chosen = {"builder": own["properties"]["builder"]}
+    yield from _section("model, builder", own | {"description": text, "properties": chosen})
+
+
+def _section(path: str, schema: Schema, known: Schema | None = None, depth: int = 0) -> Iterator[Section]:
+    """A mapping with fixed keys, and then those inside of it."""
+    known = known if known is not None else schema.get("$defs", {})
+    keys = {key: _described(value, known) for key, value in schema["properties"].items()}
+    yield Section(path, schema.get("description", ""), keys, frozenset(schema.get("required", ())), depth)
+    for key, value in keys.items():
+        inner = [known[name] for name in _references(value)]
+        for found in inner:
+            below = f"{path}.{key}" + (f", {_distinction(found)}" if len(inner) > 1 else "")
+            yield from _section(below, found, known, depth + 1)
+
+
+def _described(schema: Schema, known: Schema) -> Schema:
+    """A key with its description; pydantic leaves out one that is its class's, too."""
+    inner = [known[name].get("description", "") for name in _references(schema)]
+    return {"description": inner[0] if inner else "", **schema}
+
+
+def _references(schema: Any) -> list[str]:
+    """The names of the classes that a schema refers to."""
+    if isinstance(schema, list):
+        return [name for part in schema for name in _references(part)]
+    if not isinstance(schema, dict):
+        return []
+    if "$ref" in schema:
+        return [schema["$ref"].rpartition("/")[2]]
+    return [
+        name
+        for part in ("anyOf", "oneOf", "allOf", "items", "prefixItems", "additionalProperties")
+        for name in _references(schema.get(part))
+    ]
+
+
+def _distinction(schema: Schema) -> str:
+    """What tells one of several kinds of mapping apart: the key that has one value only, or its name."""
+    constants = [
+        f"{key}: {value['const']}" for key, value in schema["properties"].items() if "const" in value
+    ]
+    return constants[0] if constants else str(schema["title"])
+
+
+def _rendered(section: Section) -> str:
+    """A section as Markdown: heading, text, example, keys."""
+    parts = [f"{'#' * (section.depth + 2)} {code(section.path)}"] if section.path else []
+    parts.append(prose(section.text))
+    if example := EXAMPLES.get(section.path):
+        parts.append(f"```yaml\n{example.strip()}\n```")
+    if section.keys:
+        rows = [
+            (code(key), kind(schema), _default(key, schema, section), prose(schema["description"]))
+            for key, schema in section.keys.items()
+        ]
+        parts.append(table(("key", "what it can be", "default", "meaning"), rows))
+    return "\n\n".join(parts)
+
+
+def _default(key: str, schema: Schema, section: Section) -> str:
+    default = schema.get("default")
+    if key in section.required:
+        return "must be given"
+    return "–" if default in (None, "", {}) or isinstance(default, dict) else code(show(default))
+
+
+def kind(schema: Schema, several: bool = False) -> str:
+    """Return what a value can be in words, its bounds included, like ``whole number, at least 1``."""
+    if "enum" in schema or "const" in schema:
+        return one_of([code(show(value)) for value in schema.get("enum", [schema.get("const")])])
+    if choices := schema.get("anyOf", schema.get("oneOf")):
+        words = dict.fromkeys(kind(choice, several) for choice in choices if choice.get("type") != "null")
+        return ", or ".join(word for word in words if word.removeprefix("whole ") not in {*words} - {word})
+    if "$ref" in schema or schema.get("type") == "object":
+        return "mappings" if several else "mapping"
+    if schema.get("type") == "array":
+        return _list(schema, several)
+    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+    name = names.get(schema.get("type", ""), "any value")
+    if not several and name == "text" and "maxLength" in schema:
+        return f"text, {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+    return (_PLURALS.get(name, name) if several else name) + _bounds(schema)
+
+
+def _list(schema: Schema, several: bool) -> str:
+    items = schema.get("prefixItems") or [schema.get("items", {})]
+    least, most = schema.get("minItems", 0), schema.get("maxItems")
+    count = f"{least} " if least and least == most else f"at least {least} " if least > 1 else ""
+    inner = ", or ".join(dict.fromkeys(kind(item, several=True) for item in items))
+    return f"{'lists' if several else 'list'} of {count}{inner}"
+
+
+def _bounds(schema: Schema) -> str:
+    """The bounds of a number, like ``from 0 to below 1``."""
+    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
+    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
+    if low is not None:
+        if high is None and below is None:
+            return f", at least {low:,}"
+        return f" from {low:,} to " + (f"{high:,}" if high is not None else f"below {below:,}")
+    bounds = [f"above {above:,}"] if above is not None else []
+    bounds += [f"below {below:,}"] if below is not None else []
+    bounds += [f"at most {high:,}"] if high is not None else []
+    return f" {' and '.join(bounds)}" if bounds else ""
