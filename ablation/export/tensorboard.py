@@ -28,6 +28,7 @@ from ablation.errors import writing
 from ablation.executors import Progress, Task
 from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
 from ablation.run import Run
+from ablation.store import Store
 from ablation.trial import EpochRecord, Trial, TrialResult, slug
 
 FOLDER = "tensorboard"
@@ -90,10 +91,16 @@ class TensorBoard:
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """See `Observer.finished`."""
+        place, store = self._places[trial.id], Store(self._folder)
         with writing(self._folder):
-            self._events(trial).end(result, time.time())
-            self._open.pop(trial.id).close()
-            self._places[trial.id].say(Run(self._folder).store.fingerprint(trial))
+            events = self._events(trial)
+            events.end(result, time.time())
+            events.close()
+            del self._open[trial.id]
+            if not events.epochs.issuperset(record.epoch for record in result.history):
+                place.clear()  # it went on from a checkpoint: its first epochs were told earlier
+                _write_trial(place, result, store.ended_at(trial))
+            place.say(store.fingerprint(trial))
 
     def _events(self, trial: Trial) -> _Events:
         """Return the trial's open event file: a new one with its first news."""
@@ -194,21 +201,19 @@ class _Events:
     def __init__(self, file: IO[bytes], place: _Place, began: float) -> None:
         self._file = file
         self._records = RecordWriter(file)
-        self._last = 0  # epoch
+        self.epochs = set[int]()
         _put(self._records, began, file_version="brain.Event:2")
         session = summary_v2.hparams_pb(dict(place.parameters), place.trial.variant, began)
         _put(self._records, began, summary=session)
 
     def epoch(self, record: EpochRecord, at: float) -> None:
         """Write an epoch, unless it is there: a trial whose worker died repeats some."""
-        if record.epoch > self._last:
-            self._last = record.epoch
+        if record.epoch not in self.epochs:
+            self.epochs.add(record.epoch)
             _put(self._records, at, step=record.epoch, summary=_scalars(epoch_measures(record)))
 
     def end(self, result: TrialResult, at: float) -> None:
-        """Write the epochs that were not told of, the final measures, and how the trial ended."""
-        for record in result.history:
-            self.epoch(record, at)
+        """Write the final measures, and how the trial ended."""
         _put(self._records, at, step=len(result.history), summary=_scalars(final_measures(result)))
         status = STATUS_SUCCESS if result.status == "completed" else STATUS_FAILURE
         ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=at))
