@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ablation.completion import datasets, executors, figure_names, formats, runs
 from ablation.errors import AblationError, GridError
 
 if TYPE_CHECKING:
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Ablation studies of small image classifiers, from a grid file to a report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
-ExecutorOption = Annotated[str, typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.")]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
+]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster [RAY_ADDRESS, or one started on this machine].")
 ]
 RunArgument = Annotated[
-    Path | None, typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.")
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
 
 
@@ -69,7 +73,9 @@ def check(
 def run(
     grid: GridOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
-    dataset: Annotated[str | None, typer.Option(help="Use this dataset instead of the grid's.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
     ] = None,
@@ -86,6 +92,9 @@ def run(
         bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
     ] = False,
     max_seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds a variant.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard/, too, while trials train.")
+    ] = False,
 ) -> None:
     """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
     from ablation.console import print_plan, print_results
@@ -114,6 +123,7 @@ def run(
             shard=part,
             observer=progress,
             max_seeds=max_seeds,
+            tensorboard=tensorboard,
         )
     print_results(finished)
     asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
@@ -177,7 +187,10 @@ def search(
 @app.command()
 def figures(
     run: RunArgument = None,
-    only: Annotated[list[str] | None, typer.Option(help="Draw this figure only; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Draw this figure only; repeatable.", autocompletion=figure_names),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to draw into.")] = None,
 ) -> None:
     """Draw a run's figures, as PNG and SVG."""
@@ -189,7 +202,8 @@ def figures(
 def report(
     run: RunArgument = None,
     compare: Annotated[
-        Path | None, typer.Option("--compare", help="Another run's folder: put it beside this one.")
+        Path | None,
+        typer.Option("--compare", help="Another run's folder: put it beside this one.", autocompletion=runs),
     ] = None,
 ) -> None:
     """Write a run's or a search's tables, figures and reports anew, or a page with another run beside it."""
@@ -206,6 +220,22 @@ def report(
         return
     opened.write_tables()
     print(opened.write_report())
+
+
+@app.command()
+def export(
+    to: Annotated[
+        list[str],
+        typer.Option(help="tensorboard, mlflow or parquet; repeatable.", autocompletion=formats),
+    ],
+    run: RunArgument = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="Where MLflow keeps its runs [MLFLOW_TRACKING_URI].")
+    ] = None,
+) -> None:
+    """Write a run for other tools; again, it brings up to date what was written before."""
+    for place in _open(run).export(*to, tracking_uri=tracking_uri):
+        print(place)
 
 
 @app.command()
@@ -264,7 +294,7 @@ def audit(run: RunArgument = None) -> None:
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
     try:
-        app()
+        app(prog_name="ablation")
     except AblationError as error:
         _fail(error)
 

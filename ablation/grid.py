@@ -149,6 +149,12 @@ class Study(Record):
         refuse_repeated(study.seeds, "--seeds: ")
         return study
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the question, and what tells each variant from the baseline."""
+        from ablation.summary import study_html
+
+        return study_html(self)
+
     def run(self, out: str | Path | None = None, **options: Any) -> Run:
         """Run what is not finished yet, and show its progress.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -18,11 +20,14 @@ from ablation.executors import Progress, Task
 from ablation.forecast import Forecast
 from ablation.trial import EpochRecord, Trial, TrialResult
 
+_PER_SECOND = 4
+
 
 class LiveProgress:
     """Shows trials done, the running ones with epoch and metrics, and the time left.
 
-    On a terminal the display is redrawn in place; elsewhere a line is printed for each finished trial.
+    On a terminal and in a notebook the display is redrawn in place; elsewhere a line is printed for each
+    finished trial.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -32,7 +37,7 @@ class LiveProgress:
         self._pending: list[Trial] = []
         self._forecast = Forecast([])
         self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
-        self._live: Live | None = None
+        self._live: Live | _NotebookDisplay | None = None
         self._started = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
@@ -58,8 +63,14 @@ class LiveProgress:
         )
         if pending and self._console.is_terminal:
             self._live = Live(
-                console=self._console, get_renderable=self._draw, refresh_per_second=4, transient=True
+                console=self._console,
+                get_renderable=self._draw,
+                refresh_per_second=_PER_SECOND,
+                transient=True,
             )
+        elif pending and self._console.is_jupyter:
+            self._live = _NotebookDisplay(self._draw)
+        if self._live:
             self._live.start()
 
     def progressed(self, progress: Progress) -> None:
@@ -70,6 +81,7 @@ class LiveProgress:
         else:
             self._forecast.trained(progress.trial, progress.record)
             self._clock = self._clock or (time.monotonic(), self._forecast.work_done)
+        self._refresh()
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """See `Observer.finished`."""
@@ -86,6 +98,12 @@ class LiveProgress:
                 f"{escape(outcome)} [dim]({duration(result.seconds)})[/]",
                 soft_wrap=True,
             )
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Redraw in a notebook; on a terminal, rich does so by itself."""
+        if isinstance(self._live, _NotebookDisplay):
+            self._live.refresh()
 
     @property
     def epochs_done(self) -> int:
@@ -134,3 +152,31 @@ class LiveProgress:
             )
             table.add_row(Text(trial.variant), str(trial.seed), epoch, *measured)
         return Group(head, table)
+
+
+class _NotebookDisplay:
+    """One output of a notebook's cell, redrawn with the news; rich's own would need ipywidgets."""
+
+    def __init__(self, draw: Callable[[], Group]) -> None:
+        self._draw = draw
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def start(self) -> None:
+        """Show it."""
+        from IPython.display import display
+
+        self._handle = display(self._picture(), display_id=True)
+
+    def refresh(self) -> None:
+        """Draw it anew, unless that was done a moment ago."""
+        if time.monotonic() - self._drawn >= 1 / _PER_SECOND:
+            self._handle.update(self._picture())
+
+    def stop(self) -> None:
+        """Draw it for the last time."""
+        self._handle.update(self._picture())
+
+    def _picture(self) -> Padding:
+        self._drawn = time.monotonic()
+        return Padding(self._draw(), 0)  # which, unlike a group, knows how to be shown in a notebook

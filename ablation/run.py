@@ -264,7 +264,8 @@ class Run:
         """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the folder."""
         folder = self.folder.absolute()
         if folder.parent.name == RUNS.name and folder.parent.parent.name == RUNS.parent.name:
-            return self.folder.parent.parent.parent / "figures" / folder.name
+            root = self.folder.parent.parent.parent if len(self.folder.parts) > 2 else folder.parents[2]
+            return root / "figures" / folder.name
         return self.folder / "figures"
 
     @property
@@ -275,16 +276,24 @@ class Run:
         return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
 
     def write_tables(self) -> None:
-        """Write every table as a CSV file of its name, ``results.csv`` and the others, anew."""
+        """Write every table as a CSV file of its name, ``results.csv`` and the others, anew.
+
+        Where pyarrow is installed, results and history are written as Parquet, too.
+        """
+        from ablation.export.parquet import has_parquet, write_parquet
+
         for cached in ("trial_results", "predictions", "_counts", *TABLES):
             self.__dict__.pop(cached, None)
         for name in TABLES:
             self.store.write_text(f"{name}.csv", self.table_text(name))
+        if has_parquet():
+            write_parquet(self)
 
     def table_text(self, name: str) -> str:
         """Return one of `TABLES` as CSV text."""
-        table: pd.DataFrame = getattr(self, name)
-        return str(table.to_csv(index=False, lineterminator="\n"))
+        from ablation.tables import table_text
+
+        return table_text(getattr(self, name))
 
     def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
         """Draw the figures as PNG and SVG.
@@ -339,6 +348,23 @@ class Run:
         with tempfile.TemporaryDirectory() as folder:
             pictures = self.draw_figures(folder=Path(folder, "first"))
             return write_side_by_side(self, other, pictures, Path(folder, "second"))
+
+    def export(self, *formats: str, tracking_uri: str | None = None) -> list[str]:
+        """Write the run for other tools; return where each was written.
+
+        Again, it brings up to date what was written before, and nothing stands twice.
+
+        Args:
+            formats: One or more of ``tensorboard``, ``mlflow`` and ``parquet``.
+            tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
+                MLflow's own default.
+
+        Raises:
+            RunError: A format is not known, its package is not installed, or it cannot be written.
+        """
+        from ablation.export import export_run
+
+        return export_run(self, formats, tracking_uri)
 
     def verify(self, report: str | Path | None = None) -> Verification:
         """Recompute tables, figures and reports, and compare them with the files.

@@ -266,6 +266,10 @@ class Store:
         files = [self.study_file, *(self._trials / trial.id / "trial.json" for trial in trials)]
         return max(file.stat().st_mtime_ns for file in files if file.exists())
 
+    def ended_at(self, trial: Trial) -> float:
+        """Return when a trial that has ended did so, in seconds since 1970."""
+        return (self._trials / trial.id / "trial.json").stat().st_mtime
+
     def model_file(self, trial: Trial) -> Path:
         """Where a trial's model lies, if it was saved."""
         return self._trials / trial.id / MODEL
@@ -281,11 +285,15 @@ class Store:
         return probabilities
 
     def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of the run folder, whole or not at all."""
+        return self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
         """Write a file of the run folder, whole or not at all."""
         file = self.folder / name
         partial = file.with_name(f".{name}.partial")
         with writing(self.folder):
-            partial.write_text(text, "utf-8")
+            partial.write_bytes(content)
             os.replace(partial, file)
         return file
 

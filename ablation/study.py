@@ -48,6 +48,28 @@ class Silent:
         """See `Observer.finished`."""
 
 
+class Observers:
+    """Tells several observers, one after the other."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
+        """See `Observer.planned`."""
+        for observer in self._observers:
+            observer.planned(trials, pending)
+
+    def progressed(self, progress: Progress) -> None:
+        """See `Observer.progressed`."""
+        for observer in self._observers:
+            observer.progressed(progress)
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        """See `Observer.finished`."""
+        for observer in self._observers:
+            observer.finished(trial, result)
+
+
 def run_study(
     study: Study,
     out: str | Path | None = None,
@@ -59,6 +81,7 @@ def run_study(
     shard: Shard = WHOLE,
     observer: Observer | None = None,
     max_seeds: int | None = None,
+    tensorboard: bool = False,
 ) -> Run:
     """Train what is not finished, write the tables, draw the figures and write the report.
 
@@ -74,6 +97,7 @@ def run_study(
         observer: Is told what happens.
         max_seeds: Add seeds where a verdict is open, up to so many, until all are resolved; intervals are
             then those that hold however often one looks.
+        tensorboard: Write all trials for TensorBoard, too, under ``tensorboard/`` in the run folder.
 
     Returns:
         The run, whatever became of its trials: ``run.results["status"]`` tells.
@@ -88,6 +112,10 @@ def run_study(
             raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
         study, chosen = looked_at_any_time(study, max_seeds), chosen | {study.baseline}
     store = Store(out or RUNS / slug(study.name))
+    if tensorboard:
+        from ablation.export.tensorboard import TensorBoard
+
+        observer = Observers(observer, TensorBoard(store.folder))
     dataset = _dataset(store, study, shard)
     refuse_misfit(study, dataset)
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)

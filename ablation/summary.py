@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from ablation.statistics import mean_intervals
 from ablation.wording import conclusion
 
 if TYPE_CHECKING:
+    from ablation.grid import Study
     from ablation.run import Run
 
 SUMMARY_HEADINGS = ("variant", "train", "validation", "test (95% interval)", "gap", "seeds")
@@ -42,9 +44,36 @@ def summary_html(run: Run) -> str:
     """Return the summary and the verdicts as HTML, for a notebook."""
     counts = run.results["status"].value_counts()
     state = ", ".join(f"{count} {status}" for status, count in counts.items())
-    head = f"<b>{escape(run.study.name)}</b> {escape(run.study.question)} <small>({state})</small>"
-    cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in summary_rows(run)]
-    headings = "".join(f"<th>{escape(heading)}</th>" for heading in SUMMARY_HEADINGS)
-    table = f"<table><tr>{headings}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    table = _table_html(SUMMARY_HEADINGS, summary_rows(run))
     found = [conclusion(row, run.compare) for row in run.comparisons.to_dict("records") if row["verdict"]]
-    return f"<div>{head}{table}<ul>{''.join(f'<li>{escape(text)}</li>' for text in found)}</ul></div>"
+    verdicts = f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in found)}</ul>"
+    return f"<div>{_head_html(run.study, state)}{table}{verdicts}</div>"
+
+
+def study_html(study: Study) -> str:
+    """Return a study as HTML, for a notebook: its variants, and what tells each from the baseline."""
+    from ablation.report.tables import changed_settings
+
+    baseline = next(variant for variant in study.variants if variant.name == study.baseline)
+    rows = [
+        (
+            variant.name,
+            *(variant.levels[factor] for factor in study.factors),
+            "the baseline" if variant is baseline else changed_settings(variant, baseline),
+            str(len(study.seeds_of(variant.name))),
+        )
+        for variant in study.variants
+    ]
+    trials = sum(len(study.seeds_of(variant.name)) for variant in study.variants)
+    head = _head_html(study, f"{study.dataset.name}, {trials} trials")
+    return f"<div>{head}{_table_html(('variant', *study.factors, 'changed', 'seeds'), rows)}</div>"
+
+
+def _head_html(study: Study, more: str) -> str:
+    return f"<b>{escape(study.name)}</b> {escape(study.question)} <small>({escape(more)})</small>"
+
+
+def _table_html(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"

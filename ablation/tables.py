@@ -77,6 +77,11 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
     return table[[*RESULT_COLUMNS, *study.factors, *further, "cause"]]
 
 
+def table_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV text, as it is written."""
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
 def _inflation(history: Sequence[EpochRecord]) -> float:
     scores = [record.val_accuracy for record in history]
     return max(scores) - scores[-1] if scores else math.nan

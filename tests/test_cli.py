@@ -18,11 +18,12 @@ _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'te
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "figures", "report", "status", "compare", "plan", "audit", "verify"]
+    "command", ["--help", "figures", "report", "status", "compare", "plan", "audit", "verify", "export"]
 )
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]
     arguments += ["--only", "forest"] * (command == "figures")
+    arguments += ["--to", "tensorboard", "--to", "parquet"] * (command == "export")
     done = ablation(*arguments, after=_LOADED)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import TINY_GRID
 
 from ablation.grid import Study
 from ablation.run import Run
@@ -47,3 +50,82 @@ def test_a_study_that_is_run_shows_its_progress_unless_somebody_else_is_told(
 
     tiny_study.run(tmp_path / "run", only=["+both"], executor="inline", observer=Silent())
     assert capsys.readouterr().out == ""
+
+
+EXAMPLE = Path(__file__).parents[1] / "experiments" / "example.ipynb"
+
+
+def execute(notebook: Any, folder: Path) -> dict[str, Any]:
+    """Run a notebook in a kernel of its own; return its cells by their ids."""
+    nbclient = pytest.importorskip("nbclient")
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    return {cell.id: cell for cell in notebook.cells}
+
+
+def test_a_study_is_shown_with_its_variants_and_what_tells_them_apart(tiny_study: Study) -> None:
+    page = tiny_study._repr_html_()
+    assert page.startswith("<div><b>tiny</b>  <small>(digits, 8 trials)</small><table>")
+    assert "<tr><td>plain</td><td>0</td><td>false</td><td>the baseline</td><td>2</td></tr>" in page
+    both = (
+        "<tr><td>+both</td><td>0.3</td><td>true</td><td>dropout = 0.3, batch_norm = true</td><td>2</td></tr>"
+    )
+    assert both in page
+
+
+PROGRESS = """
+import tempfile
+from pathlib import Path
+
+from ablation import Study, TrialResult
+from ablation.executors import Progress, Task
+from ablation.progress import LiveProgress
+from test_console import after_epoch
+
+study = Study.from_yaml("grid.yaml")
+trials = study.trials("0")
+with LiveProgress() as progress:
+    progress.planned(trials, [Task(trial, Path()) for trial in trials])
+    for trial in trials:
+        for epoch in (1, 2):
+            progress.progressed(Progress(trial, after_epoch(epoch)))
+        progress.finished(trial, TrialResult(trial_id=trial.id, status="completed"))
+"""
+
+
+def test_progress_in_a_notebook_is_one_output_that_is_redrawn(tmp_path: Path) -> None:
+    v4 = pytest.importorskip("nbformat").v4
+    (tmp_path / "grid.yaml").write_text(textwrap.dedent(TINY_GRID), "utf-8")
+    path = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(path + PROGRESS, id="progress")])
+    outputs = execute(notebook, tmp_path)["progress"].outputs
+    assert [output.output_type for output in outputs] == ["display_data", "display_data"]
+    assert "trials to train" in outputs[0].data["text/plain"]
+    assert "8 of 8 trials" in outputs[1].data["text/html"]
+
+
+def test_the_example_has_no_outputs_and_its_code_is_python() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(EXAMPLE, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs"), "clear the outputs of experiments/example.ipynb before a commit"
+        if cell.cell_type == "code":
+            compile(cell.source, cell.id, "exec")
+
+
+@pytest.mark.slow
+def test_the_example_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    grid = textwrap.dedent(TINY_GRID).replace("epochs: 2", "epochs: 1")
+    (folder / "grid.yaml").write_text(grid, "utf-8")
+    cells = execute(nbformat.read(EXAMPLE, as_version=4), folder)
+    shown = cells["run"].outputs
+    assert "trials to train" in shown[0].data["text/plain"]
+    assert "12 completed" in shown[-1].data["text/html"]
+    assert len(shown) == 3  # the heading, the progress, the run
+    assert "verdict" in cells["verdicts"].outputs[0].data["text/plain"]
+    assert "image/png" in cells["forest"].outputs[0].data
+    assert (folder / "runs" / "example" / "report.html").is_file()
+    assert (tmp_path / "figures" / "example" / "forest.png").is_file()

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from processes import ablation
 
@@ -139,3 +140,16 @@ def test_the_command_says_so_with_its_exit_code(run: Run) -> None:
     bad = ablation("verify", file)
     assert bad.returncode == 1
     assert "says 'tiny · 5 variants × 2 seeds (0, 1)', the trials say 'tiny · 4 variants" in bad.stdout
+
+
+def test_a_parquet_file_that_was_edited_or_damaged_is_told(run: Run) -> None:
+    pytest.importorskip("pyarrow")
+    edited, damaged = (run.folder / f"{name}.parquet" for name in ("results", "history"))
+    table = pd.read_parquet(edited)
+    table.loc[0, "test_accuracy"] = 0.99
+    table.to_parquet(edited)
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    found = differences(run)
+    assert found[0].startswith("results.parquet, line 2: says 'plain,0,completed,")
+    assert ",0.99," in found[0]
+    assert {difference.split(",")[0] for difference in found[1:]} == {"history.parquet"}

@@ -10,6 +10,8 @@ from typing import Protocol
 from ablation.errors import AblationError, did_you_mean
 from ablation.trial import EpochRecord, Trial, TrialResult
 
+EXECUTORS = ("local", "inline", "ray")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -101,5 +103,4 @@ def make_executor(
         return LocalExecutor(workers or max(1, available_cores() // threads), log_folder, keep)
     if name == "ray":
         return RayExecutor(address, workers, gpus, keep)
-    valid = ["local", "inline", "ray"]
-    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, valid)}")
+    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")

@@ -11,11 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ablation.errors import RunError
+from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures import Picture
 from ablation.report.render import drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
+from ablation.tables import table_text
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -98,6 +102,7 @@ def _written(run: Run) -> list[Path]:
 
     names = [*(path.name for path in sorted(run.folder.glob("report*.html"))), "report.md", "report.tex"]
     names += [f"{table}.csv" for table in TABLES]
+    names += [f"{table}.parquet" for table in PARQUET if has_parquet()]
     return [run.folder / name for name in names if (run.folder / name).is_file()]
 
 
@@ -121,17 +126,27 @@ def _compare_page(
 
 
 def _compare_lines(run: Run, file: Path, pictures: Sequence[Picture]) -> tuple[list[Difference], int]:
-    if file.suffix == ".csv":
+    if file.suffix in (".csv", ".parquet"):
         text = run.table_text(file.stem)
     else:
         report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
         text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
     found, expected = (
         [(f"line {number}", line) for number, line in enumerate(lines.splitlines(), 1)]
-        for lines in (file.read_text("utf-8", errors="replace"), text)
+        for lines in (_text_of(file), text)
     )
     differences = list(_differences(file.name, found, expected))
     return differences, len(expected) - len(differences)
+
+
+def _text_of(file: Path) -> str:
+    """Return a file's text; of a Parquet file that of the table in it, empty where it cannot be read."""
+    if file.suffix != ".parquet":
+        return file.read_text("utf-8", errors="replace")
+    try:
+        return table_text(pd.read_parquet(file))
+    except (OSError, ValueError):
+        return ""
 
 
 def _differences(

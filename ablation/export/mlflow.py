@@ -1,0 +1,143 @@
+"""A run for MLflow: an experiment a study, a parent run for all of it, and a nested run a trial."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ablation.errors import RunError
+from ablation.export.records import epoch_measures, epoch_times, final_measures, settings
+from ablation.run import TABLES, Run
+from ablation.trial import Trial, TrialResult
+from ablation.validation import show
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_DATASET, _TRIAL, _FINGERPRINT = "ablation.dataset_digest", "ablation.trial_id", "ablation.fingerprint"
+_PARENT = "mlflow.parentRunId"  # what MLflow itself calls the run that a run is nested in
+_MOST_METRICS, _LONGEST = 1000, 500  # what MLflow takes in at once
+
+
+def require_mlflow() -> None:
+    """Raise an error where MLflow is not installed.
+
+    Raises:
+        RunError: It is not.
+    """
+    if find_spec("mlflow") is None:
+        raise RunError("MLflow is not installed: pip install '.[mlflow]'")
+
+
+def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
+    """Write a run's trials that have ended, its tables and its report; what is there already stays.
+
+    The parent run is known again by the study's name and its dataset, a trial by its id. One that was trained
+    anew since takes the place of the one that was written.
+
+    Args:
+        run: The run, finished or not.
+        tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
+            MLflow's own default.
+
+    Returns:
+        Where it was written: the URI, and the experiment.
+
+    Raises:
+        RunError: MLflow refuses.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    where = tracking_uri or mlflow.get_tracking_uri()
+    try:
+        _write(mlflow.MlflowClient(where), run)
+    except MlflowException as error:
+        raise RunError(f"MLflow, {where}: {str(error).splitlines()[0]}") from None
+    return f"{where}, experiment '{run.study.name}'"
+
+
+def _write(client: MlflowClient, run: Run) -> None:
+    name = run.study.name
+    found = client.get_experiment_by_name(name)
+    experiment = found.experiment_id if found else client.create_experiment(name)
+    parent = _parent(client, experiment, run)
+    there = {nested.data.tags.get(_TRIAL): nested for nested in _runs(client, experiment, _PARENT, parent)}
+    for trial in run.trials:
+        result, fingerprint = run.trial_results.get(trial.id), run.store.fingerprint(trial)
+        before = there.get(trial.id)
+        if result is None or (before and before.data.tags.get(_FINGERPRINT) == fingerprint):
+            continue
+        if before:
+            client.delete_run(before.info.run_id)
+        _write_trial(client, experiment, parent, run, trial, result)
+    for file in ("report.html", "report.md", *(f"{table}.csv" for table in TABLES)):
+        if (run.folder / file).is_file():
+            client.log_artifact(parent, str(run.folder / file))
+    if len(run.trial_results) == len(run.trials):
+        client.set_terminated(parent)
+
+
+def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
+    """Return the id of the study's run: the one that is there, or a new one."""
+    digest = run.dataset.digest
+    for found in _runs(client, experiment, _DATASET, digest):
+        if _PARENT not in found.data.tags:
+            return str(found.info.run_id)
+    tags = {_DATASET: digest, "mlflow.note.content": run.study.question}
+    return str(client.create_run(experiment, tags=tags, run_name=run.study.name).info.run_id)
+
+
+def _runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Any]:
+    """Return all runs with this tag."""
+    page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'")
+    found = list(page)
+    while page.token:
+        page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", page_token=page.token)
+        found += page
+    return found
+
+
+def _write_trial(
+    client: MlflowClient, experiment: str, parent: str, run: Run, trial: Trial, result: TrialResult
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    ended = run.store.ended_at(trial)
+    variant = next(variant for variant in run.study.variants if variant.name == trial.variant)
+    told = settings(variant) | variant.levels | {"variant": trial.variant, "seed": trial.seed}
+    tags = {
+        _PARENT: parent,
+        _TRIAL: trial.id,
+        _DATASET: trial.dataset_digest,
+        "ablation.status": result.status,
+    }
+    tags |= {"ablation.cause": result.cause} if result.cause else {}
+    written = client.create_run(
+        experiment,
+        start_time=_milliseconds(ended - result.seconds),
+        tags=tags,
+        run_name=f"{trial.variant}, seed {trial.seed}",
+    ).info.run_id
+    measures = [
+        Metric(name, value, _milliseconds(at), record.epoch)
+        for record, at in zip(result.history, epoch_times(result, ended), strict=True)
+        for name, value in epoch_measures(record).items()
+    ]
+    measures += [
+        Metric(name, value, _milliseconds(ended), len(result.history))
+        for name, value in final_measures(result).items()
+    ]
+    client.log_batch(written, params=[Param(name, show(value)[:_LONGEST]) for name, value in told.items()])
+    for start in range(0, len(measures), _MOST_METRICS):
+        client.log_batch(written, metrics=measures[start : start + _MOST_METRICS])
+    if (model := run.store.model_file(trial)).is_file():
+        client.log_artifact(written, str(model))
+    client.set_terminated(
+        written, "FINISHED" if result.status == "completed" else "FAILED", _milliseconds(ended)
+    )
+    client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last: all of it is there
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)

@@ -1,0 +1,84 @@
+"""What other tools are told of a trial: its settings, its measures by epoch, and the final ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablation.grid import Study, Variant
+from ablation.report.tables import setting
+from ablation.settings import OwnModelSettings
+from ablation.trial import EpochRecord, TrialResult
+
+Scalar = bool | int | float | str
+
+EPOCH, FINAL = "epoch/", "final/"  # the first part of a measure's name: `train_accuracy` is one of both
+
+
+def settings(variant: Variant) -> dict[str, Any]:
+    """Return all settings of model and training, by name; those of a user's own model are among them."""
+    own: dict[str, Any] = {}
+    if isinstance(variant.model, OwnModelSettings):
+        own = variant.model.effective
+        for arguments in ("arguments", "values"):
+            own |= own.pop(arguments, {})
+    model = variant.model.model_dump(mode="json", exclude={"arguments", "values", "folder"})
+    return model | own | variant.training.model_dump(mode="json")
+
+
+def parameters(study: Study) -> dict[str, dict[str, Scalar]]:
+    """Return, by variant, its settings of those that vary: the factors first, and each of one type."""
+    every = {variant.name: settings(variant) for variant in study.variants}
+    names = dict.fromkeys([*study.factors, *(name for own in every.values() for name in own)])
+    found: dict[str, dict[str, Scalar]] = {variant: {} for variant in every}
+    for name in names:
+        if name in study.factors or len({repr(own.get(name)) for own in every.values()}) > 1:
+            for variant, value in _of_one_type(name, study.variants, every).items():
+                found[variant][name] = value
+    return found
+
+
+def _of_one_type(
+    name: str, variants: Sequence[Variant], every: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Scalar]:
+    """Return a setting by variant: switches and numbers as they are, else labels of levels, or text."""
+    given = {variant: own[name] for variant, own in every.items() if name in own}
+    kinds = {type(value) for value in given.values()}
+    if kinds in ({bool}, {int}, {float}):
+        return given
+    if kinds == {int, float}:
+        return {variant: float(value) for variant, value in given.items()}
+    labels = {variant.name: variant.levels.get(name) for variant in variants}
+    return {variant: labels[variant] or setting(value) for variant, value in given.items()}
+
+
+def epoch_measures(record: EpochRecord) -> dict[str, float]:
+    """Return what was measured in and after an epoch, by the name of its column, and the gap."""
+    measured = record.model_dump(exclude={"epoch", "extra", "order"}) | record.extra
+    return {EPOCH + name: value for name, value in (measured | _gap(measured)).items()}
+
+
+def epoch_times(result: TrialResult, ended: float) -> list[float]:
+    """Return when each epoch ended, in seconds since 1970, as far as its trial's end and seconds tell."""
+    times = np.full(len(result.history), ended - result.seconds)
+    times += np.cumsum([record.seconds for record in result.history])
+    return [float(at) for at in np.minimum(times, ended)]
+
+
+def final_measures(result: TrialResult) -> dict[str, float]:
+    """Return what was measured of the weights that were tested, by the name of its column, and the costs."""
+    measured = dict(result.metrics)
+    if result.metrics:
+        measured |= _gap(result.metrics)
+    costs = {"parameters": result.parameters, "seconds": result.seconds, "best_epoch": result.best_epoch}
+    measured |= {name: float(value) for name, value in costs.items() if value is not None}
+    return {FINAL + name: value for name, value in measured.items()}
+
+
+def _gap(measured: dict[str, float]) -> dict[str, float]:
+    return {
+        "gap_accuracy": measured["train_accuracy"] - measured["val_accuracy"],
+        "gap_loss": measured["val_loss"] - measured["train_loss"],
+    }

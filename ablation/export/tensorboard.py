@@ -1,0 +1,252 @@
+"""A run for TensorBoard: every trial's curves and final measures, and HParams; TensorFlow is not needed.
+
+A trial is a TensorBoard run of its own, ``<run folder>/tensorboard/<variant>/s<seed>``; the trials of a
+variant are one session group of HParams.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import metadata, summary_v2
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from ablation.errors import writing
+from ablation.executors import Progress, Task
+from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
+from ablation.run import Run
+from ablation.store import Store
+from ablation.trial import EpochRecord, Trial, TrialResult, slug
+
+FOLDER = "tensorboard"
+_ABOUT = "trial.json"  # which trial a folder shows, and in which state
+_METRICS = ("test_accuracy", "val_accuracy", "train_accuracy", "gap_accuracy", "test_loss", "val_loss")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a trial is written, and what HParams says of it.
+
+    Attributes:
+        folder: The TensorBoard run.
+        trial: The trial.
+        parameters: Its settings of those that vary in the study.
+    """
+
+    folder: Path
+    trial: Trial
+    parameters: Mapping[str, Scalar]
+
+    def about(self, fingerprint: str = "") -> dict[str, Any]:
+        """Return what the folder says of itself; without a fingerprint, the trial has not ended."""
+        return {"trial": self.trial.id, "fingerprint": fingerprint, "parameters": dict(self.parameters)}
+
+    def say(self, fingerprint: str) -> None:
+        """Have the folder say that the trial has ended."""
+        (self.folder / _ABOUT).write_text(json.dumps(self.about(fingerprint)), "utf-8")
+
+    def clear(self) -> None:
+        """Remove what was written there, for the trial to be written anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.say("")
+
+
+class TensorBoard:
+    """Writes a run for TensorBoard while it trains; an `ablation.study.Observer`.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._places: dict[str, _Place] = {}
+        self._open: dict[str, _Events] = {}
+
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
+        """See `Observer.planned`; trials that are finished are written, too."""
+        run = Run(self._folder)
+        write_tensorboard(run)
+        self._places = _places(run)
+
+    def progressed(self, progress: Progress) -> None:
+        """See `Observer.progressed`."""
+        if progress.record:
+            with writing(self._folder):
+                self._events(progress.trial).epoch(progress.record, time.time())
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        """See `Observer.finished`."""
+        place, store = self._places[trial.id], Store(self._folder)
+        with writing(self._folder):
+            events = self._events(trial)
+            events.end(result, time.time())
+            events.close()
+            del self._open[trial.id]
+            if not events.epochs.issuperset(record.epoch for record in result.history):
+                place.clear()  # it went on from a checkpoint: its first epochs were told earlier
+                _write_trial(place, result, store.ended_at(trial))
+            place.say(store.fingerprint(trial))
+
+    def _events(self, trial: Trial) -> _Events:
+        """Return the trial's open event file: a new one with its first news."""
+        if trial.id not in self._open:
+            place, now = self._places[trial.id], time.time()
+            place.clear()
+            file = (place.folder / _name(trial.id, now)).open("wb", buffering=0)
+            self._open[trial.id] = _Events(file, place, now)
+        return self._open[trial.id]
+
+
+def write_tensorboard(run: Run) -> Path:
+    """Write the trials of a run that have ended; those that are there already stay as they are.
+
+    Args:
+        run: The run, finished or not.
+
+    Returns:
+        The folder, ``tensorboard --logdir``'s argument.
+
+    Raises:
+        RunError: It cannot be written to.
+    """
+    root, places = run.folder / FOLDER, _places(run)
+    with writing(root):
+        root.mkdir(exist_ok=True)
+        _forget_others(root, places)
+        _write_study(root, run)
+        for trial in run.trials:
+            result, place = run.trial_results.get(trial.id), places[trial.id]
+            fingerprint = run.store.fingerprint(trial)
+            if result and _said(place.folder) != place.about(fingerprint):
+                place.clear()
+                _write_trial(place, result, run.store.ended_at(trial))
+                place.say(fingerprint)
+    return root
+
+
+def _places(run: Run) -> dict[str, _Place]:
+    """Return every trial's place, by its id; names that look alike as folders are told apart."""
+    told, folders = parameters(run.study), dict[str, str]()
+    for variant in run.study.variants:
+        name = slug(variant.name)
+        taken = {folder.lower() for folder in folders.values()}
+        folders[variant.name] = f"{name}_{len(taken) + 1}" if name.lower() in taken else name
+    return {
+        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, told[t.variant])
+        for t in run.trials
+    }
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """Return what a trial's folder says of itself."""
+    try:
+        said: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said
+
+
+def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
+    """Remove trials that are no longer the study's."""
+    own = {place.folder: trial_id for trial_id, place in places.items()}
+    for about in root.glob(f"*/s*/{_ABOUT}"):
+        if own.get(about.parent) != _said(about.parent).get("trial"):
+            shutil.rmtree(about.parent, ignore_errors=True)
+
+
+def _write_study(root: Path, run: Run) -> None:
+    """Write which settings vary and which measures are shown, for HParams."""
+    told = parameters(run.study)
+    names = dict.fromkeys(name for own in told.values() for name in own)
+    values = {name: [own[name] for own in told.values() if name in own] for name in names}
+    metrics = dict.fromkeys([run.study.compare.metric, *_METRICS])
+    summary = summary_v2.hparams_config_pb(
+        [summary_v2.HParam(name, summary_v2.Discrete(set(found))) for name, found in values.items()],
+        [summary_v2.Metric(FINAL + name, display_name=name) for name in metrics],
+        time_created_secs=0.0,
+    )
+    with _whole(root / _name("study", 0.0)) as file:
+        _put(RecordWriter(file), 0.0, file_version="brain.Event:2")
+        _put(RecordWriter(file), 0.0, summary=summary)
+
+
+def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
+    """Write a trial that has ended, with the times at which its epochs did, as far as they are known."""
+    began = ended - result.seconds
+    with _whole(place.folder / _name(place.trial.id, began)) as file:
+        events = _Events(file, place, began)
+        for record, at in zip(result.history, epoch_times(result, ended), strict=True):
+            events.epoch(record, at)
+        events.end(result, ended)
+
+
+class _Events:
+    """The event file of one trial."""
+
+    def __init__(self, file: IO[bytes], place: _Place, began: float) -> None:
+        self._file = file
+        self._records = RecordWriter(file)
+        self.epochs = set[int]()
+        _put(self._records, began, file_version="brain.Event:2")
+        session = summary_v2.hparams_pb(dict(place.parameters), place.trial.variant, began)
+        _put(self._records, began, summary=session)
+
+    def epoch(self, record: EpochRecord, at: float) -> None:
+        """Write an epoch, unless it is there: a trial whose worker died repeats some."""
+        if record.epoch not in self.epochs:
+            self.epochs.add(record.epoch)
+            _put(self._records, at, step=record.epoch, summary=_scalars(epoch_measures(record)))
+
+    def end(self, result: TrialResult, at: float) -> None:
+        """Write the final measures, and how the trial ended."""
+        _put(self._records, at, step=len(result.history), summary=_scalars(final_measures(result)))
+        status = STATUS_SUCCESS if result.status == "completed" else STATUS_FAILURE
+        ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=at))
+        summary = Summary()
+        about = metadata.create_summary_metadata(ended)
+        summary.value.add(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        _put(self._records, at, summary=summary)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _scalars(measures: Mapping[str, float]) -> Summary:
+    summary = Summary()
+    for name, value in measures.items():
+        summary.MergeFrom(scalar_pb(name, value))
+    return summary
+
+
+def _put(records: RecordWriter, at: float, **what: Any) -> None:
+    records.write(Event(wall_time=at, **what).SerializeToString())
+
+
+def _name(what: str, at: float) -> str:
+    """Return an event file's name: TensorBoard looks for the middle part, and reads in this order."""
+    return f"events.out.tfevents.{int(at):010}.{what}"
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file, whole or not at all."""
+    partial = path.with_name(".partial")
+    with partial.open("wb") as file:
+        yield file
+    os.replace(partial, path)
