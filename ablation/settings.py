@@ -82,8 +82,8 @@ class DatasetSettings(Settings):
         ]
         | None
     ) = None
-    """Height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized; one number
-    for both."""
+    """Height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized; one
+    number for both."""
     train_size: Count | None = None
     """The number of training images; without it, all that the other parts leave."""
     validation_size: CountOrShare = 0.2

@@ -45,8 +45,8 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Reliability of the predictions on the test images: in each of {BINS} bins of confidence, the "
         f"share of {counted} that are told right; on the diagonal a model is as sure as it is right, below "
-        f"it, too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); the "
-        f"area of a mark grows with the number of {'labels' if several else 'images'} in its bin. Error: the "
+        f"it, too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); "
+        f"the area of a mark grows with the number of {'labels' if several else 'images'} in its bin. Error: the "
         f"expected calibration error, a mean over the seeds. {run.dataset.describe()}."
     )
     alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
@@ -66,5 +66,6 @@ def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
         axis.set_ticks([0, 0.5, 1])
         percent_axis(axis)
     labels = ax.get_xticklabels()  # none where the panel below has them
-    for text, side in zip(labels[:1] + labels[-1:], ("left", "right"), strict=False):
-        text.set_horizontalalignment(side)  # those of the next panel stand close
+    if labels:  # those of the next panel stand close
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
