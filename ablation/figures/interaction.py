@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ablation.run import Run
 
 _MOST_PANELS = 12
+_APART = 0.06  # between two lines at a level, so that their intervals are told apart
 _DASHES = ["-", "--", ":", "-."]
 
 
@@ -107,7 +108,7 @@ def draw_interaction(
     for k, level in enumerate(lines):
         line = data[data["along_level"] == level].assign(x=lambda t: t["across_level"].map(places))
         line = line.sort_values("x")
-        offset = 0.06 * (k - (len(lines) - 1) / 2)
+        offset = _APART * (k - (len(lines) - 1) / 2)
         error = [line["mean"] - line["low"], line["high"] - line["mean"]]
         ax.errorbar(
             line["x"] + offset, line["mean"], yerr=error, color=HUES[k % len(HUES)], linewidth=1.8,
@@ -115,9 +116,10 @@ def draw_interaction(
         )  # fmt: skip
         ends.append(float(line["mean"].iloc[-1]))
     low, high = ax.get_ylim()
+    beside = len(places) - 1 + _APART * (len(lines) - 1) / 2
     for k, height in enumerate(spread(ends, (high - low) * 0.07)):
         ax.annotate(
-            label(f"{along}={lines[k]}", 24), (len(places) - 1, height), (12, 0), textcoords="offset points",
+            label(f"{along}={lines[k]}", 24), (beside, height), (10, 0), textcoords="offset points",
             va="center", fontsize=8.5, color=HUES[k % len(HUES)], annotation_clip=False,
         )  # fmt: skip
     ax.set_xticks(range(len(places)), [label(level, 12) for level in places])
