@@ -6,9 +6,21 @@ change in a named variant.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 def _count_or_share(value: float) -> float:
@@ -17,10 +29,20 @@ def _count_or_share(value: float) -> float:
     return value
 
 
-def _once_each(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(kinds)) < len(kinds):
+def _once_each(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(kind in kinds[:i] for i, kind in enumerate(kinds)):
         raise ValueError("names the same kind twice")
     return kinds
+
+
+def _a_column_each(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [metric_name(metric) for metric in metrics]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ValueError(f"two metrics are called '{name}'; give one of them another `name`")
+        if name in ("loss", "accuracy"):
+            raise ValueError(f"the {name} is always measured; a further metric needs another `name`")
+    return metrics
 
 
 def _points(value: Any) -> Any:
@@ -44,14 +66,69 @@ Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own"]
-Augmentation = Literal["flip", "shift", "rotate"]
 Stage = Literal["conv", "flatten", "dense"]
+
+# The names that stand for themselves; every other one that Keras knows becomes a `Component`.
+Augmentation = Literal["flip", "shift", "rotate"]
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"]
+LossName = Literal[
+    "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error"
+]
+MetricName = Literal["top_k_categorical_accuracy", "auc", "precision", "recall", "mean_squared_error"]
+
+# Metrics that are shares, told in percentage points, and metrics of which less is better.
+_SHARES = """
+    accuracy binary_accuracy categorical_accuracy top_k_categorical_accuracy auc precision recall f1_score
+    f_beta_score io_u one_hot_io_u mean_io_u one_hot_mean_io_u precision_at_recall recall_at_precision
+    sensitivity_at_specificity specificity_at_sensitivity
+""".split()
+_LOWER_IS_BETTER = """
+    loss mean_squared_error root_mean_squared_error mean_absolute_error mean_absolute_percentage_error
+    mean_squared_logarithmic_error log_cosh_error kl_divergence poisson categorical_crossentropy
+    binary_crossentropy hinge squared_hinge categorical_hinge false_positives false_negatives
+""".split()
+
+CONTENT = {"folders": False}
+"""The context in which settings are dumped without the folders of a user's files: these change no result."""
 
 
 class Settings(BaseModel):
     """A frozen group of settings: unknown keys are refused, JSON restores it exactly."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(Settings):
+    """A part of training that Keras knows by its class's name, or that is a user's own, ``module:object``.
+
+    A module is looked for in ``folder`` first; ``source`` is a hash of the user's files that the name and the
+    arguments refer to, so that a changed one makes other trials.
+    """
+
+    name: str
+    arguments: dict[str, Any] = {}
+    folder: str = ""
+    source: str = ""
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if info.context == CONTENT:
+            values.pop("folder", None)
+        return values
+
+    def __str__(self) -> str:
+        arguments = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self.arguments.items())
+        return f"{self.name}({', '.join(arguments)})" if self.arguments else self.name
+
+
+def metric_name(metric: str | Component) -> str:
+    """Return what a metric's columns are called, ``f1_score`` of F1Score, unless its arguments name it."""
+    if isinstance(metric, str):
+        return metric
+    bare = metric.name.rpartition(":")[2]
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", bare).lower()
+    return str(metric.arguments.get("name", snake))
 
 
 class DatasetSettings(Settings):
@@ -103,7 +180,8 @@ class ModelSettings(Settings):
     Dropout and batch normalisation stand behind each stage whose kind is listed: ``conv`` (a
     convolution and the pooling behind it, if any), ``flatten``, ``dense`` (a hidden Dense layer).
     ``width`` multiplies the units of every hidden layer. ``augmentation`` changes training images at random:
-    ``flip`` from left to right, ``shift`` by up to an eighth of their size, ``rotate`` by up to 15 degrees.
+    ``flip`` from left to right, ``shift`` by up to an eighth of their size, ``rotate`` by up to 15 degrees;
+    or a layer of Keras's or of the user's own does.
     """
 
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
@@ -115,7 +193,7 @@ class ModelSettings(Settings):
     batch_norm_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
-    augmentation: Annotated[tuple[Augmentation, ...], AfterValidator(_once_each)] = ()
+    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_once_each)] = ()
 
     @property
     def effective(self) -> dict[str, Any]:
@@ -125,7 +203,7 @@ class ModelSettings(Settings):
             off |= {"dropout", "dropout_after", "order"}
         if not self.batch_norm:
             off |= {"batch_norm_after", "batch_norm_momentum", "order"}
-        return self.model_dump(mode="json", exclude_defaults=True, exclude=off)
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=off, context=CONTENT)
 
 
 class CnnSettings(ModelSettings):
@@ -210,18 +288,18 @@ class TrainingSettings(Settings):
     those after the ``last`` epoch, or those of the ``best`` epoch, by validation accuracy. ``jit_compile``
     has the training steps compiled by XLA. Unset, they are so on a GPU, if XLA can train the model to the
     same bits each time (one without max pooling), and are not on a CPU.
+
+    ``callbacks`` are called around training and around each of its epochs. They may keep a state that no
+    checkpoint holds, so that an interrupted trial with callbacks starts anew.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
     batch_size: Count = 64
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
-    loss: Literal[
-        "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error"
-    ] = "categorical_crossentropy"
-    metrics: tuple[
-        Literal["top_k_categorical_accuracy", "auc", "precision", "recall", "mean_squared_error"], ...
-    ] = ()
+    optimizer: OptimizerName | Component = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] | Component = 0.001
+    loss: LossName | Component = "categorical_crossentropy"
+    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_a_column_each)] = ()
+    callbacks: tuple[Component, ...] = ()
     early_stopping: EarlyStopping | None = None
     evaluate: Literal["last", "best"] = "last"
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
@@ -233,8 +311,11 @@ class CompareSettings(Settings):
 
     Attributes:
         metric: A column of the results.
+        direction: Which values of the metric are the better ones, of a metric whose name does not say so; by
+            default the higher ones.
         margin: The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant
-            whose interval lies within plus and minus the margin is equivalent to the baseline.
+            whose interval lies within plus and minus the margin is equivalent to the baseline. Only shares,
+            like an accuracy, have one by default.
         alpha: The risk of calling any variant better or worse, or an effect real, where none is.
         correction: How that risk is held over all variants: ``holm``, or ``none`` for each on its own.
         looks: ``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they
@@ -242,23 +323,37 @@ class CompareSettings(Settings):
     """
 
     metric: str = "test_accuracy"
+    direction: Literal["higher", "lower"] | None = None
     margin: Annotated[float, BeforeValidator(_points), Field(gt=0)] = 0.005
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     correction: Literal["holm", "none"] = "holm"
     looks: Literal["once", "any"] = "once"
 
-    @model_validator(mode="after")
-    def _margin_is_in_the_metrics_unit(self) -> CompareSettings:
+    @property
+    def trouble(self) -> str:
+        """What is missing, or too much, of a metric that there is; empty where nothing is."""
         if not self.in_points and "margin" not in self.model_fields_set:
-            raise ValueError(f"needs a margin, the smallest difference in {self.metric} that matters")
-        return self
+            return f"needs a margin, the smallest difference in {self.metric} that matters."
+        if self.direction and (self.in_points or self._is_known_as_lower):
+            better = "higher" if self.higher_is_better else "lower"
+            return f"{better} values of {self.metric} are the better ones; leave direction out."
+        return ""
 
     @property
     def in_points(self) -> bool:
         """Whether the metric is a share, whose differences are told in percentage points."""
-        return not self.metric.endswith(("loss", "mean_squared_error"))
+        return self._name in _SHARES
 
     @property
     def higher_is_better(self) -> bool:
         """Whether a higher value of the metric is the better one."""
-        return self.in_points and not self.metric.startswith("gap_")
+        return not self._is_known_as_lower and (self.in_points or self.direction != "lower")
+
+    @property
+    def _is_known_as_lower(self) -> bool:
+        return self.metric.startswith("gap_") or self._name in _LOWER_IS_BETTER
+
+    @property
+    def _name(self) -> str:
+        """The metric without the part of the images that it is measured on."""
+        return self.metric.partition("_")[2]
