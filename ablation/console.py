@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ablation.comparison import CompareSettings
 from ablation.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.power import POWER
-from ablation.settings import CompareSettings
 from ablation.summary import SUMMARY_HEADINGS, summary_rows
 from ablation.wording import (
     MARKS,

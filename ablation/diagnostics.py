@@ -14,7 +14,7 @@ from ablation.datasets import Dataset
 from ablation.grid import Study, Variant
 from ablation.models import pooled_blocks
 from ablation.provenance import differences
-from ablation.settings import CnnSettings
+from ablation.settings import CnnSettings, Component
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -35,6 +35,7 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
         lambda v: _stale_statistics(v, images(v)),
         lambda v: _small_last_batch(v, images(v)),
         lambda v: _seeds_without_effect(v, study),
+        lambda v: _other_values(v, study),
     )
     width = half_width(0.5, len(dataset.val))
     if width > _WIDEST:
@@ -124,6 +125,18 @@ def _seeds_without_effect(variant: Variant, study: Study) -> str:
     return (
         f"its {len(study.seeds)} seeds are the same training {len(study.seeds)} times, for nothing in it "
         f"draws from vary: [{', '.join(study.vary)}]. Add init or order to vary, or train one seed."
+    )
+
+
+def _other_values(variant: Variant, study: Study) -> str:
+    """Some of Keras's layers clip images to a range of values."""
+    parts = [kind for kind in variant.model.augmentation if isinstance(kind, Component)]
+    ranged = [part.name for part in parts if part.arguments.get("value_range") == [0, 1]]
+    if study.dataset.normalise == "unit" or not ranged:
+        return ""
+    return (
+        f"{ranged[0]} takes images from 0 to 1, and those of normalise: {study.dataset.normalise} have other "
+        "values. Set its value_range, or normalise: unit."
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.comparison import CompareSettings
 from ablation.grid import Study
 from ablation.judgement import JUDGEMENT_COLUMNS, judge
-from ablation.settings import CompareSettings
 from ablation.statistics import comparable
 
 EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]

@@ -10,16 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ablation.comparison import CompareSettings
 from ablation.errors import did_you_mean
 from ablation.grid import Gpus, Seconds, Seeds, Study, Variant, Vary, refuse_repeated
 from ablation.known import PLAIN, Change, Known
 from ablation.located import KeyPath, LocatedYaml, read_yaml
 from ablation.randomness import STREAMS
-from ablation.settings import (
-    CompareSettings,
-    DatasetSettings,
-    Settings,
-)
+from ablation.settings import CONTENT, DatasetSettings, Settings, metric_name
 from ablation.validation import show, validate
 
 FULL = "full"
@@ -109,7 +106,7 @@ def read_study(file: Path) -> Study:
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
-    known = Known.of(grid.model, source)
+    known = Known.of(grid.model, source, grid.threads)
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
@@ -122,6 +119,8 @@ def read_study(file: Path) -> Study:
     if grid.compare.metric not in (valid := _metrics(variants)):
         hint = did_you_mean(grid.compare.metric, valid)
         raise source.error(("compare", "metric"), f"there is no metric '{grid.compare.metric}'.{hint}")
+    if grid.compare.trouble:
+        raise source.error(("compare",), grid.compare.trouble)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
     return Study(
@@ -143,7 +142,7 @@ def read_study(file: Path) -> Study:
 
 def _metrics(variants: list[Variant]) -> list[str]:
     """The columns of the results that can be compared."""
-    further = {name: None for variant in variants for name in variant.training.metrics}
+    further = {metric_name(m): None for variant in variants for m in variant.training.metrics}
     measured = [
         f"{part}_{name}" for part in ("test", "val", "train") for name in ("accuracy", "loss", *further)
     ]
@@ -157,9 +156,10 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
         if setting in settings:
             raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
     if isinstance(levels, dict):
-        found = [(str(label), value, (*path, label)) for label, value in levels.items()]
+        found = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
     elif isinstance(levels, list):
-        found = [(show(value), value, (*path, i)) for i, value in enumerate(levels)]
+        changes = [known.change(setting, value, (*path, i)) for i, value in enumerate(levels)]
+        found = [(show(value), value, place) for value, place in changes]
     else:
         raise source.error(
             path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
@@ -235,7 +235,8 @@ def _named(
         path: KeyPath = ("variants", name)
         if not name.strip() or len(name) > 100:
             raise source.error(path, "a variant's name has between 1 and 100 characters.")
-        changes = {known.setting(key, (*path, key)): (value, (*path, key)) for key, value in settings.items()}
+        named = [(known.setting(key, (*path, key)), key, value) for key, value in settings.items()]
+        changes = {setting: known.change(setting, value, (*path, key)) for setting, key, value in named}
         levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
         variants.append(known.variant(name, plain | changes, levels, False))
     return variants
@@ -249,7 +250,8 @@ def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) 
         if variant.name in names:
             raise source.error(path, f"two variants are named '{variant.name}'.")
         names.add(variant.name)
-        both = [variant.model.family, variant.model.effective, variant.training.model_dump(mode="json")]
+        training = variant.training.model_dump(mode="json", context=CONTENT)
+        both = [variant.model.family, variant.model.effective, training]
         same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
         if same != variant.name:
             raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")

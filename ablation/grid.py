@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from ablation.comparison import CompareSettings
 from ablation.errors import GridError
 from ablation.randomness import STREAMS, Stream
-from ablation.settings import AnyModel, CompareSettings, Count, DatasetSettings, TrainingSettings
+from ablation.settings import AnyModel, Count, DatasetSettings, TrainingSettings
 from ablation.trial import Record, Trial
 from ablation.validation import explain
 

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's t as `scipy.stats.t` has it, half a second sooner
 
-from ablation.settings import CompareSettings
+from ablation.comparison import CompareSettings
 
 JUDGEMENT_COLUMNS = [
     "n", "difference", "low", "high", "p", "p_adjusted", "effect_size", "test", "confidence",

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ablation.builder import Builder
+from ablation.components import KINDS
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid import Variant
 from ablation.located import KeyPath, LocatedYaml
+from ablation.resolution import LISTS, resolved
 from ablation.settings import MODEL_FAMILIES, AnyModel, TrainingSettings
 from ablation.validation import show, validate
 
@@ -33,13 +35,15 @@ class Known:
     Attributes:
         source: The grid file, for errors.
         builder: The user's own.
+        threads: What TensorFlow computes with, where parts of training are tried out.
     """
 
     source: LocatedYaml
     builder: Builder | None
+    threads: int
 
     @classmethod
-    def of(cls, model: Mapping[str, Any], source: LocatedYaml) -> Known:
+    def of(cls, model: Mapping[str, Any], source: LocatedYaml, threads: int) -> Known:
         """Return what the `model:` section makes known.
 
         Raises:
@@ -47,7 +51,7 @@ class Known:
         """
         name, place = model.get("builder"), ("model", "builder")
         if name is None:
-            return cls(source, None)
+            return cls(source, None, threads)
         if not isinstance(name, str) or ":" not in name:
             raise source.error(place, f"expected module:function, not {show(name)}.")
         try:
@@ -58,7 +62,7 @@ class Known:
             raise source.error(
                 place, f"the argument '{min(clash)}' is a setting of training; give it another name."
             )
-        return cls(source, builder)
+        return cls(source, builder, threads)
 
     def base(self, model: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Change]:
         """Return the settings under `model:` and `training:`, each with its place in the file.
@@ -74,7 +78,7 @@ class Known:
             for key, value in settings.items():
                 if key not in valid:
                     raise self.source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
-                base[key] = (value, (section, key))
+                base[key] = self.change(key, value, (section, key))
         if self.builder is None:  # an argument without a default may be a factor
             self.variant(PLAIN, base, {}, False)
         return base
@@ -92,6 +96,26 @@ class Known:
             hint = did_you_mean(key, (valid or every) - {"builder"})
             raise self.source.error(path, f"unknown setting '{name}'.{hint}")
         return key
+
+    def change(self, setting: str, value: Any, path: KeyPath) -> Change:
+        """Return a setting's new value, parts of training looked up and tried out, and its place.
+
+        Raises:
+            GridError: There is no such part, or its arguments are not valid.
+        """
+        if setting not in KINDS or (self.builder and setting in self.builder.arguments):
+            return value, path
+        if setting not in LISTS:
+            return self._part(setting, value, path), path
+        if not isinstance(value, list):
+            return value, path
+        return [self._part(setting, item, (*path, i)) for i, item in enumerate(value)], path
+
+    def _part(self, setting: str, value: Any, path: KeyPath) -> Any:
+        try:
+            return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
+        except AblationError as error:
+            raise self.source.error(path, str(error)) from None
 
     def variant(
         self, name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool
@@ -113,7 +137,7 @@ class Known:
             crossed=crossed,
         )
         if variant.training.jit_compile and (
-            model.family == "cnn" or {"shift", "rotate"} & {*model.augmentation}
+            model.family == "cnn" or any(kind in ("shift", "rotate") for kind in model.augmentation)
         ):
             raise self.source.error(places["jit_compile"], _NO_XLA)
         return variant

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.components import loss, measured, metric
 from ablation.datasets import Dataset, Part
 from ablation.kernels import faster_kernels
 from ablation.predictions import Predictions
-from ablation.settings import TrainingSettings
+from ablation.settings import TrainingSettings, metric_name
 from ablation.timing import Timing
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class CompiledLoop:
         self._classes = len(dataset.class_names)
         self._multi_label = dataset.is_multi_label
         self._batch = training.batch_size
-        self._loss = keras.losses.get(training.loss)
-        self._extra = {name: keras.metrics.get(name) for name in training.metrics}
+        self._loss = loss(training.loss)
+        self._extra = {metric_name(name): metric(name) for name in training.metrics}
+        self._has_modes = bool(model.non_trainable_variables) or _augments(model)
         self._running_loss = keras.metrics.Mean()
         self._running_accuracy = (
             keras.metrics.MeanMetricWrapper(_all_labels_right)
@@ -77,7 +79,7 @@ class CompiledLoop:
         """Build the graphs now rather than at their first use."""
         for graph in (self._train_steps, self._predict):
             graph.get_concrete_function()
-        if self.model.non_trainable_variables:
+        if self._has_modes:
             self._predict_active.get_concrete_function()
 
     def train(self, order: NDArray[np.int32]) -> tuple[float, float]:
@@ -112,31 +114,27 @@ class CompiledLoop:
         if probabilities is None:
             probabilities = self.predict(part)
         targets = self._targets(part.labels)
-        measured = {
+        found = {
             "loss": float(np.mean(self._loss(targets, probabilities))),
             "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
         }
-        for name, metric in self._extra.items():
-            metric.reset_state()
-            metric.update_state(targets, probabilities)
-            measured[name] = float(metric.result())
-        return measured
+        return found | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
 
     def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
         """Return loss and accuracy in training mode; the model is left as it was.
 
         Args:
             part: The images.
-            inactive: What `measure` said of them; true in training mode, too, of a model without state.
+            inactive: What `measure` said of them; true in training mode, too, of a model that has no modes.
         """
         import tensorflow as tf
 
-        if not self.model.non_trainable_variables:
+        if not self._has_modes:
             return inactive["loss"], inactive["accuracy"]
         with self._state_kept():
             probabilities = self._predict_active(tf.constant(part.images)).numpy()
-        measured = self.measure(part, probabilities)
-        return measured["loss"], measured["accuracy"]
+        found = self.measure(part, probabilities)
+        return found["loss"], found["accuracy"]
 
     def variance_shift(self, part: Part) -> dict[str, float]:
         """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
@@ -241,6 +239,13 @@ def _all_labels_right(targets: Any, probabilities: Any) -> Any:
 
     right = tf.equal(probabilities > 0.5, targets > 0.5)
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
+
+
+def _augments(model: keras.Model) -> bool:
+    """Tell whether a layer changes training images, be it without any state."""
+    from ablation.augmentation import TrainingOnly
+
+    return any(isinstance(layer, TrainingOnly) for layer in model.layers)
 
 
 def _suits_xla(model: keras.Model) -> bool:

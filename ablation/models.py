@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ablation.randomness import Randomness
@@ -49,7 +48,11 @@ def build_model(
         from ablation.builder import build_own
 
         return build_own(settings, image_shape, classes, randomness, multi_label)
-    layers = [keras.Input(image_shape), *_augmentation(settings, randomness)]
+    layers = [keras.Input(image_shape)]
+    if settings.augmentation:
+        from ablation.augmentation import augmentation
+
+        layers += augmentation(settings, image_shape, randomness)
     if isinstance(settings, CnnSettings):
         layers += _blocks(settings, image_shape, randomness)
     layers.append(keras.layers.Flatten(name="flatten"))
@@ -126,19 +129,6 @@ def _blocks(
                 layers.append(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
             layers += _regularisation(settings, "conv", name, randomness)
     return layers
-
-
-def _augmentation(settings: ModelSettings, randomness: Randomness) -> list[keras.Layer]:
-    """Return the layers that change training images at random; in inference mode they change nothing."""
-    import keras
-
-    makers = {
-        "flip": partial(keras.layers.RandomFlip, "horizontal"),
-        "shift": partial(keras.layers.RandomTranslation, 1 / 8, 1 / 8, interpolation="nearest"),
-        "rotate": partial(keras.layers.RandomRotation, 15 / 360),
-    }
-    names = {kind: f"augment_{kind}" for kind in settings.augmentation}
-    return [makers[k](seed=randomness.derive("augmentation", name), name=name) for k, name in names.items()]
 
 
 def _regularisation(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri, nctdtr
 
+from ablation.comparison import CompareSettings
 from ablation.judgement import FEWEST_PAIRS, METHODS
-from ablation.settings import CompareSettings
 from ablation.statistics import paired_differences
 
 if TYPE_CHECKING:

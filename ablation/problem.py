@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ablation.errors import GridError
+from ablation.settings import metric_name
 
 if TYPE_CHECKING:
     from ablation.datasets import Dataset
@@ -29,13 +30,13 @@ def refuse_misfit(study: Study, dataset: Dataset) -> None:
         return
     for variant in study.variants:
         training = variant.training
-        if training.loss in _OF_ONE_CLASS:
+        if metric_name(training.loss) in _OF_ONE_CLASS:
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
                 "any number of labels. Set `training: {loss: binary_crossentropy}`."
             )
         for metric in training.metrics:
-            if metric in _OF_ONE_CLASS:
+            if metric_name(metric) in _OF_ONE_CLASS:
                 raise GridError(
                     f"{variant.name}: the metric {metric} is for images of one class each, and these have "
                     "any number of labels. Take it out of `training: {metrics: [...]}`."

@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 from ablation.grid import Study
+from ablation.settings import CONTENT
 from ablation.validation import show
 
 
 def digest(study: Study) -> str:
     """Return a hash of all that a study declares; where its images lie is no part of it."""
-    record = [_settings(study), [_flat(v.model_dump(mode="json")) for v in study.variants]]
+    record = [_settings(study), [_flat(v.model_dump(mode="json", context=CONTENT)) for v in study.variants]]
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -22,14 +23,15 @@ def changes(first: Study, now: Study) -> list[str]:
     lines = [f"variant {name}: added" for name in after if name not in before]
     lines += [f"variant {name}: removed" for name in before if name not in after]
     for name in (name for name in before if name in after):
-        old, new = (_flat(side[name].model_dump(mode="json")) for side in (before, after))
+        old, new = (_flat(side[name].model_dump(mode="json", context=CONTENT)) for side in (before, after))
         lines += _changed(old, new, f"variants.{name}.")
     return lines + _changed(_settings(first), _settings(now), "")
 
 
 def _settings(study: Study) -> dict[str, Any]:
     """Return all but the variants, a dotted key a setting."""
-    record = study.model_dump(mode="json", exclude={"variants": True, "gpus": True, "dataset": {"path"}})
+    excluded: Any = {"variants": True, "gpus": True, "dataset": {"path"}}
+    record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
 
 
@@ -37,6 +39,8 @@ def _changed(old: dict[str, Any], new: dict[str, Any], prefix: str) -> list[str]
     lines = []
     for key in sorted(old.keys() | new.keys()):
         before, after = (show(side[key]) if key in side else "nothing" for side in (old, new))
+        if before == after:  # a list may hold components of which only the file was changed
+            before, after = (json.dumps(side.get(key)) for side in (old, new))
         if before != after:
             lines.append(f"{prefix}{key}: {before} → {after}")
     return lines

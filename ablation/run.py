@@ -12,10 +12,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.comparison import CompareSettings
 from ablation.datasets import Dataset
 from ablation.errors import RunError, writing
 from ablation.predictions import ByTrial, Predictions
-from ablation.settings import CompareSettings
 from ablation.store import RUNS, Store, runs_below
 from ablation.trial import Trial, TrialResult
 

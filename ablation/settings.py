@@ -6,9 +6,21 @@ change in a named variant. The text below each field is its meaning, in ``docs/g
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 def _count_or_share(value: float) -> float:
@@ -17,21 +29,20 @@ def _count_or_share(value: float) -> float:
     return value
 
 
-def _once_each(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(kinds)) < len(kinds):
+def _once_each(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(kind in kinds[:i] for i, kind in enumerate(kinds)):
         raise ValueError("names the same kind twice")
     return kinds
 
 
-def _points(value: Any) -> Any:
-    """Read ``0.5pp``, half a percentage point, as 0.005."""
-    number = value.removesuffix("pp").strip() if isinstance(value, str) and value.endswith("pp") else None
-    if number is None:
-        return value
-    try:
-        return float(number) / 100
-    except ValueError:
-        raise ValueError(f"'{value}' is no number of percentage points, like 0.5pp") from None
+def _a_column_each(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [metric_name(metric) for metric in metrics]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ValueError(f"two metrics are called '{name}'; give one of them another `name`")
+        if name in ("loss", "accuracy"):
+            raise ValueError(f"the {name} is always measured; a further metric needs another `name`")
+    return metrics
 
 
 def _square(value: Any) -> Any:
@@ -41,20 +52,65 @@ def _square(value: Any) -> Any:
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
 
 DatasetName = Literal[
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
 ]
-Augmentation = Literal["flip", "shift", "rotate"]
 Stage = Literal["conv", "flatten", "dense"]
+
+# The names that stand for themselves; every other one that Keras knows becomes a `Component`.
+Augmentation = Literal["flip", "shift", "rotate"]
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"]
+LossName = Literal[
+    "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error",
+    "binary_crossentropy", "binary_focal_crossentropy",
+]  # fmt: skip
+MetricName = Literal[
+    "top_k_categorical_accuracy", "binary_accuracy", "auc", "precision", "recall", "mean_squared_error"
+]
+
+CONTENT = {"folders": False}
+"""The context in which settings are dumped without the folders of a user's files: these change no result."""
 
 
 class Settings(BaseModel):
     """A frozen group of settings: unknown keys are refused, JSON restores it exactly."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Component(Settings):
+    """A part of training that Keras knows by its class's name, or that is a user's own, ``module:object``.
+
+    A module is looked for in ``folder`` first; ``source`` is a hash of the user's files that the name and the
+    arguments refer to, so that a changed one makes other trials.
+    """
+
+    name: str
+    arguments: dict[str, Any] = {}
+    folder: str = ""
+    source: str = ""
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if info.context == CONTENT:
+            values.pop("folder", None)
+        return values
+
+    def __str__(self) -> str:
+        arguments = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self.arguments.items())
+        return f"{self.name}({', '.join(arguments)})" if self.arguments else self.name
+
+
+def metric_name(metric: str | Component) -> str:
+    """Return what a metric's columns are called, ``f1_score`` of F1Score, unless its arguments name it."""
+    if isinstance(metric, str):
+        return metric
+    bare = metric.name.rpartition(":")[2]
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", bare).lower()
+    return str(metric.arguments.get("name", snake))
 
 
 class DatasetSettings(Settings):
@@ -145,9 +201,9 @@ class ModelSettings(Settings):
     """Of its moving averages. Keras's own 0.99 needs hundreds of updates to settle."""
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
     """Which of the two comes first, where both stand behind a stage."""
-    augmentation: Annotated[tuple[Augmentation, ...], AfterValidator(_once_each)] = ()
+    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_once_each)] = ()
     """Changes training images at random: ``flip`` from left to right, ``shift`` by up to an eighth of their
-    size, ``rotate`` by up to 15 degrees."""
+    size, ``rotate`` by up to 15 degrees; or any layer."""
 
     @property
     def effective(self) -> dict[str, Any]:
@@ -157,7 +213,7 @@ class ModelSettings(Settings):
             off |= {"dropout", "dropout_after", "order"}
         if not self.batch_norm:
             off |= {"batch_norm_after", "batch_norm_momentum", "order"}
-        return self.model_dump(mode="json", exclude_defaults=True, exclude=off)
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=off, context=CONTENT)
 
 
 class CnnSettings(ModelSettings):
@@ -252,27 +308,17 @@ class TrainingSettings(Settings):
     without it, on all."""
     batch_size: Count = 64
     """The number of images in a step."""
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"] = "adam"
+    optimizer: OptimizerName | Component = "adam"
     """Keras's optimizer of this name."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.001
-    """The optimizer's."""
-    loss: Literal[
-        "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "mean_squared_error",
-        "binary_crossentropy", "binary_focal_crossentropy",
-    ] = "categorical_crossentropy"  # fmt: skip
+    learning_rate: Annotated[float, Field(gt=0)] | Component = 0.001
+    """The optimizer's; or a schedule."""
+    loss: LossName | Component = "categorical_crossentropy"
     """What the training makes small; one of the ``binary`` ones where an image has several labels."""
-    metrics: tuple[
-        Literal[
-            "top_k_categorical_accuracy",
-            "binary_accuracy",
-            "auc",
-            "precision",
-            "recall",
-            "mean_squared_error",
-        ],
-        ...,
-    ] = ()
-    """Measured beside accuracy and loss, each with columns of its own."""
+    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_a_column_each)] = ()
+    """Measured beside accuracy and loss, each with columns of its own, like ``test_f1_score``."""
+    callbacks: tuple[Component, ...] = ()
+    """Called around training and around each of its epochs. They may keep a state that no checkpoint holds,
+    so that an interrupted trial with callbacks starts anew."""
     early_stopping: EarlyStopping | None = None
     """Ends a training that does not improve; without it, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"
@@ -283,36 +329,3 @@ class TrainingSettings(Settings):
     jit_compile: bool | None = None
     """Whether the training steps are compiled by XLA. Unset, they are so on a GPU, if XLA can train the model
     to the same bits each time (one without max pooling), and are not on a CPU."""
-
-
-class CompareSettings(Settings):
-    """How variants are compared with the baseline; declared before the run."""
-
-    metric: str = "test_accuracy"
-    """A column of the results."""
-    margin: Annotated[Positive, BeforeValidator(_points, json_schema_input_type=Positive | str)] = 0.005
-    """The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant whose
-    interval lies within plus and minus the margin is equivalent to the baseline."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """The risk of calling any variant better or worse, or an effect real, where none is."""
-    correction: Literal["holm", "none"] = "holm"
-    """How that risk is held over all variants: ``holm``, or ``none`` for each on its own."""
-    looks: Literal["once", "any"] = "once"
-    """``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they hold
-    however often one looks and adds seeds; they are wider."""
-
-    @model_validator(mode="after")
-    def _margin_is_in_the_metrics_unit(self) -> CompareSettings:
-        if not self.in_points and "margin" not in self.model_fields_set:
-            raise ValueError(f"needs a margin, the smallest difference in {self.metric} that matters")
-        return self
-
-    @property
-    def in_points(self) -> bool:
-        """Whether the metric is a share, whose differences are told in percentage points."""
-        return not self.metric.endswith(("loss", "mean_squared_error"))
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a higher value of the metric is the better one."""
-        return self.in_points and not self.metric.startswith("gap_")

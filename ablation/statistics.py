@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ablation.comparison import CompareSettings
 from ablation.judgement import JUDGEMENT_COLUMNS, judge
-from ablation.settings import CompareSettings
 
 CONFIDENCE = 0.95
 COMPARISON_COLUMNS = ["variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin"]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.callbacks import callback_list, logs
 from ablation.checkpoint import Checkpoint, TrainingState, copy_state
+from ablation.components import loss, make, metric
 from ablation.datasets import Dataset
 from ablation.errors import AblationError
 from ablation.loop import CompiledLoop
@@ -20,7 +22,7 @@ from ablation.memory import forget_peak, peak_mib
 from ablation.models import build_model
 from ablation.pairing import Start
 from ablation.provenance import numeric, worker_provenance
-from ablation.settings import EarlyStopping
+from ablation.settings import Component, EarlyStopping, TrainingSettings
 from ablation.timing import Timing
 from ablation.trial import EpochRecord, InitialWeights, Trial, TrialResult
 
@@ -59,6 +61,7 @@ def run_trial(
     Leaves ``test_probabilities.npy`` ((test images, classes), float32) in ``folder``, unless the trial does
     not read the test set, and, where asked, ``model.keras``. While it trains, a checkpoint lies there; where
     one is found, training goes on from it and comes to the same bits as if it had never been interrupted.
+    A trial with callbacks has none, for they may keep a state of their own: it starts anew.
 
     Args:
         trial: What to train.
@@ -76,7 +79,7 @@ def run_trial(
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
         checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
-        state = checkpoint.restore()
+        state = TrainingState() if trial.training.callbacks else checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
     if trial.keeps_state and not trouble:
@@ -86,13 +89,10 @@ def run_trial(
     metrics: dict[str, float] = {}
     shift: dict[str, float] = {}
     if not trouble:
-        kept = history[-1]
         if trial.training.evaluate == "best":
             loop.model.set_weights(state.best_weights)
-            kept = best
-        measured = kept.model_dump(exclude={"extra"}) | kept.extra
-        metrics = {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
         with timing.of("evaluate"):
+            metrics = _kept(loop, trial, dataset, best if trial.training.evaluate == "best" else history[-1])
             if trial.reads_test:
                 probabilities = loop.predict(dataset.test)
                 metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
@@ -133,24 +133,35 @@ def planned_start(trial: Trial, dataset: Dataset) -> Start:
 def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     """Build a trial's model and compile it: loss, optimizer (with its variables), metrics.
 
-    A user's model that comes with an optimizer keeps it.
+    A user's model that comes with an optimizer keeps it. The model does without metrics that are functions:
+    they are of all images of a part at once, and Keras would call them with a batch each.
     """
     import keras
 
     keras.config.set_dtype_policy(trial.training.precision)
     classes, multi_label = len(dataset.class_names), dataset.is_multi_label
     model = build_model(trial.model, dataset.image_shape, classes, trial.randomness, multi_label)
-    rate = {"learning_rate": trial.training.learning_rate}
-    own = getattr(model, "optimizer", None)
-    optimizer = own or keras.optimizers.get({"class_name": trial.training.optimizer, "config": rate})
-    loss, accuracy = trial.training.loss, "categorical_accuracy"
+    optimizer = getattr(model, "optimizer", None) or _optimizer(trial.training)
+    chosen, accuracy = trial.training.loss, "categorical_accuracy"
     if multi_label or getattr(model, "output_shape", ())[-1:] == (1,):
         accuracy = "binary_accuracy"
-        loss = "binary_crossentropy" if loss == "categorical_crossentropy" else loss  # of one unit
-    metrics = [accuracy, *trial.training.metrics]
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+        chosen = "binary_crossentropy" if chosen == "categorical_crossentropy" else chosen  # of one unit
+    further = [metric(name) for name in trial.training.metrics]
+    metrics = [accuracy, *(m for m in further if isinstance(m, keras.Metric))]
+    model.compile(optimizer=optimizer, loss=loss(chosen), metrics=metrics, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _optimizer(training: TrainingSettings) -> keras.optimizers.Optimizer:
+    import keras
+
+    rate: Any = training.learning_rate
+    if isinstance(rate, Component):
+        rate = make("learning_rate", rate)
+    if isinstance(training.optimizer, Component):
+        return make("optimizer", training.optimizer, learning_rate=rate)
+    return keras.optimizers.get({"class_name": training.optimizer, "config": {"learning_rate": rate}})
 
 
 # The loop of the last trial. Its graphs took a second or two to trace.
@@ -161,11 +172,12 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
     """Return a loop that starts as the trial does: the last one again, where the variant is the same.
 
     Only variables tell the seeds of a variant apart, and all of them are copied from a model that is built
-    for this trial, so that a loop that was used before computes the same bits as a new one.
+    for this trial, so that a loop that was used before computes the same bits as a new one. Callbacks may
+    change what is no variable, so that a loop with callbacks is not used again.
     """
     import keras
 
-    variant = (trial.model.model_dump_json(), trial.training, trial.dataset_digest)
+    variant = (trial.model.model_dump_json(), trial.training.model_dump_json(), trial.dataset_digest)
     warm = _warm.get(variant)
     with timing.of("build"):
         if not warm:
@@ -174,7 +186,9 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
         model = compiled_model(trial, dataset)
         if warm:
             copy_state(model, warm.model)
-        loop = _warm[variant] = warm or CompiledLoop(model, dataset, trial.training)
+        loop = warm or CompiledLoop(model, dataset, trial.training)
+        if not trial.training.callbacks:
+            _warm[variant] = loop
     if not warm:
         with timing.of("trace"):
             loop.trace()
@@ -201,7 +215,14 @@ def _fit(
     """Train epoch by epoch, from where ``state`` is; return what went wrong, or an empty text."""
     stopping = trial.training.early_stopping
     history = state.history
-    while len(history) < trial.training.epochs and not (stopping and _has_stalled(history, stopping)):
+    callbacks = callback_list(trial.training, loop.model, len(dataset.train))
+    callbacks.on_train_begin()
+    while (
+        len(history) < trial.training.epochs
+        and not (stopping and _has_stalled(history, stopping))
+        and not loop.model.stop_training
+    ):
+        callbacks.on_epoch_begin(len(history))
         record = _epoch(loop, trial, dataset, len(history) + 1)
         if trial.training.evaluate == "best" and all(
             record.val_accuracy > past.val_accuracy for past in history
@@ -209,12 +230,27 @@ def _fit(
             state.best_weights = loop.model.get_weights()
         history.append(record)
         on_epoch(record)
-        for name, loss in (("training", record.loss), ("validation", record.val_loss)):
-            if not math.isfinite(loss):
-                return f"the {name} loss became {loss} in epoch {record.epoch}"
-        with loop.timing.of("checkpoint"):
-            checkpoint.save_if_due(state, time.perf_counter() - started)
+        for name, value in (("training", record.loss), ("validation", record.val_loss)):
+            if not math.isfinite(value):
+                return f"the {name} loss became {value} in epoch {record.epoch}"
+        callbacks.on_epoch_end(record.epoch - 1, logs(record))
+        if not trial.training.callbacks:
+            with loop.timing.of("checkpoint"):
+                checkpoint.save_if_due(state, time.perf_counter() - started)
+    callbacks.on_train_end()
     return ""
+
+
+def _kept(loop: CompiledLoop, trial: Trial, dataset: Dataset, record: EpochRecord) -> dict[str, float]:
+    """Return `train_*` and `val_*` of the model as it is: what its epoch's record says, but for callbacks.
+
+    These may have changed the weights after the record, as EarlyStopping does that restores the best ones.
+    """
+    if trial.training.callbacks and trial.training.evaluate == "last":
+        parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
+        return {f"{part}_{name}": value for part, found in parts.items() for name, value in found.items()}
+    measured = record.model_dump(exclude={"extra"}) | record.extra
+    return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
 
 
 def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> EpochRecord:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ablation.randomness import STREAMS, Randomness, Stream
-from ablation.settings import AnyModel, TrainingSettings
+from ablation.settings import CONTENT, AnyModel, TrainingSettings
 
 # Raised whenever a change to the training code can change a result: finished trials are then run anew.
 TRAINING_VERSION = 3
@@ -61,7 +61,7 @@ class Trial(Record):
             "dataset": self.dataset_digest,
             "family": self.model.family,
             "model": self.model.effective,
-            "training": self.training.model_dump(mode="json", exclude_defaults=True),
+            "training": self.training.model_dump(mode="json", exclude_defaults=True, context=CONTENT),
             "seed": self.seed,
             "threads": self.threads,
             **varied,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ablation.errors import did_you_mean
 from ablation.located import KeyPath, LocatedYaml
-from ablation.settings import Settings
+from ablation.settings import Component, Settings
 
 S = TypeVar("S", bound=Settings)
 
@@ -90,5 +90,13 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value as a grid file would write it."""
+    """Return a value as a grid file would write it; a component as ``SGD(momentum=0.9)``."""
+    if _is_component(value):
+        return str(Component(**value))
+    if isinstance(value, list) and any(map(_is_component, value)):
+        return f"[{', '.join(map(show, value))}]"
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() | {"folder"} == Component.model_fields.keys()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.settings import CompareSettings
+from ablation.comparison import CompareSettings
 
 Row = Mapping[Hashable, Any]
 

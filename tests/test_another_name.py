@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation.comparison import CompareSettings
 from ablation.grid import Study
 from ablation.judgement import judge
-from ablation.settings import CompareSettings
 from ablation.study import run_study
 
 GRID = """

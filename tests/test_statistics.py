@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.settings import CompareSettings
+from ablation.comparison import CompareSettings
 from ablation.statistics import COMPARISON_COLUMNS, mean_intervals, paired_comparisons
 
 

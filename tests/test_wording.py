@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ablation.settings import CompareSettings
+from ablation.comparison import CompareSettings
 from ablation.wording import conclusion, effect_conclusion, interval_phrase, method_phrase, p_phrase, points
 
 ROW: dict[Any, Any] = {

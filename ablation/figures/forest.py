@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ablation.comparison import CompareSettings
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -19,7 +20,6 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.settings import CompareSettings
 from ablation.statistics import comparable, mean_intervals
 from ablation.wording import MARKS, interval_phrase, method_phrase, points
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ablation.comparison import CompareSettings
 from ablation.figures import Picture
 from ablation.judgement import judge
 from ablation.registration import changes
 from ablation.report.blocks import Cell, Finding, Report, Section, Table
-from ablation.settings import CompareSettings
 from ablation.statistics import mean_intervals
 from ablation.wording import MARKS, interval_phrase, percent, points
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablation.comparison import CompareSettings
 from ablation.datasets import prepare_dataset
 from ablation.errors import RunError, writing
 from ablation.executors import make_executor
@@ -21,7 +22,6 @@ from ablation.search.ablate import ablation_study
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
-from ablation.settings import CompareSettings
 from ablation.store import RUNS, SEARCH, Store
 from ablation.study import Observer, Silent, run_study, train_round
 from ablation.trial import slug

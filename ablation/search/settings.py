@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from ablation.errors import AblationError, did_you_mean
 from ablation.expansion import read_study
 from ablation.grid import Seeds, Study, Variant
+from ablation.known import Known
 from ablation.located import KeyPath, LocatedYaml, read_yaml
 from ablation.settings import Count, HyperModelSettings, Settings, TrainingSettings
 from ablation.validation import explain, show, validate
@@ -172,7 +173,8 @@ def read_search(file: Path) -> Search:
     space = section.get("space", {})
     if not isinstance(space, dict):
         raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
-    given = section | {"space": {key: _spelled_out(value) for key, value in space.items()}}
+    known = Known.of(source.data.get("model", {}), source, study.threads)
+    given = section | {"space": {key: _spelled_out(key, value, known) for key, value in space.items()}}
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)
     if settings.hypermodel:
@@ -195,9 +197,14 @@ def read_search(file: Path) -> Search:
     return search
 
 
-def _spelled_out(value: Any) -> Any:
-    """A list stands for its choices."""
-    return {"choice": value} if isinstance(value, list) else value
+def _spelled_out(name: str, value: Any, known: Known) -> Any:
+    """A list stands for its choices; parts of training are looked up in them."""
+    parameter = {"choice": value} if isinstance(value, list) else value
+    if not isinstance(parameter, dict) or not isinstance(parameter.get("choice"), list):
+        return parameter
+    path = ("search", "space", name)
+    choice = [known.change(name, choice, (*path, i))[0] for i, choice in enumerate(parameter["choice"])]
+    return parameter | {"choice": choice}
 
 
 def _check_space(search: Search, source: LocatedYaml) -> None:

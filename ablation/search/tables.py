@@ -47,7 +47,7 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
         rows.append(
             {
                 "trial": proposal.name,
-                **{name: proposal.values.get(name) for name in search.settings.space},
+                **{name: _shown(proposal.values.get(name)) for name in search.settings.space},
                 "epochs": variants[proposal.name].training.epochs,
                 "seeds": len(done),
                 "objective": float(values.mean()) if whole else math.nan,
@@ -127,6 +127,11 @@ def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
     """Return the setting whose confirmed objective is best; the test set has no part in the choice."""
     known = confirmation.set_index("trial")["confirmed"].astype(float).dropna()
     return str(known.idxmax() if maximise else known.idxmin())
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as a cell: a component as text."""
+    return show(value) if isinstance(value, dict) else value
 
 
 def _numbers(values: pd.Series[Any], parameter: Parameter) -> NDArray[np.float64]:

@@ -1,0 +1,225 @@
+"""Losses, optimizers, schedules, metrics, callbacks and augmentation by Keras's names, or the user's own."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ablation.errors import GridError
+from ablation.grid import Study
+from ablation.registration import changes, digest
+from ablation.report.tables import changed_settings
+from ablation.search.ablate import changed_settings as searched_changes
+from ablation.search.settings import Search
+from ablation.settings import Component, metric_name
+from ablation.trial import Trial
+
+PARTS = """
+    import keras
+
+    class Cutout(keras.layers.Layer):
+        def __init__(self, size=2, **options):
+            super().__init__(**options)
+            self.size = size
+
+        def call(self, images):
+            return images
+
+    class Noisy(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    def balanced(y_true, y_pred, weight=1.0):
+        return weight * (y_true.argmax(1) == y_pred.argmax(1)).mean()
+
+    def halve(epoch, rate):
+        return rate / 2
+
+    number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "parts.py").write_text(textwrap.dedent(PARTS))
+    return tmp_path
+
+
+def study_of(folder: Path, text: str) -> Study:
+    (folder / "grid.yaml").write_text(f"study: s\n{text}\n")
+    return Study.from_yaml(folder / "grid.yaml")
+
+
+def test_every_part_of_training_has_one_notation(folder: Path) -> None:
+    study = study_of(
+        folder,
+        """
+training:
+  loss: {CategoricalCrossentropy: {label_smoothing: 0.1}}
+  optimizer: {SGD: {momentum: 0.9, nesterov: true}}
+  learning_rate: {CosineDecay: {initial_learning_rate: 0.01, decay_steps: 20}}
+  metrics: [f1_score, "parts:balanced", {TopKCategoricalAccuracy: {k: 3, name: top_3}}]
+  callbacks: [{ReduceLROnPlateau: {patience: 2}}, {LearningRateScheduler: {schedule: "parts:halve"}}]
+model: {augmentation: [flip, RandomZoom, {"parts:Cutout": {size: 3}}]}
+""".replace("RandomZoom", "{RandomZoom: {height_factor: 0.1}}"),
+    )
+    training, augmentation = study.variants[0].training, study.variants[0].model.augmentation
+    said = [str(p) for p in (training.loss, training.optimizer, training.learning_rate, *training.metrics)]
+    assert said == [
+        "CategoricalCrossentropy(label_smoothing=0.1)", "SGD(momentum=0.9, nesterov=true)",
+        "CosineDecay(initial_learning_rate=0.01, decay_steps=20)",
+        "F1Score", "parts:balanced", "TopKCategoricalAccuracy(k=3, name=top_3)",
+    ]  # fmt: skip
+    assert [metric_name(metric) for metric in training.metrics] == ["f1_score", "balanced", "top_3"]
+    assert [str(part) for part in augmentation] == [
+        "flip", "RandomZoom(height_factor=0.1)", "parts:Cutout(size=3)",
+    ]  # fmt: skip
+    scheduler = training.callbacks[1]
+    assert scheduler.source == augmentation[2].source != ""  # the schedule's file counts, too
+    assert Study.model_validate_json(study.model_dump_json(), strict=True) == study
+    trial = study.trials("0")[0]
+    assert Trial.model_validate_json(trial.model_dump_json()) == trial
+    assert study.with_overrides(seeds=[7]).variants == study.variants
+
+
+def test_a_name_that_stands_for_itself_stays_one_in_any_spelling(folder: Path) -> None:
+    plain = study_of(folder, "training: {optimizer: adam, loss: kl_divergence, metrics: [auc]}")
+    spelled = study_of(folder, "training: {optimizer: {Adam: {}}, loss: KLDivergence, metrics: [AUC]}")
+    assert spelled == plain
+    assert study_of(folder, "training: {loss: mse}").variants[0].training.loss == "mean_squared_error"
+    assert study_of(folder, "training: {loss: mae}").variants[0].training.loss == Component(
+        name="MeanAbsoluteError"
+    )
+
+
+def test_the_users_file_is_part_of_the_id_and_where_it_lies_is_not(folder: Path, tmp_path: Path) -> None:
+    text = 'model: {augmentation: ["parts:Cutout"]}'
+    first = study_of(folder, text)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "parts.py").write_text((folder / "parts.py").read_text())
+    second = study_of(moved, text)
+    assert second.variants[0] != first.variants[0]
+    assert second.trials("0")[0].id == first.trials("0")[0].id
+    assert digest(second) == digest(first)
+    assert changes(first, second) == []
+    (moved / "parts.py").write_text(textwrap.dedent(PARTS) + "\n# another version\n")
+    changed = study_of(moved, text)
+    assert changed.trials("0")[0].id != first.trials("0")[0].id
+    assert len(changes(first, changed)) == 1
+
+
+def test_parts_are_factors_and_variants_with_readable_labels(folder: Path) -> None:
+    study = study_of(
+        folder,
+        """
+factors:
+  optimizer: [{SGD: {momentum: 0.9}}, adam]
+  augmentation: {none: [], cutout: [flip, "parts:Cutout"]}
+variants: {huber: {loss: {Huber: {delta: 0.5}}}}
+""",
+    )
+    assert [v.name for v in study.variants] == [
+        "plain", "optimizer=adam augmentation=none", "optimizer=SGD(momentum=0.9) augmentation=cutout",
+        "optimizer=adam augmentation=cutout", "huber",
+    ]  # fmt: skip
+    assert study.factors["optimizer"] == ("SGD(momentum=0.9)", "adam")
+    plain, adam, cutout, _, huber = study.variants
+    assert changed_settings(plain, adam) == "optimizer = SGD(momentum=0.9)"
+    assert changed_settings(cutout, plain) == "augmentation = flip, parts:Cutout"
+    assert changed_settings(huber, plain) == "loss = Huber(delta=0.5)"
+    assert huber.levels == {"optimizer": "SGD(momentum=0.9)", "augmentation": "none"}
+
+
+def test_parts_are_choices_of_a_search(folder: Path) -> None:
+    text = "search: {space: {optimizer: [adam, {SGD: {momentum: 0.9}}], metrics: [[], [f1_score]]}}"
+    (folder / "grid.yaml").write_text(f"study: s\n{text}\n")
+    search = Search.from_yaml(folder / "grid.yaml")
+    choices = search.settings.space["optimizer"].choice
+    assert choices is not None
+    found = search.variant("found", {"optimizer": choices[1]})
+    assert str(found.training.optimizer) == "SGD(momentum=0.9)"
+    assert found.levels == {"optimizer": "SGD(momentum=0.9)"}
+    without, with_ = searched_changes(search.baseline, found)["optimizer"]
+    again = study_of(folder, f"factors: {{optimizer: {{a: {without}, b: {with_}}}}}".replace("'", '"'))
+    assert again.variants[1].training == found.training  # as `--then-ablate` writes it
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("training: {loss: hubber}", "training.loss", "hubber is not a valid value. Did you mean 'Huber'?"),
+        ("training: {optimizer: {SGD: {momentun: 0.9}}}", "training.optimizer",
+         "SGD has no argument 'momentun'. Did you mean 'momentum'?"),
+        ("training: {optimizer: {SGD: {momentum: 9}}}", "training.optimizer",
+         "SGD cannot be made with these arguments (ValueError: `momentum` must be a float between [0, 1].)."),
+        ("training: {optimizer: {SGD: {learning_rate: 1}}}", "training.optimizer",
+         "SGD has the learning rate of training.learning_rate; set it there."),
+        ("training: {optimizer: [adam]}", "training.optimizer",
+         'expected a name, or a mapping of one name to its arguments, like {SGD: {momentum: 0.9}}, not ["adam"].'),
+        ("training: {learning_rate: CosineDecai}", "training.learning_rate",
+         "CosineDecai is not a valid value. Did you mean 'CosineDecay'?"),
+        ("training: {loss: sparse_categorical_crossentropy}", "training.loss",
+         "SparseCategoricalCrossentropy reads labels that are numbers, and here they are one-hot; leave out Sparse."),
+        ("training: {loss: {CategoricalCrossentropy: {from_logits: true}}}", "training.loss",
+         "CategoricalCrossentropy would read logits, and a model's outputs are probabilities here; leave from_logits "
+         "out."),
+        ("training: {metrics: [auc, {AUC: {curve: PR}}]}", "training.metrics",
+         "two metrics are called 'auc'; give one of them another `name`."),
+        ("training: {metrics: [accuracy]}", "training.metrics",
+         "the accuracy is always measured; a further metric needs another `name`."),
+        ('training: {metrics: ["parts:balancd"]}', "training.metrics.0",
+         "'parts' has no metric 'balancd'; give module:object. Did you mean 'balanced'?"),
+        ('training: {metrics: [{"parts:balanced": {wait: 2}}]}', "training.metrics.0",
+         "parts:balanced has no argument 'wait'. Did you mean 'weight'?"),
+        ('training: {callbacks: ["parts:Cutout"]}', "training.callbacks.0",
+         "parts:Cutout makes a Cutout and no callback of Keras's."),
+        ('training: {callbacks: ["parts:Noisy"]}', "training.callbacks.0",
+         "parts:Noisy overrides on_train_batch_end, which is never called: steps are compiled, and callbacks stand "
+         "around training and its epochs alone."),
+        ('training: {loss: "parts:"}', "training.loss", "'parts:' is not of the form module:object."),
+        ("model: {augmentation: [flipp]}", "model.augmentation.0",
+         "flipp is not a valid value. Did you mean 'flip'?"),
+        ("model: {augmentation: [MixUp]}", "model.augmentation.0",
+         "MixUp mixes labels, too, and augmentation changes images alone."),
+        ("model: {augmentation: [{RandomZoom: {height_factor: 0.1, seed: 3}}]}", "model.augmentation.0",
+         "RandomZoom is named and seeded by the harness, so that variants pair; leave seed out."),
+        ("factors: {loss: [mse, hubber]}", "factors.loss.1",
+         "hubber is not a valid value. Did you mean 'Huber'?"),
+        ("variants: {a: {metrics: [aug]}}", "variants.a.metrics.0",
+         "aug is not a valid value. Did you mean 'auc'?"),
+        ("search: {space: {loss: [mse, hubber]}}", "search.space.loss.1",
+         "hubber is not a valid value. Did you mean 'Huber'?"),
+        ("training: {metrics: [f1_score]}\ncompare: {metric: test_f1score}", "compare.metric",
+         "there is no metric 'test_f1score'. Did you mean 'test_f1_score'?"),
+        ('training: {metrics: ["parts:balanced"]}\ncompare: {metric: test_balanced}', "compare",
+         "needs a margin, the smallest difference in test_balanced that matters."),
+        ("compare: {direction: lower}", "compare",
+         "higher values of test_accuracy are the better ones; leave direction out."),
+    ],
+)  # fmt: skip
+def test_a_part_that_cannot_be_used_is_told_with_its_place(
+    text: str, key: str, message: str, folder: Path
+) -> None:
+    (folder / "grid.yaml").write_text(f"study: s\n{text}\n")
+    read = Search if text.startswith("search:") else Study
+    with pytest.raises(GridError) as caught:
+        read.from_yaml(folder / "grid.yaml")
+    line = 1 + len(text.splitlines())
+    last = text.splitlines()[-1]
+    assert str(caught.value) == f"{folder / 'grid.yaml'}, line {line}, {key}: {message}\n    {line} | {last}"
+
+
+def test_a_metrics_direction_and_unit_are_known_by_name_or_given(folder: Path) -> None:
+    def compare(metric: str, rest: str) -> tuple[bool, bool]:
+        metrics = '[f1_score, mean_absolute_error, "parts:balanced"]'
+        text = f"training: {{metrics: {metrics}}}\ncompare: {{metric: {metric}{rest}}}"
+        found = study_of(folder, text).compare
+        return found.in_points, found.higher_is_better
+
+    assert compare("test_f1_score", "") == (True, True)
+    assert compare("val_mean_absolute_error", ", margin: 0.01") == (False, False)
+    assert compare("test_balanced", ", margin: 0.01") == (False, True)
+    assert compare("test_balanced", ", margin: 0.01, direction: lower") == (False, False)
