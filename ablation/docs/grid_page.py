@@ -10,7 +10,14 @@ from markup import code, one_of, prose, table
 
 from ablation.expansion import GridFile
 from ablation.search.settings import SearchSettings
-from ablation.settings import MODEL_FAMILIES, BuilderSettings, ModelSettings, Settings, TrainingSettings
+from ablation.settings import (
+    MODEL_FAMILIES,
+    BuilderSettings,
+    Component,
+    ModelSettings,
+    Settings,
+    TrainingSettings,
+)
 from ablation.validation import show
 
 Schema = dict[str, Any]  # JSON schema, as pydantic describes a class by it
@@ -21,6 +28,17 @@ its line and the nearest valid name. Every key of `model` and of `training` is a
 varied under `factors`, or changed under `variants`.
 """
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
+COMPONENTS = """
+A component is a part of training: an optimizer, a schedule of the learning rate, a loss, a metric, a
+callback, or a layer that changes training images. It is written as a name that Keras knows (`RandomZoom`,
+`huber`, `f1_score`), as `module:object`, of a module beside the grid file (a class, a function that returns
+an object, or one that is a loss or a metric), or as a mapping of such a name to arguments.
+
+What does not exist, or does not take these arguments, is told with its line before anything starts. A
+user's file is part of what names a trial: change it, and its trials are run anew. Labels are one-hot and
+outputs probabilities, so that a loss or metric whose name begins with `sparse` is refused. Callbacks are
+called around epochs; one that asks for every batch is refused, for the steps of an epoch are compiled.
+"""
 _PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
 
 # By the path of the section. A section of the file itself has one; one inside of another may have.
@@ -56,6 +74,16 @@ variants:
 factors: {dropout: [0, 0.2], batch_norm: [false, true], augmentation: [[], [shift]]}
 ablate: [leave_one_out, add_one_in]
 baseline: full
+""",
+    "components": """
+training:
+  loss: {CategoricalCrossentropy: {label_smoothing: 0.1}}
+  learning_rate: {CosineDecay: {initial_learning_rate: 0.01, decay_steps: 500}}
+  metrics: [f1_score]
+  callbacks: [{EarlyStopping: {monitor: val_loss, patience: 5}}]
+factors:
+  optimizer: {adam: adam, momentum: {SGD: {momentum: 0.9}}}
+  augmentation: {none: [], zoomed: [flip, {RandomZoom: {height_factor: 0.1}}]}
 """,
     "compare": "compare: {metric: test_accuracy, margin: 1pp, alpha: 0.05, correction: holm}",
     "search": """
@@ -109,6 +137,7 @@ def sections() -> Iterator[Section]:
             yield from _section(key, whole["$defs"][names[0]], whole["$defs"])
         elif key in EXAMPLES:
             yield Section(key, schema["description"], {})
+    yield Section("components", COMPONENTS.strip(), {})
 
 
 def _models() -> Iterator[Section]:
@@ -158,7 +187,8 @@ def _references(schema: Any) -> list[str]:
     if not isinstance(schema, dict):
         return []
     if "$ref" in schema:
-        return [schema["$ref"].rpartition("/")[2]]
+        name = schema["$ref"].rpartition("/")[2]
+        return [] if name == Component.__name__ else [name]  # a section tells of all of them
     return [
         name
         for part in ("anyOf", "oneOf", "allOf", "items", "prefixItems", "additionalProperties")
@@ -203,6 +233,8 @@ def kind(schema: Schema, several: bool = False) -> str:
     if choices := schema.get("anyOf", schema.get("oneOf")):
         words = dict.fromkeys(kind(choice, several) for choice in choices if choice.get("type") != "null")
         return ", or ".join(word for word in words if word.removeprefix("whole ") not in {*words} - {word})
+    if schema.get("$ref", "").endswith(f"/{Component.__name__}"):
+        return "[components](#components)" if several else "a [component](#components)"
     if "$ref" in schema or schema.get("type") == "object":
         return "mappings" if several else "mapping"
     if schema.get("type") == "array":
