@@ -15,7 +15,10 @@ from pydantic import BaseModel
 
 import ablation
 
-MODULES = [f"ablation{name}" for name in ("", ".errors", ".settings", ".search.run", ".search.settings")]
+MODULES = [
+    f"ablation{name}"
+    for name in ("", ".comparison", ".errors", ".settings", ".search.run", ".search.settings")
+]
 
 
 def write_api(folder: Path) -> None:
