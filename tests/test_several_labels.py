@@ -172,7 +172,9 @@ def test_captions_speak_of_labels(run: Run, pictures: list[Picture]) -> None:
     assert "share of labels, those of all images together, that are told right" in captions["calibration"]
 
 
-def test_the_report_says_how_it_counts_and_is_verified(run: Run, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_says_how_it_counts_and_is_verified(
+    run: Run, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
     sections = {section.id: section for section in study_report(run, pictures).sections}
     assert "confusion" not in sections
     assert sections["classes"].text == [
