@@ -46,8 +46,8 @@ def drawings(run: Run) -> list[Drawing]:
         f"Reliability of the predictions on the test images: in each of {BINS} bins of confidence, the "
         f"share of {counted} that are told right; on the diagonal a model is as sure as it is right, below "
         f"it, too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); "
-        f"the area of a mark grows with the number of {'labels' if several else 'images'} in its bin. Error: the "
-        f"expected calibration error, a mean over the seeds. {run.dataset.describe()}."
+        f"the area of a mark grows with the number of {'labels' if several else 'images'} in its bin. "
+        f"Error: the expected calibration error, a mean over the seeds. {run.dataset.describe()}."
     )
     alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
     return [Drawing("calibration", "Calibration", figure, caption, alt)]
