@@ -207,7 +207,7 @@ def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, caus
 
 
 @pytest.fixture
-def two_classes(models: Path) -> Path:
+def two_classes(models: Path, without_report: None) -> Path:
     """Digits under five, and the others, beside the models."""
     from sklearn.datasets import load_digits
 
