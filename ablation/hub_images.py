@@ -65,7 +65,8 @@ def _tfds(settings: DatasetSettings) -> RawImages:
     except Exception as error:
         raise _unavailable(title, error, "the folder that tfds keeps its data sets in") from None
     kinds, preferred = tfds.features, _flat(builder.info.supervised_keys)
-    columns = _columns(builder.info.features, kinds.Image, kinds.ClassLabel, title, preferred)
+    features = dict(sorted(builder.info.features.items()))  # tfds reads them from disk in no fixed order
+    columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
 
     def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
         for row in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):

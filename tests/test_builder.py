@@ -58,6 +58,10 @@ MODELS = """
     def narrow(image_shape):
         return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(3, "softmax")])
 
+    def one_unit(activation="sigmoid", factor=1.0):
+        layers_ = [layers.Flatten(), layers.Dense(1, activation), layers.Rescaling(factor)]
+        return keras.Sequential(layers_)
+
     def nothing():
         return None
 
@@ -191,6 +195,8 @@ def test_what_a_builder_raises_is_told_with_its_traceback(models: Path) -> None:
                    "softmax."),
         ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), a "
                    "probability a class."),
+        ("one_unit", "own_models:one_unit: the model's output for an image has the shape (1,); expected (10,), a "
+                     "probability a class."),
         ("nothing", "own_models:nothing returned a NoneType and no Keras model."),
     ],
 )  # fmt: skip
@@ -198,6 +204,68 @@ def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, caus
     study = study_of(models, f"model: {{builder: own_models:{function}}}\nseeds: 1\n")
     run = run_study(study, models / "run", executor="inline")
     assert run.results["cause"].tolist() == [f"AblationError: {cause}"]
+
+
+@pytest.fixture
+def two_classes(models: Path, without_report: None) -> Path:
+    """Digits under five, and the others, beside the models."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images[:200] / 16).astype(np.float32)
+    np.savez(models / "two.npz", x=images, y=digits.target[:200] // 5, class_names=["low", "high"])
+    return models
+
+
+def one_unit_study(folder: Path, text: str = "") -> Study:
+    data = "{name: npz, path: two.npz, validation_size: 40, test_size: 60}"
+    (folder / "own.yaml").write_text(
+        f"{{study: own, dataset: {data}, training: {{epochs: 2, batch_size: 16, learning_rate: 0.05}}, seeds: 1, "
+        f"model: {{builder: 'own_models:one_unit'{text}}}}}"
+    )
+    return Study.from_yaml(folder / "own.yaml")
+
+
+def test_one_sigmoid_unit_is_the_probability_of_the_second_class(two_classes: Path) -> None:
+    """Loss, gradient and accuracy are those of Keras's own binary training on the same batches."""
+    import keras
+
+    from ablation.loop import CompiledLoop
+    from ablation.training import compiled_model
+
+    study = one_unit_study(two_classes)
+    run = run_study(study, two_classes / "run", executor="inline")
+    (trial,), dataset = run.trials, run.dataset
+    found = run.store.test_probabilities(trial)
+    assert found is not None
+    assert found.shape == (60, 2)
+    p, labels = found[:, 1].astype(float), dataset.test.labels
+    np.testing.assert_allclose(found[:, 0], 1 - p, atol=1e-6)
+    by_hand = -(labels * np.log(p) + (1 - labels) * np.log(1 - p)).mean()
+    result = run.results.iloc[0]
+    assert result["test_loss"] == pytest.approx(by_hand, rel=1e-4)
+    assert result["test_accuracy"] == pytest.approx(((p > 0.5) == labels).mean())
+    assert result["test_accuracy"] > 0.6
+    assert run.confusion["count"].sum() == 60
+
+    ours, theirs = compiled_model(trial, dataset), compiled_model(trial, dataset)
+    theirs.compile(keras.optimizers.Adam(0.05), "binary_crossentropy", metrics=["binary_accuracy"])
+    order = np.arange(len(dataset.train), dtype=np.int32)[:96]
+    logged = CompiledLoop(ours, dataset, trial.training).train(order)
+    images, targets = dataset.normalise(dataset.train.images), dataset.train.labels[:, None]
+    batches = [theirs.train_on_batch(images[b], targets[b]) for b in order.reshape(-1, 16)]
+    assert logged[1] == pytest.approx(np.mean([accuracy for _, accuracy in batches]), rel=1e-6)
+    for mine, keras_ in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, keras_, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", [", activation: linear", ", factor: 1.5", ", factor: -1.0"])
+def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -> None:
+    run = run_study(one_unit_study(two_classes, text), two_classes / "run", executor="inline")
+    assert run.results["cause"].tolist() == [
+        "AblationError: own_models:one_unit: the model's outputs are no probabilities, they do not lie between 0 and "
+        "1; end it with sigmoid."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,74 @@ def test_arrays_that_are_no_dataset_are_told(arrays: dict[str, Any], message: st
         _from_npz(**arrays)
 
 
+ROWS = np.eye(3, dtype=np.uint8)[LABELS]
+SEVERAL = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0]], np.uint8)[np.arange(60) % 4]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, bool, np.float32])
+def test_rows_with_a_single_1_are_classes(kind: type) -> None:
+    parts = {"x_train": IMAGES, "x_test": IMAGES[:30]}
+    rows = _from_npz(**parts, y_train=ROWS.astype(kind), y_test=ROWS[:30].astype(kind))
+    classes = _from_npz(**parts, y_train=LABELS, y_test=LABELS[:30])
+    assert not rows.is_multi_label
+    assert rows.class_names == ("0", "1", "2")
+    assert rows.digest == classes.digest
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, bool, np.float32])
+def test_other_rows_of_0_and_1_are_several_labels(kind: type) -> None:
+    dataset = _from_npz(
+        x_train=IMAGES, y_train=SEVERAL.astype(kind), x_test=IMAGES, y_test=SEVERAL.astype(kind),
+        class_names=["sky", "sea", "sand"],
+    )  # fmt: skip
+    assert dataset.is_multi_label
+    assert dataset.train.labels.dtype == np.uint8
+    np.testing.assert_array_equal(dataset.test.labels, SEVERAL)
+    assert dataset.digest == _from_npz(x_train=IMAGES, y_train=SEVERAL, x_test=IMAGES, y_test=SEVERAL).digest
+
+
+def test_one_row_with_another_number_of_labels_makes_them_several() -> None:
+    """In whichever part it is: what a row means must not depend on the part it is in."""
+    parts = {"x_train": IMAGES, "x_test": IMAGES}
+    assert _from_npz(**parts, y_train=ROWS, y_test=SEVERAL).is_multi_label
+    assert _from_npz(**parts, y_train=SEVERAL, y_test=ROWS).is_multi_label
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": IMAGES, "y": ROWS * 2},
+         "{file}, training part: labels are uint8 of shape (60, 3); expected 60 whole numbers, one an image, or rows of "
+         "0 and 1, a column a label."),
+        ({"x": IMAGES, "y": ROWS[1:]},
+         "{file}, training part: labels are uint8 of shape (59, 3); expected 60 whole numbers, one an image, or rows of "
+         "0 and 1, a column a label."),
+        ({"x": IMAGES, "y": ROWS[..., None]},
+         "{file}, training part: labels are uint8 of shape (60, 3, 1); expected 60 whole numbers, one an image, or rows "
+         "of 0 and 1, a column a label."),
+        ({"x": IMAGES, "y": SEVERAL, "class_names": ["a", "b"]},
+         "{file}: labels have 3 columns, and there are 2 class names."),
+        ({"x_train": IMAGES, "y_train": SEVERAL, "x_test": IMAGES, "y_test": LABELS},
+         "{file}: training labels the shape (60, 3) and test labels the shape (60,) do not go together."),
+        ({"x_train": IMAGES, "y_train": ROWS, "x_test": IMAGES, "y_test": ROWS[:, :2]},
+         "{file}: training labels the shape (60, 3) and test labels the shape (60, 2) do not go together."),
+        ({"x": IMAGES, "y": SEVERAL * np.array([1, 0, 1], np.uint8)},
+         "{file}: no training image has the label 1, of 3 classes."),
+        ({"x": IMAGES, "y": np.pad(ROWS, [(0, 0), (0, 1)])},
+         "{file}: no training image has the label 3, of 4 classes."),
+        ({"x": IMAGES, "y": np.where(SEVERAL, np.nan, 0)},
+         "{file}, training part: labels are float64 of shape (60, 3); expected 60 whole numbers, one an image, or rows "
+         "of 0 and 1, a column a label."),
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.npz"
+    np.savez(file, **arrays)
+    with pytest.raises(DatasetError) as error:
+        prepare_dataset(DatasetSettings(name="npz", path=str(file)))
+    assert str(error.value) == message.format(file=file)
+
+
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))

@@ -35,6 +35,14 @@ LOADERS = """
         x, y = _images(40, 1)
         return {"x": x[..., 0], "y": y.tolist(), "class_names": ["even", "odd"]}
 
+    def rows():
+        x, y = _images(40)
+        return {"x": x, "y": np.eye(2)[y].tolist(), "class_names": ["even", "odd"]}
+
+    def several():
+        x, y = _images(40)
+        return x, np.stack([y, np.ones_like(y)], axis=1)
+
     def nothing():
         return 3
 
@@ -55,6 +63,13 @@ def test_what_a_function_returns_is_the_dataset(tmp_path: Path) -> None:
     assert two.test_images.shape == (10, 6, 5, 3)
     assert (named.images.shape, named.class_names) == ((40, 6, 5, 1), ("even", "odd"))
     assert one.origin == "own_loaders:one"
+
+
+def test_a_functions_labels_may_be_rows_of_0_and_1(tmp_path: Path) -> None:
+    rows, several = (load(tmp_path, function) for function in ("rows", "several"))
+    assert rows.labels.tolist() == [0, 1] * 20
+    assert rows.class_names == ("even", "odd")
+    assert several.labels.tolist() == [[0, 1], [1, 1]] * 20
 
 
 @pytest.mark.parametrize(
@@ -100,6 +115,9 @@ def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
         ),
         ("{loader: m}", "the loader 'm' is not of the form module:function"),
         ("{image_size: 8}", "image_size is for a folder of pictures, tfds and huggingface"),
+        ("{id: mnist}", "an id is for tfds and huggingface"),
+        ("{name: tfds, path: data}", "a dataset named tfds needs an id, the data set's name there"),
+        ("{name: huggingface}", "a dataset named huggingface needs an id, the data set's name there"),
         ("{name: folder}", "a dataset named folder needs a path, the folder that holds one folder a class"),
     ],
 )
