@@ -120,8 +120,8 @@ def planned_start(trial: Trial, dataset: Dataset) -> Start:
 def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     """Build a trial's model and compile it: loss, optimizer (with its variables), metrics.
 
-    A user's model that comes with an optimizer keeps it. A user's function that is a metric is measured on all
-    images of a part at once, and Keras would do so batch by batch: the model does without.
+    A user's model that comes with an optimizer keeps it. The model does without metrics that are functions:
+    these are of all images of a part at once, and Keras would call them with a batch each.
     """
     import keras
 
