@@ -124,13 +124,16 @@ def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
 
 
 def _layer(layer: keras.Layer) -> Layer:
+    from ablation.augmentation import TrainingOnly
+
     try:
         shape = layer.output.shape[1:]
         output = " × ".join(str(side) for side in shape)
     except (AttributeError, ValueError):  # of a subclassed model
         output = ""
-    settings = {k: _text(v) for k, v in layer.get_config().items() if k not in _INCIDENTAL}
-    return Layer(layer.name, type(layer).__name__, output, layer.count_params(), settings)
+    made = layer.layer if isinstance(layer, TrainingOnly) else layer
+    settings = {k: _text(v) for k, v in made.get_config().items() if k not in _INCIDENTAL}
+    return Layer(layer.name, type(made).__name__, output, layer.count_params(), settings)
 
 
 def _text(value: Any) -> str:

@@ -101,3 +101,23 @@ def test_the_commands_write_and_check(write_grid: Callable[[str], Path], tmp_pat
     done = ablation("check", write_grid(TINY_GRID.replace("dropout:", "dropuot:")))
     assert done.returncode == 2
     assert "Did you mean 'dropout'?" in done.stderr
+
+
+def test_an_augmentation_is_told_by_its_layer(write_grid: Callable[[str], Path]) -> None:
+    grid = write_grid(
+        """
+        study: s
+        factors:
+          augmentation:
+            little: [{RandomZoom: {height_factor: 0.1}}]
+            much: [{RandomZoom: {height_factor: 0.4}}]
+        """
+    )
+    check = check_study(Study.from_yaml(grid))
+    assert check.differences(check.variants[1]) == [
+        Difference(
+            "augment_random_zoom",
+            "RandomZoom: height_factor 0.1",
+            "RandomZoom: height_factor 0.4",
+        )
+    ]

@@ -62,8 +62,8 @@ training:
   learning_rate: {CosineDecay: {initial_learning_rate: 0.01, decay_steps: 20}}
   metrics: [f1_score, "parts:balanced", {TopKCategoricalAccuracy: {k: 3, name: top_3}}]
   callbacks: [{ReduceLROnPlateau: {patience: 2}}, {LearningRateScheduler: {schedule: "parts:halve"}}]
-model: {augmentation: [flip, RandomZoom, {"parts:Cutout": {size: 3}}]}
-""".replace("RandomZoom", "{RandomZoom: {height_factor: 0.1}}"),
+model: {augmentation: [flip, {RandomBrightness: {factor: 0.1}}, {"parts:Cutout": {size: 3}}]}
+""",
     )
     training, augmentation = study.variants[0].training, study.variants[0].model.augmentation
     said = [str(p) for p in (training.loss, training.optimizer, training.learning_rate, *training.metrics)]
@@ -74,7 +74,7 @@ model: {augmentation: [flip, RandomZoom, {"parts:Cutout": {size: 3}}]}
     ]  # fmt: skip
     assert [metric_name(metric) for metric in training.metrics] == ["f1_score", "balanced", "top_3"]
     assert [str(part) for part in augmentation] == [
-        "flip", "RandomZoom(height_factor=0.1)", "parts:Cutout(size=3)",
+        "flip", "RandomBrightness(value_range=[0, 1], factor=0.1)", "parts:Cutout(size=3)",
     ]  # fmt: skip
     scheduler = training.callbacks[1]
     assert scheduler.source == augmentation[2].source != ""  # the schedule's file counts, too
