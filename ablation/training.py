@@ -67,10 +67,11 @@ def run_trial(
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
         checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
-        state = TrainingState() if trial.training.callbacks else checkpoint.restore()
+        resumable = not trial.training.callbacks
+        state = checkpoint.restore() if resumable else TrainingState()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
-    if trial.keeps_state and not trouble:
+    if trial.keeps_state and resumable and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
     history = state.history
     best = max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
@@ -202,7 +203,7 @@ def _fit(
     while (
         len(history) < trial.training.epochs
         and not (stopping and _has_stalled(history, stopping))
-        and not loop.model.stop_training
+        and not (history and loop.model.stop_training)  # as in Keras, there is always a first epoch
     ):
         callbacks.on_epoch_begin(len(history))
         record = _epoch(loop, trial, dataset, len(history) + 1)

@@ -41,7 +41,8 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
         done = own[own["status"] == "completed"]
         values = done[search.settings.objective].astype(float)
         whole = len(done) == planned
-        before = spent[proposal.goes_on_from] if proposal.goes_on_from else 0.0
+        anew = not proposal.goes_on_from or variants[proposal.name].training.callbacks
+        before = 0.0 if anew else spent[proposal.goes_on_from]
         total += float(spent[proposal.name]) - before  # a training that went on counts only what came new
         troubles = sorted(set(own["status"]) - {"completed"})
         rows.append(
@@ -130,8 +131,9 @@ def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value as a cell: a component as text."""
-    return show(value) if isinstance(value, dict) else value
+    """Return a value as a cell: components as text."""
+    parts = value if isinstance(value, list) else [value]
+    return show(value) if any(isinstance(part, dict) for part in parts) else value
 
 
 def _numbers(values: pd.Series[Any], parameter: Parameter) -> NDArray[np.float64]:
