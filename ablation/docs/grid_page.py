@@ -256,8 +256,10 @@ def _list(schema: Schema, several: bool) -> str:
 
 def _bounds(schema: Schema) -> str:
     """The bounds of a number, like ``from 0 to below 1``."""
-    low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
+    low, above, high, below = (
+        int(bound) if isinstance(bound, float) and bound.is_integer() else bound  # 0.0, says pydantic 2.9
+        for bound in map(schema.get, ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"))
+    )
     if low is not None:
         if high is None and below is None:
             return f", at least {low:,}"
