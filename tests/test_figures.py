@@ -251,6 +251,7 @@ def test_thirty_variants_look_different() -> None:
     assert len({(str(style.colour), style.marker) for style in styles.values()}) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_a_run_of_thirty_hostile_variants_is_drawn_and_reported(finished_run: Run, tmp_path: Path) -> None:
     """Derived from a finished run: the tables of one variant under thirty names, some of them nasty."""

@@ -119,6 +119,7 @@ def _has_a_docstring(member: object) -> bool:
     return inspect.isroutine(member) or isinstance(member, property | cached_property)
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_api_are_written(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, DOCS / "api.py", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

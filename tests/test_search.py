@@ -288,6 +288,7 @@ def test_a_proposal_that_diverges_has_no_score_and_the_search_goes_on(
 
 
 @pytest.mark.usefixtures("without_report")
+@pytest.mark.slow
 def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
     write_search: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
