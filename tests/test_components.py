@@ -122,8 +122,8 @@ variants: {huber: {loss: {Huber: {delta: 0.5}}}}
 """,
     )
     assert [v.name for v in study.variants] == [
-        "plain", "optimizer=adam augmentation=none", "optimizer=SGD(momentum=0.9) augmentation=cutout",
-        "optimizer=adam augmentation=cutout", "huber",
+        "plain", "optimizer=adam", "optimizer=SGD(momentum=0.9) +augmentation",
+        "optimizer=adam +augmentation", "huber",
     ]  # fmt: skip
     assert study.factors["optimizer"] == ("SGD(momentum=0.9)", "adam")
     plain, adam, cutout, _, huber = study.variants

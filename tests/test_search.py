@@ -366,6 +366,7 @@ def broken(hp):
 
 
 @pytest.mark.usefixtures("without_report")
+@pytest.mark.slow
 def test_a_users_hypermodel_is_searched_and_confirmed(
     write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
