@@ -129,6 +129,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_path: Path) -> None:
     home = tmp_path / "deep" / "down"
     home.mkdir(parents=True)

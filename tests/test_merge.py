@@ -131,6 +131,7 @@ def test_a_trial_with_two_results_is_refused_with_what_tells_the_machines_apart(
     )
 
 
+@pytest.mark.slow
 def test_the_command_merges_and_says_what_is_missing(part: Part, tmp_path: Path) -> None:
     done = ablation("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
     assert done.returncode == 1, done.stderr

@@ -180,6 +180,7 @@ def test_it_says_what_the_data_support(finished_run: Run, tables: dict[str, list
     assert "Nothing was changed since before the first trial." in text
 
 
+@pytest.mark.slow
 def test_two_runs_are_put_side_by_side(finished_run: Run, tiny_study: Study, tmp_path: Path) -> None:
     shorter = tiny_study.model_copy(
         update={
