@@ -11,7 +11,7 @@ import keras
 from ablation.components import make
 from ablation.errors import AblationError
 from ablation.randomness import Randomness
-from ablation.settings import Component, ModelSettings, metric_name
+from ablation.settings import Component, ModelSettings
 
 # TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
 _UNSEEDED = {
@@ -80,7 +80,7 @@ def augmentation(
     layers: list[keras.Layer] = []
     for kind in settings.augmentation:
         if isinstance(kind, Component):
-            bare = f"augment_{metric_name(kind)}"
+            bare = f"augment_{kind.snake_case}"
             same = sum(layer.name.startswith(bare) for layer in layers)
             name = f"{bare}_{same + 1}" if same else bare
             layers.append(_component(kind, name, image_shape, randomness))

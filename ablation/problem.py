@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ablation.errors import GridError
-from ablation.settings import metric_name
+from ablation.settings import Component
 
 if TYPE_CHECKING:
     from ablation.datasets import Dataset
     from ablation.grid import Study
 
 _OF_ONE_CLASS = (
-    "categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence",
-    "top_k_categorical_accuracy",
+    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
+    "categorical_accuracy", "top_k_categorical_accuracy",
 )  # fmt: skip
 
 
@@ -30,14 +30,18 @@ def refuse_misfit(study: Study, dataset: Dataset) -> None:
         return
     for variant in study.variants:
         training = variant.training
-        if metric_name(training.loss) in _OF_ONE_CLASS:
+        if _is_of_one_class(training.loss):
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
                 "any number of labels. Set `training: {loss: binary_crossentropy}`."
             )
         for metric in training.metrics:
-            if metric_name(metric) in _OF_ONE_CLASS:
+            if _is_of_one_class(metric):
                 raise GridError(
                     f"{variant.name}: the metric {metric} is for images of one class each, and these have "
                     "any number of labels. Take it out of `training: {metrics: [...]}`."
                 )
+
+
+def _is_of_one_class(part: str | Component) -> bool:
+    return (part if isinstance(part, str) else part.snake_case) in _OF_ONE_CLASS

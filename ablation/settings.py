@@ -80,15 +80,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class Component(Settings):
-    """A part of training that Keras knows by its class's name, or that is a user's own, ``module:object``.
+class OwnCode(Settings):
+    """Settings that may name a user's own code, ``module:object``.
 
-    A module is looked for in ``folder`` first; ``source`` is a hash of the user's files that the name and the
-    arguments refer to, so that a changed one makes other trials.
+    A module is looked for in ``folder`` first, which changes no result; ``source`` is a hash of the files
+    that are named, so that a changed one makes other trials.
     """
 
-    name: str
-    arguments: dict[str, Any] = {}
     folder: str = ""
     source: str = ""
 
@@ -99,18 +97,29 @@ class Component(Settings):
             values.pop("folder", None)
         return values
 
+
+class Component(OwnCode):
+    """A part of training that Keras knows by its class's name, or that is a user's own, ``module:object``."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+    @property
+    def snake_case(self) -> str:
+        """The bare name, ``f1_score`` of F1Score and ``balanced`` of my_metrics:balanced."""
+        bare = self.name.rpartition(":")[2]
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", bare).lower()
+
     def __str__(self) -> str:
         arguments = (f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self.arguments.items())
         return f"{self.name}({', '.join(arguments)})" if self.arguments else self.name
 
 
 def metric_name(metric: str | Component) -> str:
-    """Return what a metric's columns are called, ``f1_score`` of F1Score, unless its arguments name it."""
+    """Return what a metric's columns are called: its bare name, unless its arguments name it."""
     if isinstance(metric, str):
         return metric
-    bare = metric.name.rpartition(":")[2]
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", bare).lower()
-    return str(metric.arguments.get("name", snake))
+    return str(metric.arguments.get("name", metric.snake_case))
 
 
 class DatasetSettings(Settings):
@@ -244,15 +253,8 @@ class DenseSettings(ModelSettings):
     """The stages behind which batch normalisation stands."""
 
 
-class OwnModelSettings(ModelSettings):
-    """A model that the user's own code builds; the other settings of a model are that code's own.
-
-    Its module is looked for in ``folder`` first; ``source`` is a hash of the module's file, so that a changed
-    one makes other trials.
-    """
-
-    folder: str
-    source: str
+class OwnModelSettings(OwnCode, ModelSettings):
+    """A model that the user's own code builds; the other settings of a model are that code's own."""
 
     @property
     def effective(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ablation.errors import GridError
 from ablation.grid import Study
 from ablation.models import build_model
 from ablation.randomness import Randomness
+from ablation.registration import changes, digest
 from ablation.settings import BuilderSettings
 from ablation.study import run_study
 
@@ -318,3 +319,15 @@ def test_modules_of_the_same_name_in_two_folders_are_two_modules(tmp_path: Path)
         (folder / "namesake.py").write_text(f"def build(filters={number}):\n    pass\n")
     found = [Builder.load("namesake:build", folder).arguments["filters"] for folder in (*folders, *folders)]
     assert found == [0, 1, 0, 1]
+
+
+def test_a_study_that_was_moved_is_the_study_that_was_declared(tmp_path: Path) -> None:
+    studies = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "moved.py").write_text("def build(filters=3):\n    pass\n")
+        grid = tmp_path / name / "grid.yaml"
+        grid.write_text("study: moved\nmodel: {builder: moved:build}\nfactors: {filters: [3, 4]}\n")
+        studies.append(Study.from_yaml(grid))
+    assert digest(studies[0]) == digest(studies[1])
+    assert changes(*studies) == []

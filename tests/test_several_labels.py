@@ -198,6 +198,15 @@ def test_the_report_says_how_it_counts_and_is_verified(
         ("{loss: binary_crossentropy, metrics: [auc, top_k_categorical_accuracy]}",
          "plain: the metric top_k_categorical_accuracy is for images of one class each, and these have any number of "
          "labels. Take it out of `training: {metrics: [...]}`."),
+        ("{loss: {CategoricalCrossentropy: {name: renamed}}}",
+         "plain: the loss CategoricalCrossentropy(name=renamed) is for images of one class each, and these have any "
+         "number of labels. Set `training: {loss: binary_crossentropy}`."),
+        ("{loss: binary_crossentropy, metrics: [categorical_accuracy]}",
+         "plain: the metric CategoricalAccuracy is for images of one class each, and these have any number of "
+         "labels. Take it out of `training: {metrics: [...]}`."),
+        ("{loss: categorical_hinge}",
+         "plain: the loss CategoricalHinge is for images of one class each, and these have any number of labels. "
+         "Set `training: {loss: binary_crossentropy}`."),
     ],
 )  # fmt: skip
 def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
