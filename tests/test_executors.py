@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import psutil
@@ -173,3 +176,20 @@ def test_closing_the_iterator_ends_what_trains(
 def test_an_unknown_executor_is_told() -> None:
     with pytest.raises(AblationError, match="no executor 'locl'. Did you mean 'local'"):
         make_executor("locl", None, 1, Path(os.devnull))
+
+
+def test_a_worker_imports_nothing_that_training_does_not_need_and_users_still_can() -> None:
+    code = """
+        import sys
+        from ablation.worker import start_tensorflow
+
+        start_tensorflow(1)
+        print(*sorted({"sklearn", "matplotlib", "IPython"} & sys.modules.keys()))
+        import sklearn.metrics
+        import matplotlib.pyplot
+        print("imported")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["", "imported"]

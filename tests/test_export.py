@@ -24,6 +24,7 @@ from ablation.datasets import Dataset
 from ablation.errors import RunError
 from ablation.executors import Progress
 from ablation.export.records import parameters
+from ablation.export.tensorboard import TensorBoard
 from ablation.grid import Study
 from ablation.run import Run
 from ablation.store import Store
@@ -157,6 +158,19 @@ def test_tensorboard_is_written_while_trials_train_and_holds_no_epoch_twice(
     assert written(root) == before
 
 
+def test_an_epoch_that_a_worker_repeats_is_one_point(finished_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run")
+    trial = finished_run.trials[0]
+    result = finished_run.trial_results[trial.id]
+    board = TensorBoard(tmp_path / "run")
+    board.planned(finished_run.trials, [])
+    for record in (*result.history[:1], *result.history):  # it died after the first epoch
+        board.progressed(Progress(trial, record))
+    board.finished(trial, result)
+    shown = points(tmp_path / "run" / "tensorboard" / "plain" / "s0", "epoch/val_accuracy")
+    assert [step for step, _ in shown] == [1, 2]
+
+
 def test_variants_that_look_alike_as_folders_and_trials_that_failed(
     write_grid: Callable[[str], Path], tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -242,11 +256,14 @@ def test_mlflow_has_a_run_a_trial_nested_in_the_studys_and_none_twice(
     monkeypatch.chdir(tmp_path)  # where MLflow keeps its files
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     trial = run.trials[0]
+    client = mlflow.MlflowClient(uri)
+    written = []
     for _ in range(2):
         assert run.export("mlflow", tracking_uri=uri) == [f"{uri}, experiment 'tiny'"]
-    client = mlflow.MlflowClient(uri)
-    experiment = client.get_experiment_by_name("tiny").experiment_id
-    found = client.search_runs([experiment])
+        experiment = client.get_experiment_by_name("tiny").experiment_id
+        found = client.search_runs([experiment])
+        written.append({one.info.run_id for one in found})
+    assert written[0] == written[1]
     (study,) = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
     assert {file.path for file in client.list_artifacts(study.info.run_id)} >= {"report.html", "results.csv"}
     nested = {one.data.tags["ablation.trial_id"]: one for one in found if one is not study}

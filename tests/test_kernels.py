@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import tiny_trial
 
+from ablation.datasets import Dataset
 from ablation.kernels import faster_kernels
 
 
@@ -106,3 +108,22 @@ def test_afterwards_and_in_subclasses_the_layers_are_keras_own() -> None:
         assert np.array_equal(Doubling(0.5)(np.ones(3), training=True), [2, 2, 2])
         assert keras.layers.Dropout.call is not before[0]
     assert before == (keras.layers.Dropout.call, keras.layers.BatchNormalization.call)
+
+
+def test_a_training_step_is_made_of_them_and_inference_of_keras_own(tiny_dataset: Dataset) -> None:
+    from ablation.loop import CompiledLoop
+    from ablation.training import compiled_model
+
+    trial = tiny_trial(tiny_dataset, dropout=0.3, batch_norm=True)
+    loop = CompiledLoop(compiled_model(trial, tiny_dataset), tiny_dataset, trial.training)
+    trained, told = (graph.get_concrete_function().graph for graph in (loop._train_steps, loop._predict))
+    faster = {"FusedBatchNormV3", "StatelessRandomUniformFullIntV2"}
+    assert faster < operations(trained)
+    assert not faster & operations(told)
+    assert "StatelessRandomUniformV2" not in operations(trained)  # which Keras's dropout draws from
+
+
+def operations(graph: Any) -> set[str]:
+    definition = graph.as_graph_def()
+    inner = (node for function in definition.library.function for node in function.node_def)
+    return {node.op for node in (*definition.node, *inner)}

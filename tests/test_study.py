@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import TINY_GRID
 from processes import without_times
 
 from ablation.datasets import prepare_dataset
-from ablation.errors import GridError, RunError
+from ablation.errors import DatasetError, GridError, RunError
 from ablation.grid import Study
 from ablation.run import Run
 from ablation.store import Store
@@ -176,6 +178,15 @@ def test_an_unknown_variant_is_told_before_anything_starts(tiny_study: Study, tm
     with pytest.raises(GridError, match="^--only: no variant is named 'plane'. Did you mean 'plain'\\?$"):
         run_study(tiny_study, tmp_path / "run", only=["plane"])
     assert not (tmp_path / "run").exists()
+
+
+def test_more_training_images_than_there_are_is_told_before_anything_starts(
+    write_grid: Callable[[str], Path], tmp_path: Path
+) -> None:
+    study = Study.from_yaml(write_grid(TINY_GRID + "    variants: {greedy: {train_size: 61}}"))
+    with pytest.raises(DatasetError, match="^training.train_size: 61 of 60 training images;"):
+        run_study(study, tmp_path / "run", executor="inline")
+    assert not (tmp_path / "run" / "study.json").exists()
 
 
 def test_figures_lie_beside_experiments_for_a_run_in_its_usual_place(
