@@ -91,6 +91,7 @@ def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
 
 
 @pytest.mark.usefixtures("ray_here")
+@pytest.mark.slow
 def test_the_bits_are_the_same_in_this_process_in_workers_and_on_ray(
     tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_what_is_no_shard_is_told(text: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_shards_end_with_the_bytes_of_one_run_and_the_last_one_reports(
     tiny_study: Study, finished_run: Run, tmp_path: Path
 ) -> None:
