@@ -126,13 +126,19 @@ def _refuse_no_classifier(
             f"{name}: the model's output for an image has the shape {found}; expected ({classes},), a "
             f"probability a {kind}."
         )
+    adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
     if multi_label or one_unit:
         if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
             raise AblationError(
                 f"{name}: the model's outputs are no probabilities, they do not lie between 0 and 1; end it "
                 "with sigmoid."
             )
-    elif abs(float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1)))) > 1e-3:
+        if multi_label and adds_up:
+            raise AblationError(
+                f"{name}: the model's outputs add up to 1, as those of softmax do, and images have any "
+                "number of labels; end it with sigmoid."
+            )
+    elif not adds_up:
         raise AblationError(
             f"{name}: the model's outputs are no probabilities, they do not add up to 1; end it with softmax."
         )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from ablation.comparison import CompareSettings
 from ablation.errors import GridError
 from ablation.randomness import STREAMS, Stream
-from ablation.settings import AnyModel, Count, DatasetSettings, TrainingSettings
+from ablation.settings import AnyModel, Count, DatasetSettings, OwnModelSettings, TrainingSettings
 from ablation.trial import Record, Trial
 from ablation.validation import explain
 
@@ -61,6 +61,16 @@ class Variant(Record):
     training: TrainingSettings
     levels: dict[str, str]
     crossed: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings of model and training, by name; of a user's own model, those of its code."""
+        model = self.model.model_dump(mode="json")
+        if isinstance(self.model, OwnModelSettings):
+            model = {"family": self.model.family} | self.model.effective
+            for arguments in ("arguments", "values"):
+                model |= model.pop(arguments, {})
+        return model | self.training.model_dump(mode="json")
 
 
 class Study(Record):

@@ -79,11 +79,10 @@ def run_trial(
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
         checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
-        resumable = not trial.training.callbacks
-        state = checkpoint.restore() if resumable else TrainingState()
+        state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
-    if trial.keeps_state and resumable and not trouble:
+    if trial.keeps_state and not trial.training.callbacks and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
     history = state.history
     best = max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)

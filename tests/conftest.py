@@ -11,10 +11,12 @@ import pytest
 
 from ablation.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
+from ablation.figures import Picture
 from ablation.grid import Study
 from ablation.run import Run
 from ablation.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
 from ablation.trial import Trial
+from ablation.worker import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -47,6 +49,12 @@ def tiny_study(write_grid: Callable[[str], Path]) -> Study:
     return Study.from_yaml(write_grid(TINY_GRID))
 
 
+@pytest.fixture
+def two_variants(write_grid: Callable[[str], Path]) -> Study:
+    """The tiny study with one factor, where a second one tells nothing more."""
+    return Study.from_yaml(write_grid(TINY_GRID.replace("      batch_norm: [false, true]\n", "")))
+
+
 @pytest.fixture(scope="session")
 def tiny_dataset() -> Dataset:
     return prepare_dataset(DatasetSettings(name="digits", train_size=60, validation_size=40, test_size=50))
@@ -61,12 +69,16 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Study.from_yaml(grid).run(folder / "run", executor="inline")
 
 
+@pytest.fixture(scope="session")
+def pictures(finished_run: Run) -> list[Picture]:
+    """The small study's figures, drawn once for all tests."""
+    return finished_run.draw_figures()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """TensorFlow in this process computes as a worker does."""
-    from ablation.training import configure_tensorflow
-
-    configure_tensorflow(1)
+    """TensorFlow in this process starts and computes as a worker's does."""
+    start_tensorflow(1)
 
 
 @pytest.fixture(scope="session")

@@ -223,6 +223,7 @@ def test_without_pyarrow_nothing_is_said_unless_it_is_asked_for(
     monkeypatch.setattr("ablation.export.parquet.find_spec", lambda name: None)
     for file in run.folder.glob("*.parquet"):
         file.unlink()
+    shutil.rmtree(run.folder / "tensorboard", ignore_errors=True)
     run.write_tables()
     assert not list(run.folder.glob("*.parquet"))
     with pytest.raises(RunError) as caught:

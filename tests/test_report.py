@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from ablation.figures import Picture
 from ablation.grid import Study
 from ablation.report import study_report
 from ablation.report.blocks import Cell, Table, ranges
@@ -17,9 +18,9 @@ from ablation.trial import TrialResult
 
 
 @pytest.fixture(scope="module")
-def tables(finished_run: Run) -> dict[str, list[Table]]:
+def tables(finished_run: Run, pictures: list[Picture]) -> dict[str, list[Table]]:
     """The tables of each section."""
-    report = study_report(finished_run, finished_run.draw_figures())
+    report = study_report(finished_run, pictures)
     return {section.id: list(section.tables) for section in report.sections}
 
 
@@ -89,8 +90,7 @@ def test_settings_are_shown_as_a_reader_would_write_them(tables: dict[str, list[
     assert "dropout" not in settings  # a factor is no shared setting
 
 
-def test_every_figure_has_its_place(finished_run: Run) -> None:
-    pictures = finished_run.draw_figures()
+def test_every_figure_has_its_place(finished_run: Run, pictures: list[Picture]) -> None:
     report = study_report(finished_run, pictures)
     shown = [picture.name for section in report.sections for picture in section.pictures]
     assert report.picture is not None

@@ -230,6 +230,8 @@ def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
         ("sigmoid", ""),
         ("linear", "own_outputs:own: the model's outputs are no probabilities, they do not lie between 0 and 1; end "
                    "it with sigmoid."),
+        ("softmax", "own_outputs:own: the model's outputs add up to 1, as those of softmax do, and images have any "
+                    "number of labels; end it with sigmoid."),
     ],
 )  # fmt: skip
 def test_an_own_model_gives_a_probability_a_label(activation: str, message: str, tmp_path: Path) -> None:

@@ -50,15 +50,13 @@ def test_the_tables_have_the_columns_of_the_contract(finished_run: Run) -> None:
         assert (finished_run.folder / name).stat().st_size > 0
 
 
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.usefixtures("without_report")
-def test_one_worker_two_workers_and_another_folder_give_the_same_bytes(
-    tiny_study: Study, finished_run: Run, tmp_path: Path
+def test_workers_and_this_process_give_the_same_bytes_in_another_folder(
+    workers: int, tiny_study: Study, finished_run: Run, tmp_path: Path
 ) -> None:
-    for workers in (1, 2):
-        run_study(tiny_study, tmp_path / str(workers), workers=workers)
-    assert (
-        without_times(tmp_path / "1") == without_times(tmp_path / "2") == without_times(finished_run.folder)
-    )
+    run_study(tiny_study, tmp_path, workers=workers)
+    assert without_times(tmp_path) == without_times(finished_run.folder)
 
 
 def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_path: Path) -> None:
@@ -70,24 +68,24 @@ def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_
 
 
 @pytest.mark.usefixtures("without_report")
-def test_only_what_is_missing_is_run(tiny_study: Study, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_run(two_variants: Study, tmp_path: Path) -> None:
     def ran(study: Study, **options: object) -> int:
         recorder = Recorder()
         run_study(study, tmp_path / "run", executor="inline", observer=recorder, **options)  # type: ignore[arg-type]
         return len(recorder.ran)
 
-    assert ran(tiny_study, only=["plain"]) == 2
+    assert ran(two_variants, only=["plain"]) == 2
     statuses = pd.read_csv(tmp_path / "run" / "results.csv")["status"]
-    assert statuses.value_counts().to_dict() == {"pending": 6, "completed": 2}
-    assert ran(tiny_study) == 6
-    assert ran(tiny_study) == 0
-    assert ran(tiny_study.with_overrides(seeds=[0, 1, 2])) == 4
+    assert statuses.value_counts().to_dict() == {"pending": 2, "completed": 2}
+    assert ran(two_variants) == 2
+    assert ran(two_variants) == 0
+    assert ran(two_variants.with_overrides(seeds=[0, 1, 2])) == 2
     failed = tmp_path / "run" / "trials" / Run(tmp_path / "run").trials[0].id / "result.json"
     record = json.loads(failed.read_text())
     failed.write_text(json.dumps(record | {"status": "failed"}))
-    assert ran(tiny_study) == 1
+    assert ran(two_variants) == 1
     failed.write_text("{ damaged")
-    assert ran(tiny_study) == 1
+    assert ran(two_variants) == 1
 
 
 def test_a_run_with_nothing_left_to_do_writes_nothing_anew(
@@ -135,14 +133,12 @@ def test_images_that_cannot_have_changed_are_prepared_once(
 def test_saved_models_predict_what_was_tested_and_are_made_up_for(tiny_study: Study, tmp_path: Path) -> None:
     import keras
 
-    study = tiny_study.with_overrides(seeds=[0])
-    run_study(study, tmp_path, executor="inline")
+    run_study(tiny_study, tmp_path, only=["+both"], executor="inline")
     recorder = Recorder()
-    run = run_study(
-        study.model_copy(update={"save_models": True}), tmp_path, executor="inline", observer=recorder
-    )
-    assert len(recorder.ran) == 4  # the trials were finished, but their models were not kept
-    for trial in run.trials:
+    study = tiny_study.model_copy(update={"save_models": True})
+    run = run_study(study, tmp_path, only=["+both"], executor="inline", observer=recorder)
+    assert len(recorder.ran) == 2  # the trials were finished, but their models were not kept
+    for trial in run.completed_trials:
         model = keras.models.load_model(run.store.model_file(trial))
         again = model.predict(run.dataset.normalise(run.dataset.test.images), verbose=0)
         np.testing.assert_allclose(again, run.store.test_probabilities(trial), rtol=1e-5, atol=1e-6)

@@ -15,11 +15,6 @@ from ablation.figures import Picture
 from ablation.run import Run
 
 
-@pytest.fixture(scope="module")
-def pictures(finished_run: Run) -> list[Picture]:
-    return finished_run.draw_figures()
-
-
 @pytest.fixture
 def run(finished_run: Run, pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A copy of the finished run, to do harm to; its figures are drawn once, not for each test."""

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import RunError
-from ablation.export.records import epoch_measures, epoch_times, final_measures, settings
+from ablation.export.records import epoch_measures, epoch_times, final_measures
 from ablation.run import TABLES, Run
 from ablation.trial import Trial, TrialResult
 from ablation.validation import show
@@ -105,7 +105,7 @@ def _write_trial(
 
     ended = run.store.ended_at(trial)
     variant = next(variant for variant in run.study.variants if variant.name == trial.variant)
-    told = settings(variant) | variant.levels | {"variant": trial.variant, "seed": trial.seed}
+    told = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
     tags = {
         _PARENT: parent,
         _TRIAL: trial.id,

@@ -9,7 +9,6 @@ import numpy as np
 
 from ablation.grid import Study, Variant
 from ablation.report.tables import setting
-from ablation.settings import OwnModelSettings
 from ablation.trial import EpochRecord, TrialResult
 
 Scalar = bool | int | float | str
@@ -17,20 +16,9 @@ Scalar = bool | int | float | str
 EPOCH, FINAL = "epoch/", "final/"  # the first part of a measure's name: `train_accuracy` is one of both
 
 
-def settings(variant: Variant) -> dict[str, Any]:
-    """Return all settings of model and training, by name; those of a user's own model are among them."""
-    own: dict[str, Any] = {}
-    if isinstance(variant.model, OwnModelSettings):
-        own = variant.model.effective
-        for arguments in ("arguments", "values"):
-            own |= own.pop(arguments, {})
-    model = variant.model.model_dump(mode="json", exclude={"arguments", "values", "folder"})
-    return model | own | variant.training.model_dump(mode="json")
-
-
 def parameters(study: Study) -> dict[str, dict[str, Scalar]]:
     """Return, by variant, its settings of those that vary: the factors first, and each of one type."""
-    every = {variant.name: settings(variant) for variant in study.variants}
+    every = {variant.name: variant.settings for variant in study.variants}
     names = dict.fromkeys([*study.factors, *(name for own in every.values() for name in own)])
     found: dict[str, dict[str, Scalar]] = {variant: {} for variant in every}
     for name in names:

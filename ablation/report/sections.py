@@ -261,7 +261,7 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
             "and in every table and verdict. The further metrics binary_accuracy, precision, recall and auc "
             "are Keras's: over the labels of all images together."
         )
-    flat = [tables.flat_settings(variant) for variant in run.study.variants]
+    flat = [variant.settings for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
     data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})
     settings = {f"dataset {key}": value for key, value in data.items()} | shared

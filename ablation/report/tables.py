@@ -248,13 +248,8 @@ def variance_shift_table(run: Run, sources: Sources) -> Table:
 
 def changed_settings(variant: Variant, baseline: Variant) -> str:
     """Name the settings in which a variant differs from the baseline."""
-    own, other = flat_settings(variant), flat_settings(baseline)
+    own, other = variant.settings, baseline.settings
     return ", ".join(f"{k} = {setting(own[k])}" for k in own if k not in other or own[k] != other[k])
-
-
-def flat_settings(variant: Variant) -> dict[str, Any]:
-    """Return the settings of model and training, by name."""
-    return variant.model.model_dump(mode="json") | variant.training.model_dump(mode="json")
 
 
 def setting(value: Any) -> str:

@@ -35,15 +35,18 @@ CIFAR10: dict[str, Any] = {
     "factors": {"dropout": [0, 0.2], "batch_norm": [False, True]},
     "dataset": {"name": "cifar10", "train_size": 4500, "validation_size": 500, "test_size": 1000},
     "training": {"epochs": 2, "batch_size": 64},
-    "seeds": 2,
+    "seeds": 5,
 }
 
 
-def grid_of(study: str, data_dir: str | None, train_size: int | None) -> dict[str, Any]:
+def grid_of(
+    study: str, data_dir: str | None, train_size: int | None, seeds: int | None = None
+) -> dict[str, Any]:
     """Return the study as a grid: the embedded one's crossed variants, or the notebook's on CIFAR-10."""
     grid = CIFAR10 if study == "cifar10" else dict(read_yaml(EMBEDDED).data) | {"variants": {}}
     changes = {"path": data_dir, "train_size": train_size}
-    return grid | {"dataset": grid["dataset"] | {key: value for key, value in changes.items() if value}}
+    dataset = grid["dataset"] | {key: value for key, value in changes.items() if value}
+    return grid | {"dataset": dataset, "seeds": seeds or grid["seeds"]}
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
@@ -227,10 +230,12 @@ def main() -> None:
     parser.add_argument("study", choices=["digits", "cifar10"])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--train-size", type=int)
+    parser.add_argument("--seeds", type=int)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     data_dir = str(options.data_dir.absolute()) if options.data_dir else None
-    compare(options.study, grid_of(options.study, data_dir, options.train_size), options.repeats)
+    shape = grid_of(options.study, data_dir, options.train_size, options.seeds)
+    compare(options.study, shape, options.repeats)
 
 
 if __name__ == "__main__":
