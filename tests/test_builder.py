@@ -124,7 +124,8 @@ def test_a_study_of_an_own_model_is_trained_paired_and_reported(
     run = run_study(study, models / "run", executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.pairing["paired"].fillna(True).all()
-    assert (models / "run" / "report.html").is_file()
+    report = (models / "run" / "report.md").read_text("utf-8")
+    assert "| +Dropout norm=batch (dropout = 0.3, norm = batch) |" in report
     monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")  # one is enough
     again = run_study(study, models / "again", only=["norm=batch"], executor="local")
     first, second = (r.results[r.results["variant"] == "norm=batch"] for r in (run, again))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Pictures = Mapping[str, Sequence[Picture]]
 """The drawn figures, by the name of the figure that they belong to."""
 
+_LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting means where none is given
+
 
 def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     """Put a run's report together.
@@ -266,6 +268,7 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
     data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})
     settings = {f"dataset {key}": value for key, value in data.items()} | shared
     settings["streams that follow the seed"] = run.study.vary
+    settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}
     rows = [_pair(key.replace("_", " "), tables.setting(value)) for key, value in settings.items()]
     return Section("measured", "How it was measured", text, tables=[Table(["Setting", "All variants"], rows)])
 
