@@ -62,8 +62,9 @@ def training(cluster: Any) -> dict[str, Any]:
     for pid, node in nodes.items():
         for worker in psutil.Process(pid).children():
             with suppress(psutil.Error):  # it has just ended
-                if worker.name().startswith("ray::train "):
-                    found[worker.cmdline()[0].split()[1]] = node
+                title = " ".join(worker.cmdline())  # empty once it has ended and nobody has taken notice
+                if title.startswith("ray::train "):
+                    found[title.split()[1]] = node
     return found
 
 
