@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ablation import figures
 from ablation.errors import RunError
-from ablation.figures import FIGURES
+from ablation.figures import FIGURES, Picture
 from ablation.figures.confusion import confusion_matrix
 from ablation.figures.confusion_differences import difference_matrix
 from ablation.figures.cost import cost_data
@@ -46,6 +47,37 @@ def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path)
         assert picture.alt
     captions = (tmp_path / "captions.md").read_text("utf-8")
     assert all(picture.caption in captions for picture in pictures)
+
+
+@pytest.mark.parametrize("second_process", ["works", "fails"])
+def test_a_second_process_draws_half_of_a_large_runs_figures(
+    second_process: str,
+    finished_run: Run,
+    pictures: list[Picture],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ablation.figures._MANY", 4)
+    monkeypatch.setattr("ablation.figures.available_cores", lambda: 2)
+    drawn_here: list[str] = []
+    draw = figures.draw
+    monkeypatch.setattr(
+        figures, "draw", lambda run, names, to: (drawn_here.extend(names), draw(run, names, to))[1]
+    )
+    if second_process == "fails":
+        monkeypatch.setattr("ablation.figures.half.sys.executable", "false")
+    drawn = finished_run.draw_figures(folder=tmp_path)
+    assert len(drawn_here) == (7 if second_process == "works" else 14)
+    assert [p.name for p in drawn] == [p.name for p in pictures]
+    for ours, theirs in zip(drawn, pictures, strict=True):
+        assert (ours.caption, ours.alt, ours.figure, ours.folder) == (
+            theirs.caption,
+            theirs.alt,
+            theirs.figure,
+            tmp_path,
+        )
+        assert ours.png.read_bytes() == theirs.png.read_bytes()
+        assert ours.svg.read_bytes() == theirs.svg.read_bytes()
 
 
 def test_drawing_again_gives_the_same_files_and_removes_those_of_variants_gone(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean
+from ablation.executors.local import available_cores
 from ablation.figures import (
     calibration,
     confusion,
@@ -27,6 +28,7 @@ from ablation.figures import (
     seed_noise,
     variance_shift,
 )
+from ablation.figures.half import Half
 from ablation.figures.style import Drawing, Picture, look, write
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "seed_noise": seed_noise.drawings,
     "variance_shift": variance_shift.drawings,
 }
+
+_MANY = 12  # variants, from which on a second process saves more than its start takes
 
 
 @contextmanager
@@ -81,18 +85,38 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
             raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
-    pictures = []
-    for name, drawings in FIGURES.items():
-        if not only or name in only:
-            for stale in folder.glob(f"{name}*"):
-                if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
-                    stale.unlink()
-            with look(), _no_garbage_collected():
-                drawn = [write(drawing, folder, name) for drawing in drawings(run)]
-            if only and not drawn:
-                raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
-            pictures += drawn
+    names = [name for name in FIGURES if not only or name in only]
+    if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
+        pictures = _draw_in_two_processes(run, names, folder)
+    else:
+        pictures = draw(run, names, folder)
+    for name in only:
+        if name not in {picture.figure for picture in pictures}:
+            raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
     if not only:
         texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
         (folder / "captions.md").write_text("\n".join(texts), "utf-8")
     return pictures
+
+
+def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
+    """Draw figures into a folder, instead of those of the same name that lie there."""
+    pictures = []
+    for name in names:
+        for stale in folder.glob(f"{name}*"):
+            if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
+                stale.unlink()
+        with look(), _no_garbage_collected():
+            pictures += [write(drawing, folder, name) for drawing in FIGURES[name](run)]
+    return pictures
+
+
+def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
+    """Draw half of the figures here, and half in a second process; here, too, where that one fails."""
+    here, there = names[: len(names) // 2], names[len(names) // 2 :]
+    half = Half(run, there, folder)
+    try:
+        pictures = draw(run, here, folder)
+        return pictures + (half.pictures() or draw(run, there, folder))
+    finally:
+        half.stop()
