@@ -10,7 +10,7 @@ from typing import get_args
 def figure_names(incomplete: str) -> list[str]:
     """Return the figures' names, which are those of their modules."""
     modules = sorted(file.stem for file in (Path(__file__).parent / "figures").glob("*.py"))
-    return _beginning(incomplete, [name for name in modules if name not in ("__init__", "style")])
+    return _beginning(incomplete, [name for name in modules if name not in ("__init__", "half", "style")])
 
 
 def runs(incomplete: str) -> list[str]:
