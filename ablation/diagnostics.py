@@ -14,7 +14,7 @@ from ablation.datasets import Dataset
 from ablation.grid import Study, Variant
 from ablation.models import pooled_blocks
 from ablation.provenance import differences
-from ablation.settings import CnnSettings, Component
+from ablation.settings import CnnSettings, Component, OwnModelSettings
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -201,10 +201,12 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
             unlearned.append(f"{name} ({inference:.0%})")
     notes = []
     if stale:
+        own = any(isinstance(variant.model, OwnModelSettings) for variant in run.study.variants)
+        momentum = "momentum of BatchNormalization in your model" if own else "batch_norm_momentum"
         notes.append(
             f"{', '.join(stale)}: training images that are right in training mode are wrong in inference "
             "mode, so what is measured is BatchNorm's moving statistics rather than the model. Set a lower "
-            "batch_norm_momentum, train for longer, or lower the learning rate."
+            f"{momentum}, train for longer, or lower the learning rate."
         )
     if unlearned:
         notes.append(

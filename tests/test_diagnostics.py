@@ -15,6 +15,7 @@ from ablation.datasets import Dataset, Part, prepare_dataset
 from ablation.diagnostics import half_width, observed_notes, planned_notes, stale_share
 from ablation.grid import Study
 from ablation.run import Run
+from ablation.settings import BuilderSettings
 from ablation.trial import TrialResult
 
 WriteGrid = Callable[[str], Path]
@@ -152,6 +153,14 @@ def test_a_variant_that_has_learned_nothing_is_told_from_stale_statistics(finish
         "Not begun to learn: +both (10%) of the training images are right, and guessing gets 10%. Change "
         "learning_rate or train for longer before comparing.",
     ]
+    own = BuilderSettings(builder="own_models:cnn", arguments={})
+    spoiled = altered(finished_run, results=poor, history=active)
+    variants = tuple(v.model_copy(update={"model": own}) for v in spoiled.study.variants)
+    spoiled.__dict__["study"] = spoiled.study.model_copy(update={"variants": variants})
+    assert any(
+        "Set a lower momentum of BatchNormalization in your model, train" in n
+        for n in observed_notes(spoiled)
+    )
 
 
 def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Run) -> None:
