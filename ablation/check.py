@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,16 +150,21 @@ def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Ite
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
-        if old and new and (old.kind, old.output, old.parameters) == (new.kind, new.output, new.parameters):
+        changed: list[str] = []
+        if old and new and old.kind == new.kind:
             changed = [key for key in new.settings if old.settings.get(key) != new.settings[key]]
-            sides = [", ".join(f"{k} {side.settings.get(k, '')}" for k in changed) for side in (old, new)]
-            yield Difference(name, *(f"{old.kind}: {side}" for side in sides))
+        if old and new and (old.kind, old.output, old.parameters) == (new.kind, new.output, new.parameters):
+            yield Difference(name, *(f"{side.kind}: {_settings(side, changed)}" for side in (old, new)))
         else:
-            yield Difference(name, _words(old), _words(new))
+            yield Difference(name, _words(old, changed), _words(new, changed))
 
 
-def _words(layer: Layer | None) -> str:
+def _settings(layer: Layer, names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {layer.settings.get(name, '')}" for name in names)
+
+
+def _words(layer: Layer | None, changed: Sequence[str]) -> str:
     if layer is None:
         return "–"
     parameters = f"{layer.parameters:,} parameters" if layer.parameters else ""
-    return ", ".join(filter(None, (layer.kind, layer.output, parameters)))
+    return ", ".join(filter(None, (layer.kind, layer.output, parameters, _settings(layer, changed))))

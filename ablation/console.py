@@ -83,11 +83,10 @@ def print_results(run: Run) -> None:
             soft_wrap=True,
         )
         return
-    for name, path in (
-        ("report", run.folder / "report.html"),
-        ("tables", run.folder / "results.csv"),
-        ("figures", run.figures_folder),
-    ):
+    places = {"report": run.folder / "report.html", "tables": run.folder / "results.csv"}
+    if run.completed_trials:
+        places["figures"] = run.figures_folder
+    for name, path in places.items():
         console.print(f"[dim]{name:8}[/]{escape(str(path))}", soft_wrap=True)
 
 

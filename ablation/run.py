@@ -271,7 +271,9 @@ class Run:
     @property
     def is_reported(self) -> bool:
         """Whether report and figures are there, and younger than all that they tell of."""
-        written = [self.folder / "report.html", self.figures_folder / "captions.md"]
+        written = [self.folder / "report.html"]
+        if self.completed_trials:  # else there is nothing to draw
+            written.append(self.figures_folder / "captions.md")
         changed = self.store.changed_at(self.trials)
         return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
 

@@ -259,8 +259,8 @@ class OwnModelSettings(OwnCode, ModelSettings):
     @property
     def effective(self) -> dict[str, Any]:
         """What shapes the model; where the module lies is no part of it."""
-        own = type(self).model_fields.keys() - ModelSettings.model_fields.keys() - {"family", "folder"}
-        return {name: getattr(self, name) for name in own}
+        others = {*ModelSettings.model_fields, "family", "folder"}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in others}
 
 
 class HyperModelSettings(OwnModelSettings):

@@ -112,6 +112,10 @@ def test_factors_are_the_builders_arguments(models: Path) -> None:
     last = study.variants[-1].model
     assert isinstance(last, BuilderSettings)
     assert last.arguments == {"filters": 6, "dropout": 0.3, "norm": "batch"}
+    # the same in every process, for a report names them in this order
+    assert list(last.effective) == ["source", "builder", "arguments"]
+    names = list(study.variants[-1].settings)
+    assert names[:6] == ["family", "source", "builder", "filters", "dropout", "norm"]
 
 
 def test_a_study_of_an_own_model_is_trained_paired_and_reported(

@@ -41,6 +41,18 @@ def test_what_a_variant_adds_changes_and_leaves_out_is_named(tiny_study: Study) 
     assert check.trials == 8
 
 
+def test_a_setting_that_changes_is_shown_where_the_shape_changes_too(
+    write_grid: Callable[[str], Path],
+) -> None:
+    text = TINY_GRID.replace("model: {", "model: {dropout: 0.1, ").replace(
+        "dropout: [0, 0.3]", "width: [1, 2]"
+    )
+    check = check_study(Study.from_yaml(write_grid(text + "    variants: {both: {width: 2, dropout: 0.3}}")))
+    assert Difference(
+        "block1_conv1_dropout", "Dropout, 4 × 4 × 4, rate 0.1", "Dropout, 4 × 4 × 8, rate 0.3"
+    ) in check.differences(check.variants[-1])
+
+
 def test_a_variant_that_changes_nothing_is_told_and_a_setting_that_changes_is_shown(tmp_path: Path) -> None:
     (tmp_path / "idle_models.py").write_text(textwrap.dedent(MODELS))
     grid = tmp_path / "grid.yaml"

@@ -50,7 +50,9 @@ def test_a_run_with_a_failed_trial_exits_with_1(tmp_path: Path) -> None:
     done = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--seeds", "1", "--executor", "inline")
     assert done.returncode == 1, done.stderr
     assert "diverged" in done.stdout
+    assert f"report  {tmp_path / 'run' / 'report.html'}" in done.stdout
     assert (tmp_path / "run" / "report.html").exists()
+    assert "figures" not in done.stdout  # nothing is completed
 
 
 @pytest.mark.parametrize(
