@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
+from ablation.checkpoint import CHECKPOINT
 from ablation.datasets import Dataset
 from ablation.grid import Study
 from ablation.randomness import Randomness
@@ -167,6 +168,15 @@ def test_callbacks_stand_around_the_epochs_and_leave_no_trace(tiny_dataset: Data
     assert diary.read_text() == once * 2  # neither rate nor flag came from the trial before
     assert bits(run_trial(plain, tiny_dataset, folder)) == bits(alone)
     assert not (folder / "checkpoint.npz").exists()
+
+
+def test_a_trial_with_callbacks_keeps_no_state_for_a_longer_one(tiny_dataset: Dataset, folder: Path) -> None:
+    """A callback's own state is not kept, so that going on would be another training."""
+    for callbacks, kept in (([], True), ([{"own_parts:Diary": {"file": str(folder / "diary.txt")}}], False)):
+        trial = trial_of(tiny_dataset, folder, callbacks=callbacks).model_copy(update={"keeps_state": True})
+        run_trial(trial, tiny_dataset, folder)
+        assert (folder / CHECKPOINT).exists() == kept
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def test_keras_callbacks_do_what_they_do(tiny_dataset: Dataset, folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_what_is_planned_starts_as_what_is_trained(
 
 
 def test_an_unseeded_layer_is_found(
-    two_variants: Study, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    tiny_study: Study, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mistake that the audit is for: a layer whose weights depend on what was built before it."""
     from ablation import training
@@ -50,11 +50,12 @@ def test_an_unseeded_layer_is_found(
         return model
 
     monkeypatch.setattr(training, "build_model", careless)
-    run = run_study(two_variants, tmp_path / "run", executor="inline")  # type: ignore[operator]
+    run = run_study(tiny_study, tmp_path / "run", executor="inline")  # type: ignore[operator]
     others = run.pairing[run.pairing["variant"] != "plain"]
     assert not others["paired"].any()
     assert pairing_verdict(run.pairing) == (
-        "Not paired with the baseline's trial of the same seed: +Dropout seed 0, +Dropout seed 1."
+        "Not paired with the baseline's trial of the same seed: +Dropout seed 0, +Dropout seed 1, "
+        "+BatchNorm seed 0, +BatchNorm seed 1, +both seed 0, +both seed 1."
     )
     page = (run.folder / "report.html").read_text("utf-8")
     assert "Not paired with the baseline&#39;s trial of the same seed" in page
