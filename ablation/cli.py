@@ -29,7 +29,7 @@ ExecutorOption = Annotated[
     typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
 ]
 AddressOption = Annotated[
-    str | None, typer.Option(help="The Ray cluster [RAY_ADDRESS, or one started on this machine].")
+    str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
 ]
 RunArgument = Annotated[
     Path | None,
@@ -79,8 +79,12 @@ def run(
     data_dir: Annotated[
         Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder [experiments/runs/STUDY].")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; by default experiments/runs/STUDY.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
@@ -153,8 +157,12 @@ def search(
     data_dir: Annotated[
         Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder [experiments/runs/STUDY-search].")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [one a core].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; by default experiments/runs/STUDY-search.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
+    ] = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     then_ablate: Annotated[
@@ -230,7 +238,7 @@ def export(
     ],
     run: RunArgument = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="Where MLflow keeps its runs [MLFLOW_TRACKING_URI].")
+        str | None, typer.Option(help="Where MLflow keeps its runs; by default MLFLOW_TRACKING_URI.")
     ] = None,
 ) -> None:
     """Write a run for other tools; again, it brings up to date what was written before."""
@@ -241,7 +249,8 @@ def export(
 @app.command()
 def verify(
     report: Annotated[
-        Path | None, typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder [newest run].")
+        Path | None,
+        typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder; by default the newest run."),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="The run folder, where the report lies elsewhere.")] = None,
 ) -> None:

@@ -44,7 +44,7 @@ class Dataset:
 
     Attributes:
         train: What the models are fitted to, in a fixed shuffled order.
-        val: What the best epoch is chosen on; taken from the training images.
+        val: What is measured after each epoch; taken from the training images.
         test: What is read once, at the end of a trial.
         class_names: A name a class, or a label where an image has several.
         scale: (channels,), float32: normalised = image * scale + offset.

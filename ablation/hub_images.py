@@ -192,7 +192,7 @@ def _flat(keys: Any) -> set[str]:
 def _absent(extra: str, library: str, error: ImportError) -> DatasetError:
     return DatasetError(
         f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
-        f"install it by `pip install '.[{extra}]'` in ablation's checkout."
+        f"install it by `pip install 'ablation-harness[{extra}]'`."
     )
 
 

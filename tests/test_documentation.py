@@ -217,6 +217,18 @@ def test_every_figure_and_every_table_is_told_of_with_the_run_folder() -> None:
     assert set(re.findall(r"`(\w+)\.csv`", page)) == set(TABLES)
 
 
+def test_the_help_of_an_option_is_plain_sentences() -> None:
+    """Typer's help takes square brackets for markup, and leaves them out of what it shows."""
+    helps = {
+        f"{name} {option.name}": option.help
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if getattr(option, "help", None)
+    }
+    assert len(helps) > 40
+    assert [option for option, text in helps.items() if "[" in text or not text.endswith(".")] == []
+
+
 def test_the_exit_codes_are_those_of_the_readme() -> None:
     source = Path(ablation.cli.__file__).read_text("utf-8")  # type: ignore[attr-defined]
     codes = {"0", *re.findall(r"\b[eE]xit\((\d+)\)", source)}

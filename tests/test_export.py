@@ -228,7 +228,10 @@ def test_without_pyarrow_nothing_is_said_unless_it_is_asked_for(
     assert not list(run.folder.glob("*.parquet"))
     with pytest.raises(RunError) as caught:
         run.export("tensorboard", "parquet")
-    assert str(caught.value) == "Parquet needs pyarrow, which is not installed: pip install '.[parquet]'"
+    assert (
+        str(caught.value)
+        == "Parquet needs pyarrow, which is not installed: pip install 'ablation-harness[parquet]'"
+    )
     assert not (run.folder / "tensorboard").exists()
 
 
@@ -237,7 +240,7 @@ def test_without_pyarrow_nothing_is_said_unless_it_is_asked_for(
     [
         (["mlfow"], None, "--to: there is no format 'mlfow'. Did you mean 'mlflow'?"),
         (["parquet"], "x", "--tracking-uri says where MLflow keeps its runs: it goes with --to mlflow."),
-        (["mlflow"], None, "MLflow is not installed: pip install '.[mlflow]'"),
+        (["mlflow"], None, "MLflow is not installed: pip install 'ablation-harness[mlflow]'"),
     ],
 )
 def test_what_cannot_be_exported_is_told(

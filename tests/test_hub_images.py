@@ -237,5 +237,5 @@ def test_the_remedy_for_an_absent_library_is_told(
         read_source(DatasetSettings(name=name, id="mnist"))
     assert str(error.value) == (
         f"dataset.name: {name} needs {library}, which cannot be imported (import of {module} halted; None in "
-        f"sys.modules); install it by `pip install '.[{name}]'` in ablation's checkout."
+        f"sys.modules); install it by `pip install 'ablation-harness[{name}]'`."
     )

@@ -39,7 +39,7 @@ def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(RunError) as caught:
         RayCluster(None, None, 0).connect(1)
     assert str(caught.value) == (
-        "--executor ray needs Ray, which is not installed: pip install '.[ray]' in the checkout."
+        "--executor ray needs Ray, which is not installed: pip install 'ablation-harness[ray]'"
     )
 
 

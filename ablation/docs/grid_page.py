@@ -157,7 +157,10 @@ def _models() -> Iterator[Section]:
         text += " What else differs from the family above:"
         yield from _section(f"model, family: {name}", schema | {"description": text, "properties": differing})
     own = BuilderSettings.model_json_schema()
-    text = f"{own['description']} They are settings like any other; `model` has no other key then."
+    text = (
+        f"{own['description']} They are settings like any other; of those above, `augmentation` alone is "
+        "one, too, and stands in front of your model."
+    )
     chosen = {"builder": own["properties"]["builder"]}
     yield from _section("model, builder", own | {"description": text, "properties": chosen})
 

@@ -56,7 +56,7 @@ class RayCluster:
             import ray
         except ImportError:
             raise RunError(
-                "--executor ray needs Ray, which is not installed: pip install '.[ray]' in the checkout."
+                "--executor ray needs Ray, which is not installed: pip install 'ablation-harness[ray]'"
             ) from None
         if self._ending:
             self._ending.join()

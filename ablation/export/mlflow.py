@@ -26,7 +26,7 @@ def require_mlflow() -> None:
         RunError: It is not.
     """
     if find_spec("mlflow") is None:
-        raise RunError("MLflow is not installed: pip install '.[mlflow]'")
+        raise RunError("MLflow is not installed: pip install 'ablation-harness[mlflow]'")
 
 
 def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:

@@ -27,7 +27,9 @@ def require_parquet() -> None:
         RunError: It is not.
     """
     if not has_parquet():
-        raise RunError("Parquet needs pyarrow, which is not installed: pip install '.[parquet]'")
+        raise RunError(
+            "Parquet needs pyarrow, which is not installed: pip install 'ablation-harness[parquet]'"
+        )
 
 
 def write_parquet(run: Run) -> list[Path]:
