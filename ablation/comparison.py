@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -19,6 +20,16 @@ _LOWER_IS_BETTER = """
     mean_squared_logarithmic_error log_cosh_error kl_divergence poisson categorical_crossentropy
     binary_crossentropy hinge squared_hinge categorical_hinge false_positives false_negatives
 """.split()
+
+
+def limits(column: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a column of the results can have."""
+    part, _, name = column.partition("_")
+    if part in ("train", "val", "test", "active") and name in _SHARES:
+        return 0.0, 1.0
+    if column in ("accuracy", "confidence", "calibration_error"):
+        return 0.0, 1.0
+    return (-1.0, 1.0) if part == "gap" and name in _SHARES else (-math.inf, math.inf)
 
 
 def _points(value: Any) -> Any:

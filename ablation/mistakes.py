@@ -90,6 +90,7 @@ def per_class_table(
     for variant, trials in predictions.items():
         pairs = _pairs(predictions, variant, baseline)
         mean, low, high, _ = _mean_test(_accuracies(trials, list(trials), labels, images))
+        low, high = np.maximum(low, 0), np.minimum(high, 1)  # no mean of accuracies lies beyond
         difference = (
             _accuracies(trials, pairs, labels, images)
             - _accuracies(predictions[baseline], pairs, labels, images)

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from ablation.comparison import CompareSettings
+from ablation.comparison import CompareSettings, limits
 from ablation.judgement import JUDGEMENT_COLUMNS, judge
 
 CONFIDENCE = 0.95
@@ -24,14 +24,16 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
 
     Returns:
         A row a group and value: ``by``, ``metric``, ``mean``, ``low``, ``high``, ``n``. The interval is
-        NaN where ``n`` is 1.
+        NaN where ``n`` is 1, and ends where the value's `limits` are: no mean lies beyond them.
     """
     long = table.melt(id_vars=by, value_vars=values, var_name="metric", value_name="value")
     groups = long.dropna(subset=["value"]).groupby([*by, "metric"], sort=False)["value"]
     summary = groups.agg(mean="mean", deviation="std", n="count").reset_index()
     counts = summary["n"].to_numpy()
     half = stdtrit(np.maximum(counts - 1, 1), (1 + CONFIDENCE) / 2) * summary["deviation"] / np.sqrt(counts)
-    summary["low"], summary["high"] = summary["mean"] - half, summary["mean"] + half
+    least, most = np.array([limits(str(metric)) for metric in summary["metric"]]).reshape(-1, 2).T
+    summary["low"] = np.maximum(summary["mean"] - half, least)
+    summary["high"] = np.minimum(summary["mean"] + half, most)
     return summary[[*by, "metric", "mean", "low", "high", "n"]]
 
 

@@ -26,13 +26,13 @@ def summary_rows(run: Run) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for variant in completed["variant"].unique():
         train, val, test, gap = (summary.loc[(variant, measure)] for measure in measures)
-        half = f" ± {100 * (test['high'] - test['mean']):.1f}" if test["n"] > 1 else ""
+        interval = f" ({100 * test['low']:.1f} to {100 * test['high']:.1f})" if test["n"] > 1 else ""
         rows.append(
             (
                 str(variant),
                 f"{train['mean']:.1%}",
                 f"{val['mean']:.1%}",
-                f"{100 * test['mean']:.1f}{half} %",
+                f"{test['mean']:.1%}{interval}",
                 f"{100 * gap['mean']:+.1f} pp",
                 str(int(test["n"])),
             )

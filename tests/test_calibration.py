@@ -44,10 +44,17 @@ def test_a_calibrated_model_has_a_small_error_and_one_too_sure_has_its_excess() 
 
 
 def test_bins_are_means_over_seeds_with_an_interval() -> None:
+    right = {0: 70, 1: 71}
+    trials = {s: trial([0.95] * 100, [True] * n + [False] * (100 - n)) for s, n in right.items()}
+    row = calibration_table({"plain": trials}, np.zeros(100, np.int64)).iloc[0]
+    assert (row["n"], row["images"], row["accuracy"]) == (2, 200, 0.705)
+    assert row["high"] - row["low"] == pytest.approx(2 * 12.706204736 * 0.005)
+
+
+def test_an_interval_ends_where_accuracies_do() -> None:
     found = {"plain": {0: trial([0.95] * 4, [True] * 4), 1: trial([0.95] * 4, [True] * 2 + [False] * 2)}}
     row = calibration_table(found, np.zeros(4, np.int64)).iloc[0]
-    assert (row["n"], row["images"], row["accuracy"]) == (2, 8, 0.75)
-    assert row["high"] - row["low"] == pytest.approx(2 * 12.706204736 * 0.25)
+    assert (row["accuracy"], row["low"], row["high"]) == (0.75, 0, 1)
 
 
 def test_a_runs_table_agrees_with_its_accuracies(finished_run: Run) -> None:

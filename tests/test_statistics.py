@@ -37,6 +37,23 @@ def test_an_interval_is_students(values: list[float]) -> None:
     assert row["n"] == len(values)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "low", "high"),
+    [
+        ("test_accuracy", [0.99, 1, 1], 0.98232, 1),
+        ("val_accuracy", [0, 0, 0.01], 0, 0.01768),
+        ("calibration_error", [0, 0, 0.01], 0, 0.01768),
+        ("gap_accuracy", [-0.01, 0, 0], -0.01768, 0.01101),
+        ("test_loss", [0, 0, 0.01], -0.01101, 0.01768),
+    ],
+)
+def test_the_interval_of_a_share_ends_where_shares_do(
+    column: str, values: list[float], low: float, high: float
+) -> None:
+    row = mean_intervals(pd.DataFrame({"variant": "a", column: values}), ["variant"], [column]).iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=2e-5)
+
+
 def test_one_value_has_no_interval() -> None:
     row = mean_intervals(pd.DataFrame({"variant": ["a"], "x": [0.5]}), ["variant"], ["x"]).iloc[0]
     assert row["mean"] == 0.5

@@ -57,7 +57,7 @@ def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
     """Draw a variant's rows of the calibration table."""
     ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     x, colour = data["confidence"], style.colour
-    ax.vlines(x, data["low"].clip(0), data["high"].clip(upper=1), color=colour, linewidth=1.5)
+    ax.vlines(x, data["low"], data["high"], color=colour, linewidth=1.5)
     ax.plot(x, data["accuracy"], color=colour, linewidth=1, alpha=0.6)
     sizes = 8 + 150 * data["images"] / data["images"].sum()
     ax.scatter(x, data["accuracy"], s=sizes, marker=style.marker, color=colour, zorder=3)
