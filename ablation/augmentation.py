@@ -13,6 +13,8 @@ from ablation.errors import AblationError
 from ablation.randomness import Randomness
 from ablation.settings import Component, ModelSettings
 
+_AUGMENTED = "augmented"
+
 # TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
 _UNSEEDED = {
     "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle",
@@ -88,6 +90,29 @@ def augmentation(
             name = f"augment_{kind}"
             layers.append(makers[kind](seed=randomness.derive("augmentation", name), name=name))
     return layers
+
+
+def augmented(
+    model: keras.Model, settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
+) -> keras.Model:
+    """Return a user's model behind the layers of the settings' augmentation; without any, as it is.
+
+    Arguments and errors are those of `augmentation`.
+    """
+    if not settings.augmentation:
+        return model
+    layers = augmentation(settings, image_shape, randomness)
+    behind = keras.Sequential([keras.Input(image_shape), *layers, model], name=_AUGMENTED)
+    if optimizer := getattr(model, "optimizer", None):
+        behind.optimizer = optimizer
+    return behind
+
+
+def layers_of(model: keras.Model) -> list[keras.Layer]:
+    """Return a model's layers; of a user's behind augmentation, those and its own."""
+    if model.name != _AUGMENTED:
+        return list(model.layers)
+    return [*model.layers[:-1], *model.layers[-1].layers]
 
 
 def _component(

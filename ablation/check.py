@@ -12,6 +12,7 @@ from ablation.diagnostics import planned_notes
 from ablation.grid import Study, Variant
 from ablation.problem import refuse_misfit
 from ablation.randomness import Randomness
+from ablation.user_code import in_a_line
 from ablation.validation import show
 
 if TYPE_CHECKING:
@@ -107,19 +108,19 @@ def check_study(study: Study) -> Check:
 
 
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
+    from ablation.augmentation import layers_of
     from ablation.models import build_model
 
     try:
         shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
         model = build_model(variant.model, shape, classes, Randomness(0), several)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return VariantCheck(variant.name, error=reason)
+        return VariantCheck(variant.name, error=in_a_line(error))
     return VariantCheck(
         variant.name,
         model.count_params(),
         counted_multiply_adds(model),
-        tuple(_layer(layer) for layer in model.layers),
+        tuple(_layer(layer) for layer in layers_of(model)),
     )
 
 

@@ -73,6 +73,7 @@ def print_results(run: Run) -> None:
     """Print the result of a run and where its files are."""
     console = Console()
     _print_summary(console, run)
+    _print_verdicts(console, run)
     _print_notes(console, run.notes)
     console.print()
     pending = int((run.results["status"] == "pending").sum())
@@ -97,10 +98,9 @@ def print_status(run: Run) -> None:
     console.print(Text(f"{run.study.name}: {run.folder}", style="bold"), soft_wrap=True)
     for status, count in counts.items():
         console.print(Text(f"  {count} {status}", style=_STATUS_STYLE.get(str(status), "red")))
-    for _, row in run.results[run.results["cause"] != ""].iterrows():
-        console.print(
-            Text(f"  {row['trial_id']}: {row['status']}, {row['cause']}", style="red"), soft_wrap=True
-        )
+    for row in run.results[run.results["cause"] != ""].to_dict("records"):
+        told = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
+        console.print(Text(told, style="red"), soft_wrap=True)
     _print_summary(console, run)
     _print_verdicts(console, run)
 

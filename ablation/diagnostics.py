@@ -176,12 +176,12 @@ def _incomplete_pairs(run: Run) -> list[str]:
 
 def _seeds_added(run: Run) -> list[str]:
     """Seeds that were added after a look make intervals of a fixed number of seeds too narrow."""
-    first, now = run.store.declared_study(), run.study
-    if first is None or now.compare.looks == "any" or len(now.seeds) <= len(first.seeds):
+    declared, now = run.store.declared(), run.study
+    if declared is None or now.compare.looks == "any" or len(now.seeds) <= len(declared[0].seeds):
         return []
     return [
-        f"Seeds were added after the first trial, {len(now.seeds)} for {len(first.seeds)}: intervals and p "
-        "hold for a number of seeds that was fixed beforehand. `looks: any` under `compare:`, or "
+        f"Seeds were added after the first trial, {len(now.seeds)} for {len(declared[0].seeds)}: intervals "
+        "and p hold for a number of seeds that was fixed beforehand. `looks: any` under `compare:`, or "
         "--until-resolved, gives ones that hold under looking."
     ]
 
@@ -189,7 +189,9 @@ def _seeds_added(run: Run) -> list[str]:
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
     """Tell a variant that has learned nothing from one whose BatchNorm statistics hide what it learned."""
     probe = run.dataset.train_probe.labels
+    commonest = "labels" if probe.ndim == 2 else "class"
     chance = float(np.unique(probe, axis=0, return_counts=True)[1].max() / len(probe))
+    width = half_width(chance, len(probe))
     last = run.history.groupby(["variant", "seed"], sort=False).tail(1)
     stale, unlearned = [], []
     for name, trials in completed.groupby("variant", sort=False):
@@ -197,7 +199,7 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
         active = float(last.loc[last["variant"] == name, "active_accuracy"].mean())
         if active - inference > 0.2:
             stale.append(f"{name} ({active:.0%} in training mode, {inference:.0%} in inference mode)")
-        elif inference < chance + half_width(chance, len(probe)):
+        elif inference < chance + width:
             unlearned.append(f"{name} ({inference:.0%})")
     notes = []
     if stale:
@@ -210,8 +212,10 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
         )
     if unlearned:
         notes.append(
-            f"Not begun to learn: {', '.join(unlearned)} of the training images are right, and guessing gets "
-            f"{chance:.0%}. Change learning_rate or train for longer before comparing."
+            f"Not begun to learn: {', '.join(unlearned)} right, of the {len(probe)} training images that are "
+            f"measured. Calling all by the commonest {commonest} gets {chance:.0%}, and so few images tell "
+            f"an accuracy to ±{100 * width:.0f} points. Change learning_rate or train for longer before "
+            "comparing."
         )
     return notes
 
@@ -231,6 +235,7 @@ def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
 
 def _seeds_alike(run: Run, completed: pd.DataFrame) -> list[str]:
     images, notes = len(run.dataset.test), []
+    commonest = float(np.unique(run.dataset.test.labels, axis=0, return_counts=True)[1].max() / images)
     for name, trials in completed.groupby("variant", sort=False):
         n = len(trials)
         if n > 1 and trials["test_loss"].nunique() == 1:
@@ -238,7 +243,9 @@ def _seeds_alike(run: Run, completed: pd.DataFrame) -> list[str]:
                 f"{name}: its {n} seeds came to the same test loss to the last digit, so they are one "
                 "training and no spread. See which streams `vary:` names."
             )
-        elif n > 2 and trials["test_accuracy"].std() < 1 / images:
+        elif (
+            n > 2 and trials["test_accuracy"].std() < 1 / images and trials["test_accuracy"].max() > commonest
+        ):
             notes.append(
                 f"{name}: over {n} seeds its test accuracy spreads by less than one of the {images} test "
                 "images, which cannot tell its seeds apart. Set a larger dataset.test_size."

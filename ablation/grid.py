@@ -67,7 +67,8 @@ class Variant(Record):
         """All settings of model and training, by name; of a user's own model, those of its code."""
         model = self.model.model_dump(mode="json")
         if isinstance(self.model, OwnModelSettings):
-            model = {"family": self.model.family} | self.model.effective
+            augmentation = {"augmentation": model["augmentation"]}
+            model = {"family": self.model.family} | augmentation | self.model.effective
             for arguments in ("arguments", "values"):
                 model |= model.pop(arguments, {})
         return model | self.training.model_dump(mode="json")

@@ -13,7 +13,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid import Variant
 from ablation.located import KeyPath, LocatedYaml
 from ablation.resolution import LISTS, resolved
-from ablation.settings import MODEL_FAMILIES, AnyModel, TrainingSettings
+from ablation.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
 from ablation.validation import show, validate
 
 PLAIN = "plain"
@@ -30,7 +30,7 @@ _NO_XLA = (
 
 @dataclass(frozen=True)
 class Known:
-    """The settings that there are: those of the model families, or the arguments of a user's own builder.
+    """The settings that there are: those of the model families, or a user's builder's arguments.
 
     Attributes:
         source: The grid file, for errors.
@@ -127,7 +127,7 @@ class Known:
         """
         places = {key: path for key, (_, path) in settings.items()}
         values = {key: value for key, (value, _) in settings.items()}
-        model = self._own_model(values) if self.builder else self._model(values, places)
+        model = self._own_model(values, places) if self.builder else self._model(values, places)
         training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
         variant = Variant(
             name=name,
@@ -144,14 +144,19 @@ class Known:
 
     @property
     def _model_keys(self) -> set[str]:
-        return {"builder", *self.builder.arguments} if self.builder else _MODEL_KEYS
+        return {"builder", "augmentation", *self.builder.arguments} if self.builder else _MODEL_KEYS
 
-    def _own_model(self, values: Mapping[str, Any]) -> AnyModel:
+    def _own_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         assert self.builder
+        arguments = {k: v for k, v in values.items() if k in self.builder.arguments}
         try:
-            return self.builder.settings({k: v for k, v in values.items() if k in self.builder.arguments})
+            settings = self.builder.settings(arguments)
         except AblationError as error:
             raise self.source.error(("model", "builder"), str(error)) from None
+        if "augmentation" not in values or "augmentation" in arguments:
+            return settings
+        model = settings.model_dump() | {"augmentation": values["augmentation"]}
+        return validate(BuilderSettings, model, self.source, places, ("model",))
 
     def _model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         family = values.get("family", "cnn")

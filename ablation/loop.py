@@ -153,7 +153,7 @@ class CompiledLoop:
         with self._state_kept():
             for active, found in variances.items():
                 values = self._normalise(part.images[:_SHIFT_IMAGES])
-                for layer in self.model.layers:
+                for layer in _in_a_row(self.model):
                     if isinstance(layer, keras.layers.BatchNormalization):
                         units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
                         found[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
@@ -239,6 +239,14 @@ def _all_labels_right(targets: Any, probabilities: Any) -> Any:
 
     right = tf.equal(probabilities > 0.5, targets > 0.5)
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
+
+
+def _in_a_row(model: keras.Sequential) -> Iterator[keras.Layer]:
+    """Yield a Sequential model's layers, and those of the Sequential models among them."""
+    import keras
+
+    for layer in model.layers:
+        yield from _in_a_row(layer) if isinstance(layer, keras.Sequential) else [layer]
 
 
 def _augments(model: keras.Model) -> bool:

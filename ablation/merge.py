@@ -73,13 +73,13 @@ def _joined(studies: Sequence[Study]) -> Study:
     return studies[0].model_copy(update={"seeds": tuple(seeds)})
 
 
-def _declared(runs: Sequence[Run], study: Study) -> Study | None:
+def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
     """Return what was declared before the first trial; one run that was changed since then shows in it."""
     if any(run.changes is None for run in runs):
         return None
     changed = [run for run in runs if run.changes]
-    first = changed[0].store.declared_study() if changed else study
-    return first.model_copy(update={"seeds": study.seeds}) if first else None
+    first = changed[0].store.declared() if changed else (study, runs[0].dataset.digest)
+    return (first[0].model_copy(update={"seeds": study.seeds}), first[1]) if first else None
 
 
 def _choose(trial: Trial, runs: Sequence[Run]) -> _Found | None:

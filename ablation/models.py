@@ -45,9 +45,11 @@ def build_model(
 
         return build_hypermodel(settings, randomness)
     if isinstance(settings, BuilderSettings):
+        from ablation.augmentation import augmented
         from ablation.builder import build_own
 
-        return build_own(settings, image_shape, classes, randomness, multi_label)
+        own = build_own(settings, image_shape, classes, randomness, multi_label)
+        return augmented(own, settings, image_shape, randomness)
     layers = [keras.Input(image_shape)]
     if settings.augmentation:
         from ablation.augmentation import augmentation

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from ablation.arrays import RawImages, raw_images
 from ablation.errors import AblationError, DatasetError
 from ablation.settings import DatasetSettings
-from ablation.user_code import load_object
+from ablation.user_code import in_a_line, load_object
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _EXPECTED = (
@@ -38,7 +38,7 @@ def read_loader(settings: DatasetSettings) -> RawImages:
     try:
         returned = function()
     except Exception as error:
-        raise DatasetError(f"dataset.loader: {name} raised {type(error).__name__}: {error}") from error
+        raise DatasetError(f"dataset.loader: {name} raised {in_a_line(error)}") from error
     return raw_images(_named(returned, name), name, name)
 
 

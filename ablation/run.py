@@ -150,8 +150,13 @@ class Run:
         """What was changed since the first trial, a line a setting; None where that is not known."""
         from ablation.registration import changes
 
-        first = self.store.declared_study()
-        return changes(first, self.study) if first else None
+        declared = self.store.declared()
+        if not declared:
+            return None
+        lines = changes(declared[0], self.study)
+        if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
+            lines.append("dataset: its images, or their labels or order, are others")
+        return lines
 
     @cached_property
     def pairing(self) -> pd.DataFrame:
@@ -222,7 +227,12 @@ class Run:
         """A row a variant: its parameters, multiply-adds, seconds and memory, and its test accuracy."""
         from ablation.tables import cost_table
 
-        return cost_table(self.results, self.study, self.dataset)
+        counted = {
+            trial.variant: found.multiply_adds or 0
+            for trial in self.trials
+            if (found := self.trial_results.get(trial.id)) and found.status == "completed"
+        }
+        return cost_table(self.results, self.study, self.dataset, counted)
 
     @cached_property
     def predictions(self) -> ByTrial:
@@ -320,6 +330,10 @@ class Run:
             RunError: As for `draw_figures`.
         """
         return self.draw_figures([name])[0]
+
+    def __repr__(self) -> str:
+        counts = self.results["status"].value_counts()
+        return f"Run('{self.folder}'): " + ", ".join(f"{n} {status}" for status, n in counts.items())
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: each variant's accuracies, and the verdicts."""

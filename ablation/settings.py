@@ -152,8 +152,8 @@ class DatasetSettings(Settings):
     train_size: Count | None = None
     """The number of training images; without it, all that the other parts leave."""
     validation_size: CountOrShare = 0.2
-    """A number of images, or a share below 1, taken from the training images; the best epoch is chosen on
-    them."""
+    """A number of images, or a share below 1, taken from the training images; measured after each epoch.
+    Where ``evaluate`` is ``best``, or training stops early, they decide when."""
     test_size: CountOrShare | None = None
     """A number of images, or a share below 1: a part of the dataset's test images, or, where it brings none,
     of all. They are read once, at the end of a trial."""
@@ -254,13 +254,16 @@ class DenseSettings(ModelSettings):
 
 
 class OwnModelSettings(OwnCode, ModelSettings):
-    """A model that the user's own code builds; the other settings of a model are that code's own."""
+    """A model that the user's own code builds: its settings are that code's own, but for augmentation."""
 
     @property
     def effective(self) -> dict[str, Any]:
         """What shapes the model; where the module lies is no part of it."""
         others = {*ModelSettings.model_fields, "family", "folder"}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        own = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        if not self.augmentation:
+            return own
+        return own | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
 
 
 class HyperModelSettings(OwnModelSettings):

@@ -112,18 +112,18 @@ class Store:
         with briefly(self.folder):
             yield
 
-    def declare(self, study: Study | None) -> None:
-        """Keep a study as what was declared before the first trial; None where that is not known."""
-        if study is None:
+    def declare(self, declared: tuple[Study, str] | None) -> None:
+        """Keep what was declared before the first trial, as `declared` returns it."""
+        if declared is None:
             (self.folder / _DECLARED).unlink(missing_ok=True)
             return
-        record = {"study": study.model_dump(mode="json"), "dataset_digest": self.study()[1]}
+        record = {"study": declared[0].model_dump(mode="json"), "dataset_digest": declared[1]}
         self.write_text(_DECLARED, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
-    def declared_study(self) -> Study | None:
-        """Return the study as it was when the first trial was started; None where that is not known."""
+    def declared(self) -> tuple[Study, str] | None:
+        """Return `study` as it was when the first trial was started; None where that is not known."""
         try:
-            return self._read_study(self.folder / _DECLARED)[0]
+            return self._read_study(self.folder / _DECLARED)
         except RunError:
             return None
 

@@ -124,8 +124,16 @@ def variance_shift_table(trials: Sequence[Trial], results: Mapping[str, TrialRes
     return pd.DataFrame(rows, columns=["variant", "seed", "layer", "ratio"])
 
 
-def cost_table(results: pd.DataFrame, study: Study, dataset: Dataset) -> pd.DataFrame:
+def cost_table(
+    results: pd.DataFrame, study: Study, dataset: Dataset, counted: Mapping[str, int]
+) -> pd.DataFrame:
     """Return a row a variant with completed trials: what it costs, and what it gives for it.
+
+    Args:
+        results: The results table.
+        study: Its variants.
+        dataset: Their images.
+        counted: The multiply-adds that trials counted, by variant; for a user's own models.
 
     Returns:
         ``parameters``; ``multiply_adds`` of one image in inference mode; ``seconds`` (wall time) and
@@ -148,6 +156,7 @@ def cost_table(results: pd.DataFrame, study: Study, dataset: Dataset) -> pd.Data
                     "multiply_adds": multiply_adds(
                         variant.model, dataset.image_shape, len(dataset.class_names)
                     )
+                    or counted.get(variant.name)
                     or math.nan,
                     "seconds": own["seconds"].mean(),
                     "memory": own["memory"].mean(),

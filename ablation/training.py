@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ablation.callbacks import callback_list, logs
 from ablation.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.components import loss, make, metric
+from ablation.cost import counted_multiply_adds
 from ablation.datasets import Dataset
 from ablation.errors import AblationError
 from ablation.loop import CompiledLoop
@@ -111,6 +112,7 @@ def run_trial(
         metrics=metrics,
         best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
         parameters=loop.model.count_params(),
+        multiply_adds=counted_multiply_adds(loop.model),
         seconds=time.perf_counter() - started,
         timing=timing.seconds,
         memory=peak_mib(),
@@ -296,7 +298,9 @@ def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
 
 def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
     """Say of each layer that has weights what they are."""
-    arrays = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    from ablation.augmentation import layers_of
+
+    arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
     return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
 
 

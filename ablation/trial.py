@@ -113,6 +113,7 @@ class TrialResult(Record):
     Attributes:
         history: An entry an epoch, as far as it came.
         metrics: ``train_*``, ``val_*`` and ``test_*`` of the weights that were tested.
+        multiply_adds: Of one image in inference mode, by the model's convolutions and Dense layers.
         seconds: Wall time, that of interrupted attempts included as far as their work was kept.
         timing: The seconds that the last attempt spent on ``start`` (of its process), ``build``, ``trace``,
             ``train``, ``evaluate``, ``checkpoint`` and ``write``.
@@ -130,6 +131,7 @@ class TrialResult(Record):
     metrics: dict[str, float] = {}
     best_epoch: int | None = None
     parameters: int | None = None
+    multiply_adds: int | None = None
     seconds: float = 0.0
     timing: dict[str, float] = {}
     memory: float | None = None

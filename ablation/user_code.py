@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +38,24 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
         raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; give module:object.{hint}")
     file = getattr(module, "__file__", None)
     return found, _hash(Path(file)) if file else ""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return what an exception says, ``ValueError: not today (my_models.py, line 12)``.
+
+    The place is the last one in a user's own module, where there is any. Where Keras says first in which call
+    it was, and what happened below, it is the latter.
+    """
+    text = re.sub(r"\x1b\[\d+m|\{\{function_node .*?\}\} ", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    while lines[1:] and re.match(
+        "Exception encountered when calling|Could not automatically infer", lines[0]
+    ):
+        lines.pop(0)
+    own = {str(file): file.name for file, _ in _imported.values()}
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f" ({own[frame.filename]}, line {frame.lineno})" for frame in frames if frame.filename in own]
+    return f"{type(error).__name__}: {lines[0][:300]}".removesuffix(": ") + (places[-1] if places else "")
 
 
 def _module(name: str, folder: Path) -> ModuleType:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.trial import EpochRecord, Trial, TrialResult
+from ablation.user_code import in_a_line
 
 
 def main() -> None:
@@ -99,7 +100,7 @@ def failed(
 
 def _cause(error: Exception) -> str:
     """Put an exception into a line; one about memory says what needs less of it."""
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    reason = in_a_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return f"out of memory; a smaller batch_size, width or --workers needs less ({reason})"
     return reason

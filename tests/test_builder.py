@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation.check import check_study
 from ablation.errors import GridError
 from ablation.grid import Study
 from ablation.models import build_model
@@ -54,6 +55,14 @@ MODELS = """
         model.set_weights([0.5 * w + 0.25 for w in map(keras.ops.ones_like, model.get_weights())])
         return model
 
+    def compiled(image_shape, classes):
+        model = keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(classes, "softmax")])
+        model.compile(keras.optimizers.SGD(0.5), "categorical_crossentropy")
+        return model
+
+    def augments(image_shape, classes, augmentation=0):
+        return cnn(image_shape, classes)
+
     def logits(image_shape, classes):
         return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(classes)])
 
@@ -69,6 +78,19 @@ MODELS = """
 
     def broken(image_shape):
         raise ValueError("not today")
+
+    class Folding(layers.Layer):
+        def __init__(self, asking):
+            super().__init__()
+            self.asking = asking
+
+        def call(self, images):
+            if self.asking:
+                raise ValueError("no 20 pixels")  # asked
+            return keras.ops.reshape(images, (-1, 4, 5))  # not asked
+
+    def misfitting(image_shape, classes, asking=True):
+        return keras.Sequential([keras.Input(image_shape), Folding(asking), layers.Dense(classes)])
 
     def loose(**settings):
         return None
@@ -115,7 +137,7 @@ def test_factors_are_the_builders_arguments(models: Path) -> None:
     # the same in every process, for a report names them in this order
     assert list(last.effective) == ["source", "builder", "arguments"]
     names = list(study.variants[-1].settings)
-    assert names[:6] == ["family", "source", "builder", "filters", "dropout", "norm"]
+    assert names[:7] == ["family", "augmentation", "source", "builder", "filters", "dropout", "norm"]
 
 
 def test_a_study_of_an_own_model_is_trained_paired_and_reported(
@@ -128,6 +150,10 @@ def test_a_study_of_an_own_model_is_trained_paired_and_reported(
     run = run_study(study, models / "run", executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.pairing["paired"].fillna(True).all()
+    counted = [found.multiply_adds for found in check_study(study).variants]
+    assert run.cost["multiply_adds"].tolist() == counted
+    assert counted[0] == 6 * 6 * 9 * 4 + 6 * 6 * 4 * 8 + 8 * 10
+    assert repr(run) == f"Run('{run.folder}'): 8 completed"
     report = (models / "run" / "report.md").read_text("utf-8")
     assert "| +Dropout norm=batch (dropout = 0.3, norm = batch) |" in report
     monkeypatch.setattr(Run, "write_report", lambda run: run.folder / "report.html")  # one is enough
@@ -193,9 +219,23 @@ def test_what_a_builder_raises_is_told_with_its_traceback(models: Path) -> None:
     run = run_study(
         study_of(models, "model: {builder: own_models:broken}\nseeds: 1\n"), models / "run", executor="inline"
     )
-    assert run.results["cause"].tolist() == ["ValueError: not today"]
+    line = 1 + (models / "own_models.py").read_text().splitlines().index('    raise ValueError("not today")')
+    assert run.results["cause"].tolist() == [f"ValueError: not today (own_models.py, line {line})"]
     trial = run.trials[0]
     assert 'own_models.py", line' in (run.folder / "trials" / trial.id / "error.txt").read_text()
+
+
+def test_an_error_in_a_layer_is_told_by_its_reason_and_its_line(models: Path) -> None:
+    """Keras's message begins with the call it was in, TensorFlow's with a node of its own."""
+    model, factors = "{builder: own_models:misfitting}", "{asking: [true, false]}"
+    check = check_study(study_of(models, f"model: {model}\nfactors: {factors}\n"))
+    lines = (models / "own_models.py").read_text().splitlines()
+    asked, not_asked = (1 + i for i, line in enumerate(lines) if line.endswith("asked"))
+    assert [variant.error for variant in check.variants] == [
+        f"ValueError: no 20 pixels (own_models.py, line {asked})",
+        "InvalidArgumentError: Input to reshape is a tensor with 128 values, but the requested shape requires a "
+        f"multiple of 20 [Op:Reshape] (own_models.py, line {not_asked})",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -301,6 +341,72 @@ def test_a_builder_that_cannot_be_used_is_told_with_its_line(models: Path, text:
         study_of(models, text + "\n")
     file = models / "own.yaml"
     assert str(caught.value) == f"{file}, line 4, model.builder: {message}\n    4 | {text}"
+
+
+AUGMENTED = "factors: {augmentation: {none: [], changed: [shift, {RandomZoom: {height_factor: 0.3}}]}}\n"
+
+
+@pytest.mark.parametrize("function", ["cnn, norm: batch", "functional", "subclassed, units: 5"])
+def test_augmentation_is_a_factor_of_an_own_model_too(
+    models: Path, function: str, without_report: None
+) -> None:
+    import keras
+
+    saved = "subclassed" not in function  # Keras saves no model whose class does not say how
+    study = study_of(
+        models, f"model: {{builder: own_models:{function}}}\nsave_models: {saved}\nseeds: 1\n{AUGMENTED}"
+    )
+    run = run_study(study, models / "run", executor="inline")
+    assert run.results["cause"].tolist() == ["", ""]
+    assert run.results["test_loss"].nunique() == 2
+    history = run.history[run.history["variant"] == study.variants[1].name]
+    assert (history["active_loss"] != history["train_loss"]).all()
+    assert run.pairing["paired"].fillna(True).all()
+    assert run.pairing["shared_layers"].tolist() == run.pairing["layers"].tolist()
+    trial = run.trials[1]
+    assert list(run.trial_results[trial.id].variance_shift) == (
+        ["batch_normalization"] if "norm" in function else []
+    )
+    if saved:
+        model = keras.saving.load_model(run.folder / "trials" / trial.id / "model.keras")
+        test = run.dataset.normalise(run.dataset.test.images)
+        np.testing.assert_allclose(
+            model.predict(test, verbose=0), run.store.test_probabilities(trial), atol=1e-5
+        )
+
+
+def test_a_model_that_brings_its_optimizer_keeps_it_behind_augmentation(models: Path) -> None:
+    from ablation.datasets import prepare_dataset
+    from ablation.training import compiled_model
+
+    study = study_of(models, f"model: {{builder: own_models:compiled}}\nseeds: 1\n{AUGMENTED}")
+    dataset = prepare_dataset(study.dataset)
+    for trial in study.trials(dataset.digest):
+        optimizer = compiled_model(trial, dataset).optimizer
+        assert (optimizer.name, float(optimizer.learning_rate)) == ("sgd", 0.5)
+
+
+def test_augmentation_of_an_own_model_names_a_trial_only_where_there_is_one(models: Path) -> None:
+    study = study_of(models, f"model: {{builder: own_models:cnn}}\n{AUGMENTED}")
+    plain, changed = study.variants
+    checked = check_study(study)
+    assert [found.layer for found in checked.differences(checked.variants[1])] == [
+        "augment_shift", "augment_random_zoom",
+    ]  # fmt: skip
+    assert "augmentation" not in plain.model.effective
+    assert plain.settings["augmentation"] == []
+    assert [a if isinstance(a, str) else a["name"] for a in changed.settings["augmentation"]] == [
+        "shift", "RandomZoom",
+    ]  # fmt: skip
+    assert isinstance(plain.model, BuilderSettings)
+    own = study_of(models, "model: {builder: own_models:augments, augmentation: 3}\n").variants[0]
+    assert (own.model.effective["arguments"], own.model.augmentation) == ({"augmentation": 3}, ())
+    with pytest.raises(GridError) as caught:
+        study_of(models, "model: {builder: own_models:cnn, augmentation: [flip, flip]}\n")
+    assert str(caught.value) == (
+        f"{models / 'own.yaml'}, line 4, model.augmentation: names the same kind twice.\n"
+        "    4 | model: {builder: own_models:cnn, augmentation: [flip, flip]}"
+    )
 
 
 def test_an_argument_that_does_not_exist_is_told_with_the_nearest_one(models: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import tiny_trial
 from rich.console import Console
 
-from ablation.console import duration, print_status
+from ablation.console import duration, print_results, print_status
 from ablation.datasets import Dataset
 from ablation.executors import Progress, Task
 from ablation.progress import LiveProgress
@@ -88,5 +88,6 @@ def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(
     assert "? unresolved against plain: +BatchNorm, +both" in shown
     run.__dict__["results"] = run.results.assign(status="completed")
     del run.__dict__["comparisons"]
-    print_status(run)
-    assert "Verdicts ▲ +Dropout is better than plain" in " ".join(capsys.readouterr().out.split())
+    for show in (print_status, print_results):  # a run ends with what it came to
+        show(run)
+        assert "Verdicts ▲ +Dropout is better than plain" in " ".join(capsys.readouterr().out.split())

@@ -150,8 +150,9 @@ def test_a_variant_that_has_learned_nothing_is_told_from_stale_statistics(finish
         "+BatchNorm (50% in training mode, 10% in inference mode): training images that are right in training mode "
         "are wrong in inference mode, so what is measured is BatchNorm's moving statistics rather than the model. "
         "Set a lower batch_norm_momentum, train for longer, or lower the learning rate.",
-        "Not begun to learn: +both (10%) of the training images are right, and guessing gets 10%. Change "
-        "learning_rate or train for longer before comparing.",
+        "Not begun to learn: +both (10%) right, of the 2000 training images that are measured. Calling all by the "
+        "commonest class gets 10%, and so few images tell an accuracy to ±1 points. Change learning_rate or train for "
+        "longer before comparing.",
     ]
     own = BuilderSettings(builder="own_models:cnn", arguments={})
     spoiled = altered(finished_run, results=poor, history=active)
@@ -195,6 +196,17 @@ def test_a_spread_below_one_test_image_is_told(finished_run: Run) -> None:
         "+both: over 3 seeds its test accuracy spreads by less than one of the 2000 test images, which cannot tell "
         "its seeds apart. Set a larger dataset.test_size."
     ]
+
+
+def test_a_larger_test_set_is_no_advice_for_a_model_that_calls_all_by_one_class(finished_run: Run) -> None:
+    def constant(results: pd.DataFrame) -> pd.DataFrame:
+        third = results[results["seed"] == 1].assign(seed=2)
+        third["test_loss"] += 0.01
+        more = pd.concat([results, third], ignore_index=True)
+        spread = more["test_accuracy"] + 0.01 * (more["seed"] == 2)
+        return more.assign(test_accuracy=spread.mask(where(more, "+both"), 0.1))
+
+    assert observed_notes(altered(finished_run, results=constant)) == []
 
 
 def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run) -> None:

@@ -200,7 +200,9 @@ def test_what_a_callback_raises_is_a_failed_trial_with_its_traceback(folder: Pat
         'model: {family: dense, dense: [4]}\ntraining: {epochs: 2, callbacks: ["own_parts:Breaking"]}\n'
     )
     run = run_study(Study.from_yaml(folder / "grid.yaml"), folder / "run", executor="inline")
-    assert run.results["cause"].tolist() == ["ValueError: not today"]
+    lines = (folder / "own_parts.py").read_text().splitlines()
+    at = 1 + next(i for i, line in enumerate(lines) if 'raise ValueError("not today")' in line)
+    assert run.results["cause"].tolist() == [f"ValueError: not today (own_parts.py, line {at})"]
     error = (run.folder / "trials" / run.trials[0].id / "error.txt").read_text()
     assert 'own_parts.py", line' in error
 

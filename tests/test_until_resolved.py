@@ -108,6 +108,11 @@ def test_changes_since_the_first_trial_are_listed(
     run = Run(tmp_path / "run")
     assert run.changes == ["compare.margin: 0.005 → 0.02", "seeds: [0, 1] → [0, 1, 2]"]
     assert any(note.startswith("Seeds were added after the first trial, 3 for 2:") for note in run.notes)
+    record["dataset_digest"] = "0" * 32
+    (tmp_path / "run" / "study.json").write_text(json.dumps(record))
+    assert (Run(tmp_path / "run").changes or [])[-1] == (
+        "dataset: its images, or their labels or order, are others"
+    )
     (tmp_path / "run" / "declared.json").unlink()
     assert Run(tmp_path / "run").changes is None
 
@@ -120,7 +125,9 @@ def test_a_grid_may_change_until_a_trial_is_there(tiny_study: Study, tmp_path: P
     store.open(tiny_study, dataset)
     other = tiny_study.model_copy(update={"seeds": (0, 1, 2)})
     store.open(other, dataset)
-    assert store.declared_study() == other
+    declared = store.declared()
+    assert declared is not None
+    assert declared[0] == other
 
 
 def test_variants_that_came_or_went_are_a_line_each(write_grid: WriteGrid) -> None:

@@ -57,8 +57,8 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
 def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
     metric = run.compare.metric.replace("_", " ")
     note = (
-        "Means over the completed seeds; below them 95% confidence intervals (Student's t). Difference: "
-        f"variant minus baseline in {metric}, seed by seed; below it the interval from which its verdict "
+        "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
+        f"variant minus baseline in {metric}, seed by seed, with the interval from which its verdict "
         f"is read ({method_phrase(run.compare)}). Training and validation accuracy in inference mode, gap: "
         "the one minus the other. Seconds: wall time a trial. A click on a number names the trials behind "
         "it."
@@ -165,7 +165,7 @@ def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | No
         return None
     text = (
         "Is a model that is 80% sure right in 80% of cases? The calibration error is the mean distance "
-        "between confidence and accuracy over ten bins of confidence (Guo et al., 2017), below it its 95% "
+        "between confidence and accuracy over ten bins of confidence (Guo et al., 2017), with its 95% "
         "interval over seeds; on few test images it is above zero even for a perfectly calibrated model."
     )
     if run.dataset.is_multi_label:

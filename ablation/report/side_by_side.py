@@ -68,7 +68,7 @@ def _note(run: Run, other: Run) -> str:
     )
     return (
         "Test accuracy: means with 95% confidence intervals (Student's t). Second minus first: "
-        f"{paired}; below it the 95% interval, which was not declared before the runs and is no verdict. "
+        f"{paired}, with its 95% interval, which was not declared before the runs and is no verdict. "
         "Verdicts: each run's own, against its own baseline."
     )
 

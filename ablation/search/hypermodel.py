@@ -12,7 +12,7 @@ from ablation.randomness import Randomness
 from ablation.search.settings import Parameter, Search
 from ablation.settings import HyperModelSettings
 from ablation.training import configure_tensorflow
-from ablation.user_code import load_object
+from ablation.user_code import in_a_line, load_object
 
 if TYPE_CHECKING:
     import keras
@@ -70,8 +70,7 @@ def discovered(hypermodel: Any) -> Any:
     try:
         hypermodel.build(found)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise AblationError(f"the HyperModel cannot be built: {reason}") from error
+        raise AblationError(f"the HyperModel cannot be built: {in_a_line(error)}") from error
     return found
 
 
