@@ -20,9 +20,11 @@ from ablation.wording import (
     conclusion,
     interval_phrase,
     method_phrase,
+    minus,
     not_estimated,
     p_phrase,
     points,
+    signed_points,
     verdict_phrase,
 )
 
@@ -108,7 +110,9 @@ def print_status(run: Run) -> None:
 def print_search(found: SearchRun) -> None:
     """Print what a search found and what the confirmation left of it."""
     console, shown = Console(), found.search.settings.maximise
-    table = _table("setting", "in the search", "fresh seeds", "optimism", "difference", "interval", "verdict")
+    table = _table(
+        "setting", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
+    )
     compare = found.confirmed.compare
     for row in found.confirmation.to_dict("records"):
         form = "{:.1%}" if shown else "{:.4f}"
@@ -116,7 +120,7 @@ def print_search(found: SearchRun) -> None:
             Text(row["trial"]),
             form.format(row["searched"]),
             form.format(row["confirmed"]),
-            f"{100 * row['optimism']:+.1f} pp" if shown else f"{row['optimism']:+.4f}",
+            f"{signed_points(row['optimism'])} pp" if shown else minus(f"{row['optimism']:+.4f}"),
             points(row["difference"], compare),
             interval_phrase(row, compare),
             Text(verdict_phrase(row)),
@@ -157,11 +161,10 @@ def print_comparisons(run: Run) -> None:
     console.print(table)
     known = run.effects[run.effects["n"] > 0]
     for kind, effects in known.groupby("kind", sort=False):
-        table = _table(str(kind), "levels", "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        table = _table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
         for row in effects.to_dict("records"):
-            table.add_row(
-                Text(row["effect"]), Text(row["levels"]), *_judged(row, compare), Text(verdict_phrase(row))
-            )
+            name = f"{row['effect']}: {row['levels']}"
+            table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
         console.print()
         console.print(table)
     if len(known) < len(run.effects):
@@ -221,8 +224,8 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
         return
     shown = _table("variant", "correlation", "variance saved", "pairs")
     for row in gains.itertuples(index=False):
-        correlation = "–" if math.isnan(row.correlation) else f"{row.correlation:+.2f}"
-        shown.add_row(Text(row.variant), correlation, f"{row.variance_saved:.0%}", str(row.n))
+        correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
+        shown.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
     console.print(f"\nTest accuracy against {escape(baseline)}, seed by seed")
     console.print(shown)
 
@@ -265,9 +268,12 @@ def _print_verdicts(console: Console, run: Run) -> None:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == headings[0] else "right")
+    """Return a table whose names and verdicts are broken into lines where the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    name, *numbers = headings
+    table.add_column(name, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=heading != "verdict")
     return table
 
 

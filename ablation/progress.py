@@ -19,6 +19,7 @@ from ablation.console import duration
 from ablation.executors import Progress, Task
 from ablation.forecast import Forecast
 from ablation.trial import EpochRecord, Trial, TrialResult
+from ablation.wording import signed_points
 
 _PER_SECOND = 4
 
@@ -145,7 +146,7 @@ class LiveProgress:
                 (
                     f"{record.train_accuracy:.1%}",
                     f"{record.val_accuracy:.1%}",
-                    f"{100 * (record.train_accuracy - record.val_accuracy):+.1f} pp",
+                    f"{signed_points(record.train_accuracy - record.val_accuracy)} pp",
                 )
                 if record
                 else ("", "", "")

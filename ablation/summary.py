@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ablation.statistics import mean_intervals
-from ablation.wording import conclusion
+from ablation.wording import conclusion, signed_points
 
 if TYPE_CHECKING:
     from ablation.grid import Study
@@ -33,7 +33,7 @@ def summary_rows(run: Run) -> list[tuple[str, ...]]:
                 f"{train['mean']:.1%}",
                 f"{val['mean']:.1%}",
                 f"{test['mean']:.1%}{interval}",
-                f"{100 * gap['mean']:+.1f} pp",
+                f"{signed_points(gap['mean'])} pp",
                 str(int(test["n"])),
             )
         )

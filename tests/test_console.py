@@ -11,7 +11,7 @@ import pytest
 from conftest import tiny_trial
 from rich.console import Console
 
-from ablation.console import duration, print_results, print_status
+from ablation.console import duration, print_comparisons, print_results, print_status
 from ablation.datasets import Dataset
 from ablation.executors import Progress, Task
 from ablation.progress import LiveProgress
@@ -91,3 +91,14 @@ def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(
     for show in (print_status, print_results):  # a run ends with what it came to
         show(run)
         assert "Verdicts ▲ +Dropout is better than plain" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_narrow_terminal_cuts_nothing_off(
+    finished_run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_comparisons(finished_run)
+    shown = capsys.readouterr().out
+    for text in ("interaction", "p (adjusted)", "dropout=0.3", "needs 3"):
+        assert text in shown
+    assert "…" not in shown

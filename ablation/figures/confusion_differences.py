@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ablation.figures.style import Drawing, heat_map, label, panel_title, seeds_phrase, small_multiples
 from ablation.mistakes import FALSE_DISCOVERIES
-from ablation.wording import minus
+from ablation.wording import minus, signed_points
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -60,7 +60,8 @@ def drawings(run: Run) -> list[Drawing]:
     )
     alt = "Differences in confusion that are told: " + (
         "; ".join(
-            f"{row.variant} takes {row.true} for {row.predicted} {100 * row.difference:+.1f} points oftener"
+            f"{row.variant} takes {row.true} for {row.predicted} "
+            f"{signed_points(row.difference)} points oftener"
             for row in told.head(10).itertuples(index=False)
         )
         or "none"

@@ -20,6 +20,7 @@ from ablation.figures.style import (
     variant_styles,
 )
 from ablation.statistics import mean_intervals
+from ablation.wording import minus, signed_points
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -76,7 +77,7 @@ def drawings(run: Run) -> list[Drawing]:
     )
     table = final.pivot(index="variant", columns="metric", values="mean").loc[variants]
     alt = "Logged and true gap after the last epoch: " + "; ".join(
-        f"{row.Index}: {100 * row.logged_gap:+.1f} and {100 * row.true_gap:+.1f} percentage points"
+        f"{row.Index}: {signed_points(row.logged_gap)} and {signed_points(row.true_gap)} percentage points"
         for row in table.itertuples()
     )
     return [Drawing("gap_parts", "The gap, taken apart", figure, caption, alt)]
@@ -101,7 +102,7 @@ def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -
                 markeredgewidth=1.6,
             )  # fmt: skip
             ax.annotate(
-                f"{mean:+.1f}".replace("-", "\N{MINUS SIGN}"), (mean, row + height),
+                minus(f"{mean:+.1f}"), (mean, row + height),
                 (0, 6 if height < 0 else -6), textcoords="offset points", ha="center",
                 va="bottom" if height < 0 else "top", fontsize=8.5,
             )  # fmt: skip

@@ -22,6 +22,7 @@ from ablation.wording import (
     conclusion,
     interval_phrase,
     method_phrase,
+    minus,
     points,
     signed_points,
     verdict_phrase,
@@ -107,16 +108,16 @@ def _score(found: SearchRun, value: float) -> str:
     return f"{100 * value:.1f}%" if found.search.settings.maximise else f"{value:.4f}"
 
 
+def _optimism(found: SearchRun, value: float) -> str:
+    return signed_points(value) if found.search.settings.maximise else minus(f"{value:+.4f}")
+
+
 def _findings(found: SearchRun) -> list[Finding]:
     run, places = found.confirmed, _places(found)
     best = winner(found.confirmation, found.search.settings.maximise)
     rows = found.confirmation.to_dict("records")
     row = next(row for row in rows if row["trial"] == best)
-    optimism = (
-        signed_points(row["optimism"]) + " points"
-        if found.search.settings.maximise
-        else f"{row['optimism']:+.4f}"
-    )
+    optimism = _optimism(found, row["optimism"]) + " points" * found.search.settings.maximise
     sentences = [
         Finding(
             f"{best} is the best of those confirmed, by {_metric(found).lower()} with fresh seeds: "
@@ -145,14 +146,11 @@ def _confirmed(found: SearchRun) -> Section:
     rows = []
     for row in found.confirmation.to_dict("records"):
         trials = tuple(places[row["trial"]])
-        optimism = (
-            signed_points(row["optimism"]) if found.search.settings.maximise else f"{row['optimism']:+.4f}"
-        )
         rows.append([
             Cell(row["trial"], _settings(found, row["trial"]), kind="row"),
             Cell(_score(found, row["searched"]), "", row["searched"]),
             Cell(_score(found, row["confirmed"]), "", row["confirmed"], trials),
-            Cell(optimism, "", row["optimism"], trials),
+            Cell(_optimism(found, row["optimism"]), "", row["optimism"], trials),
             Cell(points(row["difference"], run.compare), interval_phrase(row, run.compare), row["difference"],
                  tuple(sorted((*trials, *places[run.study.baseline])))),
             Cell(f"{MARKS.get(row['verdict'], '')} {verdict_phrase(row)}".strip(), kind=str(row["verdict"])),
