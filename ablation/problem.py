@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ablation.errors import GridError
-from ablation.settings import Component
+from ablation.settings import Component, OwnModelSettings
 
 if TYPE_CHECKING:
     from ablation.datasets import Dataset
@@ -31,9 +31,11 @@ def refuse_misfit(study: Study, dataset: Dataset) -> None:
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):
+            own = isinstance(variant.model, OwnModelSettings)
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
-                "any number of labels. Set `training: {loss: binary_crossentropy}`."
+                "any number of labels. Set `training: {loss: binary_crossentropy}`"
+                + (", and end your model with sigmoid." if own else ".")
             )
         for metric in training.metrics:
             if _is_of_one_class(metric):

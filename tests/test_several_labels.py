@@ -224,6 +224,18 @@ def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
         check_study(study)
 
 
+def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> None:
+    from ablation.check import check_study
+
+    data, model = "{name: npz, path: stripes.npz}", "{builder: 'own_outputs:own', activation: softmax}"
+    with pytest.raises(GridError) as caught:
+        check_study(study_of(tmp_path, f"{{study: s, dataset: {data}, model: {model}}}"))
+    assert str(caught.value) == (
+        "plain: the loss categorical_crossentropy is for images of one class each, and these have any number of "
+        "labels. Set `training: {loss: binary_crossentropy}`, and end your model with sigmoid."
+    )
+
+
 @pytest.mark.parametrize(
     ("activation", "message"),
     [
