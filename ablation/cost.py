@@ -16,6 +16,8 @@ _DROPOUT, _BATCH_NORM = 0.2, 0.25  # what they add to the time of that model
 _SECONDS_A_STEP = 0.006
 _SECONDS_A_TRIAL = 1.0
 
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # the last two: of a SeparableConv2D
+
 
 def multiply_adds(model: AnyModel, image_shape: tuple[int, int, int], classes: int) -> int:
     """Count the multiply-adds of convolutions and Dense layers for one image in inference mode.
@@ -67,11 +69,10 @@ def counted_multiply_adds(model: Any) -> int:
     """
     total = 0
     for layer in model._flatten_layers(include_self=False):
-        kernel = getattr(layer, "kernel", None)
+        kernels = [getattr(layer, name, None) for name in _KERNELS]
         try:
             positions = math.prod(layer.output.shape[1:-1])
         except (AttributeError, ValueError):
             continue
-        if kernel is not None:
-            total += positions * math.prod(kernel.shape)
+        total += sum(positions * math.prod(kernel.shape) for kernel in kernels if kernel is not None)
     return total

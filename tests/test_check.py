@@ -85,6 +85,14 @@ def test_multiply_adds_are_those_of_the_formula(width: int) -> None:
     assert counted_multiply_adds(model) == multiply_adds(settings, (12, 12, 3), 5)
 
 
+def test_multiply_adds_of_separable_convolutions_are_those_by_hand() -> None:
+    import keras
+
+    stack = [keras.layers.SeparableConv2D(8, 3, padding="same"), keras.layers.DepthwiseConv2D(3, strides=2)]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *stack])
+    assert counted_multiply_adds(model) == 144 * (9 * 3 + 3 * 8) + 25 * 9 * 8
+
+
 @pytest.mark.parametrize("builder", [False, True])
 def test_what_init_writes_is_a_study(builder: bool, tmp_path: Path) -> None:
     folder = tmp_path / "new"
