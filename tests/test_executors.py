@@ -79,14 +79,14 @@ def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
     executor: Executor, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:
     slow, quick = tiny_trial(tiny_dataset, epochs=100_000), tiny_trial(tiny_dataset, epochs=1)
-    tasks = [Task(slow, tmp_path / "slow", False, timeout=4), Task(quick, tmp_path / "quick", False)]
+    tasks = [Task(slow, tmp_path / "slow", False, timeout=8), Task(quick, tmp_path / "quick", False)]
     for task in tasks:
         task.folder.mkdir()
     results = {task.trial.id: r for task, r in executor.run(tasks, dataset_file, 1, lambda _: None)}
     ended = results[slow.id]
     assert ended.status == "timeout"
     assert len(ended.history) > 1
-    assert ended.cause == f"was ended after its timeout of 4 s, with {len(ended.history)} epochs done"
+    assert ended.cause == f"was ended after its timeout of 8 s, with {len(ended.history)} epochs done"
     assert results[quick.id].status == "completed"
 
 
