@@ -91,9 +91,14 @@ def _part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], L
             f"expected {len(images)} whole numbers, one an image, or rows of 0 and 1, a column a label."
         )
     if images.dtype.kind == "f":
-        # A NaN fails this comparison, too.
-        if not (images.min() >= 0 and images.max() <= 1):
-            raise DatasetError(f"{where}: float images must lie between 0 and 1, without NaN.")
+        least, most = images.min(), images.max()
+        if np.isnan(least):
+            count = int(np.isnan(images).any(axis=tuple(range(1, images.ndim))).sum())
+            raise DatasetError(f"{where}: {count} of {len(images)} images hold NaN.")
+        if not (least >= 0 and most <= 1):
+            raise DatasetError(
+                f"{where}: float images must lie between 0 and 1, and these run from {least:g} to {most:g}."
+            )
         images = images.astype(np.float32)
     elif images.dtype != np.uint8:
         raise DatasetError(
@@ -133,6 +138,9 @@ def _check_range(parts: dict[str, Labels], classes: int, where: object) -> None:
         there = np.bincount(labels, minlength=classes) > 0
     if not there.all():
         missing = int(np.flatnonzero(~there)[0])
-        raise DatasetError(f"{where}: no training image has the label {missing}, of {classes} classes.")
+        largest = "" if labels.ndim == 2 else f"; the largest label is {labels.max()}"
+        raise DatasetError(
+            f"{where}: no training image has the label {missing}, of {classes} classes{largest}."
+        )
     if classes < 2:
         raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")

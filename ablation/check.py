@@ -99,12 +99,17 @@ def check_study(study: Study) -> Check:
         if not any(_differences(built.layers, found.layers))
     ]
     return Check(
-        description=f"{study.name}: {dataset.describe()}",
+        description=f"{study.name}: {dataset.describe()}; {_size(dataset)}",
         baseline=study.baseline,
         trials=len(study.trials(dataset.digest)),
         variants=variants,
         notes=(*idle, *planned_notes(study, dataset)),
     )
+
+
+def _size(dataset: Dataset) -> str:
+    height, width, channels = dataset.image_shape
+    return f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"
 
 
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:

@@ -116,17 +116,26 @@ def metric(name: str | Component) -> Any:
 def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
     """Return a metric of some images; the mean over the classes of one that has a value a class.
 
-    A function is given all of them at once, as NumPy arrays.
+    A function is given all of them at once, as NumPy arrays, and returns a number, or one an image.
 
     Args:
         metric: As `metric` returned it.
         one_hot: The labels, (images, classes).
         probabilities: (images, classes).
+
+    Raises:
+        AblationError: A function returned something else.
     """
     import numpy as np
 
     if isinstance(metric, FunctionType):
-        return float(np.mean(metric(np.asarray(one_hot), np.asarray(probabilities))))
+        found = np.asarray(metric(np.asarray(one_hot), np.asarray(probabilities)))
+        if found.shape not in ((), (len(one_hot),)) or found.dtype.kind not in "biuf":
+            raise AblationError(
+                f"{metric.__name__} returned {found.dtype} of shape {found.shape}; expected a number, or one "
+                "an image."
+            )
+        return float(np.mean(found))
     metric.reset_state()
     metric.update_state(one_hot, probabilities)
     return float(np.mean(metric.result()))

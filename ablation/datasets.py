@@ -181,10 +181,8 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
         )
     if part.labels.ndim == 2:
         if not 0 < wanted < len(part):
-            raise DatasetError(
-                f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: both sides need at least "
-                "one."
-            )
+            because = "there are no more." if wanted > len(part) else "both sides need at least one."
+            raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
         rest, taken = train_test_split(
             np.arange(len(part)), test_size=wanted, random_state=settings.split_seed
         )
@@ -192,10 +190,13 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
     classes = len(raw.class_names)
     smallest = int(np.bincount(part.labels, minlength=classes).min())
     if wanted < classes or len(part) - wanted < classes or smallest < 2:
-        raise DatasetError(
-            f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: both sides need at least one "
-            f"image of each of the {classes} classes, and the smallest class has {smallest}."
+        because = (
+            f"both sides need at least one image of each of the {classes} classes, and the smallest class "
+            f"has {smallest}."
         )
+        if wanted > len(part):
+            because = "there are no more."
+        raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
     rest, taken = train_test_split(
         np.arange(len(part)), test_size=wanted, random_state=settings.split_seed, stratify=part.labels
     )

@@ -37,6 +37,12 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
         lambda v: _seeds_without_effect(v, study),
         lambda v: _other_values(v, study),
     )
+    height, _, channels = dataset.image_shape
+    if channels > 4 and height in (1, 3):
+        notes.append(
+            f"The images have a height of {height} and {channels} channels: their channels seem to come "
+            "first. Move them to the end, numpy.moveaxis(x, 1, -1)."
+        )
     width = half_width(0.5, len(dataset.val))
     if width > _WIDEST:
         notes.append(
@@ -54,6 +60,7 @@ def observed_notes(run: Run) -> list[str]:
     return [
         *_not_made_alike(run),
         *_incomplete_pairs(run),
+        *_not_numbers(run, completed),
         *_seeds_added(run),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
@@ -172,6 +179,18 @@ def _incomplete_pairs(run: Run) -> list[str]:
                 f"{len(planned)} pairs: {numbers} did not complete in both."
             )
     return notes
+
+
+def _not_numbers(run: Run, completed: pd.DataFrame) -> list[str]:
+    """A metric of the user's own may be NaN."""
+    metric = run.compare.metric
+    missing = completed.loc[completed[metric].isna(), "variant"]
+    if missing.empty:
+        return []
+    return [
+        f"{metric} is not a number (NaN) in {len(missing)} of {len(completed)} completed trials, of "
+        f"{', '.join(missing.unique())}: its comparisons are without them."
+    ]
 
 
 def _seeds_added(run: Run) -> list[str]:

@@ -52,7 +52,8 @@ def _named(returned: Any, name: str) -> Mapping[str, Any]:
         case (x, y):
             parts = {"x": x, "y": y}
         case _:
-            raise DatasetError(f"dataset.loader: {name} returned a {type(returned).__name__}; {_EXPECTED}.")
+            what = type(returned).__name__ + (f" of {len(returned)}" if isinstance(returned, tuple) else "")
+            raise DatasetError(f"dataset.loader: {name} returned a {what}; {_EXPECTED}.")
     return {key: np.asarray(value) for key, value in parts.items()}
 
 

@@ -70,7 +70,8 @@ def pairing_table(trials: Sequence[Trial], starts: Mapping[str, Start], baseline
     Returns:
         A row a trial: ``shared_layers`` out of ``layers``, a hash of the initial weights of the shared ones
         in the variant and in the baseline, the same of the batch orders, and ``paired``: whether both agree.
-        A trial that has no start, or no partner with one, has empty hashes and no verdict.
+        Where no layer is shared, the hashes of weights are empty. A trial that has no start, or no partner
+        with one, has empty hashes and no verdict.
     """
     partners = {trial.seed: trial for trial in trials if trial.variant == baseline}
     rows: list[list[Any]] = []
@@ -103,6 +104,7 @@ def pairing_by_seed(pairing: pd.DataFrame, baseline: str) -> pd.DataFrame:
     Returns:
         ``seed``, ``batch order``, and a column a variant with the hash of the initial weights that it
         shares with the baseline: followed by a check mark, or by the hash that the baseline has instead.
+        A dash where there is nothing to compare.
     """
     rows = []
     for seed, group in pairing.groupby("seed", sort=False):
@@ -118,7 +120,7 @@ def pairing_by_seed(pairing: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def pairing_verdict(pairing: pd.DataFrame) -> str:
-    """Say in a sentence whether all trials are paired."""
+    """Say in a sentence or two whether all trials are paired, and by what."""
     known = pairing.dropna(subset=["paired"])
     broken = known[~known["paired"].astype(bool)]
     if len(broken):
@@ -126,7 +128,11 @@ def pairing_verdict(pairing: pd.DataFrame) -> str:
         return f"Not paired with the baseline's trial of the same seed: {names}."
     if len(known) < len(pairing):
         return f"{len(known)} of {len(pairing)} trials are paired; the others have no start to compare yet."
-    return f"All {len(known)} trials are paired: what they share started the same, batch for batch."
+    text = f"All {len(known)} trials are paired: what they share started the same, batch for batch."
+    alone = known.loc[known["shared_layers"] == 0, "variant"].unique()
+    if len(alone):
+        text += f" That is the batch order alone, and no layer's weights, for: {', '.join(alone)}."
+    return text
 
 
 def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accuracy") -> pd.DataFrame:
@@ -160,7 +166,8 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
 
 
 def _hash(parts: Iterable[str]) -> str:
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
+    text = " ".join(parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if text else ""
 
 
 def _agreement(own: str, other: str) -> str:

@@ -15,7 +15,7 @@ from ablation.problem import refuse_misfit
 from ablation.randomness import Randomness
 from ablation.shard import WHOLE, Shard
 from ablation.store import RUNS, Store
-from ablation.trial import slug
+from ablation.trial import Trial, slug
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,17 @@ def plan_study(
         baseline=study.baseline,
         variants=tuple(rows),
         pending_ids=tuple(t.id for t in pending),
-        notes=tuple(planned_notes(study, dataset)),
+        notes=(*_others(store, trials), *planned_notes(study, dataset)),
         workers=processes,
         seconds=seconds / processes,
     )
+
+
+def _others(store: Store, trials: Sequence[Trial]) -> list[str]:
+    count = store.count_others(trials)
+    if not count:
+        return []
+    return [
+        f"{count} trials in {store.folder} are none of these: of other seeds, or of settings, images or "
+        "modules as they were. They stay, and are not used."
+    ]

@@ -1,15 +1,18 @@
-"""Does the training of a study fit its images: are there enough, of one class each or of several labels?"""
+"""Does the training of a study fit its images, and do its parts go together? Told before anything starts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ablation.errors import GridError
-from ablation.settings import Component, OwnModelSettings
+import numpy as np
+
+from ablation.errors import GridError, did_you_mean
+from ablation.settings import Component, OwnModelSettings, metric_name
+from ablation.user_code import in_a_line
 
 if TYPE_CHECKING:
     from ablation.datasets import Dataset
-    from ablation.grid import Study
+    from ablation.grid import Study, Variant
 
 _OF_ONE_CLASS = (
     "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
@@ -22,12 +25,50 @@ def refuse_misfit(study: Study, dataset: Dataset) -> None:
 
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
-        GridError: It asks for one class an image, and the images have several labels.
+        GridError: It asks for one class an image, and the images have several labels; a callback watches what
+            is not logged; or a user's own metric cannot be measured.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
-    if not dataset.is_multi_label:
-        return
+        _refuse_monitor(variant)
+    if dataset.is_multi_label:
+        _refuse_one_class(study)
+    own = [m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source]
+    for component in {str(metric): metric for metric in own}.values():
+        _try_out(component, dataset)
+
+
+def _refuse_monitor(variant: Variant) -> None:
+    """Refuse a callback of Keras's that watches what no epoch logs."""
+    names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
+    known = [*names, *(f"val_{name}" for name in names)]
+    for callback in variant.training.callbacks:
+        watched = callback.arguments.get("monitor", "loss")
+        if not callback.source and watched not in known:
+            raise GridError(
+                f"{variant.name}: {callback.name} watches {watched}, and there is none."
+                f"{did_you_mean(str(watched), known)}"
+            )
+
+
+def _try_out(component: Component, dataset: Dataset) -> None:
+    """Measure a user's own metric once, of the validation labels and of probabilities drawn at random."""
+    from ablation.components import measured, metric
+
+    labels, classes = dataset.val.labels, len(dataset.class_names)
+    one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
+    drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
+    try:
+        measured(metric(component), one_hot.astype(np.float32), drawn.astype(np.float32))
+    except Exception as error:
+        raise GridError(
+            f"training.metrics: {component} cannot be measured: {in_a_line(error).rstrip('.')}. It is given "
+            f"one-hot labels and probabilities, arrays of the shape {one_hot.shape} both."
+        ) from error
+
+
+def _refuse_one_class(study: Study) -> None:
+    """Refuse losses and metrics of one class an image."""
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):

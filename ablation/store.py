@@ -261,6 +261,11 @@ class Store:
             return False
         return result.status == "diverged" or not with_model or self.model_file(trial).exists()
 
+    def count_others(self, trials: Sequence[Trial]) -> int:
+        """Count the kept trials that are none of these: of settings, images or modules as they once were."""
+        known = {trial.id for trial in trials}
+        return sum(file.parent.name not in known for file in self._trials.glob("*/trial.json"))
+
     def changed_at(self, trials: Sequence[Trial]) -> int:
         """Return when the study or one of these trials was written last, in nanoseconds."""
         files = [self.study_file, *(self._trials / trial.id / "trial.json" for trial in trials)]

@@ -55,7 +55,8 @@ def in_a_line(error: BaseException) -> str:
     own = {str(file): file.name for file, _ in _imported.values()}
     frames = traceback.extract_tb(error.__traceback__)
     places = [f" ({own[frame.filename]}, line {frame.lineno})" for frame in frames if frame.filename in own]
-    return f"{type(error).__name__}: {lines[0][:300]}".removesuffix(": ") + (places[-1] if places else "")
+    kind = "" if isinstance(error, AblationError) else f"{type(error).__name__}: "
+    return f"{kind}{lines[0][:300]}".removesuffix(": ") + (places[-1] if places else "")
 
 
 def _module(name: str, folder: Path) -> ModuleType:
@@ -69,8 +70,15 @@ def _module(name: str, folder: Path) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise AblationError(f"the module '{name}' cannot be imported ({reason}).") from None
+        reason, hint = f"{type(error).__name__}: {error}", ""
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            beside = [file.stem for file in folder.glob("*.py")]
+            hint = (
+                did_you_mean(name, beside)
+                if 0 < len(beside) < 10
+                else f" It is looked for in {folder} first."
+            )
+        raise AblationError(f"the module '{name}' cannot be imported ({reason}).{hint}") from None
     if version:
         _imported[name] = version
     return module

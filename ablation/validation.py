@@ -37,7 +37,11 @@ def validate(
     try:
         return schema.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problems = error.errors()
+        unknown = [found for found in problems if found["type"] == "extra_forbidden"]
+        problem = problems[0]
+        if problem["type"] == "missing" and unknown:  # misspelt, probably
+            problem = unknown[0]
         loc: KeyPath = problem["loc"]
         path = (*places.get(str(loc[0]), (*section, loc[0])), *loc[1:]) if loc else section
         raise source.error(path, explain(problem, _valid_keys(schema, loc))) from None
@@ -82,6 +86,10 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             least = problem["ctx"]["min_length"]
             return f"needs at least {least} value{'s' if least > 1 else ''}, not {show(given)}."
         case "tuple_type":
+            if key == "seeds":
+                return (
+                    f"needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not {show(given)}."
+                )
             return f"needs a list, like [{show(given)}], not {show(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."

@@ -39,6 +39,7 @@ def test_what_a_variant_adds_changes_and_leaves_out_is_named(tiny_study: Study) 
     assert check.differences(plain) == []
     assert check.differences(dropout)[0] == Difference("block1_conv1_dropout", "–", "Dropout, 4 × 4 × 4")
     assert check.trials == 8
+    assert check.description.endswith(" test images; 8 × 8 pixels, 1 channel")
 
 
 def test_a_setting_that_changes_is_shown_where_the_shape_changes_too(

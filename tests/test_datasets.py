@@ -208,12 +208,12 @@ IMAGES, LABELS = random_images(60, classes=3)
         ({"x": IMAGES, "y": LABELS / 2}, "labels are float64"),
         ({"x": IMAGES, "y": LABELS - 1}, "labels run from -1 to 1; expected 0 to 1"),
         ({"x": IMAGES, "y": LABELS * 0}, "all labels are the same"),
-        ({"x": IMAGES, "y": LABELS * 2}, "no training image has the label 1, of 5 classes"),
+        ({"x": IMAGES, "y": LABELS * 2}, "has the label 1, of 5 classes; the largest label is 4"),
         ({"x": IMAGES.astype(np.int32), "y": LABELS}, "images are int32; expected uint8"),
-        ({"x": IMAGES / 100, "y": LABELS}, "float images must lie between 0 and 1"),
+        ({"x": IMAGES / 100, "y": LABELS}, r"must lie between 0 and 1, and these run from 0 to 2\.\d+"),
         (
-            {"x": np.full((60, 2, 2), np.nan), "y": LABELS},
-            "float images must lie between 0 and 1, without NaN",
+            {"x": np.where(np.arange(240).reshape(60, 2, 2) == 9, np.nan, 0), "y": LABELS},
+            "1 of 60 images hold NaN",
         ),
         ({"x": IMAGES[:, 0, 0], "y": LABELS}, r"images have the shape \(60, 3\)"),
         ({"x": IMAGES[:0], "y": LABELS[:0]}, "images have the shape"),
@@ -284,7 +284,7 @@ def test_one_row_with_another_number_of_labels_makes_them_several() -> None:
         ({"x": IMAGES, "y": SEVERAL * np.array([1, 0, 1], np.uint8)},
          "{file}: no training image has the label 1, of 3 classes."),
         ({"x": IMAGES, "y": np.pad(ROWS, [(0, 0), (0, 1)])},
-         "{file}: no training image has the label 3, of 4 classes."),
+         "{file}: no training image has the label 3, of 4 classes; the largest label is 2."),
         ({"x": IMAGES, "y": np.where(SEVERAL, np.nan, 0)},
          "{file}, training part: labels are float64 of shape (60, 3); expected 60 whole numbers, one an image, or rows "
          "of 0 and 1, a column a label."),
@@ -301,8 +301,11 @@ def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, t
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))
+    assert str(error.value) == ("dataset.train_size: cannot take 5,000 of 1,150 images: there are no more.")
+    with pytest.raises(DatasetError) as error:
+        prepare_dataset(DatasetSettings(train_size=1145))
     assert str(error.value) == (
-        "dataset.train_size: cannot take 5,000 of 1,150 images: both sides need at least one image of each of "
+        "dataset.train_size: cannot take 1,145 of 1,150 images: both sides need at least one image of each of "
         "the 10 classes, and the smallest class has 111."
     )
 

@@ -88,6 +88,18 @@ def test_what_can_be_known_before_training_is_told(
     assert planned_notes(study, dataset) == ([note] if note else [])
 
 
+def test_channels_that_seem_to_come_first_are_told(dataset: Dataset, tmp_path: Path) -> None:
+    def rolled(part: Part) -> Part:
+        return Part(np.moveaxis(part.images, -1, 1), part.labels)
+
+    first = replace(dataset, train=rolled(dataset.train), val=rolled(dataset.val), test=rolled(dataset.test))
+    study = _study(SOUND, tmp_path)
+    assert planned_notes(study, first)[-1] == (
+        "The images have a height of 1 and 8 channels: their channels seem to come first. Move them to the end, "
+        "numpy.moveaxis(x, 1, -1)."
+    )
+
+
 def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: Run, tmp_path: Path) -> None:
     from ablation.plan import plan_study
 

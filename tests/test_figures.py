@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ablation import figures
 from ablation.errors import RunError
 from ablation.figures import FIGURES, Picture
 from ablation.figures.confusion import confusion_matrix
 from ablation.figures.confusion_differences import difference_matrix
-from ablation.figures.cost import cost_data
+from ablation.figures.cost import cost_data, draw_cost
 from ablation.figures.disagreements import disagreement_data
+from ablation.figures.disagreements import drawings as disagreements
 from ablation.figures.forest import difference_data
 from ablation.figures.gap_parts import gap_parts_data
 from ablation.figures.interaction import interaction_data
@@ -217,6 +219,26 @@ def test_costs_are_means_and_known_numbers(finished_run: Run) -> None:
     assert (table["memory"] > 100).all()  # TensorFlow alone holds more
     data = cost_data(finished_run.cost, "parameters")
     assert data["cost"].is_monotonic_increasing
+
+
+def test_fractions_of_a_second_are_no_minutes() -> None:
+    """An engineer's 600m is 0.6."""
+    figure = Figure()
+    data = pd.DataFrame({
+        "variant": ["plain", "+Dropout"], "cost": [0.6, 0.7], "front": [True, False],
+        "accuracy": [0.8, 0.7], "low": [0.7, 0.6], "high": [0.9, 0.8],
+    })  # fmt: skip
+    ax = figure.subplots()
+    draw_cost(ax, data, variant_styles(["plain", "+Dropout"], "plain"))
+    figure.canvas.draw()
+    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert "0.6" in ticks
+    assert not any("m" in tick for tick in ticks)
+
+
+def test_a_title_is_not_covered_by_a_panel_without_an_image(finished_run: Run) -> None:
+    (drawing,) = disagreements(finished_run)
+    assert not any(ax.patch.get_visible() for ax in drawing.figure.axes)
 
 
 def test_variance_shift_is_a_mean_over_seeds(finished_run: Run) -> None:

@@ -329,6 +329,20 @@ WRONG = {
         "{study: s, vary: init}",
         "FILE, line 1, vary: needs a list, like [init], not init.\n    1 | {study: s, vary: init}",
     ),
+    "seeds in words": (
+        "{study: s, seeds: two}",
+        "FILE, line 1, seeds: needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not two.\n"
+        "    1 | {study: s, seeds: two}",
+    ),
+    "the one key that is needed, misspelt": (
+        "{studdy: s}",
+        "FILE, line 1, studdy: unknown key 'studdy'. Did you mean 'study'?\n    1 | {studdy: s}",
+    ),
+    "the beginning of a metric's name": (
+        "{study: s, training: {metrics: [f1]}}",
+        "FILE, line 1, training.metrics.0: f1 is not a valid value. Did you mean 'F1Score'?\n"
+        "    1 | {study: s, training: {metrics: [f1]}}",
+    ),
     "a timeout of nothing": (
         "{study: s, timeout: 0}",
         "FILE, line 1, timeout: input should be greater than 0, not 0.\n    1 | {study: s, timeout: 0}",

@@ -46,6 +46,9 @@ LOADERS = """
     def nothing():
         return 3
 
+    def three():
+        return 1, 2, 3
+
     def broken():
         raise OSError("the disk is elsewhere")
 """
@@ -77,8 +80,10 @@ def test_a_functions_labels_may_be_rows_of_0_and_1(tmp_path: Path) -> None:
     [
         ("nothing", "dataset.loader: own_loaders:nothing returned a int; expected (x, y), or ((x_train, y_train), "
                     "(x_test, y_test)), or a dictionary with these names and, if there are any, class_names."),
+        ("three", "dataset.loader: own_loaders:three returned a tuple of 3; expected (x, y), or ((x_train, y_train), "
+                  "(x_test, y_test)), or a dictionary with these names and, if there are any, class_names."),
         ("broken", "dataset.loader: own_loaders:broken raised OSError: the disk is elsewhere (own_loaders.py, "
-                   "line 30)"),
+                   "line 33)"),
         ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; give module:object. Did you mean 'two'?"),
     ],
 )  # fmt: skip

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
+from ablation.check import check_study
 from ablation.checkpoint import CHECKPOINT
 from ablation.datasets import Dataset
+from ablation.errors import GridError
 from ablation.grid import Study
 from ablation.randomness import Randomness
 from ablation.resolution import resolved
@@ -82,6 +84,21 @@ PARTS = """
 
     def softened(y_true, y_pred, share=0.0):
         return keras.losses.categorical_crossentropy(y_true * (1 - share) + share / 10, y_pred)
+
+    def raising(y_true, y_pred):
+        raise ValueError("no metric today")  # here
+
+    def three(y_true, y_pred, more):
+        return 1.0
+
+    def several(y_true, y_pred):
+        return y_true.mean(0)
+
+    def undefined(y_true, y_pred):
+        return float("nan")
+
+    def each(y_true, y_pred):
+        return y_true.argmax(1) == y_pred.argmax(1)
 
     def balanced(y_true, y_pred):
         right = y_true.argmax(1) == y_pred.argmax(1)
@@ -288,3 +305,65 @@ def test_a_part_whose_file_was_changed_since_is_not_trained(tiny_dataset: Datase
         AblationError, match="the file of own_parts:softened was changed since the study began"
     ):
         run_trial(trial, tiny_dataset, folder)
+
+
+def grid_of(folder: Path, training: str, more: str = "") -> Study:
+    (folder / "grid.yaml").write_text(
+        "study: s\nseeds: 3\ndataset: {train_size: 60, validation_size: 40, test_size: 50}\n"
+        f"model: {{family: dense, dense: [4]}}\ntraining: {{epochs: 1, {training}}}\n"
+        f"factors: {{width: [1, 2]}}\n{more}"
+    )
+    return Study.from_yaml(folder / "grid.yaml")
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ('metrics: ["own_parts:raising"]',
+         "training.metrics: own_parts:raising cannot be measured: ValueError: no metric today (own_parts.py, line "
+         "LINE). It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+        ('metrics: ["own_parts:three"]',
+         "training.metrics: own_parts:three cannot be measured: TypeError: three() missing 1 required positional "
+         "argument: 'more'. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+        ('metrics: ["own_parts:several"]',
+         "training.metrics: own_parts:several cannot be measured: several returned float32 of shape (10,); expected a "
+         "number, or one an image. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+        ("callbacks: [{EarlyStopping: {monitor: val_acc}}]",
+         "plain: EarlyStopping watches val_acc, and there is none. Did you mean 'val_accuracy'?"),
+    ],
+)  # fmt: skip
+def test_a_metric_or_monitor_that_cannot_work_is_told_before_anything_starts(
+    training: str, message: str, folder: Path
+) -> None:
+    study = grid_of(folder, training)
+    lines = (folder / "own_parts.py").read_text().splitlines()
+    at = 1 + next(i for i, line in enumerate(lines) if line.endswith("# here"))
+    with pytest.raises(GridError) as caught:
+        run_study(study, folder / "run", executor="inline")
+    assert str(caught.value) == message.replace("LINE", str(at))
+    assert not (folder / "run" / "study.json").exists()
+    with pytest.raises(GridError):
+        check_study(study)
+
+
+def test_a_callback_may_watch_a_metric_and_a_metric_give_a_number_an_image(folder: Path) -> None:
+    training = 'metrics: ["own_parts:each"], callbacks: [{ReduceLROnPlateau: {monitor: val_each, mode: max}}]'
+    run = run_study(grid_of(folder, training), folder / "run", only=["plain"], executor="inline")
+    done = run.results[run.results["status"] == "completed"]
+    assert len(done) == 3
+    assert done["test_each"].tolist() == pytest.approx(done["test_accuracy"].tolist())
+
+
+def test_a_metric_that_is_no_number_is_told_and_the_rest_reported(folder: Path) -> None:
+    training, compare = 'metrics: ["own_parts:undefined"]', "compare: {metric: test_undefined, margin: 0.1}\n"
+    run = run_study(grid_of(folder, training, compare), folder / "run", executor="inline")
+    assert (run.results["status"] == "completed").all()
+    assert run.notes[0] == (
+        "test_undefined is not a number (NaN) in 6 of 6 completed trials, of plain, width=2: its comparisons are "
+        "without them."
+    )
+    assert "is not a number (NaN) in 6 of 6 completed trials" in (run.folder / "report.md").read_text("utf-8")
+    assert run.verify().differences == []
+    drawn = {file.stem for file in run.figures_folder.glob("*.png")}
+    assert "learning_curves" in drawn
+    assert "forest" not in drawn

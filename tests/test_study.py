@@ -67,6 +67,21 @@ def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_
     assert not (tmp_path / "none").exists()
 
 
+def test_the_plan_tells_of_trials_that_are_no_longer_of_the_study(
+    finished_run: Run, tiny_study: Study
+) -> None:
+    from ablation.plan import plan_study
+
+    def others(study: Study) -> list[str]:
+        return [note for note in plan_study(study, finished_run.folder).notes if "none of these" in note]
+
+    assert others(tiny_study) == []
+    assert others(tiny_study.model_copy(update={"seeds": (0, 7)})) == [
+        f"4 trials in {finished_run.folder} are none of these: of other seeds, or of settings, images or modules "
+        "as they were. They stay, and are not used."
+    ]
+
+
 @pytest.mark.usefixtures("without_report")
 def test_only_what_is_missing_is_run(two_variants: Study, tmp_path: Path) -> None:
     def ran(study: Study, **options: object) -> int:

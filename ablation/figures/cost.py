@@ -79,7 +79,8 @@ def draw_cost(ax: Axes, data: pd.DataFrame, styles: dict[str, VariantStyle]) -> 
         ax.xaxis.set_minor_formatter("")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    # "k" and "M" for many; for few it would have "m", of which nobody thinks thousandths of a second
+    ax.xaxis.set_major_formatter(EngFormatter(sep="") if data["cost"].min() >= 1 else "{x:g}")
     ax.tick_params(axis="x", which="both", labelsize=8)
     ax.margins(x=0.25)
     named = data if len(data) <= _MOST_LABELLED else front.tail(_MOST_LABELLED)
@@ -87,6 +88,6 @@ def draw_cost(ax: Axes, data: pd.DataFrame, styles: dict[str, VariantStyle]) -> 
     heights = spread(named["accuracy"].tolist(), (high - low) * 0.055)
     for row, height in zip(named.itertuples(index=False), heights, strict=True):
         ax.annotate(
-            label(row.variant, 16), (row.cost, height), (7, 6), textcoords="offset points", va="center",
+            label(row.variant, 24), (row.cost, height), (7, 6), textcoords="offset points", va="center",
             fontsize=8, color=styles[row.variant].colour,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ablation.arrays import Labels
 from ablation.datasets import Dataset
-from ablation.figures.style import Drawing, label
+from ablation.figures.style import Drawing, in_two_lines, label
 from ablation.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def drawings(run: Run) -> list[Drawing]:
     for row, variant in zip(axes, chosen, strict=True):
         data = disagreement_data(run.predictions[variant], run.predictions[baseline], run.dataset.test.labels)
         draw_row(list(row), data, run.dataset, len(pairs[variant]))
-        row[0].set_ylabel(label(variant, 16), fontsize=8.5, fontweight="bold")
+        row[0].set_ylabel(in_two_lines(variant, 20), fontsize=8, fontweight="bold")
         found[variant] = data
     for column, words in ((0, f"right oftener than {label(baseline, 20)}"), (_IMAGES, "right less often")):
         axes[0, column].set_title(words, fontsize=9.5, pad=18).set_in_layout(False)
@@ -119,6 +119,7 @@ def draw_row(
     for ax in row:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
+        ax.patch.set_visible(False)  # of a panel without an image it would cover the title of one beside it
         ax.grid(visible=False)
     labels = dataset.test.labels
     for side, images in enumerate(data):

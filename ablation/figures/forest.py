@@ -50,6 +50,8 @@ def drawings(run: Run) -> list[Drawing]:
     summary, trials = metric_data(run.results, compare.metric)
     differences = difference_data(run.results, baseline, compare.metric)
     variants = list(summary["variant"])
+    if not variants:  # a metric of the user's own that is NaN throughout
+        return []
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
     figure = Figure(figsize=(11.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ablation.run import Run
 
 _MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
-_PANELS_A_ROW = 6
+_PANELS_A_ROW, _HEIGHT = 6, 2.4  # inches a panel
 
 
 def learning_curves_data(history: pd.DataFrame) -> pd.DataFrame:
@@ -39,8 +39,9 @@ def drawings(run: Run) -> list[Drawing]:
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
     columns = min(len(variants), _PANELS_A_ROW)
     blocks = math.ceil(len(variants) / columns)
-    figure = regular(2 * blocks, columns, max(2.3, 4.5 / columns), 2.4)
+    figure = regular(2 * blocks, columns, max(2.3, 4.5 / columns), _HEIGHT)
     axes = figure.subplots(2 * blocks, columns, squeeze=False, sharex=True, sharey="row")
+    _close_up(axes)
     for i, variant in enumerate(variants):
         block, column = divmod(i, columns)
         of_variant = data[data["variant"] == variant]
@@ -52,6 +53,7 @@ def drawings(run: Run) -> list[Drawing]:
                 percent_axis(ax.yaxis)
             else:
                 ax.set_xlabel("epoch")
+                ax.tick_params(labelbottom=True)
             if column == 0:
                 ax.set_ylabel(measure if row == 0 else "cross-entropy loss" if _is_entropy(run) else "loss")
     for i in range(len(variants), blocks * columns):
@@ -97,10 +99,19 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
-def _share_rows(axes: object, blocks: int) -> None:
+def _close_up(axes: Any) -> None:
+    """Give the panels of a block the room between them, where nothing is written."""
+    more = 0.22 / (len(axes) * _HEIGHT)
+    for row, panels in enumerate(axes):
+        for ax in panels:
+            left, bottom, width, height = ax.get_position().bounds
+            ax.set_position([left, bottom - more * (row % 2 == 0), width, height + more])
+
+
+def _share_rows(axes: Any, blocks: int) -> None:
     """Give all blocks of panels the same range, so that variants in different blocks can be compared."""
     for row in range(2):
-        panels = [ax for block in range(blocks) for ax in axes[2 * block + row] if ax.get_visible()]  # type: ignore[index]
+        panels = [ax for block in range(blocks) for ax in axes[2 * block + row] if ax.get_visible()]
         limits = [ax.get_ylim() for ax in panels]
         for ax in panels:
             ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

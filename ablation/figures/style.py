@@ -129,9 +129,14 @@ def label(name: str, longest: int = 36) -> str:
 
 
 def panel_title(ax: Axes, name: str, width: int = 20) -> None:
-    """Name a small panel: a long name in two lines of about so many letters."""
+    """Name a small panel, a long name in two lines."""
+    ax.set_title(in_two_lines(name, width), fontsize=9)
+
+
+def in_two_lines(name: str, width: int) -> str:
+    """Return a name as `label` does, a long one in two lines of about so many letters."""
     lines = textwrap.wrap(label(name, 2 * width), width) or [""]
-    ax.set_title("\n".join([lines[0], " ".join(lines[1:])]) if lines[1:] else lines[0], fontsize=9)
+    return "\n".join([lines[0], " ".join(lines[1:])]) if lines[1:] else lines[0]
 
 
 def spread(positions: Sequence[float], distance: float) -> list[float]:

@@ -260,8 +260,8 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
         text.append(
             "An image has any number of labels, and each is told to be there where its probability is over "
             "0.5. An image is told right if all its labels are: accuracy is the share of such images, here "
-            "and in every table and verdict. The further metrics binary_accuracy, precision, recall and auc "
-            "are Keras's: over the labels of all images together."
+            "and in every table and verdict. Further metrics of Keras's are over the labels of all images "
+            "together."
         )
     flat = [variant.settings for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
