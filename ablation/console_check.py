@@ -40,5 +40,6 @@ def print_check(check: Check) -> None:
 def _table(*headings: str, right: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="right" if place >= len(headings) - right else "left")
+        is_number = place >= len(headings) - right
+        table.add_column(Text(heading), justify="right" if is_number else "left", overflow="fold")
     return table

@@ -61,7 +61,7 @@ def drawings(run: Run) -> list[Drawing]:
 
 def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q: pd.DataFrame) -> None:
     """Draw the accuracies in percent, coloured by the difference from the baseline, those told marked."""
-    most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.01)
+    most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.05)  # small ones are pale
     dots = np.where(q.to_numpy() <= FALSE_DISCOVERIES, " •", "")
     numbers = np.array([[f"{100 * v:.0f}" for v in row] for row in accuracy.to_numpy()], dtype=object) + dots
     names = [label(str(v)) for v in accuracy.index], [label(str(c), 12) for c in accuracy]

@@ -8,7 +8,7 @@ from ablation.report.blocks import Finding
 from ablation.report.sources import Sources
 from ablation.report.tables import MEASURES
 from ablation.statistics import mean_intervals
-from ablation.wording import conclusion, effect_conclusion
+from ablation.wording import conclusion, effect_conclusion, minus
 
 if TYPE_CHECKING:
     from ablation.run import Run
@@ -119,9 +119,9 @@ def _gap(run: Run, sources: Sources) -> list[Finding]:
     said = (
         f"{baseline} {'ends at' if last else 'has at its best epoch'} "
         f"{summary['train_accuracy'][baseline]:.1%} training and {summary['val_accuracy'][baseline]:.1%} "
-        f"validation accuracy, an overfitting gap of {100 * gaps[baseline]:.1f} percentage points"
+        f"validation accuracy, an overfitting gap of {minus(f'{100 * gaps[baseline]:.1f}')} percentage points"
     )
     least = str(gaps.idxmin())
     if least != baseline:
-        said += f"; the smallest gap is that of {least}, {100 * gaps[least]:.1f} points"
+        said += f"; the smallest gap is that of {least}, {minus(f'{100 * gaps[least]:.1f}')} points"
     return [Finding(said + ".", "", tuple(sorted({*sources.of(baseline), *sources.of(least)})))]
