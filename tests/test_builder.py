@@ -398,7 +398,7 @@ def test_a_model_that_brings_its_optimizer_keeps_it_behind_augmentation(models: 
     dataset = prepare_dataset(study.dataset)
     for trial in study.trials(dataset.digest):
         optimizer = compiled_model(trial, dataset).optimizer
-        assert (optimizer.name, float(optimizer.learning_rate)) == ("sgd", 0.5)
+        assert (optimizer.name.lower(), float(optimizer.learning_rate)) == ("sgd", 0.5)
 
 
 def test_augmentation_of_an_own_model_names_a_trial_only_where_there_is_one(models: Path) -> None:

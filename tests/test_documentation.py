@@ -225,7 +225,7 @@ def test_the_help_of_an_option_is_plain_sentences() -> None:
         for option in command.params
         if getattr(option, "help", None)
     }
-    assert len(helps) > 40
+    assert len(helps) > 25
     assert [option for option, text in helps.items() if "[" in text or not text.endswith(".")] == []
 
 
