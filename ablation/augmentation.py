@@ -13,7 +13,7 @@ from ablation.errors import AblationError
 from ablation.randomness import Randomness
 from ablation.settings import Component, ModelSettings
 
-_AUGMENTED = "augmented"
+_AUGMENTED = "ablation_augmented"  # no name that a user would give a model
 
 # TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
 _UNSEEDED = {

@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 
 GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 ExecutorOption = Annotated[
     str,
     typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
@@ -54,9 +58,7 @@ def init(
 @app.command()
 def check(
     grid: Annotated[Path, typer.Argument(metavar="FILE", help="The grid file.")],
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
-    ] = None,
+    data_dir: DataOption = None,
 ) -> None:
     """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
     from ablation.check import check_study
@@ -76,15 +78,11 @@ def run(
     dataset: Annotated[
         str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
-    ] = None,
+    data_dir: DataOption = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; by default experiments/runs/STUDY.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
+    workers: WorkersOption = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
@@ -154,15 +152,11 @@ def merge(
 @app.command()
 def search(
     grid: GridOption,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
-    ] = None,
+    data_dir: DataOption = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder; by default experiments/runs/STUDY-search.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
+    workers: WorkersOption = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     then_ablate: Annotated[

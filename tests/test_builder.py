@@ -60,6 +60,10 @@ MODELS = """
         model.compile(keras.optimizers.SGD(0.5), "categorical_crossentropy")
         return model
 
+    def named(image_shape, classes):
+        stack = [keras.Input(image_shape), layers.Flatten(), layers.Dense(classes, "softmax")]
+        return keras.Sequential(stack, name="augmented")
+
     def augments(image_shape, classes, augmentation=0):
         return cnn(image_shape, classes)
 
@@ -399,6 +403,11 @@ def test_a_model_that_brings_its_optimizer_keeps_it_behind_augmentation(models: 
     for trial in study.trials(dataset.digest):
         optimizer = compiled_model(trial, dataset).optimizer
         assert (optimizer.name.lower(), float(optimizer.learning_rate)) == ("sgd", 0.5)
+
+
+def test_a_models_own_name_is_not_mistaken_for_augmentation(models: Path) -> None:
+    (found,) = check_study(study_of(models, "model: {builder: own_models:named}\n")).variants
+    assert [layer.kind for layer in found.layers] == ["Flatten", "Dense"]
 
 
 def test_augmentation_of_an_own_model_names_a_trial_only_where_there_is_one(models: Path) -> None:
