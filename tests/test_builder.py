@@ -296,8 +296,8 @@ def test_one_sigmoid_unit_is_the_probability_of_the_second_class(two_classes: Pa
     """Loss, gradient and accuracy are those of Keras's own binary training on the same batches."""
     import keras
 
+    from ablation.training.compilation import compiled_model
     from ablation.training.loop import CompiledLoop
-    from ablation.training.trial_runner import compiled_model
 
     study = one_unit_study(two_classes)
     run = run_study(study, two_classes / "run", executor="inline")
@@ -394,7 +394,7 @@ def test_augmentation_is_a_factor_of_an_own_model_too(
 
 def test_a_model_that_brings_its_optimizer_keeps_it_behind_augmentation(models: Path) -> None:
     from ablation.data.datasets import prepare_dataset
-    from ablation.training.trial_runner import compiled_model
+    from ablation.training.compilation import compiled_model
 
     study = study_of(models, f"model: {{builder: own_models:compiled}}\nseeds: 1\n{AUGMENTED}")
     dataset = prepare_dataset(study.dataset)

@@ -18,7 +18,8 @@ from ablation.grid.seeding import Randomness
 from ablation.grid.settings import DenseSettings
 from ablation.grid.trial import Trial, TrialResult
 from ablation.training.checkpoint import CHECKPOINT
-from ablation.training.trial_runner import compiled_model, run_trial
+from ablation.training.compilation import compiled_model
+from ablation.training.trial_runner import run_trial
 from ablation.workflow.check import check_study
 
 PARTS = """

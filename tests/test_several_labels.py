@@ -113,8 +113,8 @@ def test_the_logged_accuracy_counts_as_the_measured_one_does(run: Run, tmp_path:
     """Where nothing is learned, the running mean over an epoch is the accuracy of one model."""
     import keras
 
+    from ablation.training.compilation import compiled_model
     from ablation.training.loop import CompiledLoop
-    from ablation.training.trial_runner import compiled_model
 
     trial, dataset = run.trials[0], run.dataset
     model = compiled_model(trial, dataset)

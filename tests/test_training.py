@@ -29,7 +29,7 @@ def test_it_trains_as_keras_trains_on_the_same_batches(
 ) -> None:
     import keras
 
-    from ablation.training.trial_runner import compiled_model
+    from ablation.training.compilation import compiled_model
 
     # The offset of a BatchNorm in front of another one has no gradient but rounding, which Adam blows up.
     stages = ("conv", "dense")
@@ -103,8 +103,8 @@ def test_the_logged_gap_is_its_three_parts(tiny_dataset: Dataset, tmp_path: Path
 
 
 def test_measuring_in_training_mode_leaves_no_trace(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from ablation.training.compilation import compiled_model
     from ablation.training.loop import CompiledLoop
-    from ablation.training.trial_runner import compiled_model
 
     trial = tiny_trial(tiny_dataset, dropout=0.5, batch_norm=True, augmentation=("shift",))
     model = compiled_model(trial, tiny_dataset)
@@ -219,8 +219,8 @@ def test_xla_computes_the_same_but_for_rounding(tiny_dataset: Dataset, tmp_path:
 def test_xla_is_chosen_only_where_it_keeps_the_bits(
     settings: dict[str, Any], suits: bool, tiny_dataset: Dataset
 ) -> None:
+    from ablation.training.compilation import compiled_model
     from ablation.training.loop import _suits_xla
-    from ablation.training.trial_runner import compiled_model
 
     assert _suits_xla(compiled_model(tiny_trial(tiny_dataset, **settings), tiny_dataset)) is suits
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
 
 PAIRING_COLUMNS = [
@@ -132,7 +132,7 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
 
 def _hash(parts: Iterable[str]) -> str:
     text = " ".join(parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:8] if text else ""
+    return short_digest(text) if text else ""
 
 
 def _agreement(own: str, other: str) -> str:

@@ -15,6 +15,7 @@ from ablation.cli.completion import datasets, executors, figure_names, formats, 
 from ablation.errors import AblationError, GridError
 
 if TYPE_CHECKING:
+    from ablation.executors.shard import Shard
     from ablation.results.run import Run
 
 app = typer.Typer(
@@ -131,9 +132,7 @@ def run(
             tensorboard=tensorboard,
         )
     print_results(finished)
-    asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
-    mine = {trial.id for trial in part.take(finished.trials, finished.dataset)}
-    if not (asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all():
+    if not _has_completed(finished, only, part):
         raise typer.Exit(1)
 
 
@@ -332,6 +331,13 @@ def _open(folder: Path | None) -> Run:
     from ablation.results.run import Run
 
     return Run(folder) if folder else Run.newest()
+
+
+def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
+    """Tell whether all trials completed that this command was asked for."""
+    asked = run.results[run.results["variant"].isin(only)] if only else run.results
+    mine = {trial.id for trial in part.take(run.trials, run.dataset)}
+    return bool((asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all())
 
 
 def _seeds(text: str | None) -> list[int] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
+from ablation.digest import short_digest
 from ablation.grid.settings import CONTENT
 from ablation.grid.study import Study, Variant
 from ablation.grid.value_text import setting_text, yaml_text
@@ -14,7 +14,7 @@ from ablation.grid.value_text import setting_text, yaml_text
 def study_digest(study: Study) -> str:
     """Return a hash of all that a study declares; where its images lie is no part of it."""
     record = [_settings(study), [_flat(v.model_dump(mode="json", context=CONTENT)) for v in study.variants]]
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
+    return short_digest(json.dumps(record, sort_keys=True), 12)
 
 
 def study_changes(first: Study, now: Study) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ablation.digest import short_digest
 from ablation.grid.seeding import STREAMS, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings
 
@@ -73,7 +73,7 @@ class Trial(Record):
     def id(self) -> str:
         """``<variant>-s<seed>-<8 hex>``, safe as a folder name; the hex is a hash of ``settings``."""
         canonical = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
-        return f"{slug(self.variant)}-s{self.seed}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+        return f"{slug(self.variant)}-s{self.seed}-{short_digest(canonical)}"
 
 
 class EpochRecord(Record):

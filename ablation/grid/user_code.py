@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import re
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ablation.digest import short_digest
 from ablation.errors import AblationError, did_you_mean
 
 _imported: dict[str, tuple[Path, str]] = {}  # a module's file, and what was in it then
@@ -85,4 +85,4 @@ def _module(name: str, folder: Path) -> ModuleType:
 
 
 def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    return short_digest(file.read_bytes(), 12)

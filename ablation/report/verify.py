@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ablation.analysis.trial_tables import table_text
+from ablation.digest import short_digest
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
@@ -194,7 +194,7 @@ class _Page(HTMLParser):
             self._row.append("")
         source = own.get("src", "")
         if source:
-            digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+            digest = short_digest(source, 12)
             what = own.get("alt", "").split(":")[0][:40]
             self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
         self.pieces += [(self._place(), own[name]) for name in _SHOWN if own.get(name)]

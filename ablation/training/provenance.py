@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -10,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from ablation.digest import short_digest
 
 # What can change the last bit of a result; trials that differ here were not made alike. Beside these stand
 # only words for the reader. What the harness itself computes is in the trial's id, as the training version.
@@ -44,7 +45,7 @@ def numeric(provenance: Mapping[str, str]) -> dict[str, str]:
 
 def digest(provenance: Mapping[str, str]) -> str:
     """Return a short hash of the part of a provenance that can change a result's bits."""
-    return hashlib.sha256(repr(sorted(numeric(provenance).items())).encode()).hexdigest()[:8]
+    return short_digest(repr(sorted(numeric(provenance).items())))
 
 
 def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str, int]]:

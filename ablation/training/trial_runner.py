@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -13,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
-from ablation.grid.keras_names import loss, make, metric
-from ablation.grid.settings import Component, EarlyStopping, TrainingSettings
+from ablation.digest import short_digest
+from ablation.grid.settings import EarlyStopping
 from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
 from ablation.models.augmentation import layers_of
-from ablation.models.build import build_model
 from ablation.models.cost import counted_multiply_adds
 from ablation.training.callbacks import callback_list, logs
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
+from ablation.training.compilation import compiled_model
 from ablation.training.loop import CompiledLoop
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
@@ -63,30 +62,25 @@ def run_trial(
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
     if trial.keeps_state and not trial.training.callbacks and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
-    history = state.history
-    best = max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
+    best = _best(state.history)
     metrics: dict[str, float] = {}
     shift: dict[str, float] = {}
     if not trouble:
         if trial.training.evaluate == "best":
             loop.model.set_weights(state.best_weights)
+        tested = best if trial.training.evaluate == "best" else state.history[-1]
         with timing.of("evaluate"):
-            metrics = _kept(loop, trial, dataset, best if trial.training.evaluate == "best" else history[-1])
-            if trial.reads_test:
-                probabilities = loop.predict(dataset.test)
-                metrics |= {f"test_{k}": v for k, v in loop.measure(dataset.test, probabilities).items()}
+            metrics = _final_metrics(loop, trial, dataset, tested) | _test(loop, trial, dataset, folder)
             shift = loop.variance_shift(dataset.train_probe)
-        with timing.of("write"):
-            if trial.reads_test:
-                np.save(folder / "test_probabilities.npy", probabilities)
-            if save_model:
+        if save_model:
+            with timing.of("write"):
                 _save_model(trial, dataset, loop, folder / "model.keras")
     if not trial.keeps_state or trouble:
         checkpoint.discard()
     return TrialResult(
         trial_id=trial.id,
         status="diverged" if trouble else "completed",
-        history=tuple(history),
+        history=tuple(state.history),
         metrics=metrics,
         best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
         parameters=loop.model.count_params(),
@@ -101,6 +95,20 @@ def run_trial(
     )
 
 
+def _best(history: list[EpochRecord]) -> EpochRecord:
+    """Return the first epoch of the highest validation accuracy; NaN is the lowest."""
+    return max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
+
+
+def _test(loop: CompiledLoop, trial: Trial, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Read the test set, unless the trial does not, and keep the probabilities; return ``test_*``."""
+    if not trial.reads_test:
+        return {}
+    probabilities = loop.predict(dataset.test)
+    np.save(folder / "test_probabilities.npy", probabilities)
+    return {f"test_{name}": value for name, value in loop.measure(dataset.test, probabilities).items()}
+
+
 def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
     """Return what a trial will start from, without training it."""
     model = compiled_model(trial, dataset)
@@ -108,40 +116,6 @@ def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
     epochs = range(1, trial.training.epochs + 1)
     orders = (trial.randomness.batch_order(epoch, images) for epoch in epochs)
     return InitialState(_fingerprints(model), tuple(_digest(order) for order in orders))
-
-
-def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
-    """Build a trial's model and compile it: loss, optimizer (with its variables), metrics.
-
-    A user's model that comes with an optimizer keeps it. The model does without metrics that are functions:
-    they are of all images of a part at once, and Keras would call them with a batch each.
-    """
-    import keras
-
-    keras.config.set_dtype_policy(trial.training.precision)
-    classes, multi_label = len(dataset.class_names), dataset.is_multi_label
-    model = build_model(trial.model, dataset.image_shape, classes, trial.randomness, multi_label)
-    optimizer = getattr(model, "optimizer", None) or _optimizer(trial.training)
-    chosen, accuracy = trial.training.loss, "categorical_accuracy"
-    if multi_label or getattr(model, "output_shape", ())[-1:] == (1,):
-        accuracy = "binary_accuracy"
-        chosen = "binary_crossentropy" if chosen == "categorical_crossentropy" else chosen  # of one unit
-    further = [metric(name) for name in trial.training.metrics]
-    metrics = [accuracy, *(m for m in further if isinstance(m, keras.Metric))]
-    model.compile(optimizer=optimizer, loss=loss(chosen), metrics=metrics, jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def _optimizer(training: TrainingSettings) -> keras.optimizers.Optimizer:
-    import keras
-
-    rate: Any = training.learning_rate
-    if isinstance(rate, Component):
-        rate = make("learning_rate", rate)
-    if isinstance(training.optimizer, Component):
-        return make("optimizer", training.optimizer, learning_rate=rate)
-    return keras.optimizers.get({"class_name": training.optimizer, "config": {"learning_rate": rate}})
 
 
 # The loop of the last trial. Its graphs took a second or two to trace.
@@ -221,7 +195,9 @@ def _fit(
     return ""
 
 
-def _kept(loop: CompiledLoop, trial: Trial, dataset: Dataset, record: EpochRecord) -> dict[str, float]:
+def _final_metrics(
+    loop: CompiledLoop, trial: Trial, dataset: Dataset, record: EpochRecord
+) -> dict[str, float]:
     """Return `train_*` and `val_*` of the model as it is: what its epoch's record says, but for callbacks.
 
     These may have changed the weights after the record, as EarlyStopping does that restores the best ones.
@@ -281,4 +257,4 @@ def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
 
 
 def _digest(*arrays: NDArray[Any]) -> str:
-    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:8]
+    return short_digest(b"".join(array.tobytes() for array in arrays))

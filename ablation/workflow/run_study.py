@@ -48,11 +48,9 @@ def run_study(
         workers: How many trials at a time, by default as many as there are cores.
         executor: ``local`` (worker processes), ``inline`` (this process) or ``ray`` (a Ray cluster).
         address: The Ray cluster's address; by default one is started on this machine.
-        shard: Train this part of the trials; other processes train the others into the same folder. The one
-            that ends last writes tables, figures and report.
+        shard: The part of the trials to train here; the shard that ends last writes the report.
         observer: Is told what happens.
-        max_seeds: Add seeds where a verdict is open, up to so many, until all are resolved; intervals are
-            then those that hold however often one looks.
+        max_seeds: Add seeds, up to this number, while a verdict is open; intervals are anytime-valid.
         tensorboard: Write all trials for TensorBoard, too, under ``tensorboard/`` in the run folder.
 
     Returns:
@@ -61,40 +59,57 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option is not usable; nothing was started.
     """
-    observer = observer or NullObserver()
     chosen = chosen_variants(study, only)
     if max_seeds:
-        if not shard.is_whole:
-            raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
-        study, chosen = with_anytime_intervals(study, max_seeds), chosen | {study.baseline}
+        study, chosen = _until_resolved(study, max_seeds, shard), chosen | {study.baseline}
     store = Store(out or RUNS / slug(study.name))
-    if tensorboard:
-        observer = Observers(observer, TensorBoard(store.folder))
+    observer = observer or NullObserver()
+    observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
     require_fit(study, dataset)
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
     runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
     with store.locked(shard.name):
         while True:
-            with store.exclusive():
-                store.open(study, dataset, beside=active_holders(store.folder, shard.name))
-            run = Run(store.folder)
+            run = _opened(store, study, dataset, shard)
             tasks = _tasks(run, chosen, shard)
             observer.planned(run.trials, tasks)
             if not tasks and run.is_reported:
                 return run
-            try:
-                _train(run, tasks, runner, observer)
-            finally:
-                if shard.is_whole:
-                    write_tables(run)
+            _train_and_tabulate(run, tasks, runner, observer, shard)
             further = further_seeds(run, chosen, max_seeds) if max_seeds else {}
             if not further:
                 break
             study = study.model_copy(update={"further_seeds": further})
-        if not shard.is_whole:
-            return _report_of_the_last(store, chosen)
-        write_report(run)
+        return _reported(run) if shard.is_whole else _report_of_last_shard(store, chosen)
+
+
+def _until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
+    if not shard.is_whole:
+        raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
+    return with_anytime_intervals(study, max_seeds)
+
+
+def _opened(store: Store, study: Study, dataset: Dataset, shard: Shard) -> Run:
+    """Make the folder ready for the study, beside other shards that are at work; return its run."""
+    with store.exclusive():
+        store.open(study, dataset, beside=active_holders(store.folder, shard.name))
+    return Run(store.folder)
+
+
+def _train_and_tabulate(
+    run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer, shard: Shard
+) -> None:
+    """Train; whatever happens, leave tables of what is finished, but for a shard, which is not alone."""
+    try:
+        _train(run, tasks, runner, observer)
+    finally:
+        if shard.is_whole:
+            write_tables(run)
+
+
+def _reported(run: Run) -> Run:
+    write_report(run)
     return run
 
 
@@ -104,7 +119,7 @@ def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
         return store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
 
 
-def _report_of_the_last(store: Store, chosen: set[str]) -> Run:
+def _report_of_last_shard(store: Store, chosen: set[str]) -> Run:
     """Write tables, figures and report once no trial is pending."""
     with store.exclusive():
         run = Run(store.folder)

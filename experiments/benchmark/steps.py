@@ -21,8 +21,8 @@ from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
 from ablation.grid.trial import Trial
 from ablation.tensorflow_setup import configure_tensorflow
+from ablation.training.compilation import compiled_model
 from ablation.training.loop import CompiledLoop
-from ablation.training.trial_runner import compiled_model
 
 VARIANTS = {
     "plain": {},
