@@ -68,8 +68,7 @@ def check(
 
     found = check_study(read_study(grid).with_overrides(data_dir=data_dir))
     print_check(found)
-    if any(variant.error for variant in found.variants):
-        raise typer.Exit(1)
+    _exit_1_unless(not any(variant.error for variant in found.variants))
 
 
 @app.command()
@@ -132,8 +131,7 @@ def run(
             tensorboard=tensorboard,
         )
     print_results(finished)
-    if not _has_completed(finished, only, part):
-        raise typer.Exit(1)
+    _exit_1_unless(_has_completed(finished, only, part))
 
 
 @app.command()
@@ -147,8 +145,7 @@ def merge(
 
     merged = merge_runs(runs, out)
     print_results(merged)
-    if not (merged.results["status"] == "completed").all():
-        raise typer.Exit(1)
+    _exit_1_unless(bool((merged.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -265,8 +262,7 @@ def verify(
     file = report if report and report.is_file() else None
     found = verify_run(_open(run or (report.parent if file and report else report)), file)
     print_verification(found)
-    if found.differences:
-        raise typer.Exit(1)
+    _exit_1_unless(not found.differences)
 
 
 @app.command()
@@ -302,8 +298,7 @@ def audit(run: RunArgument = None) -> None:
     opened = _open(run)
     pairing = audit_pairing(opened)
     print_audit(opened, pairing)
-    if (~pairing["paired"].fillna(True)).any():
-        raise typer.Exit(1)
+    _exit_1_unless(bool(pairing["paired"].fillna(True).all()))
 
 
 def main() -> None:
@@ -331,6 +326,11 @@ def _open(folder: Path | None) -> Run:
     from ablation.results.run import Run
 
     return Run(folder) if folder else Run.newest()
+
+
+def _exit_1_unless(all_is_well: bool) -> None:
+    if not all_is_well:
+        raise typer.Exit(1)
 
 
 def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:

@@ -38,7 +38,7 @@ def datasets(incomplete: str) -> list[str]:
 
 def formats(incomplete: str) -> list[str]:
     """Return the formats to export to."""
-    from ablation.export.formats import FORMATS
+    from ablation.export import FORMATS
 
     return _beginning(incomplete, FORMATS)
 

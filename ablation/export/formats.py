@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ablation.errors import RunError, did_you_mean
+from ablation.export import FORMATS
 from ablation.export.mlflow import require_mlflow, write_mlflow
 from ablation.export.parquet import require_parquet, write_parquet
 from ablation.export.tensorboard import write_tensorboard
 from ablation.results.run import Run
-
-FORMATS = ("tensorboard", "mlflow", "parquet")
 
 
 def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None) -> list[str]:

@@ -17,6 +17,9 @@ from ablation.analysis.phrases import MARKS
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
+REPORT_VERSION = 2
+"""Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
+
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
     "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
@@ -67,6 +70,7 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["report_version"] = REPORT_VERSION
     environment.filters["data_url"] = _data_url
     environment.filters["marked"] = _marked
     environment.filters["md"] = _markdown

@@ -6,24 +6,25 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 
 from ablation.analysis.trial_tables import table_text
-from ablation.digest import short_digest
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
-from ablation.report.render import drawing_software, render_html, render_markdown, render_tex
+from ablation.report.page import Page, Pieces, only_numbers
+from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import TABLES, Run
 
-_SHOWN = ("alt", "content", "data-trials", "data-value", "href", "id")
-_VOID = ("br", "img", "link", "meta")
+_OLDER = (
+    "reports that another version of ablation wrote are compared by the numbers in their tables alone, for "
+    "their wording differs"
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Verification:
         differences: All of them, damaged trials first.
         files: The files that were compared.
         numbers: How many pieces of text and pictures agree.
-        skipped: Why pictures were not compared; empty if they were.
+        skipped: What was not compared, and why; empty if everything was.
     """
 
     differences: list[Difference]
@@ -82,17 +83,17 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         for trial in run.trials
         if (damage := run.store.damage(trial))
     ]
-    agreed, skipped = 0, ""
+    agreed, notes = 0, dict[str, None]()
     with tempfile.TemporaryDirectory() as folder:
         pictures = draw_figures(run, folder=folder) if run.completed_trials else []
         for file in files:
-            if file.suffix == ".html":
-                found, count, skipped = _compare_page(run, file, pictures, Path(folder, file.stem))
-            else:
-                found, count = _compare_lines(run, file, pictures)
-            differences += found
-            agreed += count
-    return Verification(differences, files, agreed, skipped)
+            compare = _page if file.suffix == ".html" else _lines
+            found, expected, note = compare(run, file, pictures, Path(folder, file.stem))
+            of_file = list(_differences(file.name, found, expected))
+            differences += of_file
+            agreed += len(expected) - len(of_file)
+            notes |= {note: None} if note else {}
+    return Verification(differences, files, agreed, "; ".join(notes))
 
 
 def _written(run: Run) -> list[Path]:
@@ -102,35 +103,39 @@ def _written(run: Run) -> list[Path]:
     return [run.folder / name for name in names if (run.folder / name).is_file()]
 
 
-def _compare_page(
-    run: Run, file: Path, pictures: Sequence[Picture], folder: Path
-) -> tuple[list[Difference], int, str]:
-    found = _Page(file.read_text("utf-8", errors="replace"))
+def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tuple[Pieces, Pieces, str]:
+    """Return what a page says, what it should say, and what of it is not compared."""
+    found = Page(file.read_text("utf-8", errors="replace"))
     drawn_with, other = found.meta.get("drawn-with", ""), found.meta.get("compared-with", "")
     report = side_by_side_report(run, Run(other), pictures, folder) if other else study_report(run, pictures)
-    expected = _Page(render_html(report, drawn_with, other))
-    skipped = ""
+    expected = Page(render_html(report, drawn_with, other))
+    if found.meta.get("report-version") != expected.meta["report-version"]:
+        return found.table_numbers, expected.table_numbers, _OLDER
     if drawn_with != drawing_software():
-        skipped = f"pictures are not compared: drawn with {drawn_with or 'nobody knows what'}, "
-        skipped += f"and this is {drawing_software()}"
-        found.forget_pictures()
-        expected.forget_pictures()
-    differences = list(_differences(file.name, found.pieces, expected.pieces))
-    return differences, len(expected.pieces) - len(differences), skipped
+        note = f"pictures are not compared: drawn with {drawn_with or 'nobody knows what'}, and this is "
+        return found.without_pictures, expected.without_pictures, note + drawing_software()
+    return found.pieces, expected.pieces, ""
 
 
-def _compare_lines(run: Run, file: Path, pictures: Sequence[Picture]) -> tuple[list[Difference], int]:
+def _lines(run: Run, file: Path, pictures: Sequence[Picture], _: Path) -> tuple[Pieces, Pieces, str]:
+    """Return what a file of lines says, what it should say, and what of it is not compared."""
     if file.suffix in (".csv", ".parquet"):
-        text = run.table_text(file.stem)
-    else:
-        report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
-        text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
+        return _numbered(_text_of(file)), _numbered(run.table_text(file.stem)), ""
+    report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
+    text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
+    found, expected = _numbered(_text_of(file)), _numbered(text)
+    if f"report version {REPORT_VERSION}" in _text_of(file).lower():
+        return found, expected, ""
+    mark = "|" if file.suffix == ".md" else " & "  # of the rows of a table
     found, expected = (
-        [(f"line {number}", line) for number, line in enumerate(lines.splitlines(), 1)]
-        for lines in (_text_of(file), text)
+        only_numbers([(place, line) for place, line in side if mark in line[1:]])
+        for side in (found, expected)
     )
-    differences = list(_differences(file.name, found, expected))
-    return differences, len(expected) - len(differences)
+    return found, expected, _OLDER
+
+
+def _numbered(text: str) -> Pieces:
+    return [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1)]
 
 
 def _text_of(file: Path) -> str:
@@ -143,9 +148,7 @@ def _text_of(file: Path) -> str:
         return ""
 
 
-def _differences(
-    file: str, found: Sequence[tuple[str, str]], expected: Sequence[tuple[str, str]]
-) -> Iterator[Difference]:
+def _differences(file: str, found: Pieces, expected: Pieces) -> Iterator[Difference]:
     """Yield where two sequences of pieces, each a place and what stands there, are not the same."""
     texts = [piece for _, piece in found], [piece for _, piece in expected]
     if len(found) == len(expected):  # nothing is missing or new
@@ -159,69 +162,3 @@ def _differences(
             place = (own[k] if k < len(own) else other[k])[0]
             says, should = (side[k][1] if k < len(side) else "nothing" for side in (own, other))
             yield Difference(f"{file}, {place}", says, should)
-
-
-class _Page(HTMLParser):
-    """All that a page shows, piece by piece, each with the place where it stands."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[tuple[str, str]] = []
-        self.meta: dict[str, str] = {}
-        self._open: list[str] = []
-        self._section = "summary"
-        self._headings: list[str] = []
-        self._row: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def forget_pictures(self) -> None:
-        """Leave the bitmaps out."""
-        self.pieces = [(where, what) for where, what in self.pieces if not what.startswith("bitmap ")]
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Keep what an element's attributes tell a reader."""
-        own = {name: value or "" for name, value in attributes}
-        if tag not in _VOID:
-            self._open.append(tag)
-        if tag == "meta" and "name" in own:
-            self.meta[own["name"]] = own.get("content", "")
-        if tag == "thead":
-            self._headings = []
-        if tag == "tr":
-            self._row = []
-        if tag in ("td", "th"):
-            self._row.append("")
-        source = own.get("src", "")
-        if source:
-            digest = short_digest(source, 12)
-            what = own.get("alt", "").split(":")[0][:40]
-            self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
-        self.pieces += [(self._place(), own[name]) for name in _SHOWN if own.get(name)]
-
-    def handle_endtag(self, tag: str) -> None:
-        """Step out of an element."""
-        if tag in self._open:
-            while self._open.pop() != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        """Keep text, and what of it says where one is."""
-        text = " ".join(data.split())
-        if not text:
-            return
-        if "h2" in self._open:
-            self._section = text
-        if self._row and ("td" in self._open or "th" in self._open):
-            self._row[-1] = self._row[-1] or text  # the small print below is no part of its name
-            if "thead" in self._open:
-                self._headings.append(text)
-        self.pieces.append((self._place(), text))
-
-    def _place(self) -> str:
-        """Say where one is: the section, and in a table row and column."""
-        if "tbody" not in self._open or not self._row:
-            return self._section
-        column = len(self._row) - 1
-        heading = self._headings[column] if column < len(self._headings) else f"column {column + 1}"
-        return f"{self._section}, row {self._row[0] or '?'}, {heading}"

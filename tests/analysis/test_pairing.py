@@ -38,16 +38,16 @@ def test_an_unseeded_layer_is_found(
     tiny_study: Study, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mistake that the audit is for: a layer whose weights depend on what was built before it."""
-    from ablation.training import trial_runner
+    from ablation.training import compilation
 
-    build = trial_runner.build_model
+    build = compilation.build_model
 
     def careless(*arguments: object) -> keras.Sequential:
         model = build(*arguments)  # type: ignore[arg-type]
         model.get_layer("dense1").kernel.assign(keras.initializers.GlorotUniform()((24, 8)))
         return model
 
-    monkeypatch.setattr(trial_runner, "build_model", careless)
+    monkeypatch.setattr(compilation, "build_model", careless)
     run = run_study(tiny_study, tmp_path / "run", executor="inline")  # type: ignore[operator]
     others = run.pairing[run.pairing["variant"] != "plain"]
     assert not others["paired"].any()

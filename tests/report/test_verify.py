@@ -19,7 +19,7 @@ from ablation.figures.style import Picture
 def run(finished_run: Run, pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A copy of the finished run, to do harm to; its figures are drawn once, not for each test."""
     shutil.copytree(finished_run.folder, tmp_path / "run")
-    monkeypatch.setattr(Run, "draw_figures", lambda run, only=(), folder=None: pictures)
+    monkeypatch.setattr("ablation.report.verify.draw_figures", lambda run, folder: pictures)
     return Run(tmp_path / "run")
 
 
@@ -148,3 +148,44 @@ def test_a_parquet_file_that_was_edited_or_damaged_is_told(run: Run) -> None:
     assert found[0].startswith("results.parquet, line 2: says 'plain,0,completed,")
     assert ",0.99," in found[0]
     assert {difference.split(",")[0] for difference in found[1:]} == {"history.parquet"}
+
+
+def as_written_by_version_1(run: Run) -> None:
+    """Take from the reports what tells their version, and put some of their words as they were."""
+    for name, mark in (
+        ("html", '<meta name="report-version" content="2">'),
+        ("md", "<!-- report version 2 -->"),
+        ("tex", "% Report version 2."),
+    ):
+        file = run.folder / f"report.{name}"
+        text = file.read_text("utf-8")
+        assert mark in text
+        file.write_text(
+            text.replace(mark, "").replace("Training", "Trained").replace("overfitting", "gap"), "utf-8"
+        )
+
+
+def test_reports_of_another_version_are_compared_by_their_numbers(run: Run) -> None:
+    as_written_by_version_1(run)
+    verification = run.verify()
+    assert verification.differences == []
+    assert verification.numbers > 1000
+    assert verification.skipped == (
+        "reports that another version of ablation wrote are compared by the numbers in their tables alone, for "
+        "their wording differs"
+    )
+
+
+@pytest.mark.parametrize("name", ["html", "md", "tex"])
+def test_a_number_changed_in_a_report_of_another_version_is_named(run: Run, name: str) -> None:
+    as_written_by_version_1(run)
+    file = run.folder / f"report.{name}"
+    mean = f"{run.results[run.results['variant'] == '+both']['test_accuracy'].mean():.1%}"
+    written = mean.replace("%", r"\%") if name == "tex" else mean
+    text = file.read_text("utf-8")
+    rows = text.index("+both", text.index("Variant"))
+    place = text.index(written, rows)
+    file.write_text(f"{text[:place]}9{text[place + 1 :]}", "utf-8")
+    found = differences(run)
+    assert len(found) == 1
+    assert f"9{mean[1:4]}" in found[0]

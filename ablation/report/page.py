@@ -1,0 +1,100 @@
+"""A report as it is read back: its pieces of text and its pictures, each with its place."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from ablation.digest import short_digest
+
+Pieces = list[tuple[str, str]]
+"""What a file says, piece by piece: the place, and the text that is there."""
+
+_SHOWN = ("alt", "content", "data-trials", "data-value", "href", "id")
+
+
+_NUMBERS = ("data-trials", "data-value")
+_VOID = ("br", "img", "link", "meta")
+
+
+class Page(HTMLParser):
+    """All that a page shows, piece by piece, each with the place where it stands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: Pieces = []
+        self.meta: dict[str, str] = {}
+        self._cells: Pieces = []
+        self._open: list[str] = []
+        self._section = "summary"
+        self._headings: list[str] = []
+        self._row: list[str] = []
+        self.feed(text)
+        self.close()
+
+    @property
+    def without_pictures(self) -> Pieces:
+        """All but the bitmaps."""
+        return [(place, what) for place, what in self.pieces if not what.startswith("bitmap ")]
+
+    @property
+    def table_numbers(self) -> Pieces:
+        """The numbers in the cells of the tables, which do not depend on the wording around them."""
+        return only_numbers(self._cells)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Keep what an element's attributes tell a reader."""
+        own = {name: value or "" for name, value in attributes}
+        if tag not in _VOID:
+            self._open.append(tag)
+        if tag == "meta" and "name" in own:
+            self.meta[own["name"]] = own.get("content", "")
+        if tag == "thead":
+            self._headings = []
+        if tag == "tr":
+            self._row = []
+        if tag in ("td", "th"):
+            self._row.append("")
+        source = own.get("src", "")
+        if source:
+            digest = short_digest(source, 12)
+            what = own.get("alt", "").split(":")[0][:40]
+            self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
+        self.pieces += [(self._place(), own[name]) for name in _SHOWN if own.get(name)]
+        if tag == "td":
+            self._cells += [(self._place(), own[name]) for name in _NUMBERS if own.get(name)]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Step out of an element."""
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        """Keep text, and what of it says where one is."""
+        text = " ".join(data.split())
+        if not text:
+            return
+        if "h2" in self._open:
+            self._section = text
+        if self._row and ("td" in self._open or "th" in self._open):
+            self._row[-1] = self._row[-1] or text  # the small print below is no part of its name
+            if "thead" in self._open:
+                self._headings.append(text)
+        self.pieces.append((self._place(), text))
+        if "tbody" in self._open and "td" in self._open:
+            self._cells.append((self._place(), text))
+
+    def _place(self) -> str:
+        """Say where one is: the section, and in a table row and column."""
+        if "tbody" not in self._open or not self._row:
+            return self._section
+        column = len(self._row) - 1
+        heading = self._headings[column] if column < len(self._headings) else f"column {column + 1}"
+        return f"{self._section}, row {self._row[0] or '?'}, {heading}"
+
+
+def only_numbers(pieces: Pieces) -> Pieces:
+    """Reduce pieces of text to the numbers in them; those without any are left out."""
+    found = [(place, re.findall(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?", text)) for place, text in pieces]
+    return [(place, " ".join(numbers)) for place, numbers in found if numbers]
