@@ -12,13 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablation.api import Run, Study, merge_runs, run_study
     from ablation.errors import AblationError
-    from ablation.grid import Study, Variant
-    from ablation.merge import merge_runs
-    from ablation.run import Run
-    from ablation.shard import Shard
-    from ablation.study import run_study
-    from ablation.trial import Trial, TrialResult
+    from ablation.executors.shard import Shard
+    from ablation.grid.study import Variant
+    from ablation.grid.trial import Trial, TrialResult
 
 __all__ = [
     "AblationError",
@@ -32,21 +30,21 @@ __all__ = [
     "run_study",
 ]
 
-_HOMES = {
+_MODULES = {
     "AblationError": "errors",
-    "Run": "run",
-    "Shard": "shard",
-    "Study": "grid",
-    "Trial": "trial",
-    "TrialResult": "trial",
-    "Variant": "grid",
-    "merge_runs": "merge",
-    "run_study": "study",
+    "Run": "api",
+    "Shard": "executors.shard",
+    "Study": "api",
+    "Trial": "grid.trial",
+    "TrialResult": "grid.trial",
+    "Variant": "grid.study",
+    "merge_runs": "api",
+    "run_study": "api",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `ablation --help` answers at once."""
-    if name in _HOMES:
-        return getattr(import_module(f"ablation.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"ablation.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'ablation' has no attribute '{name}'")

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ablation.datasets import Dataset, prepare_dataset
+from ablation import Run, Study
+from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
-from ablation.figures import Picture
-from ablation.grid import Study
-from ablation.run import Run
-from ablation.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
-from ablation.trial import Trial
-from ablation.worker import start_tensorflow
+from ablation.figures.style import Picture
+from ablation.grid.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
+from ablation.grid.trial import Trial
+from ablation.tensorflow_setup import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def command(grid: Path, out: Path, *options: str) -> list[str]:
-    return [sys.executable, "-c", "from ablation.cli import main; main()", "run", "--grid", str(grid),
+    return [sys.executable, "-c", "from ablation.cli.app import main; main()", "run", "--grid", str(grid),
             "--out", str(out), *options]  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def wait_for_finished_trials(out: Path, count: int) -> list[Path]:
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "ablation.worker" in child.cmdline()]
+    return [child for child in process.children() if "ablation.training.worker" in child.cmdline()]
 
 
 def without_times(folder: Path) -> tuple[str, str]:
@@ -67,7 +67,7 @@ def without_times(folder: Path) -> tuple[str, str]:
 def ablation(
     *arguments: object, cwd: Path | None = None, after: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    code = f"import sys\nfrom ablation.cli import main\ntry:\n    main()\nfinally:\n    {after or 'pass'}"
+    code = f"import sys\nfrom ablation.cli.app import main\ntry:\n    main()\nfinally:\n    {after or 'pass'}"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablation.comparison import CompareSettings
-from ablation.grid import Study
-from ablation.judgement import judge
-from ablation.study import run_study
+from ablation import Study, run_study
+from ablation.analysis.inference import judge
+from ablation.grid.compare_settings import CompareSettings
 
 GRID = """
 study: same

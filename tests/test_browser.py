@@ -12,8 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ablation.grid import Study
-from ablation.run import Run
+from ablation import Run, Study
 
 GRID = """
     study: verdicts

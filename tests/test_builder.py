@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablation.check import check_study
+from ablation import Run, Study, run_study
 from ablation.errors import GridError
-from ablation.grid import Study
-from ablation.models import build_model
-from ablation.randomness import Randomness
-from ablation.registration import changes, digest
-from ablation.run import Run
-from ablation.settings import BuilderSettings
-from ablation.study import run_study
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import BuilderSettings
+from ablation.grid.study_diff import study_changes, study_digest
+from ablation.models.build import build_model
+from ablation.workflow.check import check_study
 
 MODELS = """
     import keras
@@ -120,7 +118,7 @@ def study_of(folder: Path, text: str) -> Study:
 
 def weights(folder: Path, function: str, seed: int = 0, **arguments: object) -> dict[str, np.ndarray]:
     """Return a built model's weights and generators by their paths."""
-    from ablation.builder import Builder
+    from ablation.grid.builder import Builder
 
     settings = Builder.load(f"own_models:{function}", folder).settings(arguments)
     model = build_model(settings, (8, 8, 1), 10, Randomness(seed))
@@ -167,7 +165,7 @@ def test_a_study_of_an_own_model_is_trained_paired_and_reported(
 
 
 def test_pairs_that_share_no_layer_are_told_to_share_the_batch_order_alone(models: Path) -> None:
-    from ablation.pairing import pairing_by_seed, pairing_verdict
+    from ablation.analysis.pairing import pairing_by_seed, pairing_verdict
 
     study = study_of(
         models, "model: {builder: own_models:subclassed, units: 5}\nvariants: {wider: {units: 6}}\n"
@@ -298,8 +296,8 @@ def test_one_sigmoid_unit_is_the_probability_of_the_second_class(two_classes: Pa
     """Loss, gradient and accuracy are those of Keras's own binary training on the same batches."""
     import keras
 
-    from ablation.loop import CompiledLoop
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import CompiledLoop
 
     study = one_unit_study(two_classes)
     run = run_study(study, two_classes / "run", executor="inline")
@@ -395,8 +393,8 @@ def test_augmentation_is_a_factor_of_an_own_model_too(
 
 
 def test_a_model_that_brings_its_optimizer_keeps_it_behind_augmentation(models: Path) -> None:
-    from ablation.datasets import prepare_dataset
-    from ablation.training import compiled_model
+    from ablation.data.datasets import prepare_dataset
+    from ablation.training.compilation import compiled_model
 
     study = study_of(models, f"model: {{builder: own_models:compiled}}\nseeds: 1\n{AUGMENTED}")
     dataset = prepare_dataset(study.dataset)
@@ -450,7 +448,7 @@ def test_a_required_argument_may_be_a_factor(models: Path) -> None:
 
 
 def test_modules_of_the_same_name_in_two_folders_are_two_modules(tmp_path: Path) -> None:
-    from ablation.builder import Builder
+    from ablation.grid.builder import Builder
 
     folders = [tmp_path / "one", tmp_path / "two"]
     for number, folder in enumerate(folders):
@@ -468,5 +466,5 @@ def test_a_study_that_was_moved_is_the_study_that_was_declared(tmp_path: Path) -
         grid = tmp_path / name / "grid.yaml"
         grid.write_text("study: moved\nmodel: {builder: moved:build}\nfactors: {filters: [3, 4]}\n")
         studies.append(Study.from_yaml(grid))
-    assert digest(studies[0]) == digest(studies[1])
-    assert changes(*studies) == []
+    assert study_digest(studies[0]) == study_digest(studies[1])
+    assert study_changes(*studies) == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablation.calibration import calibration_errors, calibration_table
+from ablation import Run
+from ablation.analysis.calibration import calibration_errors, calibration_table
+from ablation.data.predictions import Predictions
 from ablation.figures.calibration import draw_reliability
 from ablation.figures.style import small_multiples, variant_styles
-from ablation.predictions import Predictions
-from ablation.run import Run
 
 
 def trial(confidence: list[float], right: list[bool]) -> Predictions:

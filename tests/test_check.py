@@ -10,14 +10,14 @@ import pytest
 from conftest import TINY_GRID
 from processes import ablation
 
-from ablation.check import Difference, check_study
-from ablation.cost import counted_multiply_adds, multiply_adds
+from ablation import Study
 from ablation.errors import RunError
-from ablation.grid import Study
-from ablation.models import build_model
-from ablation.randomness import Randomness
-from ablation.scaffold import write_scaffold
-from ablation.settings import CnnSettings
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import CnnSettings
+from ablation.models.build import build_model
+from ablation.models.cost import counted_multiply_adds, multiply_adds
+from ablation.workflow.check import Difference, check_study
+from ablation.workflow.scaffold import write_scaffold
 
 MODELS = """
     import keras

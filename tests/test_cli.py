@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY_GRID
 from processes import ablation
 
-from ablation.run import Run
+from ablation import Run
 
 _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras'}))"
 
@@ -103,7 +103,7 @@ def test_the_audit_is_printed_a_seed_a_row(finished_run: Run) -> None:
 
 def test_an_audit_that_finds_no_pairs_exits_with_1(finished_run: Run, tmp_path: Path) -> None:
     """A trial that was trained from other weights, as by another version of the harness."""
-    from ablation.store import Store
+    from ablation.store.run_folder import Store
 
     shutil.copytree(finished_run.folder, tmp_path / "run")
     store, trial = Store(tmp_path / "run"), finished_run.trials[2]

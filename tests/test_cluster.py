@@ -18,15 +18,14 @@ import pytest
 from conftest import TINY_GRID
 from processes import command, finish, finished_trials, start, wait_until, without_times
 
-from ablation.checkpoint import CHECKPOINT
-from ablation.datasets import Dataset
-from ablation.executors import Progress, Task
+from ablation import Study, run_study
+from ablation.data.datasets import Dataset
+from ablation.executors.contract import Progress, Task
 from ablation.executors.ray_cluster import RayCluster
-from ablation.grid import Study
+from ablation.grid.trial import Trial, TrialResult
 from ablation.search.run import run_search
 from ablation.search.settings import Search
-from ablation.study import run_study
-from ablation.trial import Trial, TrialResult
+from ablation.training.checkpoint import CHECKPOINT
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from processes import ablation
 
-from ablation.completion import figure_names
-from ablation.figures import FIGURES
+from ablation.cli.completion import figure_names
+from ablation.figures.catalogue import FIGURES
 
 _LOADED = "print('LOADED', *sorted({'tensorflow', 'keras', 'pandas', 'matplotlib'} & set(sys.modules)))"
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from ablation import Study
 from ablation.errors import GridError
-from ablation.grid import Study
-from ablation.registration import changes, digest
-from ablation.report.tables import changed_settings
+from ablation.grid.settings import Component, metric_name
+from ablation.grid.study_diff import changed_settings, study_changes, study_digest
+from ablation.grid.trial import Trial
 from ablation.search.ablate import changed_settings as searched_changes
 from ablation.search.settings import Search
-from ablation.settings import Component, metric_name
-from ablation.trial import Trial
 
 PARTS = """
     import keras
@@ -103,12 +102,12 @@ def test_the_users_file_is_part_of_the_id_and_where_it_lies_is_not(folder: Path,
     second = study_of(moved, text)
     assert second.variants[0] != first.variants[0]
     assert second.trials("0")[0].id == first.trials("0")[0].id
-    assert digest(second) == digest(first)
-    assert changes(first, second) == []
+    assert study_digest(second) == study_digest(first)
+    assert study_changes(first, second) == []
     (moved / "parts.py").write_text(textwrap.dedent(PARTS) + "\n# another version\n")
     changed = study_of(moved, text)
     assert changed.trials("0")[0].id != first.trials("0")[0].id
-    assert len(changes(first, changed)) == 1
+    assert len(study_changes(first, changed)) == 1
 
 
 def test_parts_are_factors_and_variants_with_readable_labels(folder: Path) -> None:

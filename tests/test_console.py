@@ -11,12 +11,13 @@ import pytest
 from conftest import tiny_trial
 from rich.console import Console
 
-from ablation.console import duration, print_comparisons, print_results, print_status
-from ablation.datasets import Dataset
-from ablation.executors import Progress, Task
-from ablation.progress import LiveProgress
-from ablation.run import Run
-from ablation.trial import EpochRecord, TrialResult
+from ablation import Run
+from ablation.analysis.phrases import duration
+from ablation.cli.terminal import print_comparisons, print_results, print_status
+from ablation.data.datasets import Dataset
+from ablation.executors.contract import Progress, Task
+from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.workflow.progress import LiveProgress
 
 
 def after_epoch(epoch: int) -> EpochRecord:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ablation.datasets import Dataset, prepare_dataset
+from ablation.data.datasets import Dataset, prepare_dataset
+from ablation.data.readers import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ablation.errors import DatasetError
-from ablation.settings import DatasetSettings
-from ablation.sources import CIFAR10_CLASSES, CIFAR100_CLASSES
+from ablation.grid.settings import DatasetSettings
 
 
 def random_images(count: int, classes: int = 10) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation.datasets import Dataset, Part, prepare_dataset
-from ablation.diagnostics import half_width, observed_notes, planned_notes, stale_share
-from ablation.grid import Study
-from ablation.run import Run
-from ablation.settings import BuilderSettings
-from ablation.trial import TrialResult
+from ablation import Run, Study
+from ablation.data.datasets import Dataset, Part, prepare_dataset
+from ablation.grid.settings import BuilderSettings
+from ablation.grid.trial import TrialResult
+from ablation.results.notes import half_width, observed_notes, planned_notes, stale_share
 
 WriteGrid = Callable[[str], Path]
 
@@ -101,7 +100,7 @@ def test_channels_that_seem_to_come_first_are_told(dataset: Dataset, tmp_path: P
 
 
 def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: Run, tmp_path: Path) -> None:
-    from ablation.plan import plan_study
+    from ablation.workflow.dry_run import plan_study
 
     note = (
         "40 validation images tell a trial's accuracy to ±15 points, and smaller differences between variants not "

@@ -21,12 +21,12 @@ from conftest import TINY_GRID
 from typer.main import get_command
 
 import ablation
-from ablation.cli import app
+from ablation import Run, Study
+from ablation.cli.app import app
 from ablation.errors import GridError
-from ablation.figures import FIGURES
-from ablation.grid import Study
-from ablation.run import TABLES, Run
-from ablation.search.run import SearchRun
+from ablation.figures.catalogue import FIGURES
+from ablation.results.run import TABLES
+from ablation.search.results import SearchRun
 from ablation.search.settings import Search
 
 ROOT = Path(__file__).parent.parent
@@ -230,7 +230,7 @@ def test_the_help_of_an_option_is_plain_sentences() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_readme() -> None:
-    source = Path(ablation.cli.__file__).read_text("utf-8")  # type: ignore[attr-defined]
+    source = Path(ablation.cli.app.__file__).read_text("utf-8")  # type: ignore[attr-defined]
     codes = {"0", *re.findall(r"\b[eE]xit\((\d+)\)", source)}
     told = re.search(r"Exit codes: (.+?)\.\n", README, re.DOTALL)
     assert told

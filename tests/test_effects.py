@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from statsmodels.stats.anova import AnovaRM
 
-from ablation.effects import EFFECT_COLUMNS, effects_table
-from ablation.grid import Study
+from ablation import Study
+from ablation.analysis.effects import EFFECT_COLUMNS, effects_table
 
 WriteGrid = Callable[[str], Path]
 TWO = "{study: s, factors: {dropout: [0, 0.2], batch_norm: [false, true]}, compare: {correction: none}}"

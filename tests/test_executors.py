@@ -14,10 +14,11 @@ import pytest
 from conftest import tiny_trial
 from processes import wait_until
 
-from ablation.datasets import Dataset
+from ablation.data.datasets import Dataset
 from ablation.errors import AblationError
-from ablation.executors import Executor, Progress, Task, make_executor
-from ablation.trial import TrialResult
+from ablation.executors.contract import Executor, Progress, Task
+from ablation.executors.make import make_executor
+from ablation.grid.trial import TrialResult
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_the_bits_are_the_same_in_this_process_in_workers_and_on_ray(
 
 def workers() -> list[psutil.Process]:
     """Return the processes that train for this one."""
-    local = [c for c in psutil.Process().children() if "ablation.worker" in c.cmdline()]
+    local = [c for c in psutil.Process().children() if "ablation.training.worker" in c.cmdline()]
     return local + [c for c in psutil.Process().children(recursive=True) if c.name().startswith("ray::train")]
 
 

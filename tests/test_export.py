@@ -20,16 +20,15 @@ from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.util.tensor_util import make_ndarray
 
-from ablation.datasets import Dataset
+from ablation import Run, Study
+from ablation.data.datasets import Dataset
 from ablation.errors import RunError
-from ablation.executors import Progress
+from ablation.executors.contract import Progress
 from ablation.export.records import parameters
 from ablation.export.tensorboard import TensorBoard
-from ablation.grid import Study
-from ablation.run import Run
-from ablation.store import Store
-from ablation.study import Silent
-from ablation.trial import TrialResult
+from ablation.grid.trial import TrialResult
+from ablation.store.run_folder import Store
+from ablation.workflow.observers import NullObserver
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_a_trial_that_is_no_longer_the_studys_is_shown_no_longer(run: Run) -> No
     assert {folder.name for folder in Path(where).glob("*/*")} == {"s1"}
 
 
-class Interrupts(Silent):
+class Interrupts(NullObserver):
     """Ends the run with the last trial's first epoch, as Ctrl-C would; looks at TensorBoard just before."""
 
     def __init__(self, root: Path) -> None:
@@ -147,7 +146,7 @@ def test_tensorboard_is_written_while_trials_train_and_holds_no_epoch_twice(
     with pytest.raises(KeyboardInterrupt):
         tiny_study.run(tmp_path / "run", observer=interrupted, **options)
     assert [step for step, _ in interrupted.seen] == [1]
-    run = tiny_study.run(tmp_path / "run", observer=Silent(), **options)
+    run = tiny_study.run(tmp_path / "run", observer=NullObserver(), **options)
     own = run.history[run.history["seed"] == 1]
     assert points(root / "plain" / "s1", "epoch/val_accuracy") == [
         (1, pytest.approx(own["val_accuracy"].iloc[0])),

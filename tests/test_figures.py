@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ablation import figures
+from ablation import Run, Study, figures
+from ablation.analysis.trial_tables import _on_front
+from ablation.data.predictions import Predictions
 from ablation.errors import RunError
-from ablation.figures import FIGURES, Picture
+from ablation.figures.catalogue import FIGURES
 from ablation.figures.confusion import confusion_matrix
 from ablation.figures.confusion_differences import difference_matrix
 from ablation.figures.cost import cost_data, draw_cost
@@ -26,12 +28,8 @@ from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.per_class import per_class_data
 from ablation.figures.predictions import sample_data
 from ablation.figures.seed_noise import noise_data, seed_data
-from ablation.figures.style import label, spread, variant_styles
+from ablation.figures.style import Picture, label, spread, variant_styles
 from ablation.figures.variance_shift import variance_shift_data
-from ablation.grid import Study
-from ablation.predictions import Predictions
-from ablation.run import Run
-from ablation.tables import _on_front
 
 
 def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path) -> None:
@@ -59,15 +57,15 @@ def test_a_second_process_draws_half_of_a_large_runs_figures(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ablation.figures._MANY", 4)
-    monkeypatch.setattr("ablation.figures.available_cores", lambda: 2)
+    monkeypatch.setattr("ablation.figures.drawing._MANY", 4)
+    monkeypatch.setattr("ablation.figures.drawing.available_cores", lambda: 2)
     drawn_here: list[str] = []
     draw = figures.draw
     monkeypatch.setattr(
         figures, "draw", lambda run, names, to: (drawn_here.extend(names), draw(run, names, to))[1]
     )
     if second_process == "fails":
-        monkeypatch.setattr("ablation.figures.half.sys.executable", "false")
+        monkeypatch.setattr("ablation.figures.parallel_drawing.sys.executable", "false")
     drawn = finished_run.draw_figures(folder=tmp_path)
     assert len(drawn_here) == (7 if second_process == "works" else 14)
     assert [p.name for p in drawn] == [p.name for p in pictures]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ablation import Study
 from ablation.errors import AblationError, GridError
-from ablation.grid import Study
 
 WriteGrid = Callable[[str], Path]
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"

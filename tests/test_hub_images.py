@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ablation.arrays import RawImages
-from ablation.datasets import prepare_dataset
+from ablation.data.arrays import RawImages
+from ablation.data.datasets import prepare_dataset
+from ablation.data.readers import read_source
 from ablation.errors import DatasetError
-from ablation.settings import DatasetSettings
-from ablation.sources import read_source
+from ablation.grid.settings import DatasetSettings
 
 NAMES = ["cat", "dog", "fox"]
 SEVERAL = [[0], [1, 2], [], [0, 1, 2]] * 6

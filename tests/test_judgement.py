@@ -12,8 +12,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from ablation.comparison import CompareSettings
-from ablation.judgement import ANYTIME, JUDGEMENT_COLUMNS, STUDENT, judge
+from ablation.analysis.inference import ANYTIME, JUDGEMENT_COLUMNS, STUDENT, judge
+from ablation.grid.compare_settings import CompareSettings
 
 PAIRS = st.lists(st.floats(-0.25, 0.25, width=32), min_size=3, max_size=9)
 FAMILY = st.lists(PAIRS, min_size=1, max_size=5)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
-from ablation.datasets import Dataset
-from ablation.kernels import faster_kernels
+from ablation.data.datasets import Dataset
+from ablation.training.kernels import faster_kernels
 
 
 def in_training(layer: Any, images: Any, upstream: Any) -> list[Any]:
@@ -111,8 +111,8 @@ def test_afterwards_and_in_subclasses_the_layers_are_keras_own() -> None:
 
 
 def test_a_training_step_is_made_of_them_and_inference_of_keras_own(tiny_dataset: Dataset) -> None:
-    from ablation.loop import CompiledLoop
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import CompiledLoop
 
     trial = tiny_trial(tiny_dataset, dropout=0.3, batch_norm=True)
     loop = CompiledLoop(compiled_model(trial, tiny_dataset), tiny_dataset, trial.training)

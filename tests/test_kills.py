@@ -18,7 +18,7 @@ import pytest
 from conftest import TINY_GRID
 from processes import command, finish, start, wait_until, workers_of
 
-from ablation.checkpoint import CHECKPOINT
+from ablation.training.checkpoint import CHECKPOINT
 
 KILLS = 20
 TABLES = ["results", "history", "comparisons", "confusion", "pairing", "variance_shift"]

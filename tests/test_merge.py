@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 from processes import ablation, without_times
 
+from ablation import Run, Study, merge_runs, run_study
 from ablation.errors import RunError
-from ablation.grid import Study
-from ablation.merge import merge_runs
-from ablation.run import Run
-from ablation.shard import WHOLE, Shard
-from ablation.study import run_study
+from ablation.executors.shard import WHOLE, Shard
 
 Part = Callable[..., Path]
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablation.mistakes import (
+from ablation import Run
+from ablation.analysis.confusion import (
     confusion_counts,
     confusion_differences,
     confusion_table,
     per_class_table,
 )
-from ablation.predictions import ByTrial, Predictions
-from ablation.run import Run
+from ablation.data.predictions import ByTrial, Predictions
 
 NAMES = ("cat", "dog", "ship")
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablation.models import build_model, pooled_blocks
-from ablation.randomness import STREAMS, Randomness, Stream, derive_seed
-from ablation.settings import CnnSettings, DenseSettings
+from ablation.grid.seeding import STREAMS, Randomness, Stream, derive_seed
+from ablation.grid.settings import CnnSettings, DenseSettings
+from ablation.models.architecture import pooled_blocks
+from ablation.models.build import build_model
 
 CIFAR = (32, 32, 3)
 

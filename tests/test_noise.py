@@ -9,7 +9,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
-from ablation.noise import MCNEMAR_COLUMNS, NOISE_COLUMNS, mcnemar_table, noise_table
+from ablation.analysis.variance_components import MCNEMAR_COLUMNS, NOISE_COLUMNS, mcnemar_table, noise_table
 
 
 def planted(seeds: int, images: int, seed_spread: float, seed: int = 0) -> dict[int, np.ndarray]:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from conftest import TINY_GRID
 
-from ablation.grid import Study
-from ablation.run import Run
+from ablation import Run, Study
 
 
 def test_a_run_is_shown_as_its_summary_and_verdicts(finished_run: Run, tmp_path: Path) -> None:
@@ -46,9 +45,9 @@ def test_a_study_that_is_run_shows_its_progress_unless_somebody_else_is_told(
     assert "2 trials to train" in told
     assert "2/2 plain seed 1: completed, test accuracy" in told
 
-    from ablation.study import Silent
+    from ablation.workflow.observers import NullObserver
 
-    tiny_study.run(tmp_path / "run", only=["+both"], executor="inline", observer=Silent())
+    tiny_study.run(tmp_path / "run", only=["+both"], executor="inline", observer=NullObserver())
     assert capsys.readouterr().out == ""
 
 

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.arrays import RawImages
-from ablation.datasets import prepare_dataset
+from ablation import Study, run_study
+from ablation.data.arrays import RawImages
+from ablation.data.datasets import prepare_dataset
+from ablation.data.readers import read_source
 from ablation.errors import DatasetError, GridError
-from ablation.grid import Study
-from ablation.settings import DatasetSettings
-from ablation.sources import read_source
-from ablation.study import run_study
+from ablation.grid.settings import DatasetSettings
 
 LOADERS = """
     import numpy as np

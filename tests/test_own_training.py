@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
-from ablation.check import check_study
-from ablation.checkpoint import CHECKPOINT
-from ablation.datasets import Dataset
+from ablation import Study, run_study
+from ablation.data.datasets import Dataset
 from ablation.errors import GridError
-from ablation.grid import Study
-from ablation.randomness import Randomness
-from ablation.resolution import resolved
-from ablation.settings import DenseSettings
-from ablation.study import run_study
-from ablation.training import compiled_model, run_trial
-from ablation.trial import Trial, TrialResult
+from ablation.grid.component_parser import resolved
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import DenseSettings
+from ablation.grid.trial import Trial, TrialResult
+from ablation.training.checkpoint import CHECKPOINT
+from ablation.training.compilation import compiled_model
+from ablation.training.trial_runner import run_trial
+from ablation.workflow.check import check_study
 
 PARTS = """
     import keras
@@ -243,9 +243,9 @@ def test_augmentation_follows_the_seed_in_training_and_sleeps_in_inference(
         assert (one != other).any()
         np.testing.assert_array_equal(models[0].layers[at](images, training=False), images)
 
-    import ablation.checkpoint
+    import ablation.training.checkpoint
 
-    monkeypatch.setattr(ablation.checkpoint, "_PAUSE", 0)
+    monkeypatch.setattr(ablation.training.checkpoint, "_PAUSE", 0)
     whole = run_trial(trials[0], tiny_dataset, folder, save_model=True)
     loaded = keras.models.load_model(folder / "model.keras", {"Shade": type(models[0].layers[0].layer)})
     again = loaded.predict(tiny_dataset.normalise(tiny_dataset.test.images), verbose=0)
@@ -286,8 +286,8 @@ def test_a_change_without_chance_is_made_in_training_alone(tiny_dataset: Dataset
 def test_a_layer_that_is_no_augmentation_is_told(
     layer: str, message: str, tiny_dataset: Dataset, folder: Path
 ) -> None:
-    from ablation.augmentation import augmentation
     from ablation.errors import AblationError
+    from ablation.models.augmentation import augmentation
 
     part = resolved("augmentation", f"own_parts:{layer}", folder, 1)
     settings = DenseSettings.model_validate_json(json.dumps({"augmentation": [part]}), strict=True)

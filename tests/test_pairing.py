@@ -8,12 +8,10 @@ import pandas as pd
 import pytest
 from conftest import tiny_trial
 
-from ablation.datasets import Dataset
-from ablation.grid import Study
-from ablation.pairing import Start, pairing_by_seed, pairing_gain, pairing_table, pairing_verdict
-from ablation.run import Run
-from ablation.study import run_study
-from ablation.trial import InitialWeights
+from ablation import Run, Study, run_study
+from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_table, pairing_verdict
+from ablation.data.datasets import Dataset
+from ablation.grid.trial import InitialState, InitialWeights
 
 
 def test_all_trials_of_a_study_are_pairs(finished_run: Run) -> None:
@@ -40,16 +38,16 @@ def test_an_unseeded_layer_is_found(
     tiny_study: Study, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mistake that the audit is for: a layer whose weights depend on what was built before it."""
-    from ablation import training
+    from ablation.training import trial_runner
 
-    build = training.build_model
+    build = trial_runner.build_model
 
     def careless(*arguments: object) -> keras.Sequential:
         model = build(*arguments)  # type: ignore[arg-type]
         model.get_layer("dense1").kernel.assign(keras.initializers.GlorotUniform()((24, 8)))
         return model
 
-    monkeypatch.setattr(training, "build_model", careless)
+    monkeypatch.setattr(trial_runner, "build_model", careless)
     run = run_study(tiny_study, tmp_path / "run", executor="inline")  # type: ignore[operator]
     others = run.pairing[run.pairing["variant"] != "plain"]
     assert not others["paired"].any()
@@ -68,9 +66,9 @@ def weights(**digests: str) -> dict[str, InitialWeights]:
 def test_other_batches_and_other_weights_are_told_apart(tiny_dataset: Dataset) -> None:
     trials = [tiny_trial(tiny_dataset, width=k).model_copy(update={"variant": f"v{k}"}) for k in (1, 2, 3, 4)]
     starts = {
-        trials[0].id: Start(weights(a="1", b="2"), ("x", "y")),
-        trials[1].id: Start(weights(a="1", b="9"), ("x", "y")),
-        trials[2].id: Start(weights(a="1", c="9"), ("x",)),  # ended early; c is a layer of its own
+        trials[0].id: InitialState(weights(a="1", b="2"), ("x", "y")),
+        trials[1].id: InitialState(weights(a="1", b="9"), ("x", "y")),
+        trials[2].id: InitialState(weights(a="1", c="9"), ("x",)),  # ended early; c is a layer of its own
     }
     table = pairing_table(trials, starts, "v1")
     assert table["paired"].tolist() == [True, False, True, pd.NA]
@@ -81,7 +79,7 @@ def test_other_batches_and_other_weights_are_told_apart(tiny_dataset: Dataset) -
     assert " ≠ " in row["v2"]
     assert row["v3"].endswith(" ✓")
     assert row["v4"] == "–"
-    starts[trials[1].id] = Start(weights(a="1", b="2"), ("x", "z"))
+    starts[trials[1].id] = InitialState(weights(a="1", b="2"), ("x", "z"))
     assert pairing_table(trials, starts, "v1")["paired"].tolist() == [True, False, True, pd.NA]
 
 
@@ -116,7 +114,7 @@ def test_of_training_sets_of_two_sizes_only_the_weights_are_compared(tiny_datase
         for name, size in (("plain", None), ("fewer", 20))
     )
     weights = {"conv": InitialWeights(shape=(3, 3), digest="a")}
-    starts = {plain.id: Start(weights, ("x",)), fewer.id: Start(weights, ("y",))}
+    starts = {plain.id: InitialState(weights, ("x",)), fewer.id: InitialState(weights, ("y",))}
     assert pairing_table([plain, fewer], starts, "plain")["paired"].all()
-    starts[fewer.id] = Start({"conv": InitialWeights(shape=(3, 3), digest="b")}, ("y",))
+    starts[fewer.id] = InitialState({"conv": InitialWeights(shape=(3, 3), digest="b")}, ("y",))
     assert list(pairing_table([plain, fewer], starts, "plain")["paired"]) == [True, False]

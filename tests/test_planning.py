@@ -9,14 +9,14 @@ import pytest
 from conftest import tiny_trial
 from test_console import after_epoch
 
-from ablation.cost import guess_seconds, multiply_adds
-from ablation.datasets import Dataset
-from ablation.executors import Task
-from ablation.executors.agenda import Agenda
-from ablation.forecast import Forecast
-from ablation.models import build_model
-from ablation.randomness import Randomness
-from ablation.settings import AnyModel, CnnSettings, DenseSettings, TrainingSettings
+from ablation.data.datasets import Dataset
+from ablation.executors.contract import Task
+from ablation.executors.eta import TimeEstimate
+from ablation.executors.task_queue import TaskQueue
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import AnyModel, CnnSettings, DenseSettings, TrainingSettings
+from ablation.models.build import build_model
+from ablation.models.cost import guess_seconds, multiply_adds
 
 
 @pytest.mark.parametrize(
@@ -59,26 +59,26 @@ def tasks(dataset: Dataset, **variants: tuple[int, float]) -> list[Task]:
 def test_a_worker_stays_with_its_variant_and_then_takes_the_longest_that_is_free(
     tiny_dataset: Dataset,
 ) -> None:
-    agenda = Agenda(tasks(tiny_dataset, short=(2, 1), long=(2, 5), middle=(2, 3)))
+    task_queue = TaskQueue(tasks(tiny_dataset, short=(2, 1), long=(2, 5), middle=(2, 3)))
     one = two = None
     order = []
     for _ in range(3):
-        one, two = agenda.next(one), agenda.next(two)
+        one, two = task_queue.next(one), task_queue.next(two)
         assert one is not None
         assert two is not None
         order.append((one.trial.variant, one.trial.seed, two.trial.variant, two.trial.seed))
     # long and middle first; then both workers share what is left, rather than that one of them waits
     assert order == [("long", 0, "middle", 0), ("long", 1, "middle", 1), ("short", 0, "short", 1)]
-    assert agenda.next(one) is None
-    assert agenda.next(two) is None
+    assert task_queue.next(one) is None
+    assert task_queue.next(two) is None
 
 
 def test_every_task_is_taken_once(tiny_dataset: Dataset) -> None:
     waiting = tasks(tiny_dataset, a=(3, 1), b=(5, 1), c=(1, 9))
-    agenda = Agenda(waiting)
+    task_queue = TaskQueue(waiting)
     workers: list[Task | None] = [None, None, None, None]
     taken = []
-    while any(found := [agenda.next(last) for last in workers]):
+    while any(found := [task_queue.next(last) for last in workers]):
         taken += [task for task in found if task]
         workers = found
     assert sorted(task.trial.id for task in taken) == sorted(task.trial.id for task in waiting)
@@ -86,7 +86,7 @@ def test_every_task_is_taken_once(tiny_dataset: Dataset) -> None:
 
 def test_the_forecast_learns_from_epochs_that_have_ended(tiny_dataset: Dataset) -> None:
     first, second, other = tasks(tiny_dataset, slow=(2, 10), quick=(1, 5))
-    forecast = Forecast([first, second, other])
+    forecast = TimeEstimate([first, second, other])
     assert forecast.work_left() is None
     twice_the_guess = after_epoch(1).model_copy(update={"seconds": 2.0})
     forecast.trained(first.trial, twice_the_guess)

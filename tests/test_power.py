@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from ablation.comparison import CompareSettings
-from ablation.judgement import METHODS
-from ablation.power import POWER, SEEDS_COLUMNS, power_of, seeds_needed
-from ablation.run import Run
+from ablation import Run
+from ablation.analysis.inference import METHODS
+from ablation.analysis.sample_size import POWER, SEEDS_COLUMNS, power_of, seeds_needed
+from ablation.grid.compare_settings import CompareSettings
 
 
 @pytest.mark.parametrize("effect", [0.3, 0.8, 1.5])

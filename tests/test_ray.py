@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from conftest import tiny_trial
 
-from ablation.checkpoint import CHECKPOINT
-from ablation.datasets import Dataset
+from ablation import Study
+from ablation.data.datasets import Dataset
 from ablation.errors import AblationError, GridError, RunError
-from ablation.executors import Task, make_executor
 from ablation.executors import ray as on_ray
+from ablation.executors.contract import Task
+from ablation.executors.make import make_executor
 from ablation.executors.ray_cluster import RayCluster
 from ablation.executors.ray_task import Ended, Saved, train
-from ablation.grid import Study
-from ablation.trial import EpochRecord
+from ablation.grid.trial import EpochRecord
+from ablation.training.checkpoint import CHECKPOINT
 
 
 def test_an_address_goes_with_ray(tmp_path: Path) -> None:

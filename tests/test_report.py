@@ -8,13 +8,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from ablation.figures import Picture
-from ablation.grid import Study
-from ablation.report import study_report
-from ablation.report.blocks import Cell, Table, ranges
-from ablation.run import Run
-from ablation.study import run_study
-from ablation.trial import TrialResult
+from ablation import Run, Study, run_study
+from ablation.figures.style import Picture
+from ablation.grid.trial import TrialResult
+from ablation.report.document import Cell, Table, ranges
+from ablation.report.sections import study_report
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
-from ablation import checkpoint
-from ablation.checkpoint import CHECKPOINT
-from ablation.datasets import Dataset
-from ablation.training import run_trial
-from ablation.trial import EpochRecord, Trial, TrialResult
+from ablation.data.datasets import Dataset
+from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.training import checkpoint
+from ablation.training.checkpoint import CHECKPOINT
+from ablation.training.trial_runner import run_trial
 
 
 class Interruption(Exception):  # noqa: N818
@@ -84,7 +84,7 @@ def test_a_trial_interrupted_after_its_last_epoch_is_only_measured(
     trial = tiny_trial(tiny_dataset, batch_norm=True)
     (tmp_path / "whole").mkdir()
     whole = run_trial(trial, tiny_dataset, tmp_path / "whole")
-    monkeypatch.setattr("ablation.loop.CompiledLoop.variance_shift", lambda *_: 1 / 0)
+    monkeypatch.setattr("ablation.training.loop.CompiledLoop.variance_shift", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_trial(trial, tiny_dataset, tmp_path)
     monkeypatch.undo()
@@ -124,10 +124,10 @@ def test_a_checkpoint_of_another_provenance_is_not_taken_up(
 ) -> None:
     trial = tiny_trial(tiny_dataset, epochs=3)
     interrupt(trial, tiny_dataset, tmp_path, after=3)
-    from ablation import training
+    from ablation.training import trial_runner
 
-    elsewhere = training.worker_provenance(1) | {"cpu features": "abacus"}
-    monkeypatch.setattr(training, "worker_provenance", lambda _: elsewhere)
+    elsewhere = trial_runner.worker_provenance(1) | {"cpu features": "abacus"}
+    monkeypatch.setattr(trial_runner, "worker_provenance", lambda _: elsewhere)
     _, epochs = resume(trial, tiny_dataset, tmp_path)
     assert epochs == [1, 2, 3]
 

@@ -15,15 +15,17 @@ import pandas as pd
 import pytest
 from processes import ablation, start, wait_until
 
+from ablation import Run
 from ablation.errors import GridError, RunError
-from ablation.run import Run
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
 from ablation.search.proposer import Proposer
-from ablation.search.run import SearchRun, run_search
-from ablation.search.settings import Parameter, Search
+from ablation.search.results import SearchRun
+from ablation.search.run import run_search
+from ablation.search.settings import Search
+from ablation.search.space import Parameter
 from ablation.search.tables import importance_table, winner
-from ablation.store import Store
+from ablation.store.run_folder import Store
 
 GRID = """
     study: tiny
@@ -127,7 +129,7 @@ def test_a_wrong_search_section_is_told_with_its_place(section: str, message: st
 
 
 def test_the_study_of_the_same_file_does_not_mind_its_search(write_search: Callable[..., Path]) -> None:
-    from ablation.grid import Study
+    from ablation import Study
 
     assert len(Study.from_yaml(write_search()).variants) == 1
 
@@ -317,7 +319,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_table(
     tuner: str, write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
     grid, out = write_search(tuner=tuner, trials=4), tmp_path / "killed"
-    code = "from ablation.cli import main; main()"
+    code = "from ablation.cli.app import main; main()"
     command = [sys.executable, "-c", code, "search", "--grid", str(grid), "--out", str(out), "--workers", "2"]
     for trials in (1, 4, 9, 12):
 

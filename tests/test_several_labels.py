@@ -11,14 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, precision_score, recall_score
 
-from ablation.datasets import Dataset, prepare_dataset
+from ablation import Run, Study, run_study
+from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import AblationError, DatasetError, GridError
-from ablation.figures import Picture
-from ablation.grid import Study
-from ablation.report import study_report
-from ablation.run import Run
-from ablation.settings import DatasetSettings
-from ablation.study import run_study
+from ablation.figures.style import Picture
+from ablation.grid.settings import DatasetSettings
+from ablation.report.sections import study_report
 
 LABELS = ("left", "middle", "right")
 MODELS = """
@@ -115,8 +113,8 @@ def test_the_logged_accuracy_counts_as_the_measured_one_does(run: Run, tmp_path:
     """Where nothing is learned, the running mean over an epoch is the accuracy of one model."""
     import keras
 
-    from ablation.loop import CompiledLoop
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import CompiledLoop
 
     trial, dataset = run.trials[0], run.dataset
     model = compiled_model(trial, dataset)
@@ -212,7 +210,7 @@ def test_the_report_says_how_it_counts_and_is_verified(
 def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
     training: str, message: str, tmp_path: Path
 ) -> None:
-    from ablation.check import check_study
+    from ablation.workflow.check import check_study
 
     data = "dataset: {name: npz, path: stripes.npz}"
     study = study_of(tmp_path, f"{{study: s, {data}, training: {training}, factors: {{dropout: [0, 0.3]}}}}")
@@ -225,7 +223,7 @@ def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
 
 
 def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> None:
-    from ablation.check import check_study
+    from ablation.workflow.check import check_study
 
     data, model = "{name: npz, path: stripes.npz}", "{builder: 'own_outputs:own', activation: softmax}"
     with pytest.raises(GridError) as caught:
@@ -247,8 +245,8 @@ def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> 
     ],
 )  # fmt: skip
 def test_an_own_model_gives_a_probability_a_label(activation: str, message: str, tmp_path: Path) -> None:
-    from ablation.models import build_model
-    from ablation.randomness import Randomness
+    from ablation.grid.seeding import Randomness
+    from ablation.models.build import build_model
 
     study = study_of(
         tmp_path, f"{{study: s, model: {{builder: 'own_outputs:own', activation: {activation}}}}}"

@@ -14,14 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import ablation, command, finish, start, wait_for_finished_trials, without_times
 
-from ablation.datasets import Dataset
+from ablation import Run, Study, run_study
+from ablation.data.datasets import Dataset
 from ablation.errors import GridError, RunError
-from ablation.grid import Study
-from ablation.lock import briefly, locked, others
-from ablation.run import Run
-from ablation.shard import WHOLE, Shard
-from ablation.store import Store
-from ablation.study import run_study
+from ablation.executors.shard import WHOLE, Shard
+from ablation.store.lock import active_holders, exclusive, locked
+from ablation.store.run_folder import Store
 
 
 @given(count=st.integers(1, 12), seeds=st.integers(1, 20))
@@ -128,10 +126,10 @@ def test_a_run_holds_the_folder_alone(tmp_path: Path) -> None:
         locked(tmp_path, "shard-1-of-2"),
     ):
         pass
-    with locked(tmp_path, "shard-1-of-2"), locked(tmp_path, "shard-2-of-2"), briefly(tmp_path):
-        assert others(tmp_path, "shard-1-of-2") == ["shard-2-of-2"]
-    with briefly(tmp_path):
-        assert others(tmp_path, "run") == []
+    with locked(tmp_path, "shard-1-of-2"), locked(tmp_path, "shard-2-of-2"), exclusive(tmp_path):
+        assert active_holders(tmp_path, "shard-1-of-2") == ["shard-2-of-2"]
+    with exclusive(tmp_path):
+        assert active_holders(tmp_path, "run") == []
 
 
 def test_the_plan_of_a_shard_is_its_part(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.comparison import CompareSettings
-from ablation.statistics import COMPARISON_COLUMNS, mean_intervals, paired_comparisons
+from ablation.analysis.intervals import COMPARISON_COLUMNS, mean_intervals, paired_comparisons
+from ablation.grid.compare_settings import CompareSettings
 
 
 def results(**accuracies: list[float | None]) -> pd.DataFrame:

@@ -13,14 +13,12 @@ import pytest
 from conftest import TINY_GRID
 from processes import without_times
 
-from ablation.datasets import prepare_dataset
+from ablation import Run, Study, run_study
+from ablation.analysis.trial_tables import HISTORY_COLUMNS, RESULT_COLUMNS
+from ablation.data.datasets import prepare_dataset
 from ablation.errors import DatasetError, GridError, RunError
-from ablation.grid import Study
-from ablation.run import Run
-from ablation.store import Store
-from ablation.study import run_study
-from ablation.tables import HISTORY_COLUMNS, RESULT_COLUMNS
-from ablation.trial import Trial, TrialResult
+from ablation.grid.trial import Trial, TrialResult
+from ablation.store.run_folder import Store
 
 
 class Recorder:
@@ -60,7 +58,7 @@ def test_workers_and_this_process_give_the_same_bytes_in_another_folder(
 
 
 def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_path: Path) -> None:
-    from ablation.plan import plan_study
+    from ablation.workflow.dry_run import plan_study
 
     plan = plan_study(tiny_study, tmp_path / "none")
     assert [row.pending for row in plan.variants] == [2, 2, 2, 2]
@@ -70,7 +68,7 @@ def test_the_plan_says_what_is_pending_and_makes_nothing(tiny_study: Study, tmp_
 def test_the_plan_tells_of_trials_that_are_no_longer_of_the_study(
     finished_run: Run, tiny_study: Study
 ) -> None:
-    from ablation.plan import plan_study
+    from ablation.workflow.dry_run import plan_study
 
     def others(study: Study) -> list[str]:
         return [note for note in plan_study(study, finished_run.folder).notes if "none of these" in note]
@@ -130,7 +128,8 @@ def test_images_that_cannot_have_changed_are_prepared_once(
     shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
     prepared = []
     monkeypatch.setattr(
-        "ablation.study.prepare_dataset", lambda s: prepared.append(s.train_size) or prepare_dataset(s)
+        "ablation.workflow.run_study.prepare_dataset",
+        lambda s: prepared.append(s.train_size) or prepare_dataset(s),
     )
     run_study(tiny_study, tmp_path / "run")
     assert prepared == []
@@ -162,7 +161,7 @@ def test_saved_models_predict_what_was_tested_and_are_made_up_for(tiny_study: St
 def test_a_trial_that_is_not_committed_does_not_exist(
     tiny_study: Study, finished_run: Run, tmp_path: Path
 ) -> None:
-    from ablation.store import Store
+    from ablation.store.run_folder import Store
 
     store = Store(tmp_path)
     store.open(tiny_study, finished_run.dataset)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
-from ablation.datasets import Dataset, Part
-from ablation.randomness import Randomness
-from ablation.run import Run
-from ablation.trial import EpochRecord, TrialResult
+from ablation import Run
+from ablation.data.datasets import Dataset, Part
+from ablation.grid.seeding import Randomness
+from ablation.grid.trial import EpochRecord, TrialResult
 
 
 def train(trial: object, dataset: Dataset, folder: Path, **options: object) -> TrialResult:
-    from ablation.training import run_trial
+    from ablation.training.trial_runner import run_trial
 
     return run_trial(trial, dataset, folder, **options)  # type: ignore[arg-type]
 
@@ -29,7 +29,7 @@ def test_it_trains_as_keras_trains_on_the_same_batches(
 ) -> None:
     import keras
 
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
 
     # The offset of a BatchNorm in front of another one has no gradient but rounding, which Adam blows up.
     stages = ("conv", "dense")
@@ -89,7 +89,7 @@ def test_training_accuracy_is_measured_with_dropout_asleep(tiny_dataset: Dataset
 
 def test_the_logged_gap_is_its_three_parts(tiny_dataset: Dataset, tmp_path: Path) -> None:
     """Dropout makes the logged gap negative; its parts say that the model overfits all the same."""
-    from ablation.tables import history_table
+    from ablation.analysis.trial_tables import history_table
 
     trial = tiny_trial(
         tiny_dataset, epochs=60, dropout=0.7, dropout_after=("dense",), dense=(32,), learning_rate=0.01
@@ -103,8 +103,8 @@ def test_the_logged_gap_is_its_three_parts(tiny_dataset: Dataset, tmp_path: Path
 
 
 def test_measuring_in_training_mode_leaves_no_trace(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    from ablation.loop import CompiledLoop
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import CompiledLoop
 
     trial = tiny_trial(tiny_dataset, dropout=0.5, batch_norm=True, augmentation=("shift",))
     model = compiled_model(trial, tiny_dataset)
@@ -125,8 +125,8 @@ def test_dropout_before_batch_norm_shifts_the_variance(
     """Of zero-mean input, dropout at rate p leaves 1 / (1 - p) of the variance (Li et al., 2018)."""
     import keras
 
-    from ablation.loop import CompiledLoop
-    from ablation.settings import TrainingSettings
+    from ablation.grid.settings import TrainingSettings
+    from ablation.training.loop import CompiledLoop
 
     images = np.random.default_rng(0).standard_normal((256, 8, 8, 3), np.float32)
     part = Part(images, np.arange(256) % 10)
@@ -219,8 +219,8 @@ def test_xla_computes_the_same_but_for_rounding(tiny_dataset: Dataset, tmp_path:
 def test_xla_is_chosen_only_where_it_keeps_the_bits(
     settings: dict[str, Any], suits: bool, tiny_dataset: Dataset
 ) -> None:
-    from ablation.loop import _suits_xla
-    from ablation.training import compiled_model
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import _suits_xla
 
     assert _suits_xla(compiled_model(tiny_trial(tiny_dataset, **settings), tiny_dataset)) is suits
 
@@ -286,8 +286,8 @@ def record(epoch: int, val_loss: float) -> EpochRecord:
     ],
 )
 def test_early_stopping_counts_epochs_without_improvement(losses: list[float], stalled: bool) -> None:
-    from ablation.settings import EarlyStopping
-    from ablation.training import _has_stalled
+    from ablation.grid.settings import EarlyStopping
+    from ablation.training.trial_runner import _has_stalled
 
     history = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
     assert _has_stalled(history, EarlyStopping(patience=2)) is stalled
@@ -352,10 +352,10 @@ def test_the_probe_is_as_large_as_validation_but_never_larger_than_training(tiny
 def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
     cifar10_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ablation.training as training
-    from ablation.datasets import prepare_dataset
-    from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
-    from ablation.trial import Trial
+    import ablation.training.trial_runner as training
+    from ablation.data.datasets import prepare_dataset
+    from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+    from ablation.grid.trial import Trial
 
     dataset = prepare_dataset(
         DatasetSettings(

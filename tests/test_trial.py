@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.settings import CnnSettings, DenseSettings, TrainingSettings
-from ablation.trial import EpochRecord, Trial, TrialResult, slug
+from ablation.grid.settings import CnnSettings, DenseSettings, TrainingSettings
+from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
 
 TRIAL = Trial(variant="plain", seed=0, dataset_digest="d1", model=CnnSettings(), training=TrainingSettings())
 

@@ -26,11 +26,9 @@ from processes import (
     workers_of,
 )
 
+from ablation import Run, Study, run_study
 from ablation.errors import RunError
-from ablation.grid import Study
-from ablation.run import Run
-from ablation.study import run_study
-from ablation.trial import Trial, TrialResult
+from ablation.grid.trial import Trial, TrialResult
 
 LONG_GRID = TINY_GRID.replace("epochs: 2", "epochs: 40").replace("seeds: 2", "seeds: 1")
 

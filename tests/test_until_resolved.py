@@ -10,12 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablation import Run, Study, run_study
 from ablation.errors import GridError
-from ablation.grid import Study
-from ablation.registration import changes, digest
-from ablation.run import Run
-from ablation.study import run_study
-from ablation.until_resolved import further_seeds, looked_at_any_time
+from ablation.grid.study_diff import study_changes, study_digest
+from ablation.workflow.sequential import further_seeds, with_anytime_intervals
 
 WriteGrid = Callable[[str], Path]
 # A rate of 0.95 learns nothing in so few updates, so its verdict is soon known; the other changes little.
@@ -73,7 +71,7 @@ def test_seeds_are_added_until_all_is_resolved_or_the_budget_ends(
 
 def test_a_budget_below_the_seeds_is_refused(study: Study) -> None:
     with pytest.raises(GridError, match="^--max-seeds: the study has 3 seeds already, more than 2.$"):
-        looked_at_any_time(study, 2)
+        with_anytime_intervals(study, 2)
 
 
 def test_open_variants_grow_by_a_quarter_and_the_baseline_with_them(study: Study) -> None:
@@ -118,8 +116,8 @@ def test_changes_since_the_first_trial_are_listed(
 
 
 def test_a_grid_may_change_until_a_trial_is_there(tiny_study: Study, tmp_path: Path) -> None:
-    from ablation.datasets import prepare_dataset
-    from ablation.store import Store
+    from ablation.data.datasets import prepare_dataset
+    from ablation.store.run_folder import Store
 
     store, dataset = Store(tmp_path / "run"), prepare_dataset(tiny_study.dataset)
     store.open(tiny_study, dataset)
@@ -133,10 +131,10 @@ def test_a_grid_may_change_until_a_trial_is_there(tiny_study: Study, tmp_path: P
 def test_variants_that_came_or_went_are_a_line_each(write_grid: WriteGrid) -> None:
     first = Study.from_yaml(write_grid("{study: s, variants: {wide: {width: 2}, deep.er: {depth: 2}}}"))
     now = Study.from_yaml(write_grid("{study: s, variants: {wide: {width: 3}, new: {depth: 3}}}"))
-    assert changes(first, now) == [
+    assert study_changes(first, now) == [
         "variant new: added",
         "variant deep.er: removed",
         "variants.wide.model.width: 2.0 → 3.0",
     ]
-    assert digest(first) != digest(now)
-    assert digest(first) == digest(first.with_overrides(data_dir=None))
+    assert study_digest(first) != study_digest(now)
+    assert study_digest(first) == study_digest(first.with_overrides(data_dir=None))

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from processes import ablation
 
+from ablation import Run
 from ablation.errors import RunError
-from ablation.figures import Picture
-from ablation.run import Run
+from ablation.figures.style import Picture
 
 
 @pytest.fixture

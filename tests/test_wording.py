@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from ablation.comparison import CompareSettings
-from ablation.wording import conclusion, effect_conclusion, interval_phrase, method_phrase, p_phrase, points
+from ablation.analysis.phrases import (
+    conclusion,
+    effect_conclusion,
+    interval_phrase,
+    method_phrase,
+    p_phrase,
+    points,
+)
+from ablation.grid.compare_settings import CompareSettings
 
 ROW: dict[Any, Any] = {
     "variant": "wide", "baseline": "plain", "n": 5, "difference": 0.023, "low": 0.002, "high": 0.044,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 from markup import code, prose, table
 from typer.models import ArgumentInfo, OptionInfo
 
-from ablation.cli import app
+from ablation.cli.app import app
 
 INTRODUCTION = """
 `RUN` is a run's folder, by default the newest in `experiments/runs/`. Exit codes: 0, all is well; 1, a

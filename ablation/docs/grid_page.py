@@ -8,9 +8,8 @@ from typing import Any
 
 from markup import code, one_of, prose, table
 
-from ablation.expansion import GridFile
-from ablation.search.settings import SearchSettings
-from ablation.settings import (
+from ablation.grid.grid_file import GridFile
+from ablation.grid.settings import (
     MODEL_FAMILIES,
     BuilderSettings,
     Component,
@@ -18,7 +17,8 @@ from ablation.settings import (
     Settings,
     TrainingSettings,
 )
-from ablation.validation import show
+from ablation.grid.value_text import yaml_text
+from ablation.search.settings import SearchSettings
 
 Schema = dict[str, Any]  # JSON schema, as pydantic describes a class by it
 
@@ -226,13 +226,13 @@ def _default(key: str, schema: Schema, section: Section) -> str:
     default = schema.get("default")
     if key in section.required:
         return "must be given"
-    return "–" if default in (None, "", {}) or isinstance(default, dict) else code(show(default))
+    return "–" if default in (None, "", {}) or isinstance(default, dict) else code(yaml_text(default))
 
 
 def kind(schema: Schema, several: bool = False) -> str:
     """Return what a value can be in words, its bounds included, like ``whole number, at least 1``."""
     if "enum" in schema or "const" in schema:
-        return one_of([code(show(value)) for value in schema.get("enum", [schema.get("const")])])
+        return one_of([code(yaml_text(value)) for value in schema.get("enum", [schema.get("const")])])
     if choices := schema.get("anyOf", schema.get("oneOf")):
         words = dict.fromkeys(kind(choice, several) for choice in choices if choice.get("type") != "null")
         return ", or ".join(word for word in words if word.removeprefix("whole ") not in {*words} - {word})

@@ -7,9 +7,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation.executors import OnProgress, Progress, Task
-from ablation.executors.agenda import Agenda
-from ablation.trial import EpochRecord, TrialResult
+from ablation.data.datasets import Dataset
+from ablation.executors.contract import OnProgress, Progress, Task
+from ablation.executors.task_queue import TaskQueue
+from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.tensorflow_setup import configure_tensorflow
+from ablation.training.attempt import attempt
 
 
 class InlineExecutor:
@@ -24,14 +27,10 @@ class InlineExecutor:
         """See `Executor.run`."""
         if not tasks:
             return
-        from ablation.datasets import Dataset
-        from ablation.training import configure_tensorflow
-        from ablation.worker import attempt
-
         configure_tensorflow(threads)
         dataset = Dataset.load(dataset_file)
-        agenda, task = Agenda(tasks), None
-        while task := agenda.next(task):
+        task_queue, task = TaskQueue(tasks), None
+        while task := task_queue.next(task):
             trial = task.trial
 
             history: list[EpochRecord] = []

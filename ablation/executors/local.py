@@ -13,9 +13,9 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ablation.errors import RunError, writing
-from ablation.executors import OnProgress, Progress, Task
-from ablation.executors.agenda import Agenda
-from ablation.trial import EpochRecord, TrialResult
+from ablation.executors.contract import OnProgress, Progress, Task
+from ablation.executors.task_queue import TaskQueue
+from ablation.grid.trial import EpochRecord, TrialResult
 
 _ATTEMPTS = 2  # a worker that dies takes no trial with it the first time
 
@@ -43,7 +43,7 @@ class LocalExecutor:
         """See `Executor.run`."""
         if not tasks:
             return
-        agenda = Agenda(tasks)
+        task_queue = TaskQueue(tasks)
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class LocalExecutor:
             log = self._log_folder / f"worker-{k}.log"
             workers.append(_Worker(dataset_file, threads, log, self._keep))
         for worker in workers:
-            threading.Thread(target=worker.tend, args=(agenda, events), daemon=True).start()
+            threading.Thread(target=worker.tend, args=(task_queue, events), daemon=True).start()
         left = len(tasks)
         try:
             while left:
@@ -83,7 +83,14 @@ class _Worker:
     """One child process, replaced when it dies."""
 
     def __init__(self, dataset_file: Path, threads: int, log: Path, keep: bool) -> None:
-        self._command = [sys.executable, "-P", "-m", "ablation.worker", str(dataset_file), str(threads)]
+        self._command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "ablation.training.worker",
+            str(dataset_file),
+            str(threads),
+        ]
         self._threads = threads
         self._log = log
         self._keep = keep
@@ -91,11 +98,11 @@ class _Worker:
         self._stopped = False
         self._lock = threading.Lock()
 
-    def tend(self, agenda: Agenda, events: queue.SimpleQueue[_Event | BaseException]) -> None:
+    def tend(self, task_queue: TaskQueue, events: queue.SimpleQueue[_Event | BaseException]) -> None:
         """Take tasks until none waits; put all that happens into ``events``."""
         task = None
         try:
-            while not self._stopped and (task := agenda.next(task)):
+            while not self._stopped and (task := task_queue.next(task)):
                 result = self._run(task, events)
                 if not self._stopped:
                     events.put((task, result))
@@ -199,13 +206,6 @@ class _Worker:
             return None
         finally:
             clock.cancel()
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _describe_exit(code: int) -> str:

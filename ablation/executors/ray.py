@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -10,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablation.checkpoint import CHECKPOINT
 from ablation.errors import RunError
-from ablation.executors import OnProgress, Progress, Task
-from ablation.executors.agenda import Agenda
+from ablation.executors.contract import OnProgress, Progress, Task
 from ablation.executors.ray_cluster import RayCluster
 from ablation.executors.ray_task import Ended, Event, Saved, train
-from ablation.trial import EpochRecord, TrialResult
+from ablation.executors.task_queue import TaskQueue
+from ablation.files import write_atomically
+from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.training.attempt import failed
+from ablation.training.checkpoint import CHECKPOINT
 
 _ATTEMPTS = 2  # of a trial whose process dies; that its node was lost is no fault of its own
 _PATIENCE = 5.0  # seconds without news until nodes are counted anew
@@ -81,13 +82,13 @@ class RayExecutor:
     ) -> Generator[tuple[Task, TrialResult]]:
         import ray
 
-        agenda, left = Agenda(tasks), len(tasks)
+        task_queue, left = TaskQueue(tasks), len(tasks)
         running: dict[Any, _Attempt] = {}  # by the stream of its events
         ended: Task | None = None
         try:
             dataset = self._cluster.dataset(dataset_file)
             while left:
-                while len(running) < self._cluster.places(threads) and (task := agenda.next(ended)):
+                while len(running) < self._cluster.places(threads) and (task := task_queue.next(ended)):
                     running[self._start(task, dataset, threads)] = _Attempt(task)
                     ended = None
                 for stream in _with_news(running):
@@ -171,7 +172,7 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
             on_progress(Progress(task.trial, event))
         case Saved():
             with suppress(OSError):  # a full disk is told of where the result is kept
-                _write(task.folder / CHECKPOINT, event.content)
+                write_atomically(task.folder / CHECKPOINT, event.content)
         case Ended():
             return _kept(task, event)
     return None
@@ -187,21 +188,13 @@ def _lost_with_a_node() -> tuple[type[Exception], ...]:
 
 def _kept(task: Task, ended: Ended) -> TrialResult:
     """Write a trial's files into its folder; where that fails, so has the trial."""
-    from ablation.worker import failed
-
     try:
         (task.folder / CHECKPOINT).unlink(missing_ok=True)
         for name, content in ended.files.items():
-            _write(task.folder / name, content)
+            write_atomically(task.folder / name, content)
     except OSError as error:
         return failed(task.trial, task.folder, error, ended.result.seconds, ended.result.provenance)
     return ended.result
-
-
-def _write(file: Path, content: bytes) -> None:
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, file)
 
 
 def _died(task: Task, error: Exception) -> TrialResult:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ablation.data.datasets import Dataset
 from ablation.errors import RunError
 
 _LOOK_AGAIN = 5.0  # seconds until nodes are counted anew
@@ -99,8 +100,6 @@ class RayCluster:
     def dataset(self, file: Path) -> Any:
         """Return a reference to a dataset that each node fetches once, for all of its processes."""
         import ray
-
-        from ablation.datasets import Dataset
 
         if file not in self._sent:
             self._sent[file] = ray.put(Dataset.load(file))

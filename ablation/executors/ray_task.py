@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.checkpoint import CHECKPOINT
-from ablation.datasets import Dataset
-from ablation.trial import EpochRecord, Trial, TrialResult
+from ablation.data.datasets import Dataset
+from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.tensorflow_setup import start_tensorflow
+from ablation.training.attempt import attempt
+from ablation.training.checkpoint import CHECKPOINT
 
 _BYTES_A_SECOND = (
     2**20
@@ -61,8 +63,6 @@ def train(
     Raises:
         RuntimeError: This node's ablation would train another trial of that name.
     """
-    from ablation.worker import attempt
-
     trial = Trial.model_validate(settings)
     if trial.id != trial_id:
         raise RuntimeError("the node's version of ablation trains otherwise")
@@ -106,8 +106,6 @@ def _start_tensorflow(threads: int) -> dict[str, float]:
     global _started
     if _started:
         return {}
-    from ablation.worker import start_tensorflow
-
     began = time.perf_counter()
     start_tensorflow(threads)
     _started = True

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ablation.errors import RunError
 from ablation.export.records import epoch_measures, epoch_times, final_measures
-from ablation.run import TABLES, Run
-from ablation.trial import Trial, TrialResult
-from ablation.validation import show
+from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.value_text import yaml_text
+from ablation.results.run import TABLES, Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -128,7 +128,9 @@ def _write_trial(
         Metric(name, value, _milliseconds(ended), len(result.history))
         for name, value in final_measures(result).items()
     ]
-    client.log_batch(written, params=[Param(name, show(value)[:_LONGEST]) for name, value in told.items()])
+    client.log_batch(
+        written, params=[Param(name, yaml_text(value)[:_LONGEST]) for name, value in told.items()]
+    )
     for start in range(0, len(measures), _MOST_METRICS):
         client.log_batch(written, metrics=measures[start : start + _MOST_METRICS])
     if (model := run.store.model_file(trial)).is_file():

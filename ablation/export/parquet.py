@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ablation.errors import RunError
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 PARQUET = ("results", "history")
 
@@ -42,5 +39,5 @@ def write_parquet(run: Run) -> list[Path]:
     for name in PARQUET:
         stream = io.BytesIO()
         getattr(run, name).to_parquet(stream, engine="pyarrow", index=False)
-        files.append(run.store.write_bytes(f"{name}.parquet", stream.getvalue()))
+        files.append(run.store.write(f"{name}.parquet", stream.getvalue()))
     return files

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ablation.grid import Study, Variant
-from ablation.report.tables import setting
-from ablation.trial import EpochRecord, TrialResult
+from ablation.grid.study import Study, Variant
+from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.grid.value_text import setting_text
 
 Scalar = bool | int | float | str
 
@@ -39,7 +39,7 @@ def _of_one_type(
     if kinds == {int, float}:
         return {variant: float(value) for variant, value in given.items()}
     labels = {variant.name: variant.levels.get(name) for variant in variants}
-    return {variant: labels[variant] or setting(value) for variant, value in given.items()}
+    return {variant: labels[variant] or setting_text(value) for variant, value in given.items()}
 
 
 def epoch_measures(record: EpochRecord) -> dict[str, float]:

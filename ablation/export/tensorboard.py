@@ -14,22 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import metadata, summary_v2
-from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-from tensorboard.summary.writer.record_writer import RecordWriter
+from typing import IO, TYPE_CHECKING, Any
 
 from ablation.errors import writing
-from ablation.executors import Progress, Task
+from ablation.executors.contract import Progress, Task
 from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
-from ablation.run import Run
-from ablation.store import Store
-from ablation.trial import EpochRecord, Trial, TrialResult, slug
+from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
+from ablation.results.run import Run
+from ablation.store.run_folder import Store
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
 FOLDER = "tensorboard"
 _ABOUT = "trial.json"  # which trial a folder shows, and in which state
@@ -66,7 +62,7 @@ class _Place:
 
 
 class TensorBoard:
-    """Writes a run for TensorBoard while it trains; an `ablation.study.Observer`.
+    """Writes a run for TensorBoard while it trains; an `ablation.workflow.observers.Observer`.
 
     Args:
         folder: The run folder.
@@ -171,6 +167,9 @@ def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
 
 def _write_study(root: Path, run: Run) -> None:
     """Write which settings vary and which measures are shown, for HParams."""
+    from tensorboard.plugins.hparams import summary_v2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
     told = parameters(run.study)
     names = dict.fromkeys(name for own in told.values() for name in own)
     values = {name: [own[name] for own in told.values() if name in own] for name in names}
@@ -199,6 +198,9 @@ class _Events:
     """The event file of one trial."""
 
     def __init__(self, file: IO[bytes], place: _Place, began: float) -> None:
+        from tensorboard.plugins.hparams import summary_v2
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
         self._file = file
         self._records = RecordWriter(file)
         self.epochs = set[int]()
@@ -214,6 +216,11 @@ class _Events:
 
     def end(self, result: TrialResult, at: float) -> None:
         """Write the final measures, and how the trial ended."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.hparams import metadata
+        from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
         _put(self._records, at, step=len(result.history), summary=_scalars(final_measures(result)))
         status = STATUS_SUCCESS if result.status == "completed" else STATUS_FAILURE
         ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=at))
@@ -228,6 +235,9 @@ class _Events:
 
 
 def _scalars(measures: Mapping[str, float]) -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
     summary = Summary()
     for name, value in measures.items():
         summary.MergeFrom(scalar_pb(name, value))
@@ -235,6 +245,8 @@ def _scalars(measures: Mapping[str, float]) -> Summary:
 
 
 def _put(records: RecordWriter, at: float, **what: Any) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+
     records.write(Event(wall_time=at, **what).SerializeToString())
 
 

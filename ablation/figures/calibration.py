@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation.calibration import BINS
+from ablation.analysis.calibration import BINS
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -18,9 +16,7 @@ from ablation.figures.style import (
     small_multiples,
     variant_styles,
 )
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 
 def drawings(run: Run) -> list[Drawing]:

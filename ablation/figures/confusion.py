@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,10 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
-from ablation.trial import slug
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.grid.trial import slug
+from ablation.results.run import Run
 
 
 def confusion_matrix(confusion: pd.DataFrame, variant: str) -> tuple[NDArray[np.float64], list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,12 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
+from ablation.analysis.confusion import FALSE_DISCOVERIES
+from ablation.analysis.phrases import minus, signed_points
 from ablation.figures.style import Drawing, heat_map, label, panel_title, seeds_phrase, small_multiples
-from ablation.mistakes import FALSE_DISCOVERIES
-from ablation.wording import minus, signed_points
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 
 def difference_matrix(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from ablation.analysis.trial_tables import COSTS
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -19,10 +18,7 @@ from ablation.figures.style import (
     spread,
     variant_styles,
 )
-from ablation.tables import COSTS
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 _UNITS = {
     "parameters": "parameters",

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.arrays import Labels
-from ablation.datasets import Dataset
+from ablation.data.arrays import Labels
+from ablation.data.datasets import Dataset
+from ablation.data.predictions import Predictions
 from ablation.figures.style import Drawing, in_two_lines, label
-from ablation.predictions import Predictions
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 _IMAGES = 5  # a side
 _MOST_VARIANTS = 8

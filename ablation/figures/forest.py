@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.comparison import CompareSettings
+from ablation.analysis.intervals import comparable, mean_intervals
+from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -20,11 +19,8 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.statistics import comparable, mean_intervals
-from ablation.wording import MARKS, interval_phrase, method_phrase, points
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.grid.compare_settings import CompareSettings
+from ablation.results.run import Run
 
 DECIDED = ("better", "worse", "equivalent")
 

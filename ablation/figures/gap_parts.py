@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.phrases import minus, signed_points
 from ablation.figures.style import (
     FAINT,
     INK,
@@ -19,11 +21,7 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.statistics import mean_intervals
-from ablation.wording import minus, signed_points
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
 _PANELS_A_ROW = 6

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ablation.analysis.intervals import comparable, mean_intervals
+from ablation.analysis.phrases import effect_conclusion
 from ablation.figures.style import (
     HUES,
     MARKERS,
@@ -19,12 +20,8 @@ from ablation.figures.style import (
     small_multiples,
     spread,
 )
-from ablation.grid import Study
-from ablation.statistics import comparable, mean_intervals
-from ablation.wording import effect_conclusion
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.grid.study import Study
+from ablation.results.run import Run
 
 _MOST_PANELS = 12
 _APART = 0.06  # between two lines at a level, so that their intervals are told apart

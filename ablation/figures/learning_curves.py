@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
     Drawing,
     VariantStyle,
@@ -18,10 +19,7 @@ from ablation.figures.style import (
     seeds_phrase,
     variant_styles,
 )
-from ablation.statistics import mean_intervals
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 _MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
 _PANELS_A_ROW, _HEIGHT = 6, 2.4  # inches a panel

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -20,10 +19,7 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.statistics import mean_intervals
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 _MOST_LABELLED = 12
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ablation.analysis.confusion import FALSE_DISCOVERIES
 from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
-from ablation.mistakes import FALSE_DISCOVERIES
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 
 def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

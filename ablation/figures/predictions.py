@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ablation.datasets import Dataset
+from ablation.data.datasets import Dataset
+from ablation.data.predictions import Predictions
 from ablation.figures.style import Drawing, label
-from ablation.predictions import Predictions
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 _SHOWN = 10
 _RIGHT, _WRONG = "#dcebf7", "#f9dcc4"

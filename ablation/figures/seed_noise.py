@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,9 +17,7 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 # Told apart in greyscale, too.
 _PARTS = {"seeds": "#3f3f3f", "images": "#9a9a9a", "rest": "#dddddd"}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -19,10 +18,7 @@ from ablation.figures.style import (
     variant_rows,
     variant_styles,
 )
-from ablation.statistics import mean_intervals
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import Run
 
 
 def variance_shift_data(table: pd.DataFrame) -> pd.DataFrame:

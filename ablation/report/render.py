@@ -13,9 +13,9 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup, escape
 
-from ablation.figures import Picture
-from ablation.report.blocks import Report
-from ablation.wording import MARKS
+from ablation.analysis.phrases import MARKS
+from ablation.figures.style import Picture
+from ablation.report.document import Report
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from ablation.figures import Picture
-from ablation.mistakes import FALSE_DISCOVERIES
-from ablation.pairing import pairing_verdict
-from ablation.registration import digest
+from ablation.analysis.confusion import FALSE_DISCOVERIES
+from ablation.analysis.pairing import pairing_verdict
+from ablation.analysis.phrases import method_phrase, not_estimated
+from ablation.figures.style import Picture
+from ablation.grid.study_diff import study_digest
+from ablation.grid.value_text import setting_text
 from ablation.report import tables
-from ablation.report.blocks import Cell, Report, Section, Table, code, plain
-from ablation.report.findings import findings, warnings
-from ablation.report.sources import Sources
-from ablation.wording import method_phrase, not_estimated
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.report.document import Cell, Report, Section, Table, code, plain
+from ablation.report.key_results import findings, warnings
+from ablation.report.trial_links import Sources
+from ablation.results.run import Run
 
 Pictures = Mapping[str, Sequence[Picture]]
 """The drawn figures, by the name of the figure that they belong to."""
@@ -29,7 +27,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
 
     Args:
         run: The run.
-        pictures: Its figures, as `ablation.figures.draw_figures` returned them.
+        pictures: Its figures, as `ablation.figures.drawing.draw_figures` returned them.
     """
     sources, seeds = Sources(run), run.study.seeds
     by_figure: dict[str, list[Picture]] = {}
@@ -75,7 +73,7 @@ def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
         "if it lies within the margin, else unresolved. It speaks of other seeds on these test images; the "
         "table of the noise says what other test images would add."
     )
-    declared = f"Declared in the grid, whose hash is {code(digest(run.study))}."
+    declared = f"Declared in the grid, whose hash is {code(study_digest(run.study))}."
     changes = run.changes
     if changes is None:
         declared += " Whether it was changed after the first trial was not recorded."
@@ -269,7 +267,7 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
     settings = {f"dataset {key}": value for key, value in data.items()} | shared
     settings["streams that follow the seed"] = run.study.vary
     settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}
-    rows = [_pair(key.replace("_", " "), tables.setting(value)) for key, value in settings.items()]
+    rows = [_pair(key.replace("_", " "), setting_text(value)) for key, value in settings.items()]
     return Section("measured", "How it was measured", text, tables=[Table(["Setting", "All variants"], rows)])
 
 

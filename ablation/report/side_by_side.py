@@ -6,20 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablation.comparison import CompareSettings
-from ablation.figures import Picture
-from ablation.judgement import judge
-from ablation.registration import changes
-from ablation.report.blocks import Cell, Finding, Report, Section, Table
-from ablation.statistics import mean_intervals
-from ablation.wording import MARKS, interval_phrase, percent, points
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.analysis.inference import judge
+from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.phrases import MARKS, interval_phrase, percent, points
+from ablation.figures.drawing import draw_figures
+from ablation.figures.style import Picture
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.study_diff import study_changes
+from ablation.report.document import Cell, Finding, Report, Section, Table
+from ablation.results.run import Run
 
 _FIGURES = ("forest", "overfitting_gap", "learning_curves", "per_class", "calibration", "cost")
 
@@ -37,10 +35,10 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         pictures: The first run's figures.
         folder: Where the second run's figures are drawn.
     """
-    theirs = other.draw_figures(folder=folder) if other.completed_trials else []
+    theirs = draw_figures(other, folder=folder) if other.completed_trials else []
     names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
     shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
-    lines = changes(run.study, other.study)
+    lines = study_changes(run.study, other.study)
     differ = "Settings that differ, from the first run to the second." if lines else "Both declare the same."
     return Report(
         name=f"{run.study.name} and {other.study.name}",

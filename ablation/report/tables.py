@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from ablation.grid import Variant
-from ablation.mistakes import FALSE_DISCOVERIES
-from ablation.pairing import pairing_by_seed, pairing_gain
-from ablation.report.blocks import Cell, Table, plain
-from ablation.report.sources import Sources
-from ablation.statistics import mean_intervals
-from ablation.tables import COSTS
-from ablation.validation import show
-from ablation.wording import (
+from ablation.analysis.confusion import FALSE_DISCOVERIES
+from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.pairing import pairing_by_seed, pairing_gain
+from ablation.analysis.phrases import (
     MARKS,
     Row,
     interval_phrase,
@@ -27,9 +22,11 @@ from ablation.wording import (
     signed_points,
     verdict_phrase,
 )
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.analysis.trial_tables import COSTS
+from ablation.grid.study_diff import changed_settings
+from ablation.report.document import Cell, Table, plain
+from ablation.report.trial_links import Sources
+from ablation.results.run import Run
 
 MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
 _TITLES = {
@@ -244,23 +241,6 @@ def variance_shift_table(run: Run, sources: Sources) -> Table:
     ]
     layers = [str(layer).removesuffix("_batch_norm").replace("_", " ") for layer in table.columns]
     return Table(["Variant", *layers], rows, sortable=True)
-
-
-def changed_settings(variant: Variant, baseline: Variant) -> str:
-    """Name the settings in which a variant differs from the baseline."""
-    own, other = variant.settings, baseline.settings
-    return ", ".join(f"{k} = {setting(own[k])}" for k in own if k not in other or own[k] != other[k])
-
-
-def setting(value: Any) -> str:
-    """Return a setting's value as a reader would write it."""
-    if value is None or value == () or value == []:
-        return "none"
-    if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
-        return f"{int(value):,}"
-    if isinstance(value, list | tuple):
-        return ", ".join(show(part) for part in value)
-    return show(value)
 
 
 def _judged(row: Row, run: Run, trials: tuple[int, ...]) -> list[Cell]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ablation.analysis.trial_tables import table_text
+from ablation.digest import short_digest
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
-from ablation.figures import Picture
+from ablation.figures.drawing import draw_figures
+from ablation.figures.style import Picture
 from ablation.report.render import drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
-from ablation.tables import table_text
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.results.run import TABLES, Run
 
 _SHOWN = ("alt", "content", "data-trials", "data-value", "href", "id")
 _VOID = ("br", "img", "link", "meta")
@@ -86,7 +84,7 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     ]
     agreed, skipped = 0, ""
     with tempfile.TemporaryDirectory() as folder:
-        pictures = run.draw_figures(folder=folder) if run.completed_trials else []
+        pictures = draw_figures(run, folder=folder) if run.completed_trials else []
         for file in files:
             if file.suffix == ".html":
                 found, count, skipped = _compare_page(run, file, pictures, Path(folder, file.stem))
@@ -98,8 +96,6 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
 
 
 def _written(run: Run) -> list[Path]:
-    from ablation.run import TABLES
-
     names = [*(path.name for path in sorted(run.folder.glob("report*.html"))), "report.md", "report.tex"]
     names += [f"{table}.csv" for table in TABLES]
     names += [f"{table}.parquet" for table in PARQUET if has_parquet()]
@@ -109,8 +105,6 @@ def _written(run: Run) -> list[Path]:
 def _compare_page(
     run: Run, file: Path, pictures: Sequence[Picture], folder: Path
 ) -> tuple[list[Difference], int, str]:
-    from ablation.run import Run
-
     found = _Page(file.read_text("utf-8", errors="replace"))
     drawn_with, other = found.meta.get("drawn-with", ""), found.meta.get("compared-with", "")
     report = side_by_side_report(run, Run(other), pictures, folder) if other else study_report(run, pictures)
@@ -200,7 +194,7 @@ class _Page(HTMLParser):
             self._row.append("")
         source = own.get("src", "")
         if source:
-            digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+            digest = short_digest(source, 12)
             what = own.get("alt", "").split(":")[0][:40]
             self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
         self.pieces += [(self._place(), own[name]) for name in _SHOWN if own.get(name)]

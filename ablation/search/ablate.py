@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from ablation.errors import RunError, writing
-from ablation.grid import Study, Variant
+from ablation.grid.grid_file import read_study
+from ablation.grid.study import Study, Variant
+from ablation.grid.value_text import yaml_text
+from ablation.search.results import SearchRun
+from ablation.search.settings import Search
 from ablation.search.tables import winner
-from ablation.validation import show
-
-if TYPE_CHECKING:
-    from ablation.search.run import SearchRun
-    from ablation.search.settings import Search
 
 GRID = "ablation.yaml"
 
@@ -43,7 +42,7 @@ def ablation_study(found: SearchRun) -> Study:
     file = found.folder / GRID
     with writing(found.folder), file.open("w", encoding="utf-8") as stream:
         YAML().dump(grid, stream)
-    return Study.from_yaml(file)
+    return read_study(file)
 
 
 def changed_settings(baseline: Variant, variant: Variant) -> dict[str, tuple[Any, Any]]:
@@ -84,7 +83,7 @@ def _grid(
 
 
 def _label(level: Any) -> str:
-    return f"{level:.4g}" if isinstance(level, float) else show(level)
+    return f"{level:.4g}" if isinstance(level, float) else yaml_text(level)
 
 
 def _unchanged(settings: Any, changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:

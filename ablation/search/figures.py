@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ablation.figures.style import FAINT, HUES, Drawing, Picture, beside, label, look, percent_axis, write
-from ablation.search.settings import Parameter
-from ablation.validation import show
-
-if TYPE_CHECKING:
-    from ablation.search.run import SearchRun
+from ablation.grid.value_text import yaml_text
+from ablation.search.results import SearchRun
+from ablation.search.space import Parameter
 
 _COLOURS = "viridis"
 
@@ -33,9 +30,9 @@ def best_so_far(table: pd.DataFrame, maximise: bool) -> pd.Series:
 def coordinates(parameter: Parameter, values: pd.Series) -> tuple[list[float], list[tuple[float, str]]]:
     """Return where a parameter's values stand on an axis from 0 to 1, NaN for none, and the axis's ticks."""
     if parameter.choice is not None:
-        names = [show(choice) for choice in parameter.choice]
+        names = [yaml_text(choice) for choice in parameter.choice]
         places = {name: k / (len(names) - 1) for k, name in enumerate(names)}
-        shown = [places.get(show(v), math.nan) if v is not None else math.nan for v in values]
+        shown = [places.get(yaml_text(v), math.nan) if v is not None else math.nan for v in values]
         return shown, [(place, name) for name, place in places.items()]
     assert parameter.range is not None
     low, high = (math.log(end) if parameter.log else float(end) for end in parameter.range)
@@ -117,7 +114,7 @@ def _parallel_coordinates(found: SearchRun) -> Drawing:
         f"high. A line breaks where a condition left a setting out. {found.explored.dataset.describe()}."
     )
     best = table.loc[table["objective"].idxmax() if settings.maximise else table["objective"].idxmin()]
-    alt = "The best proposal: " + ", ".join(f"{name} {show(best[name])}" for name in names)
+    alt = "The best proposal: " + ", ".join(f"{name} {yaml_text(best[name])}" for name in names)
     return Drawing("parallel_coordinates", "Parallel coordinates", figure, caption, alt)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablation.trial import Record
+from ablation.grid.trial import Record
 
 
 class Proposal(Record):

@@ -8,13 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
-
-from ablation.search.hypermodel import discovered, load_hypermodel
+from ablation.grid.settings import HyperModelSettings
+from ablation.grid.value_text import yaml_text
+from ablation.models.hypermodel import default_hyperparameters, load_hypermodel
 from ablation.search.proposal import Proposal
-from ablation.search.settings import Parameter, Search
-from ablation.settings import HyperModelSettings
-from ablation.validation import show
+from ablation.search.settings import Search
+from ablation.search.space import Parameter
 
 
 class Proposer:
@@ -92,6 +91,8 @@ def _name(trial_id: str) -> str:
 
 
 def _oracle(search: Search) -> Any:
+    import keras_tuner
+
     settings = search.settings
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective(settings.objective, "max" if settings.maximise else "min"),
@@ -121,12 +122,14 @@ def _oracle(search: Search) -> Any:
 def _hyperparameters(search: Search) -> Any:
     model = search.baseline.model
     if isinstance(model, HyperModelSettings):
-        return discovered(load_hypermodel(model.hypermodel, Path(model.folder))[0])
+        return default_hyperparameters(load_hypermodel(model.hypermodel, Path(model.folder))[0])
     return hyperparameters(search.settings.space)
 
 
 def hyperparameters(space: dict[str, Parameter]) -> Any:
     """Return the space as keras-tuner's hyperparameters; each stands behind those that it depends on."""
+    import keras_tuner
+
     found = keras_tuner.HyperParameters()
     for name in _in_order(space):
         with ExitStack() as scopes:
@@ -155,7 +158,7 @@ def _encoded(parameter: Parameter, value: Any) -> Any:
     """Return a choice as keras-tuner takes it: numbers in their order, all else as text."""
     choices = parameter.choice or ()
     kinds = {type(choice) for choice in choices}
-    return value if kinds in ({int}, {float}, {bool}) else show(value)
+    return value if kinds in ({int}, {float}, {bool}) else yaml_text(value)
 
 
 def decoded(parameter: Parameter, value: Any) -> Any:

@@ -5,19 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablation.figures import Picture
-from ablation.report.blocks import Cell, Finding, Report, Section, Table, code, plain
-from ablation.report.render import drawing_software, render_html
-from ablation.report.tables import setting
-from ablation.search.ablate import GRID
-from ablation.search.figures import draw_search_figures
-from ablation.search.tables import winner
-from ablation.store import RUNS
-from ablation.wording import (
+from ablation.analysis.phrases import (
     MARKS,
     conclusion,
     interval_phrase,
@@ -27,9 +18,17 @@ from ablation.wording import (
     signed_points,
     verdict_phrase,
 )
-
-if TYPE_CHECKING:
-    from ablation.search.run import SearchRun
+from ablation.figures.style import Picture
+from ablation.files import write_atomically
+from ablation.grid.value_text import setting_text
+from ablation.report.document import Cell, Finding, Report, Section, Table, code, plain
+from ablation.report.render import drawing_software, render_html
+from ablation.results.notes import run_notes
+from ablation.search.ablate import GRID
+from ablation.search.figures import draw_search_figures
+from ablation.search.results import SearchRun
+from ablation.search.tables import winner
+from ablation.store.run_folder import figures_folder
 
 _REPEATABLE = {
     "random": "whatever the scores",
@@ -44,20 +43,10 @@ def write_search_report(found: SearchRun) -> Path:
     tables = {"search": found.table, "importance": found.importance, "confirmation": found.confirmation}
     for name, table in tables.items():
         text = table.to_csv(index=False, lineterminator="\n")
-        (found.folder / f"{name}.csv").write_text(text, "utf-8")
+        write_atomically(found.folder / f"{name}.csv", text)
     pictures = draw_search_figures(found, figures_folder(found.folder))
     page = render_html(search_report(found, pictures), drawing_software())
-    file = found.folder / "report.html"
-    file.write_text(page, "utf-8")
-    return file
-
-
-def figures_folder(folder: Path) -> Path:
-    """Return ``figures/<search>`` beside ``experiments/`` for a search in its usual place, else in it."""
-    full = folder.absolute()
-    if full.parent.name == RUNS.name and full.parent.parent.name == RUNS.parent.name:
-        return folder.parent.parent.parent / "figures" / full.name
-    return folder / "figures"
+    return write_atomically(found.folder / "report.html", page)
 
 
 def search_report(found: SearchRun, pictures: Sequence[Picture]) -> Report:
@@ -72,7 +61,7 @@ def search_report(found: SearchRun, pictures: Sequence[Picture]) -> Report:
         question=f"Which settings are best for {search.study.name}, and do they hold?",
         lead=f"{search.study.name} · {tried}, {seeds}",
         facts=f"{run.dataset.describe()}. Baseline: {search.baseline.name}.",
-        warnings=[Finding(note) for note in run.notes],
+        warnings=[Finding(note) for note in run_notes(run)],
         findings=_findings(found),
         picture=figures.get("trials"),
         sections=[
@@ -182,7 +171,7 @@ def _settings(found: SearchRun, trial: str) -> str:
 
 
 def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else setting(value)
+    return f"{value:.4g}" if isinstance(value, float) else setting_text(value)
 
 
 def _taken_apart(found: SearchRun) -> list[Section]:
@@ -254,10 +243,10 @@ def _again(found: SearchRun) -> Section:
         f"in {code('search/')} and {code('confirmation/')}, the search in {code('search.json')}.",
     ]
     given = settings.model_dump(mode="json", exclude={"space", "confirm"}, exclude_none=True)
-    rows = [[Cell(key, kind="row"), *plain(setting(value))] for key, value in given.items()]
+    rows = [[Cell(key, kind="row"), *plain(setting_text(value))] for key, value in given.items()]
     for name, parameter in settings.space.items():
         shown = parameter.model_dump(mode="json", exclude_defaults=True)
-        said = ", ".join(f"{key} {setting(value)}" for key, value in shown.items())
+        said = ", ".join(f"{key} {setting_text(value)}" for key, value in shown.items())
         rows.append([Cell(name, kind="row"), *plain(said)])
     return Section(
         "reproduce", "How to do it again", text, tables=[Table(["Setting", "Of the search"], rows)]

@@ -2,95 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.comparison import CompareSettings
-from ablation.datasets import prepare_dataset
+from ablation.data.datasets import prepare_dataset
 from ablation.errors import RunError, writing
-from ablation.executors import make_executor
-from ablation.grid import Study, Variant
-from ablation.lock import locked
-from ablation.run import Run
+from ablation.executors.make import make_executor
+from ablation.export.tables import write_tables
+from ablation.files import json_text, write_atomically
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.study import Study, Variant
+from ablation.grid.trial import slug
+from ablation.results.run import Run
 from ablation.search.ablate import ablation_study
 from ablation.search.proposal import Proposal
+from ablation.search.proposer import Proposer
+from ablation.search.report import write_search_report
+from ablation.search.results import SearchRun
 from ablation.search.settings import Search
-from ablation.search.tables import confirmation_table, importance_table, search_table
-from ablation.store import RUNS, SEARCH, Store
-from ablation.study import Observer, Silent, run_study, train_round
-from ablation.trial import slug
+from ablation.search.tables import search_table
+from ablation.store.lock import locked
+from ablation.store.run_folder import RUNS, SEARCH, Store
+from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.observers import NullObserver, Observer
+from ablation.workflow.run_study import run_study, train_round
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-class SearchRun:
-    """A search's folder: its trials in ``search/``, the confirmation in ``confirmation/``, both run folders.
-
-    Args:
-        folder: As `run_search` made it.
-
-    Raises:
-        RunError: The folder is no search's.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        try:
-            record = json.loads((self.folder / SEARCH).read_text("utf-8"))
-            self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
-            self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
-        except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a search's folder: it has no {SEARCH}.") from None
-        except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.folder / SEARCH} is damaged; search again to restore it.") from None
-
-    @cached_property
-    def explored(self) -> Run:
-        """The trials of the search: each proposal, and the baseline, with each seed; no test set was read."""
-        return Run(self.folder / "search")
-
-    @cached_property
-    def confirmed(self) -> Run:
-        """The best settings and the baseline, with seeds that the search never saw.
-
-        Raises:
-            RunError: The search has not come that far.
-        """
-        return Run(self.folder / "confirmation")
-
-    @property
-    def ablated(self) -> Run | None:
-        """The study that takes the winner apart, if there is one."""
-        folder = self.folder / "ablation"
-        return Run(folder) if (folder / "study.json").is_file() else None
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """A row a proposal: its settings, its objective over the seeds, and its rank."""
-        return search_table(self.search, self.proposals, self.explored)
-
-    @cached_property
-    def importance(self) -> pd.DataFrame:
-        """A row a parameter: how much of the objective it explains."""
-        return importance_table(self.search, self.table)
-
-    @cached_property
-    def confirmation(self) -> pd.DataFrame:
-        """A row a confirmed setting: the search's score, the confirmed one, the optimism, the verdict."""
-        return confirmation_table(self.search, self.table, self.confirmed)
-
-    def write_report(self) -> Path:
-        """Write tables, figures and ``report.html``; return the latter's path."""
-        from ablation.search.report import write_search_report
-
-        return write_search_report(self)
+    pass
 
 
 def run_search(
@@ -121,7 +63,7 @@ def run_search(
     Raises:
         AblationError: The dataset, the folder or an option is not usable.
     """
-    folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or Silent()
+    folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or NullObserver()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {
@@ -140,7 +82,7 @@ def run_search(
         if then_ablate:
             study = ablation_study(found)
             run_study(study, folder / "ablation", **options)
-        found.write_report()
+        write_search_report(found)
     return SearchRun(folder)
 
 
@@ -154,11 +96,6 @@ def _explore(
     observer: Observer,
 ) -> None:
     """Train what the oracle proposes, round by round, until it has nothing more to propose."""
-    from ablation.models import quiet_stderr
-
-    with quiet_stderr():  # keras-tuner imports TensorFlow
-        from ablation.search.proposer import Proposer
-
     store = Store(folder / "search")
     dataset = store.prepared_dataset(search.study.dataset) or prepare_dataset(search.study.dataset)
     threads, gpus = search.study.threads, search.study.gpus
@@ -166,7 +103,8 @@ def _explore(
     runner = make_executor(executor, workers, threads, logs, keep=True, address=address, gpus=gpus)
     proposals: list[Proposal] = []
     with store.locked(), closing(runner), tempfile.TemporaryDirectory() as scratch:
-        proposer = Proposer(search, Path(scratch))
+        with quiet_stderr():  # keras-tuner imports TensorFlow
+            proposer = Proposer(search, Path(scratch))
         for proposed in proposer.rounds():
             proposals += proposed
             study = _search_study(search, proposals)
@@ -178,7 +116,7 @@ def _explore(
                 score = float(scores[proposal.name])
                 proposer.tell(proposal, None if math.isnan(score) else score)
         store.forget_states()
-        Run(store.folder).write_tables()
+        write_tables(Run(store.folder))
 
 
 def _search_study(search: Search, proposals: Sequence[Proposal]) -> Study:
@@ -208,7 +146,7 @@ def _carry_on(store: Store, study: Study, proposed: Sequence[Proposal], digest: 
     for proposal in proposed:
         if proposal.goes_on_from:
             for seed in study.seeds:
-                store.go_on_from(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
+                store.copy_checkpoint(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
 
 
 def _confirmation(search: Search, found: SearchRun, names: Sequence[str]) -> Study:
@@ -233,7 +171,5 @@ def _write_record(search: Search, proposals: Sequence[Proposal], folder: Path) -
         "search": search.model_dump(mode="json"),
         "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
     }
-    partial = folder / f".{SEARCH}.partial"
     with writing(folder):
-        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        partial.replace(folder / SEARCH)
+        write_atomically(folder / SEARCH, json_text(record))

@@ -6,58 +6,21 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from ablation.errors import AblationError, did_you_mean
-from ablation.expansion import read_study
-from ablation.grid import Seeds, Study, Variant
-from ablation.known import Known
-from ablation.located import KeyPath, LocatedYaml, read_yaml
-from ablation.settings import Count, HyperModelSettings, Settings, TrainingSettings
-from ablation.validation import explain, show, validate
+from ablation.grid.grid_file import read_study
+from ablation.grid.schema_errors import explain, validate
+from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings
+from ablation.grid.study import Seeds, Study, Variant
+from ablation.grid.value_text import yaml_text
+from ablation.grid.variants import Known
+from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+from ablation.search.hypermodel import hypermodel_space
+from ablation.search.space import Parameter
 
 Tuner = Literal["random", "grid", "bayesian", "hyperband"]
 _TRIALS = 20
-
-
-class Parameter(Settings):
-    """The values that a setting can take: a ``range``, or a ``choice``, for which a list may stand."""
-
-    range: tuple[int | float, int | float] | None = None
-    """The least and the greatest value; a range of whole numbers is searched in whole numbers."""
-    choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
-    """All values that are tried."""
-    step: Annotated[float, Field(gt=0)] | None = None
-    """The distance between the values of a range."""
-    log: bool = False
-    """Whether a range is searched on a logarithmic scale."""
-    when: dict[str, Any] = {}
-    """Values of other parameters, under which alone this one is searched; else it stays as the baseline has
-    it."""
-
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> Parameter:
-        if (self.range is None) == (self.choice is None):
-            raise ValueError(
-                "needs either a range, like {range: [0.0001, 0.01], log: true}, or a list of choices"
-            )
-        if self.range and self.range[0] >= self.range[1]:
-            raise ValueError("the range ends where it begins, or before")
-        if self.range and self.log and self.range[0] <= 0:
-            raise ValueError("a range on a log scale begins above 0")
-        if self.choice is not None and (self.step or self.log):
-            raise ValueError("step and log are for a range")
-        return self
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is a range of whole numbers."""
-        return self.range is not None and all(isinstance(end, int) for end in self.range)
-
-    @property
-    def extremes(self) -> tuple[Any, ...]:
-        """The values that stand for all others when it is checked what is valid."""
-        return self.choice if self.choice is not None else (self.range or ())
 
 
 class Confirmation(Settings):
@@ -154,7 +117,7 @@ class Search(Settings):
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
             own = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
             parts.append(type(part).model_validate_json(json.dumps(own), strict=True))
-        levels = {key: show(value) for key, value in values.items()}
+        levels = {key: yaml_text(value) for key, value in values.items()}
         return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
 
 
@@ -178,10 +141,8 @@ def read_search(file: Path) -> Search:
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)
     if settings.hypermodel:
-        from ablation.search.hypermodel import with_hypermodel
-
         try:
-            search = with_hypermodel(search, settings.hypermodel, file.absolute().parent)
+            search = _of_hypermodel(search, settings.hypermodel, file.absolute().parent)
         except AblationError as error:
             raise source.error(("search", "hypermodel"), str(error)) from None
     else:
@@ -195,6 +156,16 @@ def read_search(file: Path) -> Search:
             ("search", "space", "epochs"), "hyperband sets the epochs itself, up to those of training."
         )
     return search
+
+
+def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
+    """Return the search over what a HyperModel names, from the setting that its defaults are."""
+    model, space = hypermodel_space(name, folder, search.study.threads)
+    changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
+    baseline = search.baseline.model_copy(update=changes)
+    study = search.study.model_copy(update={"variants": (baseline,), "factors": {}, "baseline": "defaults"})
+    settings = search.settings.model_copy(update={"space": space})
+    return search.model_copy(update={"study": study, "settings": settings})
 
 
 def _spelled_out(name: str, value: Any, known: Known) -> Any:
@@ -225,7 +196,9 @@ def _check_space(search: Search, source: LocatedYaml) -> None:
                 hint = did_you_mean(other, set(space) - {name})
                 raise source.error((*path, "when"), f"'{other}' is no other parameter of this space.{hint}")
             if wanted not in (space[other].choice or ()):
-                raise source.error((*path, "when"), f"{show(wanted)} is none of the choices of '{other}'.")
+                raise source.error(
+                    (*path, "when"), f"{yaml_text(wanted)} is none of the choices of '{other}'."
+                )
     placed: set[str] = set()
     while ready := {n for n, p in space.items() if n not in placed and {*p.when} <= placed}:
         placed |= ready

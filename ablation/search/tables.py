@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.grid.value_text import yaml_text
+from ablation.results.run import Run
 from ablation.search.proposal import Proposal
-from ablation.search.settings import Parameter, Search
-from ablation.validation import show
-
-if TYPE_CHECKING:
-    from ablation.run import Run
+from ablation.search.settings import Search
+from ablation.search.space import Parameter
 
 _FEWEST = 8  # proposals, under which nothing is said of importance
 _REPEATS = 50
@@ -133,14 +132,14 @@ def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
 def _shown(value: Any) -> Any:
     """Return a value as a cell: components as text."""
     parts = value if isinstance(value, list) else [value]
-    return show(value) if any(isinstance(part, dict) for part in parts) else value
+    return yaml_text(value) if any(isinstance(part, dict) for part in parts) else value
 
 
 def _numbers(values: pd.Series[Any], parameter: Parameter) -> NDArray[np.float64]:
     """Return a parameter's values as numbers that a tree can split: a log for a log scale, -1 for none."""
     if parameter.choice is not None:
-        places = {show(choice): k for k, choice in enumerate(parameter.choice)}
-        return np.array([places.get(show(value), -1) for value in values], float)
+        places = {yaml_text(choice): k for k, choice in enumerate(parameter.choice)}
+        return np.array([places.get(yaml_text(value), -1) for value in values], float)
     numbers = np.array([math.nan if value is None else float(value) for value in values])
     numbers = np.log(numbers) if parameter.log else numbers
     return np.where(np.isnan(numbers), np.nanmin(numbers) - 1 if np.isfinite(numbers).any() else 0, numbers)

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from ablation import Study, TrialResult, run_study
-from ablation.datasets import prepare_dataset
-from ablation.store import Store
-from ablation.trial import EpochRecord, InitialWeights, Trial
+from ablation.data.datasets import prepare_dataset
+from ablation.grid.trial import EpochRecord, InitialWeights, Trial
+from ablation.store.run_folder import Store
 
 TRIALS, SEEDS, EPOCHS = 1000, 50, 30
 FACTORS = {"dropout": [0, 0.1, 0.2, 0.3, 0.4], "width": [1, 2], "batch_norm": [False, True]}
@@ -116,14 +116,14 @@ class Clock:
         self.times: list[float] = []
 
     def planned(self, *_: object) -> None:
-        """See `ablation.study.Observer`."""
+        """See `ablation.workflow.observers.Observer`."""
         self.times = [time.perf_counter()] * 2
 
     def progressed(self, *_: object) -> None:
-        """See `ablation.study.Observer`."""
+        """See `ablation.workflow.observers.Observer`."""
 
     def finished(self, *_: object) -> None:
-        """See `ablation.study.Observer`."""
+        """See `ablation.workflow.observers.Observer`."""
         self.times[1] = time.perf_counter()
 
 
@@ -171,7 +171,7 @@ def _library(run: Path, code: str) -> str:
 
 
 def _command(*arguments: object) -> str:
-    return f"import sys; from ablation.cli import main; sys.argv[1:] = {[*map(str, arguments)]}; main()"
+    return f"import sys; from ablation.cli.app import main; sys.argv[1:] = {[*map(str, arguments)]}; main()"
 
 
 if __name__ == "__main__":

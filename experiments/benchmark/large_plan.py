@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 
 from ablation import Run, Study
-from ablation.checkpoint import CHECKPOINT
-from ablation.executors import Task
-from ablation.executors.agenda import Agenda
+from ablation.executors.contract import Task
 from ablation.executors.ray import _write
 from ablation.executors.ray_cluster import RayCluster
 from ablation.executors.ray_task import _BYTES_A_SECOND, Saved
-from ablation.study import Silent
+from ablation.executors.task_queue import TaskQueue
+from ablation.training.checkpoint import CHECKPOINT
+from ablation.workflow.observers import NullObserver
 
 TRIALS, WORKERS = 10_000, 200
 IMPORT, SLOTS = 3.0, 3  # seconds of starting a process beside the import; weights, and Adam's two moments
@@ -57,12 +57,12 @@ def simulate(run: Run, latency: float) -> tuple[float, float, float]:
         for seed in range(each)
     ]
     took = {name: iter(generator.choice(seconds, each)) for name, seconds in measured.items()}
-    agenda, total = Agenda(tasks), 0.0
+    task_queue, total = TaskQueue(tasks), 0.0
     free: list[tuple[float, int, Task | None]] = [(start, worker, None) for worker in range(WORKERS)]
     makespan = 0.0
     while free:
         now, worker, last = heapq.heappop(free)
-        task = agenda.next(last)
+        task = task_queue.next(last)
         if task is None:
             continue
         variant = task.trial.variant
@@ -77,7 +77,7 @@ def simulate(run: Run, latency: float) -> tuple[float, float, float]:
 def driver_seconds(folder: Path, trials: int, epochs: int) -> float:
     """Return the processor time that the driver spends on trials that are hardly any work."""
 
-    class Clock(Silent):
+    class Clock(NullObserver):
         """Starts once the cluster does, and ends with the last trial."""
 
         def __init__(self) -> None:

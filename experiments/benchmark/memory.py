@@ -35,10 +35,10 @@ class Scale:
         self.gib: list[float] = []
 
     def planned(self, *_: object) -> None:
-        """See `ablation.study.Observer`."""
+        """See `ablation.workflow.observers.Observer`."""
 
     def progressed(self, *_: object) -> None:
-        """See `ablation.study.Observer`."""
+        """See `ablation.workflow.observers.Observer`."""
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """Add the resident memory of this process's children."""

@@ -22,8 +22,9 @@ from typing import Any
 
 from speed import _arrays, timed
 
-from ablation.located import read_yaml
-from ablation.search.run import SearchRun, run_search
+from ablation.grid.yaml_positions import read_yaml
+from ablation.search.results import SearchRun
+from ablation.search.run import run_search
 from ablation.search.settings import Search
 from ablation.search.tables import winner
 
@@ -44,8 +45,8 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
     import keras
     import keras_tuner
 
-    from ablation.models import build_model
-    from ablation.randomness import Randomness
+    from ablation.grid.seeding import Randomness
+    from ablation.models.build import build_model
     from ablation.search.proposer import decoded, hyperparameters
 
     search = Search.from_yaml(grid)

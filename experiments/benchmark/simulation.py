@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from ablation import Study
-from ablation.comparison import CompareSettings
-from ablation.effects import effects_table
-from ablation.grid import Variant
-from ablation.judgement import judge
-from ablation.power import power_of, seeds_needed
-from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation import Study, Variant
+from ablation.analysis.effects import effects_table
+from ablation.analysis.inference import judge
+from ablation.analysis.sample_size import power_of, seeds_needed
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
 
 Row = tuple[str, float, float, float, bool]  # what, promised, found, its standard error, whether it holds
 SPREAD = 0.01  # the standard deviation of a seed's difference

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ablation.located import read_yaml
+from ablation.grid.yaml_positions import read_yaml
 
 EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
 CIFAR10: dict[str, Any] = {
@@ -52,7 +52,7 @@ def grid_of(
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
     """(a): return the accuracies, and where the workers' time went."""
     from ablation import Study, run_study
-    from ablation.executors.local import available_cores
+    from ablation.executors.cores import available_cores
 
     study = Study.from_yaml(grid)
     began: list[float] = []
@@ -129,7 +129,7 @@ def _arrays(grid: Path) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
     import keras
 
     from ablation import Study
-    from ablation.datasets import prepare_dataset
+    from ablation.data.datasets import prepare_dataset
 
     study = Study.from_yaml(grid)
     dataset = prepare_dataset(study.dataset)
@@ -142,8 +142,8 @@ def _arrays(grid: Path) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
 
 
 def _model(settings: Any, images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
-    from ablation.models import build_model
-    from ablation.randomness import Randomness
+    from ablation.grid.seeding import Randomness
+    from ablation.models.build import build_model
 
     x, y = images["train"]
     model = build_model(settings, x.shape[1:], y.shape[1], Randomness(0))

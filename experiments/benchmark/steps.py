@@ -16,12 +16,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-import ablation.loop
-from ablation.datasets import Dataset, prepare_dataset
-from ablation.loop import CompiledLoop
-from ablation.settings import CnnSettings, DatasetSettings, TrainingSettings
-from ablation.training import compiled_model, configure_tensorflow
-from ablation.trial import Trial
+import ablation.training.loop
+from ablation.data.datasets import Dataset, prepare_dataset
+from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.grid.trial import Trial
+from ablation.tensorflow_setup import configure_tensorflow
+from ablation.training.compilation import compiled_model
+from ablation.training.loop import CompiledLoop
 
 VARIANTS = {
     "plain": {},
@@ -38,7 +39,7 @@ def loop_of(dataset: Dataset, changes: dict[str, object], faster: bool) -> Compi
     model = CnnSettings.model_validate(changes)
     trial = Trial(variant="", seed=0, dataset_digest=dataset.digest, model=model, training=training)
     loop = CompiledLoop(compiled_model(trial, dataset), dataset, training)
-    with nullcontext() if faster else patch.object(ablation.loop, "faster_kernels", nullcontext):
+    with nullcontext() if faster else patch.object(ablation.training.loop, "faster_kernels", nullcontext):
         loop.trace()
     return loop
 

@@ -1,0 +1,141 @@
+"""Are the variants' trials pairs? What they shared before training, and what pairing them gained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablation.digest import short_digest
+from ablation.grid.trial import InitialState, Trial, TrialResult
+
+PAIRING_COLUMNS = [
+    "seed", "variant", "shared_layers", "layers", "weights", "baseline_weights",
+    "order", "baseline_order", "paired",
+]  # fmt: skip
+
+
+def recorded_initial_states(results: Mapping[str, TrialResult]) -> dict[str, InitialState]:
+    """Return what trained trials recorded when they started, by trial id."""
+    return {
+        trial_id: InitialState(result.initial_weights, tuple(record.order for record in result.history))
+        for trial_id, result in results.items()
+        if result.initial_weights
+    }
+
+
+def pairing_table(trials: Sequence[Trial], starts: Mapping[str, InitialState], baseline: str) -> pd.DataFrame:
+    """Compare what each trial started from with the baseline's trial of the same seed.
+
+    Layers are shared that have the same name and shape in both. Orders are compared over the epochs that
+    both have trained, where both are trained on the same images.
+
+    Returns:
+        A row a trial: ``shared_layers`` out of ``layers``, a hash of the initial weights of the shared ones
+        in the variant and in the baseline, the same of the batch orders, and ``paired``: whether both agree.
+        Where no layer is shared, the hashes of weights are empty. A trial that has no start, or no partner
+        with one, has empty hashes and no verdict.
+    """
+    partners = {trial.seed: trial for trial in trials if trial.variant == baseline}
+    rows: list[list[Any]] = []
+    for trial in trials:
+        paired_with = partners.get(trial.seed)
+        own, partner = starts.get(trial.id), starts.get(paired_with.id) if paired_with else None
+        if own is None or partner is None or paired_with is None:
+            rows.append([trial.seed, trial.variant, None, None, "", "", "", "", None])
+            continue
+        shared = [
+            name
+            for name, weights in own.weights.items()
+            if name in partner.weights and partner.weights[name].shape == weights.shape
+        ]
+        epochs = min(len(own.orders), len(partner.orders))
+        hashes = [
+            *(_hash(start.weights[name].digest for name in shared) for start in (own, partner)),
+            *(_hash(start.orders[:epochs]) for start in (own, partner)),
+        ]
+        same_images = trial.training.train_size == paired_with.training.train_size
+        paired = hashes[0] == hashes[1] and (hashes[2] == hashes[3] or not same_images)
+        rows.append([trial.seed, trial.variant, len(shared), len(own.weights), *hashes, paired])
+    table = pd.DataFrame(rows, columns=PAIRING_COLUMNS)
+    return table.astype({"shared_layers": "Int64", "layers": "Int64", "paired": "boolean"})
+
+
+def pairing_by_seed(pairing: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Lay a pairing table out for a reader: a seed a row, as text.
+
+    Returns:
+        ``seed``, ``batch order``, and a column a variant with the hash of the initial weights that it
+        shares with the baseline: followed by a check mark, or by the hash that the baseline has instead.
+        A dash where there is nothing to compare.
+    """
+    rows = []
+    for seed, group in pairing.groupby("seed", sort=False):
+        own = group.set_index("variant")
+        orders = {_agreement(r["order"], r["baseline_order"]) for _, r in own.iterrows() if r["order"]}
+        cells = {
+            name: _agreement(row["weights"], row["baseline_weights"])
+            for name, row in own.iterrows()
+            if name != baseline
+        }
+        rows.append({"seed": seed, "batch order": ", ".join(sorted(orders)) or "–", **cells})
+    return pd.DataFrame(rows)
+
+
+def pairing_verdict(pairing: pd.DataFrame) -> str:
+    """Say in a sentence or two whether all trials are paired, and by what."""
+    known = pairing.dropna(subset=["paired"])
+    broken = known[~known["paired"].astype(bool)]
+    if len(broken):
+        names = ", ".join(f"{row.variant} seed {row.seed}" for row in broken.itertuples(index=False))
+        return f"Not paired with the baseline's trial of the same seed: {names}."
+    if len(known) < len(pairing):
+        return f"{len(known)} of {len(pairing)} trials are paired; the others have no start to compare yet."
+    text = f"All {len(known)} trials are paired: what they share started the same, batch for batch."
+    alone = known.loc[known["shared_layers"] == 0, "variant"].unique()
+    if len(alone):
+        text += f" That is the batch order alone, and no layer's weights, for: {', '.join(alone)}."
+    return text
+
+
+def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accuracy") -> pd.DataFrame:
+    """Say what comparing seed by seed gained over comparing the same trials as if unrelated.
+
+    Args:
+        results: The results table; only completed trials count.
+        baseline: The variant that the others are paired with.
+        metric: A column of the table.
+
+    Returns:
+        A row a variant: ``n`` pairs, their ``correlation``, and ``variance_saved``, one minus the variance
+        of the paired differences over the sum of both variances: 0.5 is worth twice the seeds, below 0
+        pairing has cost. NaN under three pairs.
+    """
+    completed = results[results["status"] == "completed"]
+    by_seed = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
+    rows = []
+    for variant in (name for name in results["variant"].unique() if name != baseline):
+        both = {variant, baseline} <= set(by_seed.columns)
+        pairs = by_seed[[variant, baseline]].dropna() if both else by_seed.iloc[:0, :0]
+        correlation = saved = np.nan
+        if len(pairs) >= 3:
+            unpaired = pairs[variant].var() + pairs[baseline].var()
+            if pairs.std().min() > 1e-12:  # else rounding alone would be correlated
+                correlation = pairs[variant].corr(pairs[baseline])
+            if unpaired > 1e-24:
+                saved = 1 - (pairs[variant] - pairs[baseline]).var() / unpaired
+        rows.append([variant, baseline, metric, len(pairs), correlation, saved])
+    return pd.DataFrame(rows, columns=["variant", "baseline", "metric", "n", "correlation", "variance_saved"])
+
+
+def _hash(parts: Iterable[str]) -> str:
+    text = " ".join(parts)
+    return short_digest(text) if text else ""
+
+
+def _agreement(own: str, other: str) -> str:
+    if not own:
+        return "–"
+    return f"{own} ✓" if own == other else f"{own} ≠ {other}"

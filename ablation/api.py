@@ -1,0 +1,138 @@
+"""The face of the library for Python and notebooks: a study that runs, a run that draws and reports itself.
+
+All of it is a line around a function of the rooms below, which take these objects, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablation.export.formats import export_run
+from ablation.export.tables import write_tables
+from ablation.figures.drawing import draw_figures
+from ablation.figures.style import Picture
+from ablation.grid import study as grid_study
+from ablation.grid.grid_file import read_study
+from ablation.report.verify import Verification, verify_run
+from ablation.report.write import write_report, write_side_by_side
+from ablation.results import run as results_run
+from ablation.results.notes import run_notes
+from ablation.results.summary import study_html, summary_html
+from ablation.workflow import merge
+from ablation.workflow import run_study as workflow
+from ablation.workflow.audit import audit_pairing
+from ablation.workflow.progress import LiveProgress
+
+
+class Study(grid_study.Study):
+    """A study that is read from a grid file, and runs."""
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Study:
+        """Read and validate a grid file.
+
+        Raises:
+            GridError: The file is not a valid grid; the message says where, and what was expected.
+        """
+        return cls.of(read_study(Path(path)))
+
+    @classmethod
+    def of(cls, study: grid_study.Study) -> Study:
+        """Return a study that has this face."""
+        return study if isinstance(study, cls) else cls.model_construct(**dict(study))
+
+    def run(self, out: str | Path | None = None, **options: Any) -> Run:
+        """Run what is not finished yet, and show its progress.
+
+        Args:
+            out: The run folder, by default ``experiments/runs/<study>``.
+            options: As for `run_study`; an ``observer`` is told instead.
+        """
+        with LiveProgress() as progress:
+            return run_study(self, out, **{"observer": progress, **options})
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the question, and what tells each variant from the baseline."""
+        return study_html(self)
+
+
+class Run(results_run.Run):
+    """A run folder, finished or not: its tables as DataFrames, its figures and its report.
+
+    Args:
+        folder: The run folder, as `run_study` made it.
+
+    Raises:
+        RunError: The folder is no run folder.
+    """
+
+    study: Study
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(folder)
+        self.study = Study.of(self.study)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know before believing the numbers, a sentence or two each."""
+        return run_notes(self)
+
+    def audit(self) -> pd.DataFrame:
+        """Return `pairing` with the trials that are not trained yet: their models are built to look at."""
+        return audit_pairing(self)
+
+    def write_tables(self) -> None:
+        """Write every table as a file; see `ablation.export.tables.write_tables`."""
+        write_tables(self)
+
+    def draw_figures(self, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+        """Draw the figures as PNG and SVG; see `ablation.figures.drawing.draw_figures`."""
+        return draw_figures(self, only, folder)
+
+    def figure(self, name: str) -> Picture:
+        """Draw one figure, the first of its name; a notebook shows it.
+
+        Raises:
+            RunError: As for `draw_figures`.
+        """
+        return draw_figures(self, [name])[0]
+
+    def write_report(self) -> Path:
+        """Write ``report.html``, ``report.md`` and ``report.tex``; return the first one's path."""
+        return write_report(self)
+
+    def write_side_by_side(self, other: results_run.Run) -> Path:
+        """Write a page that puts another run beside this one; return its path."""
+        return write_side_by_side(self, other)
+
+    def export(self, *formats: str, tracking_uri: str | None = None) -> list[str]:
+        """Write the run for other tools; see `ablation.export.formats.export_run`."""
+        return export_run(self, formats, tracking_uri)
+
+    def verify(self, report: str | Path | None = None) -> Verification:
+        """Compare tables and reports with the trials; see `ablation.report.verify.verify_run`."""
+        return verify_run(self, Path(report) if report else None)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: each variant's accuracies, and the verdicts."""
+        return summary_html(self)
+
+
+def run_study(study: grid_study.Study, out: str | Path | None = None, **options: Any) -> Run:
+    """Train what is not finished, write the tables, draw the figures and write the report.
+
+    Arguments and errors are those of `ablation.workflow.run_study.run_study`.
+    """
+    return Run(workflow.run_study(study, out, **options).folder)
+
+
+def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
+    """Join runs of one study into one folder.
+
+    Arguments and errors are those of `ablation.workflow.merge.merge_runs`.
+    """
+    return Run(merge.merge_runs(folders, out).folder)

@@ -1,0 +1,375 @@
+"""The command line: parse, call one function of the library, print."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablation.cli.completion import datasets, executors, figure_names, formats, runs
+from ablation.errors import AblationError, GridError
+
+if TYPE_CHECKING:
+    from ablation.executors.shard import Shard
+    from ablation.results.run import Run
+
+app = typer.Typer(
+    help="Ablation studies of small image classifiers, from a grid file to a report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
+]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("ablation-harness"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options of the command itself, before any other command; its help text is that of the app."""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    builder: Annotated[
+        bool, typer.Option("--builder", help="With a module for a model of your own.")
+    ] = False,
+) -> None:
+    """Write a commented grid file to start from."""
+    from ablation.workflow.scaffold import write_scaffold
+
+    for file in write_scaffold(folder, builder):
+        print(file)
+
+
+@app.command()
+def check(
+    grid: Annotated[Path, typer.Argument(metavar="FILE", help="The grid file.")],
+    data_dir: DataOption = None,
+) -> None:
+    """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
+    from ablation.cli.console_check import print_check
+    from ablation.grid.grid_file import read_study
+    from ablation.workflow.check import check_study
+
+    found = check_study(read_study(grid).with_overrides(data_dir=data_dir))
+    print_check(found)
+    if any(variant.error for variant in found.variants):
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    grid: GridOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
+    ] = None,
+    data_dir: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; by default experiments/runs/STUDY.")
+    ] = None,
+    workers: WorkersOption = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Train the I-th of N parts; the last one writes the report.")
+    ] = "1/1",
+    until_resolved: Annotated[
+        bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
+    ] = False,
+    max_seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds a variant.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard/, too, while trials train.")
+    ] = False,
+) -> None:
+    """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
+    from ablation.cli.terminal import print_plan, print_results
+    from ablation.executors.shard import Shard
+    from ablation.grid.grid_file import read_study
+
+    if until_resolved != (max_seeds is not None):
+        raise GridError(
+            "--until-resolved and --max-seeds N go together: the one adds seeds, the other ends it."
+        )
+    part = Shard.parse(shard)
+    study = read_study(grid).with_overrides(dataset, data_dir, _seeds(seeds))
+    if dry_run:
+        from ablation.workflow.dry_run import plan_study
+
+        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
+        return
+    from ablation.workflow.progress import LiveProgress
+    from ablation.workflow.run_study import run_study
+
+    with _interruptible(), LiveProgress() as progress:
+        finished = run_study(
+            study,
+            out,
+            only=only or (),
+            workers=workers,
+            executor=executor,
+            address=address,
+            shard=part,
+            observer=progress,
+            max_seeds=max_seeds,
+            tensorboard=tensorboard,
+        )
+    print_results(finished)
+    if not _has_completed(finished, only, part):
+        raise typer.Exit(1)
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one study.")],
+    out: Annotated[Path, typer.Option(help="The folder to join them in, a new one or a run folder.")],
+) -> None:
+    """Join run folders of machines that share none; only their seeds may differ."""
+    from ablation.cli.terminal import print_results
+    from ablation.workflow.merge import merge_runs
+
+    merged = merge_runs(runs, out)
+    print_results(merged)
+    if not (merged.results["status"] == "completed").all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    grid: GridOption,
+    data_dir: DataOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; by default experiments/runs/STUDY-search.")
+    ] = None,
+    workers: WorkersOption = None,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    then_ablate: Annotated[
+        bool, typer.Option("--then-ablate", help="Take the winner apart, component by component.")
+    ] = False,
+) -> None:
+    """Search for the best settings, and confirm them with fresh seeds against the baseline."""
+    from ablation.cli.terminal import print_search
+    from ablation.search.run import run_search
+    from ablation.search.settings import Search
+    from ablation.workflow.progress import LiveProgress
+
+    described = Search.from_yaml(grid)
+    if data_dir:
+        moved = described.study.with_overrides(data_dir=data_dir)
+        described = described.model_copy(update={"study": moved})
+    with _interruptible(), LiveProgress() as progress:
+        found = run_search(
+            described,
+            out,
+            workers=workers,
+            executor=executor,
+            address=address,
+            observer=progress,
+            then_ablate=then_ablate,
+        )
+    print_search(found)
+
+
+@app.command()
+def figures(
+    run: RunArgument = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Draw this figure only; repeatable.", autocompletion=figure_names),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to draw into.")] = None,
+) -> None:
+    """Draw a run's figures, as PNG and SVG."""
+    from ablation.figures.drawing import draw_figures
+
+    for picture in draw_figures(_open(run), only or (), out):
+        print(picture.png)
+
+
+@app.command()
+def report(
+    run: RunArgument = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option("--compare", help="Another run's folder: put it beside this one.", autocompletion=runs),
+    ] = None,
+) -> None:
+    """Write a run's or a search's tables, figures and reports anew, or a page with another run beside it."""
+    from ablation.store.run_folder import is_search
+
+    if run and is_search(run):
+        from ablation.search.report import write_search_report
+        from ablation.search.results import SearchRun
+
+        print(write_search_report(SearchRun(run)))
+        return
+    from ablation.export.tables import write_tables
+    from ablation.report.write import write_report, write_side_by_side
+
+    opened = _open(run)
+    if compare:
+        print(write_side_by_side(opened, _open(compare)))
+        return
+    write_tables(opened)
+    print(write_report(opened))
+
+
+@app.command()
+def export(
+    to: Annotated[
+        list[str],
+        typer.Option(help="tensorboard, mlflow or parquet; repeatable.", autocompletion=formats),
+    ],
+    run: RunArgument = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="Where MLflow keeps its runs; by default MLFLOW_TRACKING_URI.")
+    ] = None,
+) -> None:
+    """Write a run for other tools; again, it brings up to date what was written before."""
+    from ablation.export.formats import export_run
+
+    for place in export_run(_open(run), to, tracking_uri):
+        print(place)
+
+
+@app.command()
+def verify(
+    report: Annotated[
+        Path | None,
+        typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder; by default the newest run."),
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder, where the report lies elsewhere.")] = None,
+) -> None:
+    """Recompute a report's numbers from the trials, and name any that differ."""
+    from ablation.cli.terminal import print_verification
+    from ablation.report.verify import verify_run
+
+    file = report if report and report.is_file() else None
+    found = verify_run(_open(run or (report.parent if file and report else report)), file)
+    print_verification(found)
+    if found.differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(run: RunArgument = None) -> None:
+    """Compare every variant with the baseline, and say what each factor does and what the noise is."""
+    from ablation.cli.terminal import print_comparisons
+
+    print_comparisons(_open(run))
+
+
+@app.command()
+def plan(run: RunArgument = None) -> None:
+    """Say how many seeds each comparison needs, taking a run for a pilot."""
+    from ablation.cli.terminal import print_seeds_needed
+
+    print_seeds_needed(_open(run))
+
+
+@app.command()
+def status(run: RunArgument = None) -> None:
+    """Show what is finished, what failed, and what is still to do."""
+    from ablation.cli.terminal import print_status
+
+    print_status(_open(run))
+
+
+@app.command()
+def audit(run: RunArgument = None) -> None:
+    """Show that the trials are pairs: the initial weights and batch orders that they share."""
+    from ablation.cli.terminal import print_audit
+    from ablation.workflow.audit import audit_pairing
+
+    opened = _open(run)
+    pairing = audit_pairing(opened)
+    print_audit(opened, pairing)
+    if (~pairing["paired"].fillna(True)).any():
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
+    try:
+        app(prog_name="ablation")
+    except AblationError as error:
+        _fail(error)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End with a sentence when interrupted; ended politely is ended as by Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
+
+
+def _open(folder: Path | None) -> Run:
+    from ablation.results.run import Run
+
+    return Run(folder) if folder else Run.newest()
+
+
+def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
+    """Tell whether all trials completed that this command was asked for."""
+    asked = run.results[run.results["variant"].isin(only)] if only else run.results
+    mine = {trial.id for trial in part.take(run.trials, run.dataset)}
+    return bool((asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all())
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    """Parse `5` as the seeds 0 to 4, and `0,1,7` as these three."""
+    if text is None:
+        return None
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
+        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7; not '{text}'.")
+    return numbers if "," in text else list(range(numbers[0]))
+
+
+def _fail(error: AblationError) -> None:
+    print(f"Error: {error}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,47 @@
+"""What the shell offers to complete a command line with; nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+_NO_FIGURES = ("__init__", "catalogue", "drawing", "parallel_drawing", "style")
+
+
+def figure_names(incomplete: str) -> list[str]:
+    """Return the figures' names, which are those of their modules."""
+    modules = sorted(file.stem for file in (Path(__file__).parents[1] / "figures").glob("*.py"))
+    return _beginning(incomplete, [name for name in modules if name not in _NO_FIGURES])
+
+
+def runs(incomplete: str) -> list[str]:
+    """Return the run folders in their usual place, the newest first."""
+    from ablation.store.run_folder import RUNS, runs_below
+
+    return _beginning(incomplete, [str(folder) for folder in runs_below(RUNS)])
+
+
+def executors(incomplete: str) -> list[str]:
+    """Return the executors' names."""
+    from ablation.executors.contract import EXECUTORS
+
+    return _beginning(incomplete, EXECUTORS)
+
+
+def datasets(incomplete: str) -> list[str]:
+    """Return the datasets' names."""
+    from ablation.grid.settings import DatasetName
+
+    return _beginning(incomplete, get_args(DatasetName))
+
+
+def formats(incomplete: str) -> list[str]:
+    """Return the formats to export to."""
+    from ablation.export.formats import FORMATS
+
+    return _beginning(incomplete, FORMATS)
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]

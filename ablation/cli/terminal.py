@@ -1,0 +1,294 @@
+"""What the terminal shows of a plan, a run and its comparisons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict
+from ablation.analysis.phrases import (
+    MARKS,
+    conclusion,
+    duration,
+    interval_phrase,
+    method_phrase,
+    minus,
+    not_estimated,
+    p_phrase,
+    points,
+    signed_points,
+    verdict_phrase,
+)
+from ablation.analysis.sample_size import POWER
+from ablation.grid.compare_settings import CompareSettings
+from ablation.results.notes import run_notes
+from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ablation.report.verify import Verification
+    from ablation.results.run import Run
+    from ablation.search.results import SearchRun
+    from ablation.workflow.dry_run import Plan
+
+_MOST_DIFFERENCES = 20
+_STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what a run would do."""
+    console = Console()
+    console.print(Text(plan.description, style="bold"))
+    table = _table("variant", "parameters", "trials", "finished", "to train")
+    for row in plan.variants:
+        mark = " (baseline)" if row.name == plan.baseline else ""
+        table.add_row(
+            Text(row.name + mark), f"{row.parameters:,}", str(row.trials), str(row.finished), str(row.pending)
+        )
+    console.print(table)
+    _print_notes(console, plan.notes)
+    for trial_id in plan.pending_ids:
+        console.print(Text(f"  {trial_id}", style="dim"))
+    if not plan.pending_ids:
+        console.print("Nothing is left to train.")
+        return
+    time_needed = f"roughly {duration(plan.seconds)}, guessed from the models' multiply-adds"
+    console.print(f"{len(plan.pending_ids)} trials to train, {plan.workers} at a time: {time_needed}")
+
+
+def print_results(run: Run) -> None:
+    """Print the result of a run and where its files are."""
+    console = Console()
+    _print_summary(console, run)
+    _print_verdicts(console, run)
+    _print_notes(console, run_notes(run))
+    console.print()
+    pending = int((run.results["status"] == "pending").sum())
+    if not run.is_reported:
+        console.print(
+            f"{pending} of {len(run.trials)} trials are left to other shards; the last one writes tables, "
+            f"figures and report. `ablation status {run.folder}` shows how far they are.",
+            soft_wrap=True,
+        )
+        return
+    places = {"report": run.folder / "report.html", "tables": run.folder / "results.csv"}
+    if run.completed_trials:
+        places["figures"] = run.figures_folder
+    for name, path in places.items():
+        console.print(f"[dim]{name:8}[/]{escape(str(path))}", soft_wrap=True)
+
+
+def print_status(run: Run) -> None:
+    """Print how far a run is."""
+    console = Console()
+    counts = run.results["status"].value_counts()
+    console.print(Text(f"{run.study.name}: {run.folder}", style="bold"), soft_wrap=True)
+    for status, count in counts.items():
+        console.print(Text(f"  {count} {status}", style=_STATUS_STYLE.get(str(status), "red")))
+    for row in run.results[run.results["cause"] != ""].to_dict("records"):
+        told = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
+        console.print(Text(told, style="red"), soft_wrap=True)
+    _print_summary(console, run)
+    _print_verdicts(console, run)
+
+
+def print_search(found: SearchRun) -> None:
+    """Print what a search found and what the confirmation left of it."""
+    console, shown = Console(), found.search.settings.maximise
+    table = _table(
+        "setting", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
+    )
+    compare = found.confirmed.compare
+    for row in found.confirmation.to_dict("records"):
+        form = "{:.1%}" if shown else "{:.4f}"
+        table.add_row(
+            Text(row["trial"]),
+            form.format(row["searched"]),
+            form.format(row["confirmed"]),
+            f"{signed_points(row['optimism'])} pp" if shown else minus(f"{row['optimism']:+.4f}"),
+            points(row["difference"], compare),
+            interval_phrase(row, compare),
+            Text(verdict_phrase(row)),
+        )
+    console.print(f"Confirmed against {escape(found.search.baseline.name)}; {method_phrase(compare)}")
+    console.print(table)
+    console.print(f"[dim]report  [/]{escape(str(found.folder / 'report.html'))}", soft_wrap=True)
+
+
+def print_verification(found: Verification) -> None:
+    """Print what differs between a report and its trials, or that nothing does."""
+    console = Console()
+    for difference in found.differences[:_MOST_DIFFERENCES]:
+        console.print(Text(str(difference), style="red"), soft_wrap=True)
+    if len(found.differences) > _MOST_DIFFERENCES:
+        console.print(f"… and {len(found.differences) - _MOST_DIFFERENCES} further differences.")
+    if found.skipped:
+        console.print(Text(f"Note: {found.skipped}.", style="yellow"), soft_wrap=True)
+    names = ", ".join(file.name for file in found.files)
+    if not found.differences:
+        console.print(
+            Text(f"Verified, {found.numbers:,} numbers, texts and pictures: {names}"), soft_wrap=True
+        )
+
+
+def print_comparisons(run: Run) -> None:
+    """Print every variant's paired difference from the baseline, the factors' effects, and the noise."""
+    console = Console()
+    compare, baseline = run.compare, run.study.baseline
+    unit = ", percentage points" if compare.in_points else ""
+    console.print(
+        Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
+        soft_wrap=True,
+    )
+    table = _table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
+    for row in run.comparisons.to_dict("records"):
+        table.add_row(Text(str(row["variant"])), *_judged(row, compare), Text(verdict_phrase(row)))
+    console.print(table)
+    known = run.effects[run.effects["n"] > 0]
+    for kind, effects in known.groupby("kind", sort=False):
+        table = _table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        for row in effects.to_dict("records"):
+            name = f"{row['effect']}: {row['levels']}"
+            table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
+        console.print()
+        console.print(table)
+    if len(known) < len(run.effects):
+        console.print(Text(not_estimated(run.effects), style="dim"), soft_wrap=True)
+    _print_noise(console, run)
+    _print_notes(console, run_notes(run))
+
+
+def print_seeds_needed(run: Run) -> None:
+    """Print how many seeds would tell a difference of the margin."""
+    console, compare = Console(), run.compare
+    margin = points(compare.margin, compare, sign=False)
+    console.print(
+        Text(
+            f"Seeds that tell a difference of {margin} in {compare.metric} at {POWER:.0%} power, "
+            f"as the {run.results['seed'].nunique()} seeds of {run.folder} show the noise"
+        ),
+        soft_wrap=True,
+    )
+    table = _table("variant", "pilot's pairs", "deviation", "seeds needed", "80% interval", "trains for")
+    for row in run.seeds_needed.to_dict("records"):
+        if math.isnan(row["seeds"]):
+            table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
+            continue
+        table.add_row(
+            Text(row["variant"]),
+            str(row["n"]),
+            points(row["deviation"], compare, sign=False),
+            f"{row['seeds']:,.0f}",
+            f"{row['seeds_low']:,.0f} to {row['seeds_high']:,.0f}",
+            duration(3600 * row["hours"]),
+        )
+    console.print(table)
+    console.print(
+        "Trains for: one worker, variant and baseline. What is open afterwards can be settled by "
+        "`ablation run --until-resolved --max-seeds N`.",
+        soft_wrap=True,
+    )
+
+
+def print_audit(run: Run, pairing: pd.DataFrame) -> None:
+    """Print whether the trials are pairs, a seed a row, and what pairing them gained."""
+    console = Console()
+    baseline = run.study.baseline
+    table = pairing_by_seed(pairing, baseline)
+    shown = _table(*map(escape, table.columns))
+    for row in table.itertuples(index=False):
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    console.print(
+        f"Initial weights that each variant shares with {escape(baseline)}, and the batch order, as hashes"
+    )
+    console.print(shown)
+    console.print(Text(pairing_verdict(pairing)))
+    gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
+    if gains.empty:
+        console.print("What pairing gained is known from three completed pairs on.")
+        return
+    shown = _table("variant", "correlation", "variance saved", "pairs")
+    for row in gains.itertuples(index=False):
+        correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
+        shown.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
+    console.print(f"\nTest accuracy against {escape(baseline)}, seed by seed")
+    console.print(shown)
+
+
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(Text(f"Note: {note}", style="yellow"))
+
+
+def _print_summary(console: Console, run: Run) -> None:
+    completed = run.results[run.results["status"] == "completed"]
+    if completed.empty:
+        return
+    table = _table(*SUMMARY_HEADINGS)
+    for variant, *cells in summary_rows(run):
+        table.add_row(Text(variant), *cells)
+    console.print(table)
+
+
+def _print_verdicts(console: Console, run: Run) -> None:
+    """Say what is decided; while trials are pending, only what further seeds leave standing."""
+    rows = [row for row in run.comparisons.to_dict("records") if row["verdict"]]
+    if not rows:
+        return
+    so_far = run.compare.looks != run.study.compare.looks
+    console.print()
+    console.print(
+        "[bold]Safe already[/] (anytime-valid: they hold however many seeds follow)"
+        if so_far
+        else "[bold]Verdicts[/]"
+    )
+    decided = [row for row in rows if row["verdict"] != "unresolved"]
+    for row in decided:
+        console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)
+    open_ = [str(row["variant"]) for row in rows if row["verdict"] == "unresolved"]
+    if open_:
+        console.print(
+            Text(f"  ? unresolved against {run.study.baseline}: {', '.join(open_)}"), soft_wrap=True
+        )
+
+
+def _table(*headings: str) -> Table:
+    """Return a table whose names and verdicts are broken into lines where the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    name, *numbers = headings
+    table.add_column(name, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=heading != "verdict")
+    return table
+
+
+def _judged(row: dict[Hashable, Any], compare: CompareSettings) -> tuple[str, str, str, str]:
+    """Return difference, interval, p and n as they are shown."""
+    return (
+        points(row["difference"], compare),
+        interval_phrase(row, compare),
+        p_phrase(row["p_adjusted"]),
+        str(row["n"]),
+    )
+
+
+def _print_noise(console: Console, run: Run) -> None:
+    """Say whether more seeds or more test images would make the differences surer."""
+    differences = run.noise[run.noise["against"] != ""]
+    if differences.empty:
+        return
+    table = _table("noise", "from seeds", "from images", "from both", "would help more")
+    for row in differences.to_dict("records"):
+        parts = (f"{100 * row[part]:.2f}" for part in ("se_seeds", "se_images", "se_rest"))
+        table.add_row(Text(row["variant"]), *parts, Text(row["more"]))
+    console.print(
+        "\nStandard error of the difference in test accuracy, percentage points, in its three parts"
+    )
+    console.print(table)

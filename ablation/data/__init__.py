@@ -1,0 +1,1 @@
+"""Images from anywhere become one dataset."""

@@ -1,0 +1,213 @@
+"""A dataset ready to train on: split, with its normalisation, its class names and its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.arrays import Labels, RawImages
+from ablation.data.readers import read_source
+from ablation.errors import DatasetError
+from ablation.files import atomic_writer
+from ablation.grid.settings import DatasetSettings
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images and their labels.
+
+    Attributes:
+        images: (n, height, width, channels), uint8 or float32.
+        labels: A class an image, (n,), int64; or several labels an image, (n, labels), uint8.
+    """
+
+    images: NDArray[Any]
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.int64]) -> Part:
+        """Return the images at ``indices``."""
+        return Part(np.ascontiguousarray(self.images[indices]), self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test images.
+
+    Attributes:
+        train: What the models are fitted to, in a fixed shuffled order.
+        val: What is measured after each epoch; taken from the training images.
+        test: What is read once, at the end of a trial.
+        class_names: A name a class, or a label where an image has several.
+        scale: (channels,), float32: normalised = image * scale + offset.
+        offset: (channels,), float32.
+        origin: What the images are, in words.
+    """
+
+    train: Part
+    val: Part
+    test: Part
+    class_names: tuple[str, ...]
+    scale: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    origin: str
+
+    @property
+    def train_probe(self) -> Part:
+        """The fixed part of the training images that is measured as validation is, and as large."""
+        return Part(self.train.images[: len(self.val)], self.train.labels[: len(self.val)])
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether an image has any number of labels, rather than one class."""
+        return self.train.labels.ndim == 2
+
+    def words(self, label: Any) -> str:
+        """Name a class by its number, or the labels of a row of 0 and 1."""
+        if np.ndim(label) == 0:
+            return self.class_names[int(label)]
+        return ", ".join(name for name, there in zip(self.class_names, label, strict=True) if there) or "none"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything in the dataset that a trained model can depend on."""
+        digest = hashlib.sha256()
+        for array in self._arrays().values():
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+    def normalise(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise images as training does; a saved model expects them so."""
+        return images.astype(np.float32) * self.scale + self.offset
+
+    def first(self, train_size: int | None) -> Dataset:
+        """Return the dataset with the first so many of its training images; None for all.
+
+        Raises:
+            DatasetError: It has fewer.
+        """
+        if train_size is None or train_size == len(self.train):
+            return self
+        if train_size > len(self.train):
+            raise DatasetError(
+                f"training.train_size: {train_size:,} of {len(self.train):,} training images; a smaller "
+                "dataset.validation_size or test_size leaves more."
+            )
+        train = Part(self.train.images[:train_size], self.train.labels[:train_size])
+        return dataclasses.replace(self, train=train)
+
+    def describe(self) -> str:
+        """Say in one line which images these are, for captions."""
+        several = ", right where all labels are" if self.is_multi_label else ""
+        return (
+            f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
+            f"{len(self.test):,} test images{several}"
+        )
+
+    def save(self, file: Path) -> None:
+        """Write the dataset as one .npz file, whole or not at all."""
+        with atomic_writer(file) as stream:
+            arrays: dict[str, Any] = self._arrays()
+            np.savez(stream, class_names=self.class_names, origin=self.origin, **arrays)
+
+    @classmethod
+    def load(cls, file: Path) -> Dataset:
+        """Read what `save` wrote."""
+        with np.load(file, allow_pickle=False) as stored:
+            train, val, test = (
+                Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
+            )
+            names = tuple(str(name) for name in stored["class_names"])
+            return cls(train, val, test, names, stored["scale"], stored["offset"], str(stored["origin"]))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        arrays = {f"{name}_images": part.images for name, part in parts.items()}
+        arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        return arrays | {"scale": self.scale, "offset": self.offset}
+
+
+def prepare_dataset(settings: DatasetSettings) -> Dataset:
+    """Read, split and normalise.
+
+    Raises:
+        DatasetError: The images are not there, not usable, or too few for the split.
+    """
+    raw = read_source(settings)
+    everything = Part(raw.images, raw.labels)
+    if raw.test_images is None or raw.test_labels is None:
+        training, test = _split(everything, settings.test_size or 0.2, settings, raw, "test_size")
+    else:
+        training, test = everything, Part(raw.test_images, raw.test_labels)
+        if settings.test_size is not None:
+            _, test = _split(test, settings.test_size, settings, raw, "test_size")
+    training, val = _split(training, settings.validation_size, settings, raw, "validation_size")
+    if settings.train_size is not None:
+        _, training = _split(training, settings.train_size, settings, raw, "train_size")
+    else:
+        training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
+    scale, offset = _normalisation(training.images, settings.normalise)
+    return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin)
+
+
+def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:
+    """Split off ``size`` images, or that share of them; return (rest, split off).
+
+    Stratified by class; at random where an image has several labels.
+    """
+    from sklearn.model_selection import train_test_split
+
+    wanted = round(size * len(part)) if size < 1 else int(size)
+    if wanted == len(part) and key != "validation_size":
+        return part.take(np.arange(0)), part.take(
+            np.random.default_rng(settings.split_seed).permutation(len(part))
+        )
+    if part.labels.ndim == 2:
+        if not 0 < wanted < len(part):
+            because = "there are no more." if wanted > len(part) else "both sides need at least one."
+            raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
+        rest, taken = train_test_split(
+            np.arange(len(part)), test_size=wanted, random_state=settings.split_seed
+        )
+        return part.take(rest), part.take(taken)
+    classes = len(raw.class_names)
+    smallest = int(np.bincount(part.labels, minlength=classes).min())
+    if wanted < classes or len(part) - wanted < classes or smallest < 2:
+        because = (
+            f"both sides need at least one image of each of the {classes} classes, and the smallest class "
+            f"has {smallest}."
+        )
+        if wanted > len(part):
+            because = "there are no more."
+        raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
+    rest, taken = train_test_split(
+        np.arange(len(part)), test_size=wanted, random_state=settings.split_seed, stratify=part.labels
+    )
+    return part.take(rest), part.take(taken)
+
+
+def _normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return scale and offset a channel; `standard` reads the training images only."""
+    channels = images.shape[-1]
+    unit = 1 / 255 if images.dtype == np.uint8 else 1.0
+    if kind == "unit":
+        return np.full(channels, unit, np.float32), np.zeros(channels, np.float32)
+    mean = images.mean(axis=(0, 1, 2), dtype=np.float64)
+    deviation = images.std(axis=(0, 1, 2), dtype=np.float64)
+    deviation[deviation == 0] = 1.0
+    return (1 / deviation).astype(np.float32), (-mean / deviation).astype(np.float32)

@@ -1,0 +1,202 @@
+"""Images from TensorFlow Datasets and Hugging Face: columns found by their types, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ablation.data.arrays import RawImages, raw_images
+from ablation.data.user_images import is_grey, stacked
+from ablation.errors import DatasetError
+from ablation.grid.settings import DatasetSettings
+from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
+
+_SAVED = ("dataset_dict.json", "state.json")  # what Hugging Face's save_to_disk leaves
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where images and labels lie in a data set.
+
+    Attributes:
+        image: The column of images.
+        label: The column of labels.
+        names: A name a class, or a label.
+        said: Which label column was taken, where there are several; else empty.
+    """
+
+    image: str
+    label: str
+    names: tuple[str, ...]
+    said: str
+
+
+def read_hub(settings: DatasetSettings) -> RawImages:
+    """Read the data set that the settings name.
+
+    Raises:
+        DatasetError: The library is not installed, the data set is not there and cannot be downloaded, or
+            it holds no images with class labels.
+    """
+    return _tfds(settings) if settings.name == "tfds" else _huggingface(settings)
+
+
+def _tfds(settings: DatasetSettings) -> RawImages:
+    try:
+        with quiet_stderr():
+            import tensorflow_datasets as tfds
+
+            configure_tensorflow(1)  # it reads by TensorFlow, which never forgets its first settings
+    except ImportError as error:
+        raise _absent("tfds", "tensorflow-datasets", error) from None
+    title = str(settings.id)
+    try:
+        builder = tfds.builder(title, data_dir=settings.path)
+        builder.download_and_prepare()
+    except Exception as error:
+        raise _unavailable(title, error, "the folder that tfds keeps its data sets in") from None
+    kinds, preferred = tfds.features, _flat(builder.info.supervised_keys)
+    features = dict(sorted(builder.info.features.items()))  # tfds reads them from disk in no fixed order
+    columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
+
+    def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
+        for row in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):
+            array = row[columns.image]
+            if array.dtype != np.uint8:
+                raise DatasetError(f"{title}: images are {array.dtype}; expected uint8 from 0 to 255.")
+            grey = array.shape[-1] == 1
+            yield Image.fromarray(array[..., 0] if grey else array), row[columns.label]
+
+    return _read({split: rows(split) for split in builder.info.splits}, columns, title, settings)
+
+
+def _huggingface(settings: DatasetSettings) -> RawImages:
+    try:
+        import datasets
+    except ImportError as error:
+        raise _absent("huggingface", "datasets", error) from None
+    folder = Path(settings.path or "")
+    saved = any((folder / file).is_file() for file in _SAVED) if settings.path else False
+    title = folder.name if saved else str(settings.id)
+    if not saved and settings.id is None:
+        raise DatasetError(
+            f"{folder} holds no data set that `save_to_disk` wrote; name one of Hugging Face's by dataset.id."
+        )
+    owner, *rest = title.split("/", 2)
+    name, subset = "/".join([owner, *rest[:1]]), (rest[1] if len(rest) > 1 else None)
+    try:
+        found = (
+            datasets.load_from_disk(str(folder))
+            if saved
+            else datasets.load_dataset(name, subset, cache_dir=settings.path)
+        )
+    except Exception as error:
+        raise _unavailable(title, error, "a folder that `save_to_disk` wrote") from None
+    splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
+    features = next(iter(splits.values())).features
+    columns = _columns(features, datasets.Image, datasets.ClassLabel, title)
+
+    def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
+        for row in splits[split].select_columns([columns.image, columns.label]):
+            picture, label = row[columns.image], row[columns.label]
+            if picture is None or label is None:
+                raise DatasetError(f"{title}: a row of the split {split} has no image or no label.")
+            yield picture, label
+
+    return _read({split: rows(split) for split in splits}, columns, title, settings)
+
+
+def _columns(
+    features: Mapping[str, Any],
+    image: type[Any],
+    label: type[Any],
+    title: str,
+    preferred: Collection[str] = (),
+) -> _Columns:
+    """Find the columns by their types; of several, those that the library prefers, or the first.
+
+    A label is a class, or a sequence of classes: then an image has several labels.
+    """
+    images = [name for name, kind in features.items() if isinstance(kind, image)]
+    labels = [
+        name
+        for name, kind in features.items()
+        if isinstance(kind, label) or isinstance(getattr(kind, "feature", None), label)
+    ]
+    for wanted, found in (("images", images), ("class labels", labels)):
+        if not found:
+            raise DatasetError(f"{title} has no column of {wanted}; its columns are {', '.join(features)}.")
+    for found in (images, labels):
+        found.sort(key=lambda name: name not in preferred)
+    kind = features[labels[0]]
+    names = tuple((kind if isinstance(kind, label) else kind.feature).names)
+    return _Columns(images[0], labels[0], names, f"labels: {labels[0]}" if len(labels) > 1 else "")
+
+
+def _read(
+    splits: Mapping[str, Iterator[tuple[Image.Image, Any]]],
+    columns: _Columns,
+    title: str,
+    settings: DatasetSettings,
+) -> RawImages:
+    """Return the train split, and the test split or, where there is none, the validation split."""
+    if "train" not in splits:
+        raise DatasetError(f"{title} has no split named train; its splits are {', '.join(splits)}.")
+    test = next((name for name in ("test", "validation") if name in splits), None)
+    try:
+        parts = {name: list(zip(*splits[name], strict=True)) for name in ("train", test) if name}
+    except OSError as error:
+        raise DatasetError(f"{title}: an image cannot be read: {error}.") from None
+    if empty := [name for name, part in parts.items() if not part]:
+        raise DatasetError(f"{title}: the split {empty[0]} is empty.")
+    grey = all(is_grey(picture) for pictures, _ in parts.values() for picture in pictures)
+    arrays: dict[str, Any] = {"class_names": columns.names}
+    for part, name in (("train", "train"), ("test", test)):
+        if name:
+            pictures, labels = parts[name]
+            named = ((f"{title}, {name}, image {k}", picture) for k, picture in enumerate(pictures))
+            arrays[f"x_{part}"] = stacked(named, grey, settings.image_size)
+            arrays[f"y_{part}"] = _labels(labels, len(columns.names))
+    said = ["the validation split is the test part"] if test == "validation" else []
+    said += [columns.said] if columns.said else []
+    return raw_images(arrays, f"{title} ({'; '.join(said)})" if said else title, title)
+
+
+def _labels(labels: Sequence[Any], classes: int) -> NDArray[Any]:
+    """Return classes as they are, and sequences of classes as rows of 0 and 1."""
+    if np.ndim(labels[0]) == 0:
+        return np.array(labels, np.int64)
+    rows = np.zeros((len(labels), classes), np.uint8)
+    for row, found in zip(rows, labels, strict=True):
+        row[np.asarray(found, np.int64)] = 1
+    return rows
+
+
+def _flat(keys: Any) -> set[str]:
+    """Return the names in tfds's supervised keys, which may be nested."""
+    if isinstance(keys, str):
+        return {keys}
+    inner = keys.values() if isinstance(keys, Mapping) else keys or ()
+    return {name for key in inner for name in _flat(key)}
+
+
+def _absent(extra: str, library: str, error: ImportError) -> DatasetError:
+    return DatasetError(
+        f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
+        f"install it by `pip install 'ablation-harness[{extra}]'`."
+    )
+
+
+def _unavailable(title: str, error: Exception, remedy: str) -> DatasetError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return DatasetError(
+        f"{title} is not on this machine and could not be downloaded: {reason}.\n"
+        f"Offline, name {remedy} by dataset.path or --data-dir, or use `--dataset digits`, which needs no "
+        "download."
+    )

@@ -1,0 +1,218 @@
+"""Where images come from: the embedded digits, Keras's downloads, CIFAR's own files, an .npz file."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.arrays import RawImages, raw_images
+from ablation.data.hubs import read_hub
+from ablation.data.user_images import read_folder, read_loader
+from ablation.errors import DatasetError
+from ablation.grid.settings import DatasetSettings
+from ablation.tensorflow_setup import quiet_stderr
+
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+CIFAR100_CLASSES = tuple(
+    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
+    can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+    dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
+    lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree
+    pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea
+    seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
+    telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman
+    worm""".split()
+)
+FASHION_CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+DIGIT_CLASSES = tuple(str(digit) for digit in range(10))
+
+
+def read_source(settings: DatasetSettings) -> RawImages:
+    """Read the images that the settings name.
+
+    Raises:
+        DatasetError: They are not there, cannot be downloaded, or are not images with labels.
+    """
+    if settings.name == "digits":
+        return _digits()
+    if settings.name == "own":
+        return read_loader(settings)
+    if settings.name == "folder":
+        return read_folder(settings)
+    if settings.name in ("tfds", "huggingface"):
+        return read_hub(settings)
+    if settings.name == "npz" or (settings.path or "").endswith(".npz"):
+        return _npz(Path(settings.path or ""), settings.name)
+    if settings.path is None:
+        return _keras(settings.name)
+    if settings.name == "cifar10":
+        return _cifar10(Path(settings.path))
+    if settings.name == "cifar100":
+        return _cifar100(Path(settings.path))
+    raise DatasetError(f"{settings.name}: `path` and --data-dir take an .npz file here, not {settings.path}.")
+
+
+def _digits() -> RawImages:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    origin = "Handwritten digits (8x8 scans, from scikit-learn)"
+    return RawImages(images, bunch.target.astype(np.int64), None, None, DIGIT_CLASSES, origin)
+
+
+_KERAS_CLASSES = {
+    "cifar10": CIFAR10_CLASSES,
+    "cifar100": CIFAR100_CLASSES,
+    "mnist": DIGIT_CLASSES,
+    "fashion_mnist": FASHION_CLASSES,
+}
+_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+_OFFLINE = {
+    "cifar10": "the official python folder or archive (cifar-10-python.tar.gz)",
+    "cifar100": "the official python folder or archive (cifar-100-python.tar.gz)",
+    "mnist": "an .npz file with x_train, y_train, x_test and y_test",
+    "fashion_mnist": "an .npz file with x_train, y_train, x_test and y_test",
+}
+
+
+def _keras(name: str) -> RawImages:
+    """Load by Keras's own loader: it downloads once, verifies the checksum, and caches."""
+    with quiet_stderr():
+        import keras
+
+    try:
+        (x, y), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    except Exception as error:
+        raise DatasetError(
+            f"{name} is not on this machine and could not be downloaded: {error}\n"
+            f"Offline, bring {_OFFLINE[name]} and name it with --data-dir, or use `--dataset digits`, "
+            "which needs no download."
+        ) from None
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    return raw_images({**arrays, "class_names": _KERAS_CLASSES[name]}, _TITLES[name], name)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles containers, text, numbers and numpy arrays, and refuses everything else."""
+
+    _allowed = frozenset(
+        {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which an image file does not need")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _unpickle(content: bytes, file: str) -> dict[str, Any]:
+    try:
+        data = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in data.items()}
+    except Exception as error:
+        raise DatasetError(f"{file} is not a CIFAR batch: {error}.") from None
+
+
+def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
+    """Return a function from a batch's name to its content, for a folder or a tar archive.
+
+    Args:
+        path: The folder that holds the batches, the folder above it, or the archive.
+        marker: A file that every such folder has.
+    """
+    if path.is_file():
+        try:
+            with tarfile.open(path) as archive:
+                members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
+                contents = {
+                    name: stream.read() for name, m in members.items() if (stream := archive.extractfile(m))
+                }
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise DatasetError(f"{path} is not a tar archive that can be read: {error}.") from None
+
+        def read_member(name: str) -> dict[str, Any]:
+            if name not in contents:
+                raise DatasetError(f"{path} has no file named {name}.")
+            return _unpickle(contents[name], f"{path}:{name}")
+
+        return read_member
+
+    folders = [path, *sorted(p for p in path.glob("*") if p.is_dir())] if path.is_dir() else []
+    folder = next((f for f in folders if (f / marker).is_file()), None)
+    if folder is None:
+        raise DatasetError(f"{path} holds no file named {marker}; expected a CIFAR python folder or archive.")
+
+    def read_file(name: str) -> dict[str, Any]:
+        try:
+            return _unpickle((folder / name).read_bytes(), str(folder / name))
+        except OSError as error:
+            raise DatasetError(f"{folder / name} cannot be read: {error.strerror}.") from None
+
+    return read_file
+
+
+def _cifar10(path: Path) -> RawImages:
+    read = _reader(path, "data_batch_1")
+    batches = [read(f"data_batch_{k}") for k in range(1, 6)]
+    x, y = _cifar_rows(batches, "labels", path)
+    x_test, y_test = _cifar_rows([read("test_batch")], "labels", path)
+    names = tuple(name.decode() for name in read("batches.meta").get("label_names", ()))
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    origin = _cifar_origin("CIFAR-10", x, x_test)
+    return raw_images({**arrays, "class_names": names or CIFAR10_CLASSES}, origin, path)
+
+
+def _cifar100(path: Path) -> RawImages:
+    read = _reader(path, "meta")
+    x, y = _cifar_rows([read("train")], "fine_labels", path)
+    x_test, y_test = _cifar_rows([read("test")], "fine_labels", path)
+    names = tuple(name.decode() for name in read("meta").get("fine_label_names", ()))
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    origin = _cifar_origin("CIFAR-100", x, x_test)
+    return raw_images({**arrays, "class_names": names or CIFAR100_CLASSES}, origin, path)
+
+
+def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
+    if (len(train), len(test)) == (50_000, 10_000):
+        return title
+    return f"A part of {title} ({len(train):,} of 50,000 training and {len(test):,} of 10,000 test images)"
+
+
+def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Turn rows of 3,072 values, channel by channel, into (n, 32, 32, 3)."""
+    try:
+        rows = np.concatenate([batch["data"] for batch in batches])
+        labels = np.concatenate([np.asarray(batch[key], np.int64) for batch in batches])
+        return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+    except (KeyError, ValueError, TypeError) as error:
+        raise DatasetError(f"{path} is not a CIFAR python folder: {error}.") from None
+
+
+def _npz(path: Path, name: str) -> RawImages:
+    """Read x_train, y_train, x_test, y_test; or x, y; and, if there, class_names."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DatasetError(f"{path} cannot be read as an .npz file without pickles: {reason}.") from None
+    return raw_images({"class_names": _KERAS_CLASSES.get(name, ()), **arrays}, path.name, path)

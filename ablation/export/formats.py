@@ -1,0 +1,49 @@
+"""What other tools read of a run: TensorBoard, MLflow, Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ablation.errors import RunError, did_you_mean
+from ablation.export.mlflow import require_mlflow, write_mlflow
+from ablation.export.parquet import require_parquet, write_parquet
+from ablation.export.tensorboard import write_tensorboard
+from ablation.results.run import Run
+
+FORMATS = ("tensorboard", "mlflow", "parquet")
+
+
+def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None) -> list[str]:
+    """Write a run for other tools; what was written before is brought up to date, and nothing stands twice.
+
+    Args:
+        run: The run, finished or not.
+        formats: Names from `FORMATS`.
+        tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
+            MLflow's own default.
+
+    Returns:
+        Where each was written.
+
+    Raises:
+        RunError: A format is not known, or its package is not installed, and nothing was written; or what is
+            to be written to refuses.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise RunError(f"--to: there is no format '{name}'.{did_you_mean(name, FORMATS)}")
+    if tracking_uri and "mlflow" not in formats:
+        raise RunError("--tracking-uri says where MLflow keeps its runs: it goes with --to mlflow.")
+    writers = [_writer(name, tracking_uri) for name in dict.fromkeys(formats)]
+    return [write(run) for write in writers]
+
+
+def _writer(name: str, tracking_uri: str | None) -> Callable[[Run], str]:
+    """Return the function that writes a format; importing it says what is not installed."""
+    if name == "tensorboard":
+        return lambda run: str(write_tensorboard(run))
+    if name == "mlflow":
+        require_mlflow()
+        return lambda run: write_mlflow(run, tracking_uri)
+    require_parquet()
+    return lambda run: "\n".join(map(str, write_parquet(run)))

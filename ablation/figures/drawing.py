@@ -1,0 +1,65 @@
+"""The figures of a run: for each a pure ``*_data`` function, and a ``draw`` function that only draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ablation.errors import RunError, did_you_mean, writing
+from ablation.executors.cores import available_cores
+from ablation.figures.catalogue import FIGURES, draw
+from ablation.figures.parallel_drawing import DrawingProcess
+from ablation.figures.style import Picture
+from ablation.results.run import Run
+from ablation.store.run_folder import figures_folder
+
+_MANY = 12  # variants, from which on a second process saves more than its start takes
+
+
+def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+    """Draw figures and write each as PNG and SVG; if all are drawn, their captions as ``captions.md``.
+
+    Args:
+        run: The run to draw.
+        only: Names from `FIGURES`; empty for all.
+        folder: Where the files go; by default the run's `figures_folder`.
+
+    Raises:
+        RunError: A name is not in `FIGURES`, the study has nothing to draw under it (interactions without
+            factors), or no trial of the run is completed.
+    """
+    for name in only:
+        if name not in FIGURES:
+            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
+    if not run.completed_trials:
+        raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
+    target = Path(folder) if folder else figures_folder(run.folder)
+    with writing(target):
+        return _drawn(run, only, target)
+
+
+def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
+    names = [name for name in FIGURES if not only or name in only]
+    if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
+        pictures = _draw_in_two_processes(run, names, folder)
+    else:
+        pictures = draw(run, names, folder)
+    for name in only:
+        if name not in {picture.figure for picture in pictures}:
+            raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
+    if not only:
+        texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
+        (folder / "captions.md").write_text("\n".join(texts), "utf-8")
+    return pictures
+
+
+def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
+    """Draw half of the figures here, and half in a second process; here, too, where that one fails."""
+    here, there = names[: len(names) // 2], names[len(names) // 2 :]
+    half = DrawingProcess(run, there, folder)
+    try:
+        pictures = draw(run, here, folder)
+        return pictures + (half.pictures() or draw(run, there, folder))
+    finally:
+        half.stop()

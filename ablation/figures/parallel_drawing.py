@@ -1,0 +1,52 @@
+"""Half of a large run's figures, drawn by a second process: twenty variants fill hundreds of panels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ablation.figures.catalogue import draw
+from ablation.figures.style import Picture
+from ablation.results.run import Run
+
+
+class DrawingProcess:
+    """A process that draws figures while this one draws others.
+
+    Args:
+        run: The run.
+        names: Which figures.
+        folder: Where the files go.
+    """
+
+    def __init__(self, run: Run, names: Sequence[str], folder: Path) -> None:
+        code = "from ablation.figures.parallel_drawing import main; main()"
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code, str(run.folder), str(folder), *names],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it would say what this process says, or will say in its stead
+            text=True,
+        )
+
+    def pictures(self) -> list[Picture] | None:
+        """Wait for the pictures; None where the process could not draw them."""
+        written = self._process.communicate()[0]
+        if self._process.returncode:
+            return None
+        return [Picture(**(about | {"folder": Path(about["folder"])})) for about in json.loads(written)]
+
+    def stop(self) -> None:
+        """End the process, if it has not ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def main() -> None:
+    """Draw what the command line names, a run, a folder and figures; write their pictures as JSON."""
+    pictures = draw(Run(sys.argv[1]), sys.argv[3:], Path(sys.argv[2]))
+    json.dump([asdict(picture) | {"folder": str(picture.folder)} for picture in pictures], sys.stdout)

@@ -1,0 +1,44 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def atomic_writer(file: Path, durable: bool = False) -> Iterator[IO[bytes]]:
+    """Open a binary stream whose content replaces ``file`` once the block ends without an error.
+
+    Args:
+        file: The file; another process sees its old content or its new one, never a part.
+        durable: Have the content on the disk before it replaces the old one.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(partial, file)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to report
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(file: Path, content: bytes | str) -> Path:
+    """Write a file, text in UTF-8; return its path."""
+    with atomic_writer(file) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def json_text(value: Any) -> str:
+    """Return a value as the JSON text that all records of a run folder are written in."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

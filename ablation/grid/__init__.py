@@ -1,0 +1,1 @@
+"""What is asked: the grid file, read with positions, becomes a study, its variants and its trials."""

@@ -1,0 +1,70 @@
+"""Your own function that builds a model, and the arguments that a grid can set."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.errors import AblationError
+from ablation.grid.settings import BuilderSettings
+from ablation.grid.user_code import load_object
+from ablation.tensorflow_setup import quiet_stderr
+
+GIVEN = ("image_shape", "classes")  # what a builder is told by the harness, if it asks
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A function that returns a Keras model.
+
+    Attributes:
+        name: ``module:function``.
+        folder: Where the module is looked for first.
+        source: A hash of the module's file.
+        function: The function.
+        arguments: Its arguments that a grid can set, with their defaults; `inspect.Parameter.empty` without.
+    """
+
+    name: str
+    folder: Path
+    source: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+
+    @classmethod
+    def load(cls, name: str, folder: Path) -> Builder:
+        """Find a builder.
+
+        Raises:
+            AblationError: There is none of that name, or a grid cannot set its arguments.
+        """
+        with quiet_stderr():  # the user's module will import it, too
+            import keras  # noqa: F401
+        function, source = load_object(name, folder, "builder")
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            raise AblationError(f"'{name}' is no function that returns a model.") from None
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        unnamed = [p.name for p in parameters if p.kind not in named]
+        if unnamed:
+            raise AblationError(f"{name}: name each argument that a grid may set, instead of *{unnamed[0]}.")
+        arguments = {p.name: p.default for p in parameters if p.name not in GIVEN}
+        return cls(name, folder, source, function, arguments)
+
+    def settings(self, values: dict[str, Any]) -> BuilderSettings:
+        """Return the settings of the model that it builds with these arguments.
+
+        Raises:
+            AblationError: An argument has no value.
+        """
+        complete = self.arguments | values
+        missing = [name for name, value in complete.items() if value is inspect.Parameter.empty]
+        if missing:
+            raise AblationError(f"{self.name} needs a value for '{missing[0]}'.")
+        return BuilderSettings(
+            builder=self.name, folder=str(self.folder), source=self.source, arguments=complete
+        )

@@ -1,0 +1,269 @@
+"""From a grid file to a study: YAML in, every error with file, line and key."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ablation.errors import did_you_mean
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.schema_errors import validate
+from ablation.grid.seeding import STREAMS
+from ablation.grid.settings import CONTENT, DatasetSettings, Settings, metric_name
+from ablation.grid.study import Gpus, Seconds, Seeds, Study, Variant, Vary, refuse_repeated
+from ablation.grid.value_text import yaml_text
+from ablation.grid.variants import PLAIN, Change, Known
+from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+
+FULL = "full"
+_MOST_TRIALS = 100_000
+_PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
+Cell = tuple[int, ...]  # the number of each factor's level
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+Direction = Literal["leave_one_out", "add_one_in"]
+Directions = Annotated[
+    tuple[Direction, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=Direction | tuple[Direction, ...]),
+]
+
+
+class GridFile(Settings):
+    """The keys of a grid file; those of its sections stand in `settings` and `search.settings`."""
+
+    study: Annotated[str, Field(min_length=1, max_length=100)]
+    """The study's name, and that of its run folder, ``experiments/runs/<study>``."""
+    question: str = ""
+    """What the study is to answer; stands at the top of the report."""
+    dataset: DatasetSettings = DatasetSettings()
+    """Which images, and how they are split and normalised."""
+    model: dict[str, Any] = {}
+    """The settings of the model that all variants start from."""
+    training: dict[str, Any] = {}
+    """How it is compiled and trained."""
+    factors: dict[str, Any] = {}
+    """Settings of model or training with two levels or more each, a list or a mapping of labels to values.
+    They are crossed: each combination of levels is a variant, the first levels together are ``plain``."""
+    variants: dict[str, dict[str, Any]] = {}
+    """Further variants by name: ``plain`` with some settings changed."""
+    ablate: Directions = ()
+    """Not all combinations of the factors, of two levels each: ``leave_one_out``, the ``full`` model and it
+    without each component; ``add_one_in``, the ``plain`` one and it with each; or both."""
+    baseline: str | None = None
+    """The variant that all others are compared with; without it, the first, ``plain`` or ``full``."""
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    """The seeds that each variant is trained with: a list, or a number, 5 for the seeds 0 to 4."""
+    compare: CompareSettings = CompareSettings()
+    """How variants are compared with the baseline; declared before the run."""
+    save_models: bool = False
+    """Whether each trial keeps its ``model.keras``."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """The threads of a trial, which its numbers depend on; more trials at a time beat more threads."""
+    vary: Vary = STREAMS
+    """The random streams that follow the seed; the others are those of seed 0 in every trial."""
+    timeout: Seconds | None = None
+    """The seconds after which a trial is given up; without it, it may take as long as it takes."""
+    gpus: Gpus = 0.0
+    """The GPUs of a trial on a Ray cluster, a fraction where several are to share one."""
+    search: dict[str, Any] = {}
+    """What ``ablation search`` tries; ``ablation run`` takes no notice."""
+
+
+@dataclass(frozen=True)
+class _Factor:
+    setting: str
+    levels: tuple[tuple[str, Any, KeyPath], ...]  # label, value, place in the file
+
+    @property
+    def is_switch(self) -> bool:
+        return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
+
+    def part_of_name(self, level: int) -> str:
+        """The level's share of the variant's name; empty where a switch is off."""
+        label = self.levels[level][0]
+        if not self.is_switch:
+            return f"{self.setting}={label}"
+        if level == 0:
+            return ""
+        part = _PART_NAMES.get(self.setting, self.setting)
+        return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
+
+
+def read_study(file: Path) -> Study:
+    """The whole way from a YAML file to a study.
+
+    Raises:
+        GridError: The file is not a valid grid; the message says where, and what was expected.
+    """
+    source = read_yaml(file)
+    grid = validate(GridFile, source.data, source, {}, ())
+    refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
+    known = Known.of(grid.model, source, grid.threads)
+    base = known.base(grid.model, grid.training)
+    factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
+    cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
+    variants = _crossed(cells, factors, base, known) + _named(grid, factors, base, known, source)
+    _refuse_twins(variants, grid, source)
+    baseline = grid.baseline or next(iter(cells.values()))
+    if baseline not in {variant.name for variant in variants}:
+        hint = did_you_mean(baseline, [variant.name for variant in variants])
+        raise source.error(("baseline",), f"no variant is named '{baseline}'.{hint}")
+    if grid.compare.metric not in (valid := _metrics(variants)):
+        hint = did_you_mean(grid.compare.metric, valid)
+        raise source.error(("compare", "metric"), f"there is no metric '{grid.compare.metric}'.{hint}")
+    if grid.compare.trouble:
+        raise source.error(("compare",), grid.compare.trouble)
+    if len(variants) * len(grid.seeds) > _MOST_TRIALS:
+        raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
+    return Study(
+        name=grid.study,
+        question=grid.question,
+        dataset=_resolved_path(grid.dataset, Path(source.file).parent),
+        variants=tuple(variants),
+        factors={f.setting: tuple(label for label, _, _ in f.levels) for f in factors},
+        baseline=baseline,
+        seeds=grid.seeds,
+        compare=grid.compare,
+        save_models=grid.save_models,
+        threads=grid.threads,
+        vary=grid.vary,
+        timeout=grid.timeout,
+        gpus=grid.gpus,
+    )
+
+
+def _metrics(variants: list[Variant]) -> list[str]:
+    """The columns of the results that can be compared."""
+    further = {metric_name(m): None for variant in variants for m in variant.training.metrics}
+    measured = [
+        f"{part}_{name}" for part in ("test", "val", "train") for name in ("accuracy", "loss", *further)
+    ]
+    return [*measured, "gap_accuracy", "gap_loss"]
+
+
+def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: LocatedYaml) -> _Factor:
+    path: KeyPath = ("factors", name)
+    setting = known.setting(name, path)
+    for section, settings in (("model", grid.model), ("training", grid.training)):
+        if setting in settings:
+            raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
+    if isinstance(levels, dict):
+        found = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
+    elif isinstance(levels, list):
+        changes = [known.change(setting, value, (*path, i)) for i, value in enumerate(levels)]
+        found = [(yaml_text(value), value, place) for value, place in changes]
+    else:
+        raise source.error(
+            path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
+        )
+    if len(found) < 2:
+        raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
+    seen: list[Any] = []
+    for _, value, place in found:
+        if value in seen:
+            raise source.error(place, f"the level {yaml_text(value)} stands twice.")
+        seen.append(value)
+    return _Factor(setting, tuple(found))
+
+
+def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
+    """Name every combination of the factors' levels; the first levels together are the plain variant."""
+    every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
+    cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
+    return {cell: _cell_name(factors, cell) for cell in cells}
+
+
+def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Cell, str]:
+    """Name the plain model and those with one component more, the full model and those with one less."""
+    for factor, key in zip(factors, grid.factors, strict=True):
+        if len(factor.levels) != 2:
+            raise source.error(
+                ("factors", key),
+                f"`ablate:` needs two levels, without and with; this one has {len(factor.levels)}.",
+            )
+    if len(factors) < 2:
+        raise source.error(("ablate",), "needs two or more components under `factors:`.")
+    ones = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
+    cells: dict[Cell, str] = {}
+    if "add_one_in" in grid.ablate:
+        cells[(0,) * len(factors)] = PLAIN
+        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, ones, strict=True)}
+    if "leave_one_out" in grid.ablate:
+        cells[(1,) * len(factors)] = FULL
+        for factor, one in zip(factors, ones, strict=True):
+            cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
+    return cells
+
+
+def _crossed(
+    cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], known: Known
+) -> list[Variant]:
+    """The variants of these combinations of the factors' levels."""
+    variants = []
+    for cell, name in cells.items():
+        chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
+        changes = {f.setting: (value, path) for f, (_, value, path) in zip(factors, chosen, strict=True)}
+        levels = {f.setting: label for f, (label, _, _) in zip(factors, chosen, strict=True)}
+        variants.append(known.variant(name, base | changes, levels, True))
+    return variants
+
+
+def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
+    if not any(cell):
+        return PLAIN
+    if len(cell) == 2 and all(cell) and all(f.is_switch and len(f.levels) == 2 for f in factors):
+        return "+both"
+    parts = [factor.part_of_name(level) for factor, level in zip(factors, cell, strict=True)]
+    return " ".join(part for part in parts if part)
+
+
+def _named(
+    grid: GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
+) -> list[Variant]:
+    """The variants under `variants:`, each the plain one with some settings changed."""
+    plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
+    variants = []
+    for name, settings in grid.variants.items():
+        path: KeyPath = ("variants", name)
+        if not name.strip() or len(name) > 100:
+            raise source.error(path, "a variant's name has between 1 and 100 characters.")
+        named = [(known.setting(key, (*path, key)), key, value) for key, value in settings.items()]
+        changes = {setting: known.change(setting, value, (*path, key)) for setting, key, value in named}
+        levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
+        variants.append(known.variant(name, plain | changes, levels, False))
+    return variants
+
+
+def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
+    names: set[str] = set()
+    settings: dict[str, str] = {}
+    for variant in variants:
+        path: KeyPath = ("variants", variant.name) if variant.name in grid.variants else ("factors",)
+        if variant.name in names:
+            raise source.error(path, f"two variants are named '{variant.name}'.")
+        names.add(variant.name)
+        training = variant.training.model_dump(mode="json", context=CONTENT)
+        both = [variant.model.family, variant.model.effective, training]
+        same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
+        if same != variant.name:
+            raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")
+
+
+def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
+    """A path in a grid file is relative to that file."""
+    if dataset.path is None:
+        return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
+    return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
+
+
+def _level_label(factor: _Factor, value: Any) -> str:
+    return next((label for label, level, _ in factor.levels if level == value), yaml_text(value))

@@ -1,0 +1,99 @@
+"""Strict validation of parts of a grid file, every error put into a sentence with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ablation.errors import did_you_mean
+from ablation.grid.settings import Settings
+from ablation.grid.value_text import yaml_text
+from ablation.grid.yaml_positions import KeyPath, LocatedYaml
+
+S = TypeVar("S", bound=Settings)
+
+
+def validate(
+    schema: type[S],
+    values: dict[str, Any],
+    source: LocatedYaml,
+    places: Mapping[str, KeyPath],
+    section: KeyPath,
+) -> S:
+    """Validate strictly, as JSON: there, `true` is no number, and a list may become a tuple.
+
+    Args:
+        schema: What to make of the values.
+        values: Settings as the file gives them.
+        source: The file, for errors.
+        places: Where settings stand that do not stand in ``section``.
+        section: Where all others stand.
+
+    Raises:
+        GridError: A key or a value is not valid.
+    """
+    try:
+        return schema.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        problems = error.errors()
+        unknown = [found for found in problems if found["type"] == "extra_forbidden"]
+        problem = problems[0]
+        if problem["type"] == "missing" and unknown:  # misspelt, probably
+            problem = unknown[0]
+        loc: KeyPath = problem["loc"]
+        path = (*places.get(str(loc[0]), (*section, loc[0])), *loc[1:]) if loc else section
+        raise source.error(path, explain(problem, _valid_keys(schema, loc))) from None
+    except (TypeError, ValueError, RecursionError):
+        raise source.error(section, "holds a value that is neither text, number, list nor mapping.") from None
+
+
+def _valid_keys(schema: type[Settings], loc: KeyPath) -> list[str]:
+    """The keys that would have been accepted beside the one at ``loc``."""
+    for part in loc[:-1]:
+        field = schema.model_fields.get(str(part))
+        inner = [c for c in _classes(field.annotation) if issubclass(c, Settings)] if field else []
+        if not inner:
+            return []
+        schema = inner[0]
+    return list(schema.model_fields)
+
+
+def _classes(annotation: Any) -> Iterable[type]:
+    if isinstance(annotation, type):
+        return [annotation]
+    return [c for c in getattr(annotation, "__args__", ()) if isinstance(c, type)]
+
+
+def explain(problem: Any, valid_keys: list[str]) -> str:
+    """Put one of pydantic's errors into a sentence that says what was wrong and what is right.
+
+    Args:
+        problem: The error, as pydantic lists it.
+        valid_keys: The keys that would have been accepted in its place.
+    """
+    key, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"unknown key '{key}'.{did_you_mean(key, valid_keys)}"
+        case "missing":
+            return f"the key '{key}' is missing."
+        case "literal_error":
+            valid = [name.strip("'") for name in problem["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+            return f"{yaml_text(given)} is not a valid value.{did_you_mean(str(given), valid)}"
+        case "too_short":
+            least = problem["ctx"]["min_length"]
+            return f"needs at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
+        case "tuple_type":
+            if key == "seeds":
+                return (
+                    "needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not "
+                    f"{yaml_text(given)}."
+                )
+            return f"needs a list, like [{yaml_text(given)}], not {yaml_text(given)}."
+        case "value_error":
+            return f"{problem['ctx']['error']}."
+    message = problem["msg"]
+    return f"{message[0].lower()}{message[1:]}, not {yaml_text(given)}."

@@ -1,0 +1,155 @@
+"""A validated study: its variants, factors, seeds and comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from ablation.errors import GridError
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.schema_errors import explain
+from ablation.grid.seeding import STREAMS, Stream
+from ablation.grid.settings import AnyModel, Count, DatasetSettings, OwnModelSettings, TrainingSettings
+from ablation.grid.trial import Record, Trial
+
+
+def _as_seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return tuple(range(min(value, 10_001)))
+    return tuple(value) if isinstance(value, list) else value
+
+
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[
+    tuple[_Seed, ...],
+    BeforeValidator(_as_seeds, json_schema_input_type=Count | tuple[_Seed, ...]),
+    Field(min_length=1, max_length=10_000),
+]
+
+
+def _in_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    return tuple(stream for stream in STREAMS if stream in streams)
+
+
+def _fraction_or_whole(gpus: float) -> float:
+    if gpus > 1 and gpus != round(gpus):
+        raise ValueError("must be a fraction of one GPU, or a whole number of them")
+    return gpus
+
+
+Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_order)]
+Seconds = Annotated[float, Field(gt=0)]
+Gpus = Annotated[float, Field(ge=0), AfterValidator(_fraction_or_whole)]
+
+
+class Variant(Record):
+    """A named model with its training.
+
+    ``levels`` tells the label of each factor's level in it; ``crossed`` whether these levels are all that
+    tells it from the plain variant.
+    """
+
+    name: str
+    model: AnyModel
+    training: TrainingSettings
+    levels: dict[str, str]
+    crossed: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings of model and training, by name; of a user's own model, those of its code."""
+        model = self.model.model_dump(mode="json")
+        if isinstance(self.model, OwnModelSettings):
+            augmentation = {"augmentation": model["augmentation"]}
+            model = {"family": self.model.family} | augmentation | self.model.effective
+            for arguments in ("arguments", "values"):
+                model |= model.pop(arguments, {})
+        return model | self.training.model_dump(mode="json")
+
+
+class Study(Record):
+    """A validated study: which variants of a model are trained on what, with which seeds.
+
+    ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds; ``gpus`` are
+    those of a trial on a Ray cluster.
+    ``further_seeds`` are those that single variants were given on top, by name; ``reads_test`` and
+    ``keeps_states`` are for all trials what they are for one.
+    """
+
+    name: str
+    question: str
+    dataset: DatasetSettings
+    variants: tuple[Variant, ...]
+    factors: dict[str, tuple[str, ...]]
+    baseline: str
+    seeds: Seeds
+    further_seeds: dict[str, tuple[int, ...]] = {}
+    compare: CompareSettings = CompareSettings()
+    save_models: bool = False
+    threads: Annotated[int, Field(ge=1)] = 1
+    vary: Vary = STREAMS
+    timeout: Seconds | None = None
+    gpus: Gpus = 0.0
+    reads_test: bool = True
+    keeps_states: bool = False
+
+    def trials(self, dataset_digest: str) -> tuple[Trial, ...]:
+        """Return every variant with every seed, in the order of the grid file."""
+        return tuple(
+            Trial(
+                variant=variant.name,
+                seed=seed,
+                dataset_digest=dataset_digest,
+                model=variant.model,
+                training=variant.training,
+                threads=self.threads,
+                vary=self.vary,
+                reads_test=self.reads_test,
+                keeps_state=self.keeps_states,
+            )
+            for variant in self.variants
+            for seed in self.seeds_of(variant.name)
+        )
+
+    def seeds_of(self, variant: str) -> tuple[int, ...]:
+        """Return the seeds that a variant is trained with."""
+        return (*self.seeds, *self.further_seeds.get(variant, ()))
+
+    def with_overrides(
+        self,
+        dataset: str | None = None,
+        data_dir: str | Path | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> Self:
+        """Return the study on another dataset, another folder of images, or other seeds.
+
+        Raises:
+            GridError: A value is not valid.
+        """
+        data = self.model_dump(mode="json")
+        if dataset is not None:
+            others = ("loader", "id", "image_size") if dataset != self.dataset.name else ()
+            data["dataset"] |= {"name": dataset} | dict.fromkeys(("path", *others))
+        if data_dir is not None:
+            data["dataset"]["path"] = str(Path(data_dir).absolute())
+        if seeds is not None:
+            data["seeds"] = list(seeds)
+        try:
+            study = type(self).model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            option = {"dataset": "--dataset", "seeds": "--seeds"}.get(str(problem["loc"][0]), "option")
+            raise GridError(f"{option}: {explain(problem, [])}") from None
+        refuse_repeated(study.seeds, "--seeds: ")
+        return study
+
+
+def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
+    """Raise an error where a seed stands twice."""
+    repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
+    if repeated:
+        raise error(f"{prefix}the seed {repeated[0]} stands twice.")

@@ -1,0 +1,58 @@
+"""What a study declared before its first trial, and what was changed since."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ablation.digest import short_digest
+from ablation.grid.settings import CONTENT
+from ablation.grid.study import Study, Variant
+from ablation.grid.value_text import setting_text, yaml_text
+
+
+def study_digest(study: Study) -> str:
+    """Return a hash of all that a study declares; where its images lie is no part of it."""
+    record = [_settings(study), [_flat(v.model_dump(mode="json", context=CONTENT)) for v in study.variants]]
+    return short_digest(json.dumps(record, sort_keys=True), 12)
+
+
+def study_changes(first: Study, now: Study) -> list[str]:
+    """List what was changed between two versions of a study: a line a setting, or a whole variant."""
+    before, after = ({variant.name: variant for variant in study.variants} for study in (first, now))
+    lines = [f"variant {name}: added" for name in after if name not in before]
+    lines += [f"variant {name}: removed" for name in before if name not in after]
+    for name in (name for name in before if name in after):
+        old, new = (_flat(side[name].model_dump(mode="json", context=CONTENT)) for side in (before, after))
+        lines += _changed(old, new, f"variants.{name}.")
+    return lines + _changed(_settings(first), _settings(now), "")
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    """Return all but the variants, a dotted key a setting."""
+    excluded: Any = {"variants": True, "gpus": True, "dataset": {"path"}}
+    record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
+    return _flat(record)
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any], prefix: str) -> list[str]:
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = (yaml_text(side[key]) if key in side else "nothing" for side in (old, new))
+        if before == after:  # a list may hold components of which only the file was changed
+            before, after = (json.dumps(side.get(key)) for side in (old, new))
+        if before != after:
+            lines.append(f"{prefix}{key}: {before} → {after}")
+    return lines
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix[:-1]: value}
+    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}
+
+
+def changed_settings(variant: Variant, baseline: Variant) -> str:
+    """Name the settings in which a variant differs from the baseline."""
+    own, other = variant.settings, baseline.settings
+    return ", ".join(f"{k} = {setting_text(own[k])}" for k in own if k not in other or own[k] != other[k])

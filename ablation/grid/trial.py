@@ -1,0 +1,161 @@
+"""A trial, what comes of it, and the content id that names it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ablation.digest import short_digest
+from ablation.grid.seeding import STREAMS, Randomness, Stream
+from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings
+
+# Raised whenever a change to the training code can change a result: finished trials are then run anew.
+TRAINING_VERSION = 3
+
+Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
+
+
+class Record(BaseModel):
+    """A frozen record that JSON restores exactly; NaN and infinity are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class Trial(Record):
+    """One variant trained with one seed, every setting resolved.
+
+    ``reads_test`` says whether the test set is read at its end; ``keeps_state`` whether its last state is
+    kept, so that a longer training can go on from there.
+    """
+
+    variant: str
+    seed: int
+    dataset_digest: str
+    model: AnyModel
+    training: TrainingSettings
+    threads: int = 1
+    vary: tuple[Stream, ...] = STREAMS
+    reads_test: bool = True
+    keeps_state: bool = False
+
+    @property
+    def randomness(self) -> Randomness:
+        """The trial's random streams."""
+        return Randomness(self.seed, self.vary)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that can change the trial's result, and nothing else.
+
+        Settings at their default are left out, so that a setting added later does not rename trials,
+        and so are those of a part that is switched off.
+        """
+        varied: dict[str, Any] = {} if self.vary == STREAMS else {"vary": self.vary}
+        if not self.reads_test:
+            varied["reads_test"] = False
+        return {
+            "version": TRAINING_VERSION,
+            "dataset": self.dataset_digest,
+            "family": self.model.family,
+            "model": self.model.effective,
+            "training": self.training.model_dump(mode="json", exclude_defaults=True, context=CONTENT),
+            "seed": self.seed,
+            "threads": self.threads,
+            **varied,
+        }
+
+    @property
+    def id(self) -> str:
+        """``<variant>-s<seed>-<8 hex>``, safe as a folder name; the hex is a hash of ``settings``."""
+        canonical = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
+        return f"{slug(self.variant)}-s{self.seed}-{short_digest(canonical)}"
+
+
+class EpochRecord(Record):
+    """What was measured in and after one epoch; see the README for the columns' meaning.
+
+    Attributes:
+        loss, accuracy: As Keras logs them: running means over the epoch, in training mode.
+        active_loss, active_accuracy: After the epoch, on the training images of ``train_*``, but in training
+            mode: dropout and augmentation active, BatchNorm with the statistics of its batch.
+        train_loss, train_accuracy, val_loss, val_accuracy: After the epoch, in inference mode.
+        order: A hash of the order in which the epoch visited the training images.
+        extra: Further metrics, by column name.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    active_loss: float
+    active_accuracy: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    order: str
+    extra: dict[str, float] = {}
+
+
+class InitialWeights(Record):
+    """What a layer's weights were before training: the shape of its first array, a hash of all."""
+
+    shape: tuple[int, ...]
+    digest: str
+
+
+class TrialResult(Record):
+    """How a trial ended. A dead worker is a result, too.
+
+    Attributes:
+        history: An entry an epoch, as far as it came.
+        metrics: ``train_*``, ``val_*`` and ``test_*`` of the weights that were tested.
+        multiply_adds: Of one image in inference mode, by the model's convolutions and Dense layers.
+        seconds: Wall time, that of interrupted attempts included as far as their work was kept.
+        timing: The seconds that the last attempt spent on ``start`` (of its process), ``build``, ``trace``,
+            ``train``, ``evaluate``, ``checkpoint`` and ``write``.
+        memory: The most that its process held while it ran, in MiB, where that is known.
+        cause: Why it did not complete.
+        provenance: The machine and the versions that made it.
+        initial_weights: By layer name.
+        variance_shift: For each BatchNorm layer the variance of its input in training mode over that in
+            inference mode (Li et al., 2018, arXiv:1801.05134).
+    """
+
+    trial_id: str
+    status: Status
+    history: tuple[EpochRecord, ...] = ()
+    metrics: dict[str, float] = {}
+    best_epoch: int | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    seconds: float = 0.0
+    timing: dict[str, float] = {}
+    memory: float | None = None
+    cause: str = ""
+    provenance: dict[str, str] = {}
+    initial_weights: dict[str, InitialWeights] = {}
+    variance_shift: dict[str, float] = {}
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe as a file name on every system, at most 40 characters long."""
+    return re.sub(r"[^A-Za-z0-9_+=.-]+", "_", name).strip("._-")[:40] or "variant"
+
+
+@dataclass(frozen=True)
+class InitialState:
+    """What a trial's training starts from.
+
+    Attributes:
+        weights: The initial weights, by layer name.
+        orders: A hash of the batch order, an epoch an entry.
+    """
+
+    weights: Mapping[str, InitialWeights]
+    orders: tuple[str, ...]

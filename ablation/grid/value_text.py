@@ -1,0 +1,32 @@
+"""Values of settings as text: as a grid file writes them, and as a reader does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ablation.grid.settings import Component
+
+
+def yaml_text(value: Any) -> str:
+    """Return a value as a grid file would write it; a component as ``SGD(momentum=0.9)``."""
+    if _is_component(value):
+        return str(Component(**value))
+    if isinstance(value, list) and any(map(_is_component, value)):
+        return f"[{', '.join(map(yaml_text, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() | {"folder"} == Component.model_fields.keys()
+
+
+def setting_text(value: Any) -> str:
+    """Return a setting's value as a reader would write it."""
+    if value is None or value == () or value == []:
+        return "none"
+    if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
+        return f"{int(value):,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(yaml_text(part) for part in value)
+    return yaml_text(value)

@@ -1,0 +1,177 @@
+"""Which settings a grid may name, and the settings of one variant validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.errors import AblationError, did_you_mean
+from ablation.grid.builder import Builder
+from ablation.grid.component_parser import LISTS, resolved
+from ablation.grid.keras_names import KINDS
+from ablation.grid.schema_errors import validate
+from ablation.grid.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
+from ablation.grid.study import Variant
+from ablation.grid.value_text import yaml_text
+from ablation.grid.yaml_positions import KeyPath, LocatedYaml
+
+PLAIN = "plain"
+_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
+_TRAINING_KEYS = set(TrainingSettings.model_fields)
+
+Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
+
+_NO_XLA = (
+    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
+    "shift and rotate. Leave jit_compile out."
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The settings that there are: those of the model families, or a user's builder's arguments.
+
+    Attributes:
+        source: The grid file, for errors.
+        builder: The user's own.
+        threads: What TensorFlow computes with, where parts of training are tried out.
+    """
+
+    source: LocatedYaml
+    builder: Builder | None
+    threads: int
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any], source: LocatedYaml, threads: int) -> Known:
+        """Return what the `model:` section makes known.
+
+        Raises:
+            GridError: It names a builder that is none.
+        """
+        name, place = model.get("builder"), ("model", "builder")
+        if name is None:
+            return cls(source, None, threads)
+        if not isinstance(name, str) or ":" not in name:
+            raise source.error(place, f"expected module:function, not {yaml_text(name)}.")
+        try:
+            builder = Builder.load(name, Path(source.file).absolute().parent)
+        except AblationError as error:
+            raise source.error(place, str(error)) from None
+        if clash := set(builder.arguments) & _TRAINING_KEYS:
+            raise source.error(
+                place, f"the argument '{min(clash)}' is a setting of training; give it another name."
+            )
+        return cls(source, builder, threads)
+
+    def base(self, model: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Change]:
+        """Return the settings under `model:` and `training:`, each with its place in the file.
+
+        Raises:
+            GridError: There is no such setting, or its value is not valid.
+        """
+        base: dict[str, Change] = {}
+        for section, valid, settings in (
+            ("model", self._model_keys, model),
+            ("training", _TRAINING_KEYS, training),
+        ):
+            for key, value in settings.items():
+                if key not in valid:
+                    raise self.source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
+                base[key] = self.change(key, value, (section, key))
+        if self.builder is None:  # an argument without a default may be a factor
+            self.variant(PLAIN, base, {}, False)
+        return base
+
+    def setting(self, name: str, path: KeyPath) -> str:
+        """Resolve `dropout` or `model.dropout` to the setting's bare name.
+
+        Raises:
+            GridError: There is no such setting.
+        """
+        section, _, key = name.rpartition(".")
+        every = self._model_keys | _TRAINING_KEYS
+        valid = {"": every, "model": self._model_keys, "training": _TRAINING_KEYS}.get(section, set())
+        if key not in valid - {"builder"}:
+            hint = did_you_mean(key, (valid or every) - {"builder"})
+            raise self.source.error(path, f"unknown setting '{name}'.{hint}")
+        return key
+
+    def change(self, setting: str, value: Any, path: KeyPath) -> Change:
+        """Return a setting's new value, parts of training looked up and tried out, and its place.
+
+        Raises:
+            GridError: There is no such part, or its arguments are not valid.
+        """
+        if setting not in KINDS or (self.builder and setting in self.builder.arguments):
+            return value, path
+        if setting not in LISTS:
+            return self._part(setting, value, path), path
+        if not isinstance(value, list):
+            return value, path
+        return [self._part(setting, item, (*path, i)) for i, item in enumerate(value)], path
+
+    def _part(self, setting: str, value: Any, path: KeyPath) -> Any:
+        try:
+            return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
+        except AblationError as error:
+            raise self.source.error(path, str(error)) from None
+
+    def variant(
+        self, name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool
+    ) -> Variant:
+        """Validate one variant's settings; an error points at the line that set the wrong one.
+
+        Raises:
+            GridError: A value is not valid.
+        """
+        places = {key: path for key, (_, path) in settings.items()}
+        values = {key: value for key, (value, _) in settings.items()}
+        model = self._own_model(values, places) if self.builder else self._model(values, places)
+        training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
+        variant = Variant(
+            name=name,
+            model=model,
+            training=validate(TrainingSettings, training, self.source, places, ("training",)),
+            levels=levels,
+            crossed=crossed,
+        )
+        if variant.training.jit_compile and (
+            model.family == "cnn" or any(kind in ("shift", "rotate") for kind in model.augmentation)
+        ):
+            raise self.source.error(places["jit_compile"], _NO_XLA)
+        return variant
+
+    @property
+    def _model_keys(self) -> set[str]:
+        return {"builder", "augmentation", *self.builder.arguments} if self.builder else _MODEL_KEYS
+
+    def _own_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+        assert self.builder
+        arguments = {k: v for k, v in values.items() if k in self.builder.arguments}
+        try:
+            settings = self.builder.settings(arguments)
+        except AblationError as error:
+            raise self.source.error(("model", "builder"), str(error)) from None
+        if "augmentation" not in values or "augmentation" in arguments:
+            return settings
+        model = settings.model_dump() | {"augmentation": values["augmentation"]}
+        return validate(BuilderSettings, model, self.source, places, ("model",))
+
+    def _model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+        family = values.get("family", "cnn")
+        if not isinstance(family, str) or family not in MODEL_FAMILIES:
+            hint = did_you_mean(str(family), MODEL_FAMILIES)
+            raise self.source.error(places["family"], f"'{family}' is not a model family.{hint}")
+        model_class = MODEL_FAMILIES[family]
+        fields = model_class.model_fields
+        # A variant of another family keeps what the two families share of the settings under `model:`.
+        foreign = {k for k in values if places[k][0] == "model" and k not in fields}
+        if foreign and places["family"][0] == "model":
+            key = min(foreign)
+            raise self.source.error(
+                places[key], f"a {family} model has no setting '{key}'.{did_you_mean(key, fields)}"
+            )
+        model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
+        return validate(model_class, model, self.source, places, ("model",))

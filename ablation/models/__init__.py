@@ -1,0 +1,1 @@
+"""A Keras model from settings, from your own builder, or from a HyperModel."""

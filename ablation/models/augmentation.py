@@ -1,0 +1,120 @@
+"""Layers that change training images at random, by the trial's seed; in inference they do nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ablation.errors import AblationError
+from ablation.grid.keras_names import make
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import Component, ModelSettings
+from ablation.models.training_only import training_argument, training_only_layer
+
+if TYPE_CHECKING:
+    import keras
+
+_AUGMENTED = "ablation_augmented"  # no name that a user would give a model
+
+# TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
+_UNSEEDED = {
+    "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle",
+    "RandomGamma", "RandomPoissonV2", "Multinomial", "PyFunc", "PyFuncStateless", "EagerPyFunc",
+}  # fmt: skip
+
+
+def augmentation(
+    settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
+) -> list[keras.Layer]:
+    """Return the layers of the settings' augmentation, in its order.
+
+    Args:
+        settings: The model's.
+        image_shape: Height, width and channels of an image.
+        randomness: The trial's; a layer draws from its stream of augmentation, by the layer's name.
+
+    Raises:
+        AblationError: A layer changes an image's size, has weights to train, or draws random numbers that do
+            not follow the trial's seed.
+    """
+    import keras
+
+    makers = {
+        "flip": partial(keras.layers.RandomFlip, "horizontal"),
+        "shift": partial(keras.layers.RandomTranslation, 1 / 8, 1 / 8, interpolation="nearest"),
+        "rotate": partial(keras.layers.RandomRotation, 15 / 360),
+    }
+    layers: list[keras.Layer] = []
+    for kind in settings.augmentation:
+        if isinstance(kind, Component):
+            bare = f"augment_{kind.snake_case}"
+            same = sum(layer.name.startswith(bare) for layer in layers)
+            name = f"{bare}_{same + 1}" if same else bare
+            layers.append(_component(kind, name, image_shape, randomness))
+        else:
+            name = f"augment_{kind}"
+            layers.append(makers[kind](seed=randomness.derive("augmentation", name), name=name))
+    return layers
+
+
+def augmented(
+    model: keras.Model, settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
+) -> keras.Model:
+    """Return a user's model behind the layers of the settings' augmentation; without any, as it is.
+
+    Arguments and errors are those of `augmentation`.
+    """
+    if not settings.augmentation:
+        return model
+    import keras
+
+    layers = augmentation(settings, image_shape, randomness)
+    behind = keras.Sequential([keras.Input(image_shape), *layers, model], name=_AUGMENTED)
+    if optimizer := getattr(model, "optimizer", None):
+        behind.optimizer = optimizer
+    return behind
+
+
+def layers_of(model: keras.Model) -> list[keras.Layer]:
+    """Return a model's layers; of a user's behind augmentation, those and its own."""
+    if model.name != _AUGMENTED:
+        return list(model.layers)
+    return [*model.layers[:-1], *model.layers[-1].layers]
+
+
+def _component(
+    component: Component, name: str, image_shape: tuple[int, int, int], randomness: Randomness
+) -> keras.Layer:
+    import keras
+
+    layer = make("augmentation", component)
+    changed = layer(keras.ops.zeros((2, *image_shape)), **training_argument(layer))
+    if tuple(changed.shape) != (2, *image_shape):
+        raise AblationError(f"{component.name} makes images of another size, {tuple(changed.shape[1:])}.")
+    if layer.trainable_variables:
+        raise AblationError(f"{component.name} has weights to train; augmentation only changes images.")
+    if ":" in component.name and _draws_unseeded(layer, image_shape):
+        raise AblationError(
+            f"{component.name} draws random numbers that do not follow the trial's seed; draw them by "
+            "keras.random, with a keras.random.SeedGenerator that is an attribute of the layer as `seed`."
+        )
+    for i, inner in enumerate(layer._flatten_layers()):
+        for k, generator in enumerate(inner._seed_generators):
+            generator.state.assign([randomness.derive("augmentation", f"{name}/{i}/{k}"), 0])
+    return training_only_layer()(layer, name=name)
+
+
+def _draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bool:
+    """Tell whether a built layer's graph holds random state that is not the layer's own."""
+    import tensorflow as tf
+
+    training_mode = training_argument(layer)
+    shape = tf.TensorSpec((2, *image_shape), tf.float32)
+    graph = tf.function(lambda images: layer(images, **training_mode), autograph=False).get_concrete_function(
+        shape
+    )
+    definition = graph.graph.as_graph_def()
+    inner = (node for function in definition.library.function for node in function.node_def)
+    operations = {node.op for node in (*definition.node, *inner)}
+    own = {id(variable.value) for variable in layer.variables}
+    return bool(operations & _UNSEEDED) or any(id(variable) not in own for variable in graph.variables)

@@ -1,0 +1,109 @@
+"""Keras models from settings, every layer named and seeded by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import (
+    AnyModel,
+    BuilderSettings,
+    CnnSettings,
+    HyperModelSettings,
+    ModelSettings,
+    Stage,
+)
+from ablation.models.architecture import block_filters, dense_units, pooled_blocks
+from ablation.models.augmentation import augmentation, augmented
+from ablation.models.hypermodel import build_hypermodel
+from ablation.models.user_model import build_user_model
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_model(
+    settings: AnyModel,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    randomness: Randomness,
+    multi_label: bool = False,
+) -> keras.Model:
+    """Build the model that the settings describe: a Sequential one, every layer seeded by its name.
+
+    Args:
+        settings: The model's settings.
+        image_shape: Height, width and channels of an image.
+        classes: The number of classes; the output is a probability each.
+        randomness: The trial's. A layer's initial weights depend on it and on the layer's name alone.
+        multi_label: Whether an image has several labels: then their probabilities need not add up to 1.
+    """
+    import keras
+
+    if isinstance(settings, HyperModelSettings):
+        return build_hypermodel(settings, randomness)
+    if isinstance(settings, BuilderSettings):
+        own = build_user_model(settings, image_shape, classes, randomness, multi_label)
+        return augmented(own, settings, image_shape, randomness)
+    layers = [keras.Input(image_shape)]
+    if settings.augmentation:
+        layers += augmentation(settings, image_shape, randomness)
+    if isinstance(settings, CnnSettings):
+        layers += _blocks(settings, image_shape, randomness)
+    layers.append(keras.layers.Flatten(name="flatten"))
+    layers += _regularisation(settings, "flatten", "flatten", randomness)
+    for k, units in enumerate(dense_units(settings), 1):
+        name = f"dense{k}"
+        kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
+        layers.append(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
+        layers += _regularisation(settings, "dense", name, randomness)
+    kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
+    ending = "sigmoid" if multi_label else "softmax"
+    layers.append(
+        keras.layers.Dense(classes, ending, kernel_initializer=kernel, dtype="float32", name="output")
+    )
+    return keras.Sequential(layers, name="model")  # `add` would build the model anew with every layer
+
+
+def _blocks(
+    settings: CnnSettings, image_shape: tuple[int, int, int], randomness: Randomness
+) -> list[keras.Layer]:
+    import keras
+
+    layers: list[keras.Layer] = []
+    pooled = pooled_blocks(settings, image_shape)
+    for b, filters in enumerate(block_filters(settings), 1):
+        for c, number in enumerate(filters, 1):
+            name = f"block{b}_conv{c}"
+            kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
+            layers.append(
+                keras.layers.Conv2D(
+                    number,
+                    3,
+                    padding="same",
+                    activation=settings.activation,
+                    kernel_initializer=kernel,
+                    name=name,
+                )
+            )
+            if c == len(filters) and b <= pooled:
+                layers.append(keras.layers.MaxPooling2D(name=f"block{b}_pool"))
+            layers += _regularisation(settings, "conv", name, randomness)
+    return layers
+
+
+def _regularisation(
+    settings: ModelSettings, stage: Stage, name: str, randomness: Randomness
+) -> list[keras.Layer]:
+    """Return Dropout and batch normalisation behind a stage, where and in the order the settings say."""
+    import keras
+
+    layers = []
+    if settings.dropout and stage in settings.dropout_after:
+        dropout_seed = randomness.derive("dropout", name)
+        layers.append(keras.layers.Dropout(settings.dropout, seed=dropout_seed, name=f"{name}_dropout"))
+    if settings.batch_norm and stage in settings.batch_norm_after:
+        layers.append(
+            keras.layers.BatchNormalization(momentum=settings.batch_norm_momentum, name=f"{name}_batch_norm")
+        )
+    return layers if settings.order == "dropout_first" else layers[::-1]

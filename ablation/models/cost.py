@@ -1,0 +1,78 @@
+"""What a trial costs: its model's multiply-adds, and a guess of its seconds before it has run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ablation.data.datasets import Dataset
+from ablation.grid.settings import AnyModel, CnnSettings, OwnModelSettings, TrainingSettings
+from ablation.models.architecture import block_filters, dense_units, pooled_blocks
+
+# Measured on one core of a 2024 server: the notebook's model trains about 350 images a second there, at
+# 34 million multiply-adds an image forward and three times that in all. Small models are bound by overhead.
+_MULTIPLY_ADDS_A_SECOND = 3.5e10
+_DROPOUT, _BATCH_NORM = 0.2, 0.25  # what they add to the time of that model
+_SECONDS_A_STEP = 0.006
+_SECONDS_A_TRIAL = 1.0
+
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # the last two: of a SeparableConv2D
+
+
+def multiply_adds(model: AnyModel, image_shape: tuple[int, int, int], classes: int) -> int:
+    """Count the multiply-adds of convolutions and Dense layers for one image in inference mode.
+
+    Returns:
+        The count; 0 of a user's own model, of which it is not known.
+    """
+    height, width, channels = image_shape
+    total = 0
+    if isinstance(model, OwnModelSettings):
+        return 0  # not known before it is built
+    if isinstance(model, CnnSettings):
+        pooled = pooled_blocks(model, image_shape)
+        for number, filters in enumerate(block_filters(model), 1):
+            for count in filters:
+                total += height * width * 9 * channels * count
+                channels = count
+            if number <= pooled:
+                height, width = height // 2, width // 2
+    inputs = height * width * channels
+    for units in (*dense_units(model), classes):
+        total += inputs * units
+        inputs = units
+    return total
+
+
+def updates(training: TrainingSettings, images: int) -> int:
+    """Return the number of optimizer steps of a trial."""
+    return training.epochs * math.ceil(images / training.batch_size)
+
+
+def guess_seconds(model: AnyModel, training: TrainingSettings, dataset: Dataset) -> float:
+    """Guess a trial's seconds on one core: training costs three passes, measuring one."""
+    dataset = dataset.first(training.train_size)
+    once = multiply_adds(model, dataset.image_shape, len(dataset.class_names))
+    active = len(dataset.train_probe) if model.dropout or model.batch_norm or model.augmentation else 0
+    passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val) + active
+    computing = training.epochs * passes * once / _MULTIPLY_ADDS_A_SECOND
+    computing *= 1 + _DROPOUT * bool(model.dropout) + _BATCH_NORM * model.batch_norm
+    return computing + updates(training, len(dataset.train)) * _SECONDS_A_STEP + _SECONDS_A_TRIAL
+
+
+def counted_multiply_adds(model: Any) -> int:
+    """Count the multiply-adds of a built Keras model's kernels for one image in inference mode.
+
+    Args:
+        model: A Sequential or functional model, its convolutions and Dense layers are counted; 0 of a
+            subclassed one, whose shapes are not known.
+    """
+    total = 0
+    for layer in model._flatten_layers(include_self=False):
+        kernels = [getattr(layer, name, None) for name in _KERNELS]
+        try:
+            positions = math.prod(layer.output.shape[1:-1])
+        except (AttributeError, ValueError):
+            continue
+        total += sum(positions * math.prod(kernel.shape) for kernel in kernels if kernel is not None)
+    return total

@@ -1,0 +1,71 @@
+"""Your own keras-tuner HyperModel: found, asked for its hyperparameters, and built with their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablation.errors import AblationError
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import HyperModelSettings
+from ablation.grid.user_code import error_summary, load_object
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
+    """Return a HyperModel and a hash of the file that it is from.
+
+    A class is made an object of; a function is what keras-tuner takes it for, a ``build``.
+
+    Raises:
+        AblationError: There is none of that name.
+    """
+    found, source = load_object(name, folder, "HyperModel")
+    if not callable(found) and not hasattr(found, "build"):
+        raise AblationError(f"'{name}' is neither a HyperModel nor a function that builds a model.")
+    if isinstance(found, type):
+        found = found()
+    return (found if hasattr(found, "build") else _Function(found)), source
+
+
+def default_hyperparameters(hypermodel: Any) -> Any:
+    """Return the hyperparameters that a HyperModel names when it builds, at their defaults.
+
+    Raises:
+        AblationError: It raises an error.
+    """
+    import keras_tuner
+
+    found = keras_tuner.HyperParameters()
+    try:
+        hypermodel.build(found)
+    except Exception as error:
+        raise AblationError(f"the HyperModel cannot be built: {error_summary(error)}") from error
+    return found
+
+
+def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> keras.Model:
+    """Build a user's model with the proposed values; its initial weights follow the trial's seed."""
+    import keras
+
+    hypermodel, _ = load_hypermodel(settings.hypermodel, Path(settings.folder))
+    found = hyperparameters_with(hypermodel, settings.values)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(randomness.derive("init", "hypermodel"))
+    return hypermodel.build(found)
+
+
+def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
+    """Return a HyperModel's hyperparameters with these values."""
+    found = default_hyperparameters(hypermodel).copy()
+    found.values = dict(found.values) | values
+    return found
+
+
+class _Function:
+    """A ``build`` function as a HyperModel."""
+
+    def __init__(self, build: Any) -> None:
+        self.build = build

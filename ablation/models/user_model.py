@@ -1,0 +1,132 @@
+"""A user's own model: the function that builds it, its arguments, and weights that follow layer names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablation.errors import AblationError
+from ablation.grid.builder import Builder
+from ablation.grid.seeding import Randomness, Stream
+from ablation.grid.settings import BuilderSettings
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_user_model(
+    settings: BuilderSettings,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    randomness: Randomness,
+    multi_label: bool = False,
+) -> keras.Model:
+    """Build a user's model; each layer's initial weights depend on the trial's seed and its own name alone.
+
+    Raises:
+        AblationError: The module was changed since the study was read, or its function returns no
+            classifier of these images.
+    """
+    import keras
+
+    builder = Builder.load(settings.builder, Path(settings.folder))
+    if builder.source != settings.source:
+        raise AblationError(f"the file of {settings.builder} was changed since the study began.")
+    given = {"image_shape": image_shape, "classes": classes}
+    wanted = inspect.signature(builder.function).parameters
+    told = {name: value for name, value in given.items() if name in wanted}
+    keras.utils.clear_session()  # layers without a name are numbered anew
+    keras.utils.set_random_seed(randomness.derive("init", "builder"))
+    with _named_seeds(randomness):
+        model = builder.function(**told, **settings.arguments)
+        if not isinstance(model, keras.Model):
+            raise AblationError(f"{settings.builder} returned a {type(model).__name__} and no Keras model.")
+        model(keras.ops.zeros((2, *image_shape)), training=False)
+    _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
+    _seed_generators(model, randomness)
+    return model
+
+
+def _refuse_no_classifier(
+    name: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, multi_label: bool
+) -> None:
+    """Raise an error unless a model gives a probability a class; of two classes, the second's will do."""
+    import keras
+
+    # Far from zero, where a sum without an activation is no probability either.
+    images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
+    outputs = model(images, training=False)
+    found = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
+    one_unit = found == (1,) and classes == 2 and not multi_label
+    if found != (classes,) and not one_unit:
+        kind = "label" if multi_label else "class"
+        raise AblationError(
+            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), a "
+            f"probability a {kind}."
+        )
+    adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
+    if multi_label or one_unit:
+        if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
+            raise AblationError(
+                f"{name}: the model's outputs are no probabilities, they do not lie between 0 and 1; end it "
+                "with sigmoid."
+            )
+        if multi_label and adds_up:
+            raise AblationError(
+                f"{name}: the model's outputs add up to 1, as those of softmax do, and images have any "
+                "number of labels; end it with sigmoid."
+            )
+    elif not adds_up:
+        raise AblationError(
+            f"{name}: the model's outputs are no probabilities, they do not add up to 1; end it with softmax."
+        )
+
+
+@contextmanager
+def _named_seeds(randomness: Randomness) -> Iterator[None]:
+    """Let weights without a seed of their own be drawn from one of their layer's name.
+
+    Weights that a model brings, or loads, are left as they are.
+    """
+    import keras
+
+    original = keras.layers.Layer.add_weight
+    seen: dict[str, int] = {}
+
+    def add_weight(layer: Any, *early: Any, **named: Any) -> Any:
+        if len(early) < 2:  # the second would be the initializer
+            weight = f"{layer.name}/{named.get('name')}"
+            seen[weight] = seen.get(weight, 0) + 1
+            name = weight if seen[weight] == 1 else f"{weight}/{seen[weight]}"
+            chosen = keras.initializers.get(named.get("initializer") or _default(named.get("dtype")))
+            config = chosen.get_config() if isinstance(chosen, keras.initializers.Initializer) else {}
+            if "seed" in config and config["seed"] is None:
+                seed = randomness.derive("init", name)
+                named["initializer"] = type(chosen).from_config(config | {"seed": seed})
+        return original(layer, *early, **named)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = original
+
+
+def _default(dtype: Any) -> str:
+    """Return the initializer that Keras takes where none is named."""
+    return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
+
+
+def _seed_generators(model: keras.Model, randomness: Randomness) -> None:
+    """Let dropout and augmentation draw from a seed of their layer's name, unless it has one of its own."""
+    import keras
+
+    for layer in model._flatten_layers(include_self=False):
+        generator = getattr(layer, "seed_generator", None)
+        if isinstance(generator, keras.random.SeedGenerator) and getattr(layer, "seed", None) is None:
+            of_images = type(layer).__name__.startswith("Random")
+            stream: Stream = "augmentation" if of_images else "dropout"
+            generator.state.assign([randomness.derive(stream, layer.name), 0])

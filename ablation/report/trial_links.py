@@ -1,0 +1,53 @@
+"""Which trials a number comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ablation.analysis.effects import needed_variants
+from ablation.analysis.intervals import comparable
+from ablation.analysis.phrases import Row
+from ablation.results.run import Run
+
+
+class Sources:
+    """Finds the trials behind a number, by their place in ``run.trials``.
+
+    Args:
+        run: The run that the numbers are of.
+    """
+
+    def __init__(self, run: Run) -> None:
+        results = run.results
+        self._run = run
+        self._place = {trial.id: k for k, trial in enumerate(run.trials)}
+        self._completed = results[results["status"] == "completed"]
+        self._comparable = comparable(results)
+        self._needed = needed_variants(run.study)
+
+    def of(self, variant: str) -> tuple[int, ...]:
+        """Return the completed trials of a variant."""
+        return self._places(self._completed, [variant])
+
+    def all(self) -> tuple[int, ...]:
+        """Return all completed trials."""
+        return self._places(self._completed, self._completed["variant"].unique())
+
+    def pairs(self, variant: str) -> tuple[int, ...]:
+        """Return the trials of a variant and of the baseline that are compared."""
+        return self._joint([variant, self._run.study.baseline])
+
+    def effect(self, row: Row) -> tuple[int, ...]:
+        """Return the trials behind a row of the effects table."""
+        return self._joint(self._needed.get((row["kind"], row["effect"], row["levels"]), []))
+
+    def _joint(self, variants: list[str]) -> tuple[int, ...]:
+        """Return the variants' trials of the seeds that all of them have."""
+        own = self._comparable[self._comparable["variant"].isin(variants)]
+        counts = own.groupby("seed")["variant"].nunique()
+        whole = own[own["seed"].map(counts) == len(set(variants))]
+        return self._places(whole, variants)
+
+    def _places(self, table: object, variants: Iterable[str]) -> tuple[int, ...]:
+        chosen = table[table["variant"].isin(list(variants))]  # type: ignore[index]
+        return tuple(sorted(self._place[trial_id] for trial_id in chosen["trial_id"]))

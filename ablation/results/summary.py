@@ -1,0 +1,75 @@
+"""A run in a few lines: each variant's accuracies and gap, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.phrases import conclusion, signed_points
+from ablation.grid.study import Study
+from ablation.grid.study_diff import changed_settings
+from ablation.results.run import Run
+
+SUMMARY_HEADINGS = ("variant", "train", "validation", "test (95% interval)", "gap", "seeds")
+
+
+def summary_rows(run: Run) -> list[tuple[str, ...]]:
+    """Return a row a variant with completed trials, under `SUMMARY_HEADINGS`."""
+    completed = run.results[run.results["status"] == "completed"]
+    if completed.empty:
+        return []
+    measures = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
+    summary = mean_intervals(completed, ["variant"], measures).set_index(["variant", "metric"])
+    rows: list[tuple[str, ...]] = []
+    for variant in completed["variant"].unique():
+        train, val, test, gap = (summary.loc[(variant, measure)] for measure in measures)
+        interval = f" ({100 * test['low']:.1f} to {100 * test['high']:.1f})" if test["n"] > 1 else ""
+        rows.append(
+            (
+                str(variant),
+                f"{train['mean']:.1%}",
+                f"{val['mean']:.1%}",
+                f"{test['mean']:.1%}{interval}",
+                f"{signed_points(gap['mean'])} pp",
+                str(int(test["n"])),
+            )
+        )
+    return rows
+
+
+def summary_html(run: Run) -> str:
+    """Return the summary and the verdicts as HTML, for a notebook."""
+    counts = run.results["status"].value_counts()
+    state = ", ".join(f"{count} {status}" for status, count in counts.items())
+    table = _table_html(SUMMARY_HEADINGS, summary_rows(run))
+    found = [conclusion(row, run.compare) for row in run.comparisons.to_dict("records") if row["verdict"]]
+    verdicts = f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in found)}</ul>"
+    return f"<div>{_head_html(run.study, state)}{table}{verdicts}</div>"
+
+
+def study_html(study: Study) -> str:
+    """Return a study as HTML, for a notebook: its variants, and what tells each from the baseline."""
+    baseline = next(variant for variant in study.variants if variant.name == study.baseline)
+    rows = [
+        (
+            variant.name,
+            *(variant.levels[factor] for factor in study.factors),
+            "the baseline" if variant is baseline else changed_settings(variant, baseline),
+            str(len(study.seeds_of(variant.name))),
+        )
+        for variant in study.variants
+    ]
+    trials = sum(len(study.seeds_of(variant.name)) for variant in study.variants)
+    head = _head_html(study, f"{study.dataset.name}, {trials} trials")
+    return f"<div>{head}{_table_html(('variant', *study.factors, 'changed', 'seeds'), rows)}</div>"
+
+
+def _head_html(study: Study, more: str) -> str:
+    return f"<b>{escape(study.name)}</b> {escape(study.question)} <small>({escape(more)})</small>"
+
+
+def _table_html(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -1,0 +1,73 @@
+"""What came of a search: its proposals, its trials, and its confirmation."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from ablation.api import Run
+from ablation.errors import RunError
+from ablation.search.proposal import Proposal
+from ablation.search.settings import Search
+from ablation.search.tables import confirmation_table, importance_table, search_table
+from ablation.store.run_folder import SEARCH
+
+
+class SearchRun:
+    """A search's folder: its trials in ``search/``, the confirmation in ``confirmation/``, both run folders.
+
+    Args:
+        folder: As `run_search` made it.
+
+    Raises:
+        RunError: The folder is no search's.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            record = json.loads((self.folder / SEARCH).read_text("utf-8"))
+            self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
+            self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
+        except FileNotFoundError:
+            raise RunError(f"{self.folder} is not a search's folder: it has no {SEARCH}.") from None
+        except (ValueError, KeyError, TypeError):
+            raise RunError(f"{self.folder / SEARCH} is damaged; search again to restore it.") from None
+
+    @cached_property
+    def explored(self) -> Run:
+        """The trials of the search: each proposal, and the baseline, with each seed; no test set was read."""
+        return Run(self.folder / "search")
+
+    @cached_property
+    def confirmed(self) -> Run:
+        """The best settings and the baseline, with seeds that the search never saw.
+
+        Raises:
+            RunError: The search has not come that far.
+        """
+        return Run(self.folder / "confirmation")
+
+    @property
+    def ablated(self) -> Run | None:
+        """The study that takes the winner apart, if there is one."""
+        folder = self.folder / "ablation"
+        return Run(folder) if (folder / "study.json").is_file() else None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row a proposal: its settings, its objective over the seeds, and its rank."""
+        return search_table(self.search, self.proposals, self.explored)
+
+    @cached_property
+    def importance(self) -> pd.DataFrame:
+        """A row a parameter: how much of the objective it explains."""
+        return importance_table(self.search, self.table)
+
+    @cached_property
+    def confirmation(self) -> pd.DataFrame:
+        """A row a confirmed setting: the search's score, the confirmed one, the optimism, the verdict."""
+        return confirmation_table(self.search, self.table, self.confirmed)

@@ -1,0 +1,122 @@
+"""One run at a time in a run folder, or several shards of one run.
+
+A run holds ``run.lock``, a shard ``shard-2-of-8.lock``. The system frees a lock when its process ends,
+however it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ablation.errors import RunError, writing
+
+RUN = "run"
+_SHORT = "opening"  # held for moments only, and waited for
+_PATIENCE = 600.0  # seconds; preparing a dataset, or drawing the report, takes that long at most
+
+
+@contextmanager
+def locked(folder: Path, part: str = RUN) -> Iterator[None]:
+    """Hold a folder, or a shard of its run, for this process.
+
+    Args:
+        folder: The run folder.
+        part: ``run``, or a shard's name. A run goes with nothing beside it, a shard with others of its kind.
+
+    Raises:
+        RunError: Another process holds it; the message names process and machine.
+    """
+    lock, owner = FileLock(folder / f"{part}.lock"), folder / f"{part}.owner.json"
+    with exclusive(folder):
+        _acquire(lock, 0, folder, part)
+        try:
+            for other in active_holders(folder, part):
+                if RUN in (part, other) or _kind(part) != _kind(other):
+                    raise RunError(_in_use(folder, other))
+            me = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+            with writing(folder):
+                owner.write_text(json.dumps(me) + "\n", "utf-8")
+        except BaseException:
+            lock.release()
+            raise
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            owner.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Do something in a folder that only one process may do at a time; wait until it is one's turn.
+
+    Raises:
+        RunError: It was not within ten minutes.
+    """
+    lock = FileLock(folder / f"{_SHORT}.lock")
+    _acquire(lock, _PATIENCE, folder, _SHORT)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def active_holders(folder: Path, part: str) -> list[str]:
+    """Return the parts that other processes hold now; to be asked inside `exclusive`."""
+    return [
+        name
+        for name in sorted(file.stem for file in folder.glob("*.lock"))
+        if name not in (part, _SHORT) and _is_held(folder / f"{name}.lock")
+    ]
+
+
+def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
+    with writing(folder):
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout:
+            raise RunError(_in_use(folder, part)) from None
+        except NotImplementedError:
+            raise RunError(
+                f"{folder} is on a file system without locks; name another folder by --out."
+            ) from None
+
+
+def _is_held(file: Path) -> bool:
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _kind(part: str) -> str:
+    """Return what shards of the same run have in common: ``of-8``."""
+    return part.partition("-of-")[2]
+
+
+def _in_use(folder: Path, part: str) -> str:
+    what = str(folder) if part in (RUN, _SHORT) else f"{folder}, {part.replace('-', ' ')},"
+    return (
+        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or name "
+        "another folder by --out."
+    )
+
+
+def _describe(owner: Path) -> str:
+    try:
+        found = json.loads(owner.read_text("utf-8"))
+        return f"process {found['pid']} on {found['host']}, since {found['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,348 @@
+"""The run folder: what was asked, what is finished, and how a finished trial gets there whole.
+
+A trial's files are written to ``trials/.running/<id>/`` and reach ``trials/<id>/`` by one rename, so that
+a folder of that name is always complete, whatever happened to the machine. ``trial.json`` holds a checksum
+of each file, so that a file that was damaged or edited since is no result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.datasets import Dataset
+from ablation.errors import RunError, writing
+from ablation.files import json_text, write_atomically
+from ablation.grid.settings import DatasetSettings
+from ablation.grid.study import Study
+from ablation.grid.trial import Trial, TrialResult
+from ablation.store.lock import RUN, exclusive, locked
+from ablation.training.checkpoint import CHECKPOINT
+
+RUNS = Path("experiments/runs")
+SEARCH = "search.json"
+MODEL = "model.keras"
+_DECLARED = "declared.json"  # the study as it was before its first trial
+
+
+class Store:
+    """A run folder on disk.
+
+    Args:
+        folder: The run folder; need not exist yet.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._trials = self.folder / "trials"
+        self._running = self._trials / ".running"
+
+    @property
+    def dataset_file(self) -> Path:
+        """Where the prepared dataset lies, for workers and figures."""
+        return self.folder / "dataset.npz"
+
+    @property
+    def study_file(self) -> Path:
+        """Where the study lies that was last run here."""
+        return self.folder / "study.json"
+
+    def open(self, study: Study, dataset: Dataset, beside: Sequence[str] = ()) -> None:
+        """Make the folder ready for a run of the study; what is finished stays.
+
+        Args:
+            study: What is to be run.
+            dataset: Its images.
+            beside: Other shards of the run that are at work now.
+
+        Raises:
+            RunError: The folder cannot be written to, or other shards are at work on another study.
+        """
+        digest = dataset.digest
+        record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
+        text = json_text(record)
+        with writing(self.folder):
+            changed = not self.study_file.is_file() or self.study_file.read_text("utf-8") != text
+            if changed and beside:
+                raise RunError(
+                    f"{self.folder}: {beside[0].replace('-', ' ')} is at work on another version of the "
+                    "study. Wait until it ends, or name another folder by --out."
+                )
+            self._running.mkdir(parents=True, exist_ok=True)
+            for left in () if beside else self._running.iterdir():
+                if not (left / CHECKPOINT).is_file():
+                    shutil.rmtree(left)
+            saved = self._saved_dataset()
+            if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
+                dataset.save(self.dataset_file)
+            if changed:
+                self.write(self.study_file.name, text)
+            if not any(self._trials.glob("*/trial.json")):
+                self.write(_DECLARED, text)
+
+    @contextmanager
+    def locked(self, part: str = RUN) -> Iterator[None]:
+        """Hold the folder, or a shard, for this process; see `ablation.store.lock.locked`.
+
+        Raises:
+            RunError: Another process holds it, or it cannot be written to.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder, part):
+            yield
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Do what only one process may do in the folder at a time; see `ablation.store.lock.exclusive`.
+
+        Raises:
+            RunError: It cannot be written to.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.folder):
+            yield
+
+    def declare(self, declared: tuple[Study, str] | None) -> None:
+        """Keep what was declared before the first trial, as `declared` returns it."""
+        if declared is None:
+            (self.folder / _DECLARED).unlink(missing_ok=True)
+            return
+        record = {"study": declared[0].model_dump(mode="json"), "dataset_digest": declared[1]}
+        self.write(_DECLARED, json_text(record))
+
+    def declared(self) -> tuple[Study, str] | None:
+        """Return `study` as it was when the first trial was started; None where that is not known."""
+        try:
+            return self._read_study(self.folder / _DECLARED)
+        except RunError:
+            return None
+
+    def study(self) -> tuple[Study, str]:
+        """Return the study that was last run here, and its dataset's digest.
+
+        Raises:
+            RunError: The folder is no run folder.
+        """
+        return self._read_study(self.study_file)
+
+    def _read_study(self, file: Path) -> tuple[Study, str]:
+        try:
+            record = json.loads(file.read_text("utf-8"))
+            study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
+            return study, str(record["dataset_digest"])
+        except FileNotFoundError:
+            message = f"{self.folder} is not a run folder: it has no {file.name}."
+            if is_search(self.folder):
+                message = f"{self.folder} is a search's; its runs are in search/ and confirmation/ there."
+            raise RunError(message) from None
+        except (ValueError, KeyError, TypeError):
+            raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
+
+    def prepared_dataset(self, settings: DatasetSettings) -> Dataset | None:
+        """Return the dataset that was prepared here, where preparing it again could give no other.
+
+        Images at a path may have been changed since, and are read again.
+        """
+        if settings.path is not None:
+            return None
+        try:
+            study, digest = self.study()
+        except RunError:
+            return None
+        saved = self._saved_dataset()
+        return saved if saved and study.dataset == settings and saved.digest == digest else None
+
+    def scratch(self, trial: Trial) -> Path:
+        """Return the folder for the files of a running trial: empty, or with the checkpoint it left."""
+        folder = self._running / trial.id
+        with writing(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in folder.iterdir():
+                if file.name != CHECKPOINT:
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        return folder
+
+    def copy_checkpoint(self, shorter: Trial, trial: Trial) -> None:
+        """Let a trial begin where a shorter training of the same model ended, if that state was kept."""
+        kept, own = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
+        if kept.is_file() and not own.exists() and not (self._trials / trial.id).exists():
+            with writing(self.folder):
+                own.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(own, kept.read_bytes())
+
+    def forget_states(self) -> None:
+        """Remove the states that were kept for longer trainings."""
+        with writing(self.folder):
+            shutil.rmtree(self._running, ignore_errors=True)
+
+    def commit(self, trial: Trial, result: TrialResult) -> None:
+        """Keep a trial's result and files: all of them or, if interrupted, none.
+
+        A trial that may be run again keeps its checkpoint, too.
+
+        Raises:
+            RunError: The folder cannot be written to, or is gone.
+        """
+        scratch, final = self._running / trial.id, self._trials / trial.id
+        with writing(self.folder):
+            (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
+            files = {f.name: _checksum(f) for f in sorted(scratch.iterdir()) if f.name != CHECKPOINT}
+            record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
+            (scratch / "trial.json").write_text(json_text(record), "utf-8")
+            self._put(scratch, final)
+            if (final / CHECKPOINT).exists():
+                scratch.mkdir()
+                (final / CHECKPOINT).rename(scratch / CHECKPOINT)
+
+    def adopt(self, other: Store, trial: Trial) -> None:
+        """Copy a trial of another run folder into this one: all of it or, if interrupted, nothing.
+
+        Raises:
+            RunError: The folder cannot be written to.
+        """
+        source, final = other._trials / trial.id, self._trials / trial.id
+        if source.resolve() == final.resolve():
+            return
+        copied = self._running / f"{trial.id}.adopted"
+        with writing(self.folder):
+            shutil.rmtree(copied, ignore_errors=True)
+            shutil.copytree(source, copied)
+            self._put(copied, final)
+
+    def _put(self, scratch: Path, final: Path) -> None:
+        """Move a trial's folder to its place, once all of it is on the disk."""
+        for file in scratch.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        if final.exists():  # a failed attempt, which this one replaces
+            final.rename(self._running / f"{final.name}.replaced")
+        scratch.rename(final)
+
+    def result(self, trial: Trial) -> TrialResult | None:
+        """Return a trial's result, or None where it has none; files that were changed make it a failure."""
+        folder = self._trials / trial.id
+        if not folder.is_dir():
+            return None
+        damage = _damage(folder)
+        if not damage:
+            result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+            if result.trial_id == trial.id:
+                return result
+            damage = f"result.json is that of {result.trial_id}"
+        cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
+        return TrialResult(trial_id=trial.id, status="failed", cause=cause)
+
+    def damage(self, trial: Trial) -> str:
+        """Name the first of a trial's files that is not what was written, its model included; else empty."""
+        folder = self._trials / trial.id
+        return _damage(folder, with_model=True) if folder.is_dir() else ""
+
+    def fingerprint(self, trial: Trial) -> str:
+        """Return a hash of all that a trial left behind; empty where it left nothing."""
+        record = self._trials / trial.id / "trial.json"  # holds a checksum of each other file
+        return _checksum(record)[:12] if record.is_file() else ""
+
+    def is_finished(self, trial: Trial, result: TrialResult | None, with_model: bool = False) -> bool:
+        """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
+        if result is None or result.status not in ("completed", "diverged"):
+            return False
+        return result.status == "diverged" or not with_model or self.model_file(trial).exists()
+
+    def count_others(self, trials: Sequence[Trial]) -> int:
+        """Count the kept trials that are none of these: of settings, images or modules as they once were."""
+        known = {trial.id for trial in trials}
+        return sum(file.parent.name not in known for file in self._trials.glob("*/trial.json"))
+
+    def changed_at(self, trials: Sequence[Trial]) -> int:
+        """Return when the study or one of these trials was written last, in nanoseconds."""
+        files = [self.study_file, *(self._trials / trial.id / "trial.json" for trial in trials)]
+        return max(file.stat().st_mtime_ns for file in files if file.exists())
+
+    def ended_at(self, trial: Trial) -> float:
+        """Return when a trial that has ended did so, in seconds since 1970."""
+        return (self._trials / trial.id / "trial.json").stat().st_mtime
+
+    def model_file(self, trial: Trial) -> Path:
+        """Where a trial's model lies, if it was saved."""
+        return self._trials / trial.id / MODEL
+
+    def test_probabilities(self, trial: Trial) -> NDArray[np.float32] | None:
+        """Return a trial's (test images, classes) probabilities, or None where it has none."""
+        try:
+            probabilities: NDArray[np.float32] = np.load(
+                self._trials / trial.id / "test_probabilities.npy", allow_pickle=False
+            )
+        except (OSError, ValueError, EOFError):
+            return None
+        return probabilities
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file of the run folder, whole or not at all; return its path.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        with writing(self.folder):
+            return write_atomically(self.folder / name, content)
+
+    def _saved_dataset(self) -> Dataset | None:
+        try:
+            return Dataset.load(self.dataset_file)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
+
+def is_search(folder: Path) -> bool:
+    """Tell whether a folder is a search's, which holds run folders."""
+    return (folder / SEARCH).is_file()
+
+
+def runs_below(folder: Path) -> Iterator[Path]:
+    """Yield the run folders in ``folder``, the newest first."""
+    records = sorted(folder.glob("*/study.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    yield from (record.parent for record in records)
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _damage(folder: Path, with_model: bool = False) -> str:
+    """Name the first file of a trial that is not what was written; empty if all are."""
+    try:
+        files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
+        for name, checksum in files.items():
+            if name == MODEL and not with_model:  # models are large
+                continue
+            if _checksum(folder / name) != checksum:
+                return f"{name} does not match its checksum"
+    except OSError as error:
+        return f"{Path(error.filename).name} cannot be read"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "trial.json is not what was written"
+    return "" if "result.json" in files else "trial.json names no result.json"
+
+
+def figures_folder(folder: Path) -> Path:
+    """Return where a run's or a search's figures go.
+
+    That is ``figures/<name>`` beside ``experiments/`` for a folder in its usual place,
+    ``experiments/runs``, and the folder's own ``figures/`` elsewhere.
+    """
+    full = folder.absolute()
+    if full.parent.name == RUNS.name and full.parent.parent.name == RUNS.parent.name:
+        root = folder.parent.parent.parent if len(folder.parts) > 2 else full.parents[2]
+        return root / "figures" / full.name
+    return folder / "figures"

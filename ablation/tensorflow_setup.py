@@ -1,0 +1,68 @@
+"""TensorFlow's start in a process: imported quietly and quickly, with its threads, deterministic."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ablation.errors import AblationError
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep TensorFlow's native messages, about absent GPUs for example, away from the terminal."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def configure_tensorflow(threads: int) -> None:
+    """Set TensorFlow's threads and its determinism; must precede the first operation of the process.
+
+    Raises:
+        AblationError: TensorFlow has already computed with another number of threads.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        raise AblationError(
+            f"TensorFlow has computed in this process with other threads than {threads}, and keeps to them; "
+            "use --executor local, whose trials have processes of their own."
+        ) from None
+    tf.config.experimental.enable_op_determinism()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def start_tensorflow(threads: int) -> None:
+    """Import TensorFlow as fast as it can be and configure it, at the start of a worker process."""
+    gc.disable()  # looking for garbage would take a quarter of the time that the import takes
+    with _absent("sklearn", "matplotlib", "IPython"):  # so would these, which Keras imports if it can
+        configure_tensorflow(threads)
+        import keras  # noqa: F401
+    gc.freeze()  # what was imported stays: no collection need look at it
+    gc.enable()
+
+
+@contextmanager
+def _absent(*modules: str) -> Iterator[None]:
+    """Let modules that are not imported yet look as if they were not installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

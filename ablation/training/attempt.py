@@ -1,0 +1,44 @@
+"""A trial that cannot raise: whatever goes wrong in it becomes its result."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.user_code import error_summary
+from ablation.training.provenance import worker_provenance
+from ablation.training.trial_runner import run_trial
+
+
+def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
+    """Run a trial; turn an exception into a failed result with its traceback in ``error.txt``."""
+    started = time.perf_counter()
+    try:
+        return run_trial(trial, dataset, folder, save_model, report)
+    except Exception as error:
+        traceback.print_exc()
+        seconds = time.perf_counter() - started
+        return failed(trial, folder, error, seconds, worker_provenance(trial.threads))
+
+
+def failed(
+    trial: Trial, folder: Path, error: Exception, seconds: float, provenance: dict[str, str]
+) -> TrialResult:
+    """Return the result of a trial that an exception ended, and leave its traceback in ``error.txt``."""
+    with suppress(OSError):  # a full disk may be what this is about
+        (folder / "error.txt").write_text("".join(traceback.format_exception(error)), "utf-8")
+    return TrialResult(
+        trial_id=trial.id, status="failed", cause=_cause(error), seconds=seconds, provenance=provenance
+    )
+
+
+def _cause(error: Exception) -> str:
+    """Put an exception into a line; one about memory says what needs less of it."""
+    reason = error_summary(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return f"out of memory; a smaller batch_size, width or --workers needs less ({reason})"
+    return reason

@@ -1,0 +1,267 @@
+"""A model's training and prediction loops as TensorFlow graphs: the only place that touches weights.
+
+An epoch is a few calls of a compiled graph. The images stay in memory as they are stored; a batch is
+gathered by index and normalised inside the graph. There is no tf.data here: at the end of each epoch its
+autotuning thread would be waited for, at times for longer than the epoch took.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.datasets import Dataset, Part
+from ablation.data.predictions import Predictions
+from ablation.grid.keras_names import loss, measured, metric
+from ablation.grid.settings import TrainingSettings, metric_name
+from ablation.models.training_only import training_only_layer
+from ablation.training.kernels import faster_kernels
+from ablation.training.timing import Timing
+
+if TYPE_CHECKING:
+    import keras
+
+_CHUNK_STEPS = 16  # steps a compiled call: short enough that progress and interrupts stay live
+_PREDICT_BATCH = 256  # fixed, for the size of a batch can change the last bit of a prediction
+_SHIFT_IMAGES = 256  # enough for a variance, few enough to cost nothing
+
+
+class CompiledLoop:
+    """The loops of one model on one dataset.
+
+    Args:
+        model: A compiled model.
+        dataset: What it is trained and measured on.
+        training: Batch size, loss and further metrics.
+    """
+
+    def __init__(self, model: keras.Model, dataset: Dataset, training: TrainingSettings) -> None:
+        import keras
+        import tensorflow as tf
+
+        self.model = model
+        self.timing = Timing()
+        self._classes = len(dataset.class_names)
+        self._multi_label = dataset.is_multi_label
+        self._batch = training.batch_size
+        self._loss = loss(training.loss)
+        self._extra = {metric_name(name): metric(name) for name in training.metrics}
+        self._has_modes = bool(model.non_trainable_variables) or _augments(model)
+        self._running_loss = keras.metrics.Mean()
+        self._running_accuracy = (
+            keras.metrics.MeanMetricWrapper(_all_labels_right)
+            if self._multi_label
+            else keras.metrics.CategoricalAccuracy()
+        )
+        self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
+        self._images = tf.constant(dataset.train.images)
+        self._labels = tf.constant(dataset.train.labels, tf.int32)
+        jit_compile = training.jit_compile
+        if jit_compile is None:
+            jit_compile = bool(tf.config.list_physical_devices("GPU")) and _suits_xla(model)
+        self._train_steps = tf.function(
+            self._build_train_steps(),
+            input_signature=[tf.TensorSpec((None, None), tf.int32)],
+            autograph=False,
+            jit_compile=jit_compile,
+        )
+        images = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
+        self._predict, self._predict_active = (
+            tf.function(self._build_predict(size, active), input_signature=images, autograph=False)
+            for size, active in ((_PREDICT_BATCH, False), (self._batch, True))
+        )
+
+    def trace(self) -> None:
+        """Build the graphs now rather than at their first use."""
+        for graph in (self._train_steps, self._predict):
+            graph.get_concrete_function()
+        if self._has_modes:
+            self._predict_active.get_concrete_function()
+
+    def train(self, order: NDArray[np.int32]) -> tuple[float, float]:
+        """Train one epoch; return loss and accuracy as Keras logs them: running means, dropout active.
+
+        An epoch whose loss is no longer finite ends at once.
+        """
+        import tensorflow as tf
+
+        self._running_loss.reset_state()
+        self._running_accuracy.reset_state()
+        whole = len(order) // self._batch * self._batch
+        batches = order[:whole].reshape(-1, self._batch)
+        chunks = [batches[first : first + _CHUNK_STEPS] for first in range(0, len(batches), _CHUNK_STEPS)]
+        if whole < len(order):
+            chunks.append(order[None, whole:])
+        for chunk in chunks:
+            self._train_steps(tf.constant(chunk))
+            if not math.isfinite(float(self._running_loss.result())):
+                break
+        return float(self._running_loss.result()), float(self._running_accuracy.result())
+
+    def predict(self, part: Part) -> NDArray[np.float32]:
+        """Return the class probabilities in inference mode: (images, classes)."""
+        import tensorflow as tf
+
+        probabilities: NDArray[np.float32] = self._predict(tf.constant(part.images)).numpy()
+        return probabilities
+
+    def measure(self, part: Part, probabilities: NDArray[np.float32] | None = None) -> dict[str, float]:
+        """Return loss, accuracy and the further metrics of a part, in inference mode."""
+        if probabilities is None:
+            probabilities = self.predict(part)
+        targets = self._targets(part.labels)
+        found = {
+            "loss": float(np.mean(self._loss(targets, probabilities))),
+            "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
+        }
+        return found | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
+
+    def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
+        """Return loss and accuracy in training mode; the model is left as it was.
+
+        Args:
+            part: The images.
+            inactive: What `measure` said of them; true in training mode, too, of a model that has no modes.
+        """
+        import tensorflow as tf
+
+        if not self._has_modes:
+            return inactive["loss"], inactive["accuracy"]
+        with self._state_kept():
+            probabilities = self._predict_active(tf.constant(part.images)).numpy()
+        found = self.measure(part, probabilities)
+        return found["loss"], found["accuracy"]
+
+    def variance_shift(self, part: Part) -> dict[str, float]:
+        """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
+
+        The variance is taken for each unit over images and positions, then averaged over the units. Dropout
+        in front of a layer makes the ratio differ from 1, and the layer's moving variance is then not the
+        one that inference meets: Li et al. (2018), "Understanding the disharmony between dropout and batch
+        normalization by variance shift", arXiv:1801.05134.
+        """
+        import keras
+        import tensorflow as tf
+
+        if not isinstance(self.model, keras.Sequential):
+            return {}  # its layers do not follow one another
+        variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
+        with self._state_kept():
+            for active, found in variances.items():
+                values = self._normalise(part.images[:_SHIFT_IMAGES])
+                for layer in _in_a_row(self.model):
+                    if isinstance(layer, keras.layers.BatchNormalization):
+                        units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
+                        found[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
+                    values = layer(values, training=active)
+        return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Undo what a pass in training mode does to moving statistics and random generators."""
+        state = [variable.numpy() for variable in self.model.non_trainable_variables]
+        yield
+        for variable, value in zip(self.model.non_trainable_variables, state, strict=True):
+            variable.assign(value)
+
+    def _normalise(self, images: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.cast(images, tf.float32) * self._scale + self._offset
+
+    def _targets(self, labels: Any) -> Any:
+        """Return a number a class: 1 where an image is of it, else 0."""
+        import tensorflow as tf
+
+        return tf.cast(labels, tf.float32) if self._multi_label else tf.one_hot(labels, self._classes)
+
+    def _probabilities(self, images: Any, training: bool) -> Any:
+        """Return the model's output; one unit, the probability of the second class, as that of both."""
+        import tensorflow as tf
+
+        outputs = self.model(images, training=training)
+        return tf.concat([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
+
+    def _build_train_steps(self) -> Callable[[Any], None]:
+        import tensorflow as tf
+
+        model, optimizer, variables = self.model, self.model.optimizer, self.model.trainable_variables
+
+        def step(batches: Any, row: Any) -> tuple[Any, Any]:
+            indices = batches[row]
+            images = self._normalise(tf.gather(self._images, indices))
+            targets = self._targets(tf.gather(self._labels, indices))
+            with tf.GradientTape() as tape:
+                with faster_kernels():
+                    probabilities = self._probabilities(images, training=True)
+                loss = tf.reduce_mean(self._loss(targets, probabilities))
+                scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
+            optimizer.apply(tape.gradient(scaled, variables), variables)
+            self._running_loss.update_state(loss, sample_weight=tf.size(indices))
+            self._running_accuracy.update_state(targets, probabilities)
+            return batches, row + 1
+
+        def train_steps(batches: Any) -> None:
+            tf.while_loop(
+                lambda all_, row: row < tf.shape(all_)[0], step, [batches, 0], parallel_iterations=1
+            )
+
+        return train_steps
+
+    def _build_predict(self, batch_size: int, training: bool) -> Callable[[Any], Any]:
+        import tensorflow as tf
+
+        def predict(images: Any) -> Any:
+            batches = (tf.shape(images)[0] + batch_size - 1) // batch_size
+            empty = tf.TensorArray(
+                tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
+            )
+
+            def batch(number: Any, found: Any) -> tuple[Any, Any]:
+                chunk = images[number * batch_size : (number + 1) * batch_size]
+                return number + 1, found.write(number, self._probabilities(self._normalise(chunk), training))
+
+            _, found = tf.while_loop(
+                lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
+            )
+            return found.concat()
+
+        return predict
+
+
+def _all_labels_right(targets: Any, probabilities: Any) -> Any:
+    """Tell of each image whether all its labels are told right: (images,), 1 or 0."""
+    import tensorflow as tf
+
+    right = tf.equal(probabilities > 0.5, targets > 0.5)
+    return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
+
+
+def _in_a_row(model: keras.Sequential) -> Iterator[keras.Layer]:
+    """Yield a Sequential model's layers, and those of the Sequential models among them."""
+    import keras
+
+    for layer in model.layers:
+        yield from _in_a_row(layer) if isinstance(layer, keras.Sequential) else [layer]
+
+
+def _augments(model: keras.Model) -> bool:
+    """Tell whether a layer changes training images, be it without any state."""
+    return any(isinstance(layer, training_only_layer()) for layer in model.layers)
+
+
+def _suits_xla(model: keras.Model) -> bool:
+    """Tell whether XLA is known to train every layer, and to the same bits each time.
+
+    It has no deterministic gradient of max pooling, and does not know every change of an image.
+    """
+    import keras
+
+    layers = keras.layers
+    known = (layers.Dense, layers.Conv2D, layers.BatchNormalization, layers.Dropout, layers.Flatten)
+    return all(isinstance(layer, known) for layer in model.layers)

@@ -1,0 +1,107 @@
+"""What machine, which versions and which state of the code made a result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from ablation.digest import short_digest
+
+# What can change the last bit of a result; trials that differ here were not made alike. Beside these stand
+# only words for the reader. What the harness itself computes is in the trial's id, as the training version.
+NUMERIC = ("tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads")
+
+# The instruction sets that TensorFlow's kernels choose between.
+_FEATURES = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512", "avx_vnni", "amx", "sve", "asimd")
+
+
+def worker_provenance(threads: int) -> dict[str, str]:
+    """Describe this process: versions of all that computes, the processor, the threads."""
+    return {**_machine(), "threads": str(threads)}
+
+
+def code_provenance(folder: Path) -> dict[str, str]:
+    """Return the git commit of the folder's repository, and whether anything in it was changed since.
+
+    Empty where the folder is in no repository, or git is not installed.
+    """
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"git commit": commit, "git dirty": "yes" if changed else "no"}
+
+
+def numeric(provenance: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of a provenance that can change a result's bits."""
+    return {key: provenance.get(key, "unknown") for key in NUMERIC}
+
+
+def digest(provenance: Mapping[str, str]) -> str:
+    """Return a short hash of the part of a provenance that can change a result's bits."""
+    return short_digest(repr(sorted(numeric(provenance).items())))
+
+
+def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str, int]]:
+    """Return each numeric key in which provenances differ, with its values and how many have each.
+
+    Args:
+        provenances: One a trial; empty ones, of trials that never ran, do not count.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for provenance in provenances:
+        for key, value in numeric(provenance).items() if provenance else ():
+            counts = found.setdefault(key, {})
+            counts[value] = counts.get(value, 0) + 1
+    return {key: counts for key, counts in found.items() if len(counts) > 1}
+
+
+@cache
+def _machine() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("ablation-harness", "tensorflow", "keras", "numpy")},
+        "system": platform.platform(),
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cpu features": _features(),
+        "accelerator": _accelerator(),
+        "cores": str(os.cpu_count() or "unknown"),
+    }
+
+
+def _features() -> str:
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return " ".join(sorted(flag for flag in flags if flag.startswith(_FEATURES))) or "unknown"
+
+
+def _cpuinfo(key: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), ""
+    )
+
+
+def _accelerator() -> str:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    names = {str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")) for gpu in gpus}
+    return ", ".join(sorted(names)) or "none"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    run = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+    )
+    return run.stdout.strip()

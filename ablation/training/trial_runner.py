@@ -1,0 +1,260 @@
+"""One trial, trained epoch by epoch and measured; interrupted, it goes on from its checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.datasets import Dataset
+from ablation.digest import short_digest
+from ablation.grid.settings import EarlyStopping
+from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
+from ablation.models.augmentation import layers_of
+from ablation.models.cost import counted_multiply_adds
+from ablation.training.callbacks import callback_list, logs
+from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
+from ablation.training.compilation import compiled_model
+from ablation.training.loop import CompiledLoop
+from ablation.training.memory import forget_peak, peak_mib
+from ablation.training.provenance import numeric, worker_provenance
+from ablation.training.timing import Timing
+
+if TYPE_CHECKING:
+    import keras
+
+OnEpoch = Callable[[EpochRecord], None]
+
+
+def run_trial(
+    trial: Trial, dataset: Dataset, folder: Path, save_model: bool = False, on_epoch: OnEpoch = lambda _: None
+) -> TrialResult:
+    """Train, validate after every epoch, and read the test set once, at the end.
+
+    Leaves ``test_probabilities.npy`` ((test images, classes), float32) in ``folder``, unless the trial does
+    not read the test set, and, where asked, ``model.keras``. While it trains, a checkpoint lies there; where
+    one is found, training goes on from it and comes to the same bits as if it had never been interrupted.
+    A trial with callbacks has none, for they may keep a state of their own: it starts anew.
+
+    Args:
+        trial: What to train.
+        dataset: What to train it on; its digest is the trial's.
+        folder: Where the trial's files go.
+        save_model: Keep the trained model.
+        on_epoch: Is told of each epoch as it ends.
+    """
+    started, timing = time.perf_counter(), Timing()
+    dataset = dataset.first(trial.training.train_size)
+    forget_peak()
+    loop = _loop_for(trial, dataset, timing)
+    with timing.of("build"):
+        initial_weights = _fingerprints(loop.model)
+        provenance = worker_provenance(trial.threads)
+    with timing.of("checkpoint"):
+        checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
+        state = checkpoint.restore()
+    started -= state.seconds
+    trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
+    if trial.keeps_state and not trial.training.callbacks and not trouble:
+        checkpoint.save(state, time.perf_counter() - started)
+    best = _best(state.history)
+    metrics: dict[str, float] = {}
+    shift: dict[str, float] = {}
+    if not trouble:
+        if trial.training.evaluate == "best":
+            loop.model.set_weights(state.best_weights)
+        tested = best if trial.training.evaluate == "best" else state.history[-1]
+        with timing.of("evaluate"):
+            metrics = _final_metrics(loop, trial, dataset, tested) | _test(loop, trial, dataset, folder)
+            shift = loop.variance_shift(dataset.train_probe)
+        if save_model:
+            with timing.of("write"):
+                _save_model(trial, dataset, loop, folder / "model.keras")
+    if not trial.keeps_state or trouble:
+        checkpoint.discard()
+    return TrialResult(
+        trial_id=trial.id,
+        status="diverged" if trouble else "completed",
+        history=tuple(state.history),
+        metrics=metrics,
+        best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
+        parameters=loop.model.count_params(),
+        multiply_adds=counted_multiply_adds(loop.model),
+        seconds=time.perf_counter() - started,
+        timing=timing.seconds,
+        memory=peak_mib(),
+        cause=trouble,
+        provenance=provenance,
+        initial_weights=initial_weights,
+        variance_shift=shift,
+    )
+
+
+def _best(history: list[EpochRecord]) -> EpochRecord:
+    """Return the first epoch of the highest validation accuracy; NaN is the lowest."""
+    return max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
+
+
+def _test(loop: CompiledLoop, trial: Trial, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Read the test set, unless the trial does not, and keep the probabilities; return ``test_*``."""
+    if not trial.reads_test:
+        return {}
+    probabilities = loop.predict(dataset.test)
+    np.save(folder / "test_probabilities.npy", probabilities)
+    return {f"test_{name}": value for name, value in loop.measure(dataset.test, probabilities).items()}
+
+
+def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
+    """Return what a trial will start from, without training it."""
+    model = compiled_model(trial, dataset)
+    images = len(dataset.first(trial.training.train_size).train)
+    epochs = range(1, trial.training.epochs + 1)
+    orders = (trial.randomness.batch_order(epoch, images) for epoch in epochs)
+    return InitialState(_fingerprints(model), tuple(_digest(order) for order in orders))
+
+
+# The loop of the last trial. Its graphs took a second or two to trace.
+_warm: dict[tuple[Any, ...], CompiledLoop] = {}
+
+
+def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
+    """Return a loop that starts as the trial does: the last one again, where the variant is the same.
+
+    Only variables tell the seeds of a variant apart, and all of them are copied from a model that is built
+    for this trial, so that a loop that was used before computes the same bits as a new one. Callbacks may
+    change what is no variable, so that a loop with callbacks is not used again.
+    """
+    import keras
+
+    variant = (trial.model.model_dump_json(), trial.training.model_dump_json(), trial.dataset_digest)
+    warm = _warm.get(variant)
+    with timing.of("build"):
+        if not warm:
+            _warm.clear()
+        keras.utils.clear_session(free_memory=True)  # Keras remembers every model that was built
+        model = compiled_model(trial, dataset)
+        if warm:
+            copy_state(model, warm.model)
+        loop = warm or CompiledLoop(model, dataset, trial.training)
+        if not trial.training.callbacks:
+            _warm[variant] = loop
+    if not warm:
+        with timing.of("trace"):
+            loop.trace()
+    loop.timing = timing
+    return loop
+
+
+def _save_model(trial: Trial, dataset: Dataset, loop: CompiledLoop, file: Path) -> None:
+    """Save the loop's state as a model of the trial's own, whose layers name the trial's seeds."""
+    model = compiled_model(trial, dataset)
+    copy_state(loop.model, model)
+    model.save(file)
+
+
+def _fit(
+    loop: CompiledLoop,
+    trial: Trial,
+    dataset: Dataset,
+    state: TrainingState,
+    checkpoint: Checkpoint,
+    started: float,
+    on_epoch: OnEpoch,
+) -> str:
+    """Train epoch by epoch, from where ``state`` is; return what went wrong, or an empty text."""
+    stopping = trial.training.early_stopping
+    history = state.history
+    callbacks = callback_list(trial.training, loop.model, len(dataset.train))
+    callbacks.on_train_begin()
+    while (
+        len(history) < trial.training.epochs
+        and not (stopping and _has_stalled(history, stopping))
+        and not (history and loop.model.stop_training)  # as in Keras, there is always a first epoch
+    ):
+        callbacks.on_epoch_begin(len(history))
+        record = _epoch(loop, trial, dataset, len(history) + 1)
+        if trial.training.evaluate == "best" and all(
+            record.val_accuracy > past.val_accuracy for past in history
+        ):
+            state.best_weights = loop.model.get_weights()
+        history.append(record)
+        on_epoch(record)
+        for name, value in (("training", record.loss), ("validation", record.val_loss)):
+            if not math.isfinite(value):
+                return f"the {name} loss became {value} in epoch {record.epoch}"
+        callbacks.on_epoch_end(record.epoch - 1, logs(record))
+        if not trial.training.callbacks:
+            with loop.timing.of("checkpoint"):
+                checkpoint.save_if_due(state, time.perf_counter() - started)
+    callbacks.on_train_end()
+    return ""
+
+
+def _final_metrics(
+    loop: CompiledLoop, trial: Trial, dataset: Dataset, record: EpochRecord
+) -> dict[str, float]:
+    """Return `train_*` and `val_*` of the model as it is: what its epoch's record says, but for callbacks.
+
+    These may have changed the weights after the record, as EarlyStopping does that restores the best ones.
+    """
+    if trial.training.callbacks and trial.training.evaluate == "last":
+        parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
+        return {f"{part}_{name}": value for part, found in parts.items() for name, value in found.items()}
+    measured = record.model_dump(exclude={"extra"}) | record.extra
+    return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
+
+
+def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> EpochRecord:
+    """Train one epoch and measure what came of it; nothing is measured once the loss is not finite."""
+    started = time.perf_counter()
+    order = trial.randomness.batch_order(epoch, len(dataset.train))
+    with loop.timing.of("train"):
+        loss, accuracy = loop.train(order)
+    nothing = {"loss": math.nan, "accuracy": math.nan}
+    train, val = dict(nothing), dict(nothing)
+    active_loss, active_accuracy = math.nan, math.nan
+    if math.isfinite(loss):
+        with loop.timing.of("evaluate"):
+            train = loop.measure(dataset.train_probe)
+            val = loop.measure(dataset.val)
+            active_loss, active_accuracy = loop.measure_active(dataset.train_probe, train)
+    return EpochRecord(
+        epoch=epoch,
+        loss=loss,
+        accuracy=accuracy,
+        active_loss=active_loss,
+        active_accuracy=active_accuracy,
+        train_loss=train.pop("loss"),
+        train_accuracy=train.pop("accuracy"),
+        val_loss=val.pop("loss"),
+        val_accuracy=val.pop("accuracy"),
+        seconds=time.perf_counter() - started,
+        order=_digest(order),
+        extra={f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()},
+    )
+
+
+def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
+    """Tell whether the last ``patience`` epochs brought no improvement on the best before them."""
+    sign = -1 if stopping.monitor == "val_loss" else 1
+    best, best_at = -math.inf, 0
+    for at, record in enumerate(history):
+        score = sign * float(getattr(record, stopping.monitor))
+        if score > best + stopping.min_delta:
+            best, best_at = score, at
+    return len(history) - 1 - best_at >= stopping.patience
+
+
+def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
+    """Say of each layer that has weights what they are."""
+    arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
+    return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    return short_digest(b"".join(array.tobytes() for array in arrays))

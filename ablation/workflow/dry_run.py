@@ -1,0 +1,105 @@
+"""What a run would do, before it does it: trials, what is finished, parameters, time, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablation.data.datasets import prepare_dataset
+from ablation.executors.cores import available_cores
+from ablation.executors.shard import WHOLE, Shard
+from ablation.grid.seeding import Randomness
+from ablation.grid.study import Study
+from ablation.grid.trial import Trial, slug
+from ablation.models.build import build_model
+from ablation.models.cost import guess_seconds
+from ablation.results.notes import planned_notes
+from ablation.store.run_folder import RUNS, Store
+from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.preflight import require_fit
+from ablation.workflow.run_study import chosen_variants
+
+
+@dataclass(frozen=True)
+class VariantPlan:
+    """One variant of a plan: its number of trials, and the parameters of its model."""
+
+    name: str
+    parameters: int
+    trials: int
+    finished: int
+    pending: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `ablation run --dry-run` prints; ``seconds`` is a guess from the models' multiply-adds."""
+
+    description: str
+    baseline: str
+    variants: tuple[VariantPlan, ...]
+    pending_ids: tuple[str, ...]
+    notes: tuple[str, ...]
+    workers: int
+    seconds: float
+
+
+def plan_study(
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    shard: Shard = WHOLE,
+) -> Plan:
+    """Say what `run_study` with the same arguments would do; builds each variant's model to count it.
+
+    Raises:
+        AblationError: As `run_study`.
+    """
+    chosen = chosen_variants(study, only)
+    dataset = prepare_dataset(study.dataset)
+    require_fit(study, dataset)
+    store = Store(out or RUNS / slug(study.name))
+    trials = study.trials(dataset.digest)
+    finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
+    mine = shard.take(trials, dataset)
+    pending = [t for t in mine if t.variant in chosen and t.id not in finished]
+    rows, seconds = [], 0.0
+    with quiet_stderr():
+        shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
+        models = [build_model(v.model, shape, classes, Randomness(0), several) for v in study.variants]
+    for variant, model in zip(study.variants, models, strict=True):
+        of_variant = [t for t in trials if t.variant == variant.name]
+        to_train = [t for t in pending if t.variant == variant.name]
+        rows.append(
+            VariantPlan(
+                variant.name,
+                model.count_params(),
+                len(of_variant),
+                sum(t.id in finished for t in of_variant),
+                len(to_train),
+            )
+        )
+        seconds += len(to_train) * guess_seconds(variant.model, variant.training, dataset)
+    processes = min(workers or max(1, available_cores() // study.threads), max(1, len(pending)))
+    return Plan(
+        description=f"{study.name}: {dataset.describe()}",
+        baseline=study.baseline,
+        variants=tuple(rows),
+        pending_ids=tuple(t.id for t in pending),
+        notes=(*_others(store, trials), *planned_notes(study, dataset)),
+        workers=processes,
+        seconds=seconds / processes,
+    )
+
+
+def _others(store: Store, trials: Sequence[Trial]) -> list[str]:
+    count = store.count_others(trials)
+    if not count:
+        return []
+    return [
+        f"{count} trials in {store.folder} are none of these: of other seeds, or of settings, images or "
+        "modules as they were. They stay, and are not used."
+    ]

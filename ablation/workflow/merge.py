@@ -1,0 +1,114 @@
+"""Joining the run folders of machines that share none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ablation.errors import RunError
+from ablation.export.tables import write_tables
+from ablation.grid.study import Study
+from ablation.grid.study_diff import study_changes
+from ablation.grid.trial import Trial, TrialResult
+from ablation.report.write import write_report
+from ablation.results.run import Run
+from ablation.store.run_folder import Store
+from ablation.training.provenance import differences
+
+_Found = tuple[Run, TrialResult]
+_WORTH = ("completed", "diverged", "timeout", "failed")
+
+
+def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
+    """Join runs of one study, with the same seeds or others, into one folder, and write its report.
+
+    Trials are copied as they are, those of ``out`` stay, and damaged ones are left behind; what is in none of
+    the folders is pending.
+
+    Args:
+        folders: Run folders; they are only read.
+        out: The folder to join them in: a new one, or a run folder of the same study.
+
+    Raises:
+        RunError: A folder is no run folder, or they do not belong together; nothing was written.
+    """
+    store = Store(out)
+    runs = [Run(folder) for folder in folders]
+    if store.study_file.is_file():
+        runs = [Run(out), *(run for run in runs if run.folder.resolve() != store.folder.resolve())]
+    for run in runs[1:]:
+        _refuse_strangers(runs[0], run)
+    study = _joined([run.study for run in runs])
+    trials = study.trials(runs[0].dataset.digest)
+    chosen = {trial.id: found for trial in trials if (found := _choose(trial, runs))}
+    with store.locked():
+        with store.exclusive():
+            store.open(study, runs[0].dataset)
+            store.declare(_declared(runs, study))
+        for trial in trials:
+            if trial.id in chosen:
+                store.adopt(chosen[trial.id][0].store, trial)
+        merged = Run(store.folder)
+        write_tables(merged)
+        write_report(merged)
+    return merged
+
+
+def _refuse_strangers(first: Run, other: Run) -> None:
+    """Raise an error where two runs differ in more than their seeds."""
+    found = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
+    if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
+        found.append("seeds were added where verdicts were open")
+    if not found and first.dataset.digest != other.dataset.digest:
+        found = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
+    if found:
+        more = f", and {len(found) - 1} further differences" if len(found) > 1 else ""
+        raise RunError(
+            f"{first.folder} and {other.folder} do not belong together: {found[0]}{more}. Only their seeds "
+            "may differ."
+        )
+
+
+def _joined(studies: Sequence[Study]) -> Study:
+    """Return the study with the seeds of all."""
+    seeds = sorted({seed for study in studies for seed in study.seeds})
+    return studies[0].model_copy(update={"seeds": tuple(seeds)})
+
+
+def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
+    """Return what was declared before the first trial; one run that was changed since then shows in it."""
+    if any(run.changes is None for run in runs):
+        return None
+    changed = [run for run in runs if run.changes]
+    first = changed[0].store.declared() if changed else (study, runs[0].dataset.digest)
+    return (first[0].model_copy(update={"seeds": study.seeds}), first[1]) if first else None
+
+
+def _choose(trial: Trial, runs: Sequence[Run]) -> _Found | None:
+    """Return the best result of a trial, the first where several are as good.
+
+    Raises:
+        RunError: It was finished twice, to other numbers.
+    """
+    found = [
+        (run, result)
+        for run in runs
+        if (result := run.trial_results.get(trial.id)) and not run.store.damage(trial)
+    ]
+    finished = [(run, result) for run, result in found if result.status in ("completed", "diverged")]
+    for run, result in finished[1:]:
+        first_run, first = finished[0]
+        if _numbers(first) != _numbers(result):
+            unlike = differences([first.provenance, result.provenance])
+            why = "; ".join(f"{key}: {' and '.join(values)}" for key, values in unlike.items())
+            raise RunError(
+                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}"
+                f"{f' ({why})' if why else ', though nothing that is known tells the machines apart'}. "
+                "Remove one of the two, its folder in trials/, and merge again."
+            )
+    return min(found, key=lambda pair: _WORTH.index(pair[1].status), default=None)
+
+
+def _numbers(result: TrialResult) -> tuple[object, ...]:
+    history = [record.model_copy(update={"seconds": 0.0}).model_dump_json() for record in result.history]
+    return result.status, sorted(result.metrics.items()), history

@@ -1,0 +1,87 @@
+"""Does the training of a study fit its images, and do its parts go together? Told before anything starts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablation.data.datasets import Dataset
+from ablation.errors import GridError, did_you_mean
+from ablation.grid import keras_names
+from ablation.grid.settings import Component, OwnModelSettings, metric_name
+from ablation.grid.study import Study, Variant
+from ablation.grid.user_code import error_summary
+
+_OF_ONE_CLASS = (
+    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
+    "categorical_accuracy", "top_k_categorical_accuracy",
+)  # fmt: skip
+
+
+def require_fit(study: Study, dataset: Dataset) -> None:
+    """Refuse to train on more images than there are, or by a loss or metric without a meaning for them.
+
+    Raises:
+        DatasetError: There are fewer training images than a variant asks for.
+        GridError: It asks for one class an image, and the images have several labels; a callback watches what
+            is not logged; or a user's own metric cannot be measured.
+    """
+    for variant in study.variants:
+        dataset.first(variant.training.train_size)
+        _refuse_monitor(variant)
+    if dataset.is_multi_label:
+        _refuse_one_class(study)
+    own = [m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source]
+    for component in {str(metric): metric for metric in own}.values():
+        _try_out(component, dataset)
+
+
+def _refuse_monitor(variant: Variant) -> None:
+    """Refuse a callback of Keras's that watches what no epoch logs."""
+    names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
+    known = [*names, *(f"val_{name}" for name in names)]
+    for callback in variant.training.callbacks:
+        watched = callback.arguments.get("monitor", "loss")
+        if not callback.source and watched not in known:
+            raise GridError(
+                f"{variant.name}: {callback.name} watches {watched}, and there is none."
+                f"{did_you_mean(str(watched), known)}"
+            )
+
+
+def _try_out(component: Component, dataset: Dataset) -> None:
+    """Measure a user's own metric once, of the validation labels and of probabilities drawn at random."""
+    labels, classes = dataset.val.labels, len(dataset.class_names)
+    one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
+    drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
+    try:
+        keras_names.measured(
+            keras_names.metric(component), one_hot.astype(np.float32), drawn.astype(np.float32)
+        )
+    except Exception as error:
+        raise GridError(
+            f"training.metrics: {component} cannot be measured: {error_summary(error).rstrip('.')}. It is "
+            f"given one-hot labels and probabilities, arrays of the shape {one_hot.shape} both."
+        ) from error
+
+
+def _refuse_one_class(study: Study) -> None:
+    """Refuse losses and metrics of one class an image."""
+    for variant in study.variants:
+        training = variant.training
+        if _is_of_one_class(training.loss):
+            own = isinstance(variant.model, OwnModelSettings)
+            raise GridError(
+                f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
+                "any number of labels. Set `training: {loss: binary_crossentropy}`"
+                + (", and end your model with sigmoid." if own else ".")
+            )
+        for metric in training.metrics:
+            if _is_of_one_class(metric):
+                raise GridError(
+                    f"{variant.name}: the metric {metric} is for images of one class each, and these have "
+                    "any number of labels. Take it out of `training: {metrics: [...]}`."
+                )
+
+
+def _is_of_one_class(part: str | Component) -> bool:
+    return (part if isinstance(part, str) else part.snake_case) in _OF_ONE_CLASS
