@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         name for name in sources if name.startswith("ablation/") and not name.startswith("ablation/docs/")
     }
     assert {name for name in held if not name.startswith(about)} == package
-    assert {"ablation/py.typed", "ablation/templates/report.html", "ablation/cli.py"} <= package
+    assert {"ablation/py.typed", "ablation/templates/report.html", "ablation/cli/app.py"} <= package
 
 
 def _built(sources: set[str], folder: Path) -> Path:

@@ -12,11 +12,13 @@ import inspect
 import re
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from urllib.parse import unquote
 
 from pydantic import BaseModel
 from sphinx.application import Sphinx
+
+import ablation
 
 HERE = "ablation/docs/website"
 
@@ -85,10 +87,13 @@ napoleon_use_rtype = False
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what Sphinx has no option for."""
+    """Do what Sphinx has no option for."""
     app.connect("source-read", adapt_page)
-    app.connect("autodoc-process-docstring", keep_first_line, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", restore_first_line, priority=600)  # after napoleon
     app.connect("autodoc-process-signature", leave_out_fields)
+    for documented in (getattr(ablation, name) for name in ablation.__all__):
+        if is_model(documented):  # its fields have plain types: `int` without bounds
+            documented.__annotations__ = get_type_hints(documented)
 
 
 def adapt_page(app: Sphinx, page: str, source: list[str]) -> None:
@@ -102,16 +107,22 @@ def adapt_page(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = text
 
 
-def keep_first_line(
+def restore_first_line(
     app: Sphinx, kind: str, name: str, documented: Any, options: Any, lines: list[str]
 ) -> None:
-    """Keep napoleon from taking what is in front of a colon in a property's first line for its type."""
-    if kind in ("attribute", "property"):
-        lines.insert(0, "")
+    """Put back what napoleon took for a property's type: the words in front of a colon in its first line."""
+    for line in [line for line in lines if kind in ("attribute", "property") and line.startswith(":type: ")]:
+        lines.remove(line)
+        lines[0] = f"{line.removeprefix(':type: ')}: {lines[0]}"
 
 
 def leave_out_fields(
     app: Sphinx, kind: str, name: str, documented: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str] | None:
     """Leave out the signature of a model, whose fields have entries of their own."""
-    return ("", "") if inspect.isclass(documented) and issubclass(documented, BaseModel) else None
+    return ("", "") if is_model(documented) else None
+
+
+def is_model(documented: Any) -> bool:
+    """Return whether this is a class of pydantic's."""
+    return inspect.isclass(documented) and issubclass(documented, BaseModel)
