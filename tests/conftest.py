@@ -14,7 +14,7 @@ from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
 from ablation.figures.style import Picture
 from ablation.grid.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
-from ablation.grid.trial import Trial
+from ablation.grid.trial import EpochRecord, Trial
 from ablation.tensorflow_setup import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -117,3 +117,19 @@ def tiny_trial(dataset: Dataset, seed: int = 0, epochs: int = 2, **changes: obje
         model=MODEL_FAMILIES[str(changes.get("family", "cnn"))](**model),
         training=TrainingSettings(**{"epochs": epochs, "batch_size": 16, **training}),
     )
+
+
+def after_epoch(epoch: int) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        loss=1,
+        accuracy=0.5,
+        active_loss=1,
+        active_accuracy=0.5,
+        train_loss=1,
+        train_accuracy=0.75,
+        val_loss=1,
+        val_accuracy=0.5,
+        seconds=1,
+        order="",
+    )  # fmt: skip

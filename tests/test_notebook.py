@@ -76,9 +76,9 @@ import tempfile
 from pathlib import Path
 
 from ablation import Study, TrialResult
-from ablation.executors import Progress, Task
-from ablation.progress import LiveProgress
-from test_console import after_epoch
+from ablation.executors.contract import Progress, Task
+from ablation.workflow.progress import LiveProgress
+from conftest import after_epoch
 
 study = Study.from_yaml("grid.yaml")
 trials = study.trials("0")

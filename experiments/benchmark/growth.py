@@ -1,11 +1,12 @@
-"""How the harness does when a study has grown: 1,000 finished trials of 30 epochs.
+"""How the harness copes with a study that has grown: 1,000 finished trials of 30 epochs.
 
     python experiments/benchmark/growth.py
 
-The trials are synthetic (drawn, not trained), for only the time and memory of what comes after training are
-measured: finding that nothing is left, tables, figures, report, and scheduling. Each step is a process of
-its own. Then 1,000 trials that are hardly any work are really trained, to see what handing out a trial and
-keeping its result costs. Prints a table; exits with 1 where a step takes longer than its bar, or over 1 GiB.
+The trials are synthetic (drawn, not trained), because only what comes after training is measured: the time
+and memory of finding that nothing is left to do, of tables, figures and report, and of scheduling. Each
+step is a process of its own. Then 1,000 trials that are hardly any work are really trained, to measure what
+it costs to hand out a trial and keep its result. Prints a table. Exits with 1 if a step takes longer than
+its limit, or over 1 GiB.
 """
 
 from __future__ import annotations

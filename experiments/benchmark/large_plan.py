@@ -1,14 +1,15 @@
-"""10,000 trials on 200 workers, planned from the measured trials of a run: does one driver keep up?
+"""10,000 trials on 200 workers, planned from the measured trials of a run: can one driver keep up?
 
     pip install '.[benchmark,ray]'
     python experiments/benchmark/large_plan.py RUN      # a finished run folder
 
-Simulated are the trials: 200 workers take them in the order in which the executor gives them out, each as
-long as a trial of its variant in RUN took, drawn anew, with the import of TensorFlow once a worker, the
-graphs wherever a worker changes variants, and the driver's latency. Measured, on this machine with a real Ray
-cluster of its own, is what the driver spends on a trial, on an epoch and on a checkpoint: its processor time,
-all threads. The size of the store is that of RUN's trials. Exits with 1 where the makespan is over 1.1 of the
-ideal or the driver would need over half a core.
+The trials are simulated. 200 workers take them in the order in which the executor hands them out. Each
+takes as long as a trial of its variant in RUN did, drawn at random. Added to this are the import of
+TensorFlow once per worker, the graphs whenever a worker changes variants, and the driver's latency. What
+the driver spends per trial, per epoch and per checkpoint is measured: the processor time of all its
+threads, on this machine with a real Ray cluster of its own. The size of the store is calculated from RUN's
+trials. Exits with 1 if the makespan is over 1.1 times the ideal, or if the driver would need over half a
+core.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python experiments/benchmark/memory.py
 
-Prints the worker's resident memory after every 20 trials; exits with 1 where the second half grows by more
-than 5%.
+Prints the worker's resident memory after every 20 trials. Exits with 1 if its maximum grows by more than 5%
+in the second half.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The same study by worker processes and on a Ray cluster of the same cores: what does Ray cost?
+"""The same study with worker processes and on a Ray cluster of the same cores: what does Ray cost?
 
     pip install '.[benchmark,ray]'
     python experiments/benchmark/overhead.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
     python experiments/benchmark/overhead.py digits                      # the embedded study, ../grid.yaml
 
-Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says; that
-of Ray starts and ends a cluster of its own. Exits with 1 where Ray takes over a tenth longer than the local
-executor, or comes to other numbers.
+Each of the two is a process of its own, timed from start to end. They take turns as often as `--repeats`
+says. The one with Ray starts and ends a cluster of its own. Exits with 1 if Ray takes over a tenth longer
+than the local executor, or if it arrives at other numbers.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The same search twice, side by side: by this harness, and by plain keras-tuner.
+"""The same search twice, side by side: with this harness, and with plain keras-tuner.
 
     pip install '.[benchmark]'
     python experiments/benchmark/search.py            # the search of ../grid.yaml
 
-(a) `ablation search`: its confirmation with fresh seeds, its figures and its report included;
-(b) keras-tuner: the same space, oracle, seed, trials and executions a trial, `fit` on arrays.
+(a) `ablation search`, including its confirmation with fresh seeds, its figures and its report;
+(b) keras-tuner: the same space, oracle, seed, trials and executions per trial, `fit` on arrays.
 
-Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says. Then
-the best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds, so that the two
-answers can be compared by what they are worth and not by what each search thought of them.
+Each of the two is a process of its own, timed from start to end. They take turns as often as `--repeats`
+says. Then the best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds. So the
+two answers are compared by what they are worth, and not by the score that each search gave them.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python experiments/benchmark/simulation.py [--studies 4000]
 
 Each study draws the accuracies of a baseline and of variants, seed by seed (a seed's luck is shared, as in
-paired trials), and is judged by the very code that judges a run. Prints a table of what was promised and what
-came; exits with 1 where an error rate is above its promise, or power more than 5 points from its own, by more
-than three standard errors of the simulation.
+paired trials). It is judged by the same code that judges a run. Prints a table of what was promised and
+what was found. Exits with 1 if an error rate is above its promise, or power more than 5 points from its
+own, by more than three standard errors of the simulation.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""The same study three ways, side by side on one machine: what does the harness save?
+"""The same study in three ways, side by side on one machine: what does the harness save?
 
     pip install '.[benchmark]'
     python experiments/benchmark/speed.py digits                      # the embedded study, ../grid.yaml
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
 
-(a) `ablation run`: its evaluation of the training part, tables, figures and report included;
-(b) the loop a person would write: one process, every model built, compiled and fitted on arrays, with
+(a) `ablation run`, including its evaluation of the training part, tables, figures and report;
+(b) a hand-written loop: one process, every model built, compiled and fitted on arrays, with
     `validation_data`, and evaluated on the test images at the end;
-(c) keras-tuner's GridSearch over the same four variants, `executions_per_trial` the number of seeds.
+(c) keras-tuner's GridSearch over the same four variants, with `executions_per_trial` as the number of seeds.
 
 All three train the same models on the same images for the same epochs in the same batches. They take turns,
-as often as `--repeats` says; each is a process of its own, timed from its start to its end. Prints the wall
-time, the ratios, images a second, peak memory, and where the time of the harness's workers went.
+as often as `--repeats` says. Each is a process of its own, timed from start to end. Prints the wall time,
+the ratios, images per second, peak memory, and where the time of the harness's workers went.
 """
 
 from __future__ import annotations

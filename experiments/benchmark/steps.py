@@ -2,8 +2,8 @@
 
     python experiments/benchmark/steps.py --data-dir FOLDER   # a CIFAR-10 python folder
 
-Prints milliseconds a step of the notebook's model, 64 images on one core, the variants taking turns; the
-fastest of three turns.
+Prints milliseconds per step of the model of ../cifar10.yaml, with 64 images on one core. The variants take
+turns; the number is the fastest of three turns.
 """
 
 from __future__ import annotations

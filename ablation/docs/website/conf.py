@@ -31,7 +31,7 @@ CONTENTS = {
         "ablation/docs/machines",
         f"{HERE}/api",
     ],
-    "Believe": ["ablation/docs/trust", "ablation/docs/speed", "ablation/docs/glossary"],
+    "Evidence": ["ablation/docs/trust", "ablation/docs/speed", "ablation/docs/glossary"],
     "Ready studies": [
         "experiments/cifar10-small",
         "experiments/reference/cifar10-small/report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-FILE = Path(__file__).parent.parent / "experiments" / "benchmark" / "simulation.py"
+FILE = Path(__file__).parents[2] / "experiments" / "benchmark" / "simulation.py"
 
 
 def test_conclusions_are_right_as_often_as_they_say() -> None:

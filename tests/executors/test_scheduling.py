@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from conftest import tiny_trial
-from test_console import after_epoch
+from conftest import after_epoch, tiny_trial
 
 from ablation.data.datasets import Dataset
 from ablation.executors.contract import Task

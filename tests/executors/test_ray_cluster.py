@@ -1,6 +1,6 @@
 """A Ray cluster of several nodes, on the loopback address: nodes are lost and join, drivers are killed.
 
-pytest -m slow tests/test_cluster.py
+pytest -m slow tests/executors/test_ray_cluster.py
 """
 
 from __future__ import annotations

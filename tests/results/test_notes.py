@@ -115,7 +115,7 @@ def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: R
 
 @pytest.mark.parametrize("grid", ["grid.yaml", "cifar10-small.yaml", "cifar10.yaml"])
 def test_batch_norm_settles_in_the_studies_that_come_along(grid: str) -> None:
-    study = Study.from_yaml(Path(__file__).parent.parent / "experiments" / grid)
+    study = Study.from_yaml(Path(__file__).parents[2] / "experiments" / grid)
     size = study.dataset.train_size or 40_000
     assert max(stale_share(variant, size) for variant in study.variants) < 1e-4
 

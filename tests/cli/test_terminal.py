@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import tiny_trial
+from conftest import after_epoch, tiny_trial
 from rich.console import Console
 
 from ablation import Run
@@ -16,24 +16,8 @@ from ablation.analysis.phrases import duration
 from ablation.cli.terminal import print_comparisons, print_results, print_status
 from ablation.data.datasets import Dataset
 from ablation.executors.contract import Progress, Task
-from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.grid.trial import TrialResult
 from ablation.workflow.progress import LiveProgress
-
-
-def after_epoch(epoch: int) -> EpochRecord:
-    return EpochRecord(
-        epoch=epoch,
-        loss=1,
-        accuracy=0.5,
-        active_loss=1,
-        active_accuracy=0.5,
-        train_loss=1,
-        train_accuracy=0.75,
-        val_loss=1,
-        val_accuracy=0.5,
-        seconds=1,
-        order="",
-    )  # fmt: skip
 
 
 def test_a_trial_that_starts_again_is_counted_from_its_start(tiny_dataset: Dataset, tmp_path: Path) -> None:

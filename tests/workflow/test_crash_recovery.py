@@ -1,6 +1,6 @@
 """Whatever ends a run, at whatever moment: started again, it comes to the same bytes.
 
-pytest -m slow tests/test_kills.py
+pytest -m slow tests/workflow/test_crash_recovery.py
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ablation import Study
 from ablation.errors import AblationError, GridError
 
 WriteGrid = Callable[[str], Path]
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def names(study: Study) -> list[str]:

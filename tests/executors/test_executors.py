@@ -183,9 +183,9 @@ def test_an_unknown_executor_is_told() -> None:
 def test_a_worker_imports_nothing_that_training_does_not_need_and_users_still_can() -> None:
     code = """
         import sys
-        from ablation.worker import start_tensorflow
+        from ablation.training import worker
 
-        start_tensorflow(1)
+        worker.start_tensorflow(1)
         print(*sorted({"sklearn", "matplotlib", "IPython"} & sys.modules.keys()))
         import sklearn.metrics
         import matplotlib.pyplot

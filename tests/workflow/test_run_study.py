@@ -209,7 +209,7 @@ def test_figures_lie_beside_experiments_for_a_run_in_its_usual_place(
 
 
 def test_real_cifar10_from_grid_to_report(cifar10_folder: Path, tmp_path: Path) -> None:
-    grid = Path(__file__).parent.parent / "experiments" / "cifar10-small.yaml"
+    grid = Path(__file__).parents[2] / "experiments" / "cifar10-small.yaml"
     study = Study.from_yaml(grid).with_overrides(data_dir=cifar10_folder, seeds=[0])
     training = study.variants[0].training.model_copy(update={"epochs": 1})
     dataset = study.dataset.model_copy(update={"train_size": 300, "validation_size": 100, "test_size": 100})
