@@ -76,7 +76,7 @@ autodoc_default_options = {
     "members": True,
     "undoc-members": True,
     "inherited-members": "BaseModel,BaseException",
-    "exclude-members": "model_config",
+    "exclude-members": "model_config,model_computed_fields,model_fields",
     "member-order": "bysource",
 }
 autodoc_preserve_defaults = True
@@ -93,7 +93,8 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", leave_out_fields)
     for documented in (getattr(ablation, name) for name in ablation.__all__):
         if is_model(documented):  # its fields have plain types: `int` without bounds
-            documented.__annotations__ = get_type_hints(documented)
+            types = get_type_hints(documented)
+            documented.__annotations__ = {field: types[field] for field in documented.model_fields}
 
 
 def adapt_page(app: Sphinx, page: str, source: list[str]) -> None:
