@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -117,17 +115,3 @@ def test_all_that_can_be_imported_is_described() -> None:
 
 def _has_a_docstring(member: object) -> bool:
     return inspect.isroutine(member) or isinstance(member, property | cached_property)
-
-
-@pytest.mark.slow
-def test_the_pages_of_the_api_are_written(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, DOCS / "api.py", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "does not resolve" not in done.stderr
-    page = (tmp_path / "ablation.html").read_text("utf-8")
-    for name in ablation.__all__:
-        assert f'<section id="{name}">' in page
-    for words in ("Arguments:", "Returns:", "Raises:"):
-        assert words in page
-    for noise in ("FieldInfo", "PydanticUndefined", " at 0x"):
-        assert noise not in page

@@ -1,10 +1,11 @@
 """The wheel holds what the package needs, and nothing else.
 
-pytest -m slow tests/test_packaging.py
+pytest -m slow tests/test_packaging.py  # builds one; `bash .ci/step wheel` names its own by ABLATION_WHEEL
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parent.parent
     not (ROOT / "ablation" / "__init__.py").exists(), reason="there are no sources beside the tests"
 )
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
-    """Built from all that git knows, tests, documentation and figures included."""
+    """Where it is built here, from all that git knows, tests, documentation and figures included."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -30,15 +31,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         check=True,
     )
     sources = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
-    for name in sources:
-        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / "source" / name)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, "."],
-        cwd=tmp_path / "source",
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = Path(os.environ.get("ABLATION_WHEEL") or _built(sources, tmp_path))
     held = set(zipfile.ZipFile(wheel).namelist())
     about = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name for name in held if name.startswith(about)} == {
@@ -50,3 +43,17 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     }
     assert {name for name in held if not name.startswith(about)} == package
     assert {"ablation/py.typed", "ablation/templates/report.html", "ablation/cli/app.py"} <= package
+
+
+def _built(sources: set[str], folder: Path) -> Path:
+    """Build a wheel from copies of the sources."""
+    for name in sources:
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / "source" / name)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, "."],
+        cwd=folder / "source",
+        check=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    return wheel

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,22 @@ RunArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("ablation-harness"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options of the command itself, before any other command; its help text is that of the app."""
 
 
 @app.command()
