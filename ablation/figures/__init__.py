@@ -53,12 +53,12 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "variance_shift": variance_shift.drawings,
 }
 
-_MANY = 12  # variants, from which on a second process saves more than its start takes
+_MANY = 12  # from so many variants on, a second process saves more time than its start takes
 
 
 @contextmanager
 def _no_garbage_collected() -> Iterator[None]:
-    """Spare a fifth of the time: drawing makes a million objects, and nearly all of them stay."""
+    """Turn garbage collection off, which saves a fifth of the time: nearly all of a million objects stay."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -69,12 +69,12 @@ def _no_garbage_collected() -> Iterator[None]:
 
 
 def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw figures and write each as PNG and SVG; if all are drawn, their captions as ``captions.md``.
+    """Draw figures and write each as PNG and SVG; if all are drawn, write their captions as ``captions.md``.
 
     Args:
         run: The run to draw.
         only: Names from `FIGURES`; empty for all.
-        folder: Where the files go.
+        folder: The folder that the files are written to.
 
     Raises:
         RunError: A name is not in `FIGURES`, the study has nothing to draw under it (interactions without
@@ -92,7 +92,7 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
         pictures = draw(run, names, folder)
     for name in only:
         if name not in {picture.figure for picture in pictures}:
-            raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
+            raise RunError(f"{run.folder}: this study has nothing to draw for the figure '{name}'.")
     if not only:
         texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
         (folder / "captions.md").write_text("\n".join(texts), "utf-8")
@@ -100,7 +100,7 @@ def draw_figures(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
 
 
 def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw figures into a folder, instead of those of the same name that lie there."""
+    """Draw figures into a folder, and remove older files of the same figures from it."""
     pictures = []
     for name in names:
         for stale in folder.glob(f"{name}*"):
@@ -112,11 +112,11 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
 
 
 def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw half of the figures here, and half in a second process; here, too, where that one fails."""
-    here, there = names[: len(names) // 2], names[len(names) // 2 :]
-    half = Half(run, there, folder)
+    """Draw half of the figures in a second process; if it fails, draw that half in this process, too."""
+    first_half, second_half = names[: len(names) // 2], names[len(names) // 2 :]
+    second_process = Half(run, second_half, folder)
     try:
-        pictures = draw(run, here, folder)
-        return pictures + (half.pictures() or draw(run, there, folder))
+        pictures = draw(run, first_half, folder)
+        return pictures + (second_process.pictures() or draw(run, second_half, folder))
     finally:
-        half.stop()
+        second_process.stop()
