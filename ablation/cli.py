@@ -27,10 +27,10 @@ GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that des
 DataOption = Annotated[
     Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
 ExecutorOption = Annotated[
     str,
-    typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
+    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
 ]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
@@ -43,9 +43,9 @@ RunArgument = Annotated[
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder to write to.")] = Path(),
     builder: Annotated[
-        bool, typer.Option("--builder", help="With a module for a model of your own.")
+        bool, typer.Option("--builder", help="Also write a module for your own model.")
     ] = False,
 ) -> None:
     """Write a commented grid file to start from."""
@@ -65,9 +65,9 @@ def check(
     from ablation.console_check import print_check
     from ablation.grid import Study
 
-    found = check_study(Study.from_yaml(grid).with_overrides(data_dir=data_dir))
-    print_check(found)
-    if any(variant.error for variant in found.variants):
+    checked = check_study(Study.from_yaml(grid).with_overrides(data_dir=data_dir))
+    print_check(checked)
+    if any(variant.error for variant in checked.variants):
         raise typer.Exit(1)
 
 
@@ -93,12 +93,12 @@ def run(
     until_resolved: Annotated[
         bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
     ] = False,
-    max_seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds a variant.")] = None,
+    max_seeds: Annotated[int | None, typer.Option(min=1, help="The most seeds per variant.")] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard/, too, while trials train.")
+        bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
 ) -> None:
-    """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
+    """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.console import print_plan, print_results
     from ablation.grid import Study
     from ablation.progress import LiveProgress
@@ -106,7 +106,7 @@ def run(
 
     if until_resolved != (max_seeds is not None):
         raise GridError(
-            "--until-resolved and --max-seeds N go together: the one adds seeds, the other ends it."
+            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
         )
     part = Shard.parse(shard)
     study = Study.from_yaml(grid).with_overrides(dataset, data_dir, _seeds(seeds))
@@ -128,18 +128,18 @@ def run(
             tensorboard=tensorboard,
         )
     print_results(finished)
-    asked = finished.results[finished.results["variant"].isin(only)] if only else finished.results
-    mine = {trial.id for trial in part.take(finished.trials, finished.dataset)}
-    if not (asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all():
+    chosen = finished.results[finished.results["variant"].isin(only)] if only else finished.results
+    of_shard = {trial.id for trial in part.take(finished.trials, finished.dataset)}
+    if not (chosen.loc[chosen["trial_id"].isin(of_shard), "status"] == "completed").all():
         raise typer.Exit(1)
 
 
 @app.command()
 def merge(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one study.")],
-    out: Annotated[Path, typer.Option(help="The folder to join them in, a new one or a run folder.")],
+    out: Annotated[Path, typer.Option(help="The folder to merge them into: a new one or a run folder.")],
 ) -> None:
-    """Join run folders of machines that share none; only their seeds may differ."""
+    """Merge the run folders of machines that share no folder; only their seeds may differ."""
     from ablation.console import print_results
     from ablation.merge import merge_runs
 
@@ -154,13 +154,13 @@ def search(
     grid: GridOption,
     data_dir: DataOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="The folder; by default experiments/runs/STUDY-search.")
+        Path | None, typer.Option(help="The search's folder; by default experiments/runs/STUDY-search.")
     ] = None,
     workers: WorkersOption = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     then_ablate: Annotated[
-        bool, typer.Option("--then-ablate", help="Take the winner apart, component by component.")
+        bool, typer.Option("--then-ablate", help="Then ablate the winner, one component at a time.")
     ] = False,
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
@@ -169,13 +169,13 @@ def search(
     from ablation.search.run import run_search
     from ablation.search.settings import Search
 
-    described = Search.from_yaml(grid)
+    planned = Search.from_yaml(grid)
     if data_dir:
-        moved = described.study.with_overrides(data_dir=data_dir)
-        described = described.model_copy(update={"study": moved})
+        study = planned.study.with_overrides(data_dir=data_dir)
+        planned = planned.model_copy(update={"study": study})
     with _interruptible(), LiveProgress() as progress:
-        found = run_search(
-            described,
+        finished = run_search(
+            planned,
             out,
             workers=workers,
             executor=executor,
@@ -183,7 +183,7 @@ def search(
             observer=progress,
             then_ablate=then_ablate,
         )
-    print_search(found)
+    print_search(finished)
 
 
 @app.command()
@@ -205,10 +205,10 @@ def report(
     run: RunArgument = None,
     compare: Annotated[
         Path | None,
-        typer.Option("--compare", help="Another run's folder: put it beside this one.", autocompletion=runs),
+        typer.Option("--compare", help="Another run's folder, to show beside this one.", autocompletion=runs),
     ] = None,
 ) -> None:
-    """Write a run's or a search's tables, figures and reports anew, or a page with another run beside it."""
+    """Write a run's or a search's tables, figures and reports again, or a page with two runs side by side."""
     from ablation.store import is_search
 
     if run and is_search(run):
@@ -235,7 +235,7 @@ def export(
         str | None, typer.Option(help="Where MLflow keeps its runs; by default MLFLOW_TRACKING_URI.")
     ] = None,
 ) -> None:
-    """Write a run for other tools; again, it brings up to date what was written before."""
+    """Export a run to other tools; repeating the command updates what was exported before."""
     for place in _open(run).export(*to, tracking_uri=tracking_uri):
         print(place)
 
@@ -246,21 +246,21 @@ def verify(
         Path | None,
         typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder; by default the newest run."),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="The run folder, where the report lies elsewhere.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder, if the report is not in it.")] = None,
 ) -> None:
-    """Recompute a report's numbers from the trials, and name any that differ."""
+    """Recompute a report's numbers from the trials, and list any that differ."""
     from ablation.console import print_verification
 
     file = report if report and report.is_file() else None
-    found = _open(run or (report.parent if file and report else report)).verify(file)
-    print_verification(found)
-    if found.differences:
+    verification = _open(run or (report.parent if file and report else report)).verify(file)
+    print_verification(verification)
+    if verification.differences:
         raise typer.Exit(1)
 
 
 @app.command()
 def compare(run: RunArgument = None) -> None:
-    """Compare every variant with the baseline, and say what each factor does and what the noise is."""
+    """Compare every variant with the baseline, and show factor effects and variance components."""
     from ablation.console import print_comparisons
 
     print_comparisons(_open(run))
@@ -268,7 +268,7 @@ def compare(run: RunArgument = None) -> None:
 
 @app.command()
 def plan(run: RunArgument = None) -> None:
-    """Say how many seeds each comparison needs, taking a run for a pilot."""
+    """Estimate how many seeds each comparison needs, with a run as the pilot study."""
     from ablation.console import print_seeds_needed
 
     print_seeds_needed(_open(run))
@@ -276,7 +276,7 @@ def plan(run: RunArgument = None) -> None:
 
 @app.command()
 def status(run: RunArgument = None) -> None:
-    """Show what is finished, what failed, and what is still to do."""
+    """Show which trials are finished, which failed, and which are still to do."""
     from ablation.console import print_status
 
     print_status(_open(run))
@@ -284,7 +284,7 @@ def status(run: RunArgument = None) -> None:
 
 @app.command()
 def audit(run: RunArgument = None) -> None:
-    """Show that the trials are pairs: the initial weights and batch orders that they share."""
+    """Check that the trials are pairs: compare their initial weights and batch orders."""
     from ablation.console import print_audit
 
     opened = _open(run)
@@ -304,13 +304,13 @@ def main() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """End with a sentence when interrupted; ended politely is ended as by Ctrl-C."""
+    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         print(
-            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+            "Interrupted: finished trials are kept, and the same command resumes from there.", file=sys.stderr
         )
         raise typer.Exit(130) from None
 
@@ -330,7 +330,7 @@ def _seeds(text: str | None) -> list[int] | None:
     except ValueError:
         numbers = []
     if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
-        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7; not '{text}'.")
+        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not '{text}'.")
     return numbers if "," in text else list(range(numbers[0]))
 
 
