@@ -80,20 +80,20 @@ def drawings(run: Run) -> list[Drawing]:
 
 
 def draw_differences(
-    ax: Axes, matrix: NDArray[np.float64], told: NDArray[np.bool_], names: tuple[str, ...], most: float
+    ax: Axes, matrix: NDArray[np.float64], significant: NDArray[np.bool_], names: tuple[str, ...], most: float
 ) -> None:
     """Draw a matrix of differences, with the numbers of those that are significant.
 
     Args:
         ax: The panel to draw in.
         matrix: Differences in shares, (classes, classes).
-        told: Which of them differ significantly from 0, (classes, classes).
+        significant: Which of them differ significantly from 0, (classes, classes).
         names: The names of the classes.
         most: The difference in percentage points that has full colour.
     """
     numbers = [[minus(f"{100 * d:+.0f}") for d in row] for row in np.nan_to_num(matrix)]
     short = [label(name, 10) for name in names]
-    texts = np.where(told, np.array(numbers, dtype=object), "")
+    texts = np.where(significant, np.array(numbers, dtype=object), "")
     heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 6.5)
     ax.set_aspect("equal")
     ax.tick_params(labelsize=6.5)

@@ -40,10 +40,10 @@ class Disagreement:
 
 
 def disagreement_data(
-    own: Mapping[int, Predictions],
+    variant: Mapping[int, Predictions],
     baseline: Mapping[int, Predictions],
     labels: Labels,
-    shown: int = _IMAGES,
+    count: int = _IMAGES,
 ) -> tuple[list[Disagreement], list[Disagreement]]:
     """Return the images that the variant classifies better than the baseline, and those it classifies worse.
 
@@ -51,26 +51,26 @@ def disagreement_data(
     the order of the test set. Images without a difference are left out.
 
     Args:
-        own: The variant's predictions, by seed.
+        variant: The variant's predictions, by seed.
         baseline: The baseline's predictions, by seed.
         labels: The true classes, (test images,), or the labels, (test images, labels).
-        shown: How many images to return on each side.
+        count: How many images to return on each side.
     """
-    seeds = [seed for seed in own if seed in baseline]
+    seeds = [seed for seed in variant if seed in baseline]
     variant_right, baseline_right = (
-        np.array([side[seed].right(labels) for seed in seeds]) for side in (own, baseline)
+        np.array([side[seed].right(labels) for seed in seeds]) for side in (variant, baseline)
     )
     gained = variant_right.sum(axis=0) - baseline_right.sum(axis=0)
 
     def disagreement(index: int) -> Disagreement:
         right = int(variant_right[:, index].sum()), int(baseline_right[:, index].sum())
-        wrong = own if right[0] < right[1] else baseline
+        wrong = variant if right[0] < right[1] else baseline
         guesses = Counter(_guess(wrong[seed].classes[index]) for seed in seeds)
         del guesses[_guess(labels[index])]
         return Disagreement(int(index), right, min(guesses, key=lambda guess: (-guesses[guess], guess)))
 
-    better = [disagreement(i) for i in np.argsort(-gained, kind="stable")[:shown] if gained[i] > 0]
-    worse = [disagreement(i) for i in np.argsort(gained, kind="stable")[:shown] if gained[i] < 0]
+    better = [disagreement(i) for i in np.argsort(-gained, kind="stable")[:count] if gained[i] > 0]
+    worse = [disagreement(i) for i in np.argsort(gained, kind="stable")[:count] if gained[i] < 0]
     return better, worse
 
 

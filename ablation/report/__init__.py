@@ -22,14 +22,14 @@ __all__ = [
 
 
 def write_report(run: Run, pictures: Sequence[Picture]) -> Path:
-    """Write ``report.html``, its pictures inside, ``report.md`` and ``report.tex``.
+    """Write ``report.html``, which contains its pictures, ``report.md`` and ``report.tex``.
 
     Args:
         run: The run to report.
         pictures: Its figures, as `ablation.figures.draw_figures` returned them.
 
     Returns:
-        The path of the first.
+        The path of ``report.html``.
     """
     report = study_report(run, pictures)
     run.store.write_text("report.md", render_markdown(report, run.folder))
@@ -38,13 +38,16 @@ def write_report(run: Run, pictures: Sequence[Picture]) -> Path:
 
 
 def write_side_by_side(run: Run, other: Run, pictures: Sequence[Picture], folder: Path) -> Path:
-    """Write a page that puts another run beside this one into this run's folder; return its path.
+    """Write a page that shows two runs side by side into the first run's folder.
 
     Args:
         run: The first run.
-        other: The second.
+        other: The second run.
         pictures: The first run's figures.
-        folder: Where the second run's figures may be drawn.
+        folder: The folder in which the second run's figures are drawn.
+
+    Returns:
+        The path of the page.
     """
     report = side_by_side_report(run, other, pictures, folder)
     page = render_html(report, drawing_software(), str(other.folder.absolute()))

@@ -25,7 +25,7 @@ _LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting
 
 
 def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
-    """Put a run's report together.
+    """Return a run's report.
 
     Args:
         run: The run.
@@ -72,8 +72,9 @@ def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
         f"Each variant is compared with {run.study.baseline} in {run.compare.metric.replace('_', ' ')}, seed "
         f"by seed: {method_phrase(run.compare)}. Each interval has the confidence level at which its "
         "difference is decided, so that interval and verdict agree: better or worse if the interval excludes "
-        "0, equivalent if it lies within the margin, otherwise unresolved. The intervals speak of other "
-        "seeds on these test images; the table of variance components shows what other test images would add."
+        "0, equivalent if it lies within the margin, otherwise unresolved. The intervals generalise to other "
+        "seeds, on these test images; the table of variance components shows what other test images would "
+        "add."
     )
     declared = f"The comparison was declared in the grid, whose hash is {code(digest(run.study))}."
     changes = run.changes
@@ -101,7 +102,7 @@ def _effects(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
         return None
     text = (
         "Effects are estimated within each seed, over the variants that cross the factors, and the effects "
-        "in one table are corrected for multiple testing together. For an interaction, the verdict better "
+        "in one table are corrected for multiple testing together. For an interaction, a verdict of better "
         "means that the joint effect of the factors is better than the sum of their separate effects."
     )
     if len(run.study.factors) > 2:
@@ -261,8 +262,8 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
         "without dropout, and with BatchNorm's moving statistics. The accuracy that Keras logs during an "
         "epoch is a running mean in training mode, so a gap computed from it is the sum of three parts: the "
         "lag of the running mean behind a model that improves, the bias of measuring with dropout active, "
-        f"and the true gap. {code('history.csv')} lists all three for every epoch; in this report, the gap "
-        "is always the true gap.",
+        f"and the true gap. {code('history.csv')} lists all three for every epoch; in this report, the word "
+        "gap alone means the true gap.",
         f"The validation images were split from the training images {split}, in the same way for every seed. "
         "The test images were read once per trial, at its end.",
     ]

@@ -37,7 +37,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         pictures: The first run's figures.
         folder: The folder in which the second run's figures are drawn.
     """
-    theirs = other.draw_figures(folder=folder) if other.completed_trials else []
+    other_pictures = other.draw_figures(folder=folder) if other.completed_trials else []
     names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
     shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
     lines = changes(run.study, other.study)
@@ -55,7 +55,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         sections=[
             Section("differences", "Differences in settings", [differ], lines=lines),
             Section("variants", "Variants", tables=[_table(run, other, shared)], notes=[_note(run, other)]),
-            *_figures(pictures, theirs, names),
+            *_figures(pictures, other_pictures, names),
         ],
         drawn=tuple(range(len(run.trials) + len(other.trials))),
         trials=[f"{side.study.name}: {trial.id}" for side in (run, other) for trial in side.trials],
