@@ -1,4 +1,4 @@
-"""Is a model that says 80% right in 80% of cases?"""
+"""Calibration: whether a model with a confidence of 80% is correct in 80% of cases."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ ERROR_COLUMNS = ["variant", "seed", "confidence", "accuracy", "calibration_error
 
 
 def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
-    """Return a row a variant and bin of confidence: how often images told with that confidence are right.
+    """Return, for each variant and bin of confidence, the share of images that are predicted correctly.
 
-    The bins are ten of equal width, as in Guo et al. (2017), "On calibration of modern neural networks".
-    Where an image has several labels, each of them is told right or not, and counts as an image does.
+    There are ten bins of equal width, as in Guo et al. (2017), "On calibration of modern neural networks". If
+    images have several labels, each label is predicted correctly or not, and counts as an image does.
 
     Args:
         predictions: What each trial predicts.
         labels: The true classes, (test images,), or the labels, (test images, labels).
 
     Returns:
-        ``confidence`` and ``accuracy`` are means over the ``n`` seeds that have images in the bin (above
-        ``above``, up to ``up_to``), ``low`` and ``high`` the 95% interval of the latter (Student's t), and
-        ``images`` counts over all of these seeds. Bins without images are left out.
+        One row per variant and bin. ``confidence`` and ``accuracy`` are means over the ``n`` seeds that have
+        images in the bin (above ``above``, up to ``up_to``), ``low`` and ``high`` are the 95% interval of the
+        accuracy (Student's t), and ``images`` counts images over all of these seeds. Bins without images are
+        left out.
     """
     rows = []
     for variant, trials in predictions.items():
-        for found in trials.values():
-            counts, confidence, right = _binned(found, labels)
+        for predicted in trials.values():
+            counts, confidence, right = _binned(predicted, labels)
             for k in np.flatnonzero(counts):
                 rows.append([variant, k, counts[k], confidence[k] / counts[k], right[k] / counts[k]])
     table = pd.DataFrame(rows, columns=["variant", "bin", "images", "confidence", "accuracy"])
@@ -52,26 +53,30 @@ def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
 
 
 def calibration_errors(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
-    """Return a row a trial: its mean confidence, its accuracy, and its expected calibration error.
+    """Return the mean confidence, the accuracy and the expected calibration error of each trial.
 
-    The error is the mean distance between confidence and accuracy in a bin, weighted by its images (Naeini
-    et al., 2015; Guo et al., 2017). On few images it is above zero even for a perfectly calibrated model.
+    The error is the distance between confidence and accuracy in a bin, averaged over the bins with the number
+    of their images as weight (Naeini et al., 2015; Guo et al., 2017). On few images it is above zero even for
+    a perfectly calibrated model.
+
+    Returns:
+        One row per trial, with the columns `ERROR_COLUMNS`.
     """
     rows = []
     for variant, trials in predictions.items():
-        for seed, found in trials.items():
-            _, confidence, right = _binned(found, labels)
+        for seed, predicted in trials.items():
+            _, confidence, right = _binned(predicted, labels)
             images = labels.size
             error = np.abs(confidence - right).sum() / images
             rows.append([variant, seed, confidence.sum() / images, right.sum() / images, error])
     return pd.DataFrame(rows, columns=ERROR_COLUMNS)
 
 
-def _binned(found: Predictions, labels: Labels) -> tuple[NDArray[np.float64], ...]:
-    """Return, a bin each, the count of images, the sum of their confidences, and how many are right."""
-    confidence = found.confidence.ravel().astype(float)
+def _binned(predicted: Predictions, labels: Labels) -> tuple[NDArray[np.float64], ...]:
+    """Return, per bin, the count of images, the sum of their confidences, and the count of correct ones."""
+    confidence = predicted.confidence.ravel().astype(float)
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    right = (found.classes == labels).ravel().astype(float)
+    right = (predicted.classes == labels).ravel().astype(float)
     return tuple(
         np.asarray(np.bincount(bins, weights=weights, minlength=BINS), np.float64)
         for weights in (np.ones(len(bins)), confidence, right)

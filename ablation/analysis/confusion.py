@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and where a variant's mistakes are others than the baseline's."""
+"""Per-class accuracy and confusions, and where they differ from those of the baseline."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ DIFFERENCE_COLUMNS = [
     "variant", "true", "predicted", "pairs", "share", "baseline_share",
     "difference", "low", "high", "p", "q",
 ]  # fmt: skip
-FALSE_DISCOVERIES = 0.05  # the share of them that is tolerated among what is called a difference
+FALSE_DISCOVERIES = 0.05  # the false discovery rate at which a difference is called significant
 
 Counts = Mapping[str, Mapping[int, NDArray[np.int64]]]
-"""For each variant and seed its counts of true against predicted classes: (classes, classes)."""
+"""For each variant and seed, its counts of true and predicted classes: (true classes, predicted classes)."""
 
 
 def confusion_counts(predictions: ByTrial, labels: Labels, classes: int) -> Counts:
-    """Count true against predicted classes, a matrix a trial.
+    """Count true and predicted classes, one matrix per trial.
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,). Where an image has several labels, none is taken for
-            another, and there are no counts.
-        classes: How many classes there are.
+        labels: The true classes, (test images,). If images have several labels, no label is confused with
+            another, and the result is empty.
+        classes: The number of classes.
     """
     if labels.ndim == 2:
         return {}
     return {
         variant: {
-            seed: np.bincount(labels * classes + found.classes, minlength=classes**2).reshape(classes, -1)
-            for seed, found in trials.items()
+            seed: np.bincount(labels * classes + predicted.classes, minlength=classes**2).reshape(classes, -1)
+            for seed, predicted in trials.items()
         }
         for variant, trials in predictions.items()
     }
 
 
 def confusion_table(counts: Counts, class_names: Sequence[str]) -> pd.DataFrame:
-    """Return a row a variant and pair of classes: what the variant's trials take for what.
+    """Return how often a variant's trials predict each class as each class.
 
     Returns:
-        ``count`` summed over the variant's trials, and ``share``, that count over all images of the true
-        class.
+        One row per variant, true class and predicted class: ``count``, summed over the variant's trials, and
+        ``share``, that count divided by the count of all images of the true class.
     """
     tables = []
     for variant, trials in counts.items():
@@ -68,21 +68,22 @@ def confusion_table(counts: Counts, class_names: Sequence[str]) -> pd.DataFrame:
 def per_class_table(
     predictions: ByTrial, labels: Labels, baseline: str, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a row a variant and class: its accuracy, and its difference from the baseline's.
+    """Return the accuracy of each variant in each class, and its difference from the baseline's.
 
     Args:
         predictions: What each trial predicts.
         labels: The true classes, (test images,), or the labels, (test images, labels).
         baseline: The variant that the others are compared with.
-        class_names: A name a class, or a label.
+        class_names: The names of the classes, or of the labels.
 
     Returns:
-        ``accuracy`` is a mean over ``n`` seeds with its 95% interval (Student's t), ``images`` the number of
-        test images of the class; of a label, it is the share of all test images on which it is told right.
-        ``difference`` is a mean over the ``pairs``, seed by seed, with its 95% interval and its p (paired
-        t-test). ``q`` is p adjusted over all classes and variants together, so that among those with q at
-        most 0.05 at most 5% are expected to be no difference at all (Benjamini and Hochberg, 1995). Under
-        three pairs there is neither p nor q.
+        One row per variant and class. ``accuracy`` is a mean over ``n`` seeds with its 95% interval
+        (Student's t), and ``images`` the number of test images of the class. For a label, the accuracy is the
+        share of all test images on which the label is predicted correctly. ``difference`` is a mean over the
+        ``pairs``, seed by seed, with its 95% interval and its p (paired t-test). ``q`` is p adjusted over all
+        classes and variants together, so that among the differences with q at most 0.05, at most 5% are
+        expected to be false discoveries (Benjamini and Hochberg, 1995). Under three pairs there is neither p
+        nor q.
     """
     tables = []
     classes = len(class_names)
@@ -111,12 +112,13 @@ def per_class_table(
 
 
 def confusion_differences(counts: Counts, baseline: str, class_names: Sequence[str]) -> pd.DataFrame:
-    """Return a row a variant and pair of two classes: how much oftener than the baseline it mixes them up.
+    """Return how much more often than the baseline each variant confuses one class with another.
 
     Returns:
-        ``share`` is the part of the true class's images that are taken for the other class, a mean over the
-        ``pairs``; ``difference`` is it minus the baseline's, seed by seed, with 95% interval and p (paired
-        t-test), and ``q`` as in `per_class_table`, adjusted over all pairs of classes and all variants.
+        One row per variant and ordered pair of different classes. ``share`` is the share of the true class's
+        images that are predicted as the other class, a mean over the ``pairs``. ``difference`` is that share
+        minus the baseline's, seed by seed, with its 95% interval and p (paired t-test). ``q`` is as in
+        `per_class_table`, adjusted over all pairs of classes and all variants.
     """
     tables = []
     off = ~np.eye(len(class_names), dtype=bool).ravel()
@@ -124,12 +126,12 @@ def confusion_differences(counts: Counts, baseline: str, class_names: Sequence[s
         pairs = _pairs(counts, variant, baseline)
         if not pairs:
             continue
-        own, other = (
+        of_variant, of_baseline = (
             np.array([_shares(c[seed]).ravel()[off] for seed in pairs]) for c in (trials, counts[baseline])
         )
-        difference, low, high, p = _mean_test(own - other)
+        difference, low, high, p = _mean_test(of_variant - of_baseline)
         cells = {name: column[off] for name, column in _cells(class_names).items()}
-        shares = {"share": own.mean(axis=0), "baseline_share": other.mean(axis=0)}
+        shares = {"share": of_variant.mean(axis=0), "baseline_share": of_baseline.mean(axis=0)}
         tests = {"difference": difference, "low": low, "high": high, "p": p}
         tables.append(pd.DataFrame({"variant": variant, **cells, "pairs": len(pairs), **shares, **tests}))
     return _with_q(_joined(tables, DIFFERENCE_COLUMNS))
@@ -162,14 +164,18 @@ def _accuracies(
     return np.asarray(np.array(right) / np.maximum(images, 1))
 
 
-def _pairs(found: Mapping[str, Mapping[int, Any]], variant: str, baseline: str) -> list[int]:
-    """Return the seeds that a variant shares with the baseline; the baseline itself has none."""
-    other = found.get(baseline, {})
-    return [] if variant == baseline else [seed for seed in found[variant] if seed in other]
+def _pairs(by_trial: Mapping[str, Mapping[int, Any]], variant: str, baseline: str) -> list[int]:
+    """Return the seeds that a variant shares with the baseline; none for the baseline itself."""
+    of_baseline = by_trial.get(baseline, {})
+    return [] if variant == baseline else [seed for seed in by_trial[variant] if seed in of_baseline]
 
 
 def _mean_test(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Return mean, 95% interval and p of each column, NaN where there are too few rows; (rows, columns)."""
+    """Return mean, low and high end of the 95% interval, and p of each column; NaN for too few rows.
+
+    Args:
+        values: (seeds, columns).
+    """
     n = len(values)
     mean = values.mean(axis=0)
     if n < 2:
@@ -182,7 +188,7 @@ def _mean_test(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """Adjust p over the whole table."""
+    """Add ``q``: p adjusted over the whole table (Benjamini and Hochberg, 1995)."""
     from scipy.stats import false_discovery_control
 
     p = table["p"].astype(float)

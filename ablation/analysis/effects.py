@@ -1,4 +1,4 @@
-"""What each factor does: main effects, interactions and Shapley shares, as contrasts within a seed."""
+"""Factor effects (main effects, interactions, simple effects, Shapley shares) as contrasts within a seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Cell = tuple[str, ...]  # the label of each factor's level, in the order of the 
 
 
 class Contrast(NamedTuple):
-    """A weighted sum of cells: what an effect is, seed by seed."""
+    """An effect as a weighted sum of cells, which is taken within each seed."""
 
     kind: str
     effect: str
@@ -33,26 +33,27 @@ class Contrast(NamedTuple):
 def effects_table(
     results: pd.DataFrame, study: Study, compare: CompareSettings | None = None
 ) -> pd.DataFrame:
-    """Estimate what each factor does, from the variants that cross the factors.
+    """Estimate the effects of the factors from the variants that cross them.
 
-    Each effect is a contrast of cells, taken within each seed that completed all of its cells, and judged
-    over the seeds as paired differences are; the effects of a kind are corrected together.
+    Each effect is a contrast of cells. It is taken within each seed that completed all of its cells, and
+    judged over the seeds as paired differences are; the effects of one kind are corrected together.
 
     - ``main effect``: a level against the factor's first, averaged over the other factors' levels;
-    - ``interaction``: how much more a level does once the others are there: a difference of differences;
-    - ``effect where``: a level against the first, at one setting of the other factors;
-    - ``Shapley share``: a two-level factor's part of the full model's difference from the plain one, its
-      effect averaged over every order of adding the factors (Shapley, 1953, "A value for n-person games");
-      the shares add up to that difference.
+    - ``interaction``: how much larger a level's effect is in the presence of the others, a difference of
+      differences;
+    - ``effect where``: a level against the factor's first, at one setting of the other factors;
+    - ``Shapley share``: a two-level factor's share of the full model's difference from the plain one, that
+      is, its effect averaged over every order of adding the factors (Shapley, 1953, "A value for n-person
+      games"); the shares add up to that difference.
 
     Args:
-        results: The results table; only completed trials of one provenance count.
-        study: Its factors and variants.
+        results: The results table; only completed trials of one environment count.
+        study: The study, for its factors and variants.
         compare: How to judge; by default as the study declares.
 
     Returns:
-        A row an effect, empty without factors. Where a variant that it needs is not in the study, or no
-        seed completed all of them, ``n`` is 0 and ``reason`` says what is missing.
+        One row per effect; no rows without factors. If a variant that an effect needs is not in the study, or
+        no seed completed all of them, ``n`` is 0 and ``reason`` says what is missing.
     """
     compare = compare or study.compare
     planned = _crossed(study)
@@ -105,7 +106,7 @@ def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
 
 
 def _product_weights(factors: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> dict[Cell, float]:
-    """Weigh cells so that each chosen level is taken minus its factor's first, the others averaged."""
+    """Weight the cells: each chosen level minus its factor's first, averaged over the other factors."""
     parts = [
         {chosen[name]: 1.0, labels[0]: -1.0} if name in chosen else dict.fromkeys(labels, 1 / len(labels))
         for name, labels in factors.items()
@@ -130,16 +131,16 @@ def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast
     for place, (name, labels) in enumerate(factors.items()):
         weights: dict[Cell, float] = {}
         for cell in product(*factors.values()):
-            there = sum(label != levels[0] for label, levels in zip(cell, factors.values(), strict=True))
+            added = sum(label != levels[0] for label, levels in zip(cell, factors.values(), strict=True))
             present = cell[place] != labels[0]
-            before = there - present  # how many others are there when this one comes
+            before = added - present  # how many other factors are added before this one
             weight = 1 / (count * math.comb(count - 1, before))
             weights[cell] = weight if present else -weight
         yield Contrast("Shapley share", name, labels[1], weights)
 
 
 def _by_seed(contrast: Contrast, cells: Mapping[Cell, str], by_seed: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the contrast's value for each seed that has all of its cells."""
+    """Return the contrast's value for each seed that completed all of its cells, (seeds,)."""
     needed = {cells.get(cell): weight for cell, weight in contrast.weights.items() if weight}
     if not needed.keys() <= set(by_seed.columns):
         return np.empty(0)
@@ -148,7 +149,7 @@ def _by_seed(contrast: Contrast, cells: Mapping[Cell, str], by_seed: pd.DataFram
 
 
 def _missing(contrast: Contrast, cells: Mapping[Cell, str], factors: Mapping[str, tuple[str, ...]]) -> str:
-    """Name the first cell that the contrast needs and the study has not; empty if it has all."""
+    """Name the first cell that the contrast needs and the study lacks; empty if the study has all."""
     for cell, weight in contrast.weights.items():
         if weight and cell not in cells:
             settings = ", ".join(f"{name}={label}" for name, label in zip(factors, cell, strict=True))

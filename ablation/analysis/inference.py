@@ -1,7 +1,7 @@
 """What paired differences support: estimate, interval, p, and a verdict that is read off the interval.
 
-Two methods, both exact for normal differences at any number of pairs, however small. Rank and sign-flip tests
-are none for few seeds: with five pairs their smallest p is 1/16.
+There are two methods, both exact for normal differences at any number of pairs, however small. Rank and
+sign-flip tests do not suit few seeds: with five pairs, their smallest p is 1/16.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ JUDGEMENT_COLUMNS = [
     "verdict", "reason",
 ]  # fmt: skip
 FEWEST_PAIRS = 3
-ROUNDING = 1e-12  # a spread below this is that of floating point, not of the data
+ROUNDING = 1e-12  # a standard deviation below this comes from floating point, not from the data
 _PRIOR_VARIANCE = 4.0  # of the standardised effect; paired seeds often differ by one to three deviations
 
 
@@ -31,9 +31,9 @@ class Method:
     """A test of a mean of paired differences against zero.
 
     Attributes:
-        name: What the tables call it.
-        p: The p of a t statistic at so many pairs.
-        critical: The absolute t statistic, at so many pairs, from which on the p is at most a level.
+        name: The name in the tables.
+        p: Returns the p of a t statistic for a number of pairs.
+        critical: Returns the absolute t statistic, for a number of pairs, from which on p is at most a level.
     """
 
     name: str
@@ -62,10 +62,12 @@ def _anytime_critical(n: int, level: float) -> float:
 
 
 STUDENT = Method("paired t", _student_p, _student_critical)
-"""Student (1908), "The probable error of a mean": for a number of pairs that was fixed beforehand."""
+"""The t-test of Student (1908), "The probable error of a mean", for a number of pairs fixed beforehand."""
 
 ANYTIME = Method("anytime-valid paired t", _anytime_p, _anytime_critical)
-"""The mixture t-test: its p holds at every number of pairs at once, so one may look and add seeds at will.
+"""The mixture t-test, which is anytime-valid: its p holds at every number of pairs simultaneously.
+
+Results may therefore be inspected, and seeds added, at any time.
 
 The p is one over the Bayes factor of a normal standardised effect of variance 4 against none, which is a test
 martingale, so Ville's inequality holds its error at every moment together: Lai (1976), "On confidence
@@ -79,22 +81,22 @@ METHODS = {"once": STUDENT, "any": ANYTIME}
 def judge(differences: Mapping[str, NDArray[np.float64]], compare: CompareSettings) -> pd.DataFrame:
     """Judge a family of paired differences together.
 
-    The p is adjusted by Holm's method (Holm, 1979, "A simple sequentially rejective multiple test
-    procedure"), and each interval has the confidence at which Holm's method decides on its difference: at
-    least ``1 - alpha``, and more while other differences are open. So an interval excludes 0 exactly where
-    the adjusted p is at most alpha. The verdict is read off the interval:
+    The p-values are adjusted by Holm's method (Holm, 1979, "A simple sequentially rejective multiple test
+    procedure"), and each interval has the confidence level at which Holm's method decides on its difference:
+    at least ``1 - alpha``, and more while other differences are open. An interval therefore excludes 0
+    exactly if the adjusted p is at most alpha. The verdict is read off the interval:
 
     - ``equivalent``: it lies within plus and minus the margin (two one-sided tests: Schuirmann, 1987);
     - ``better`` or ``worse``: it excludes 0;
     - ``unresolved``: neither; and, under three pairs, no verdict.
 
     Args:
-        differences: By name, the differences of its pairs.
-        compare: Margin, alpha, correction, and how often one may look.
+        differences: The differences of the pairs, by name: (pairs,).
+        compare: Margin, alpha, correction, and how often the results may be looked at.
 
     Returns:
-        A row a name, with `JUDGEMENT_COLUMNS`; ``difference`` is the mean, ``effect_size`` Cohen's d of the
-        differences (mean over standard deviation), ``reason`` says why the verdict is what it is.
+        One row per name, with `JUDGEMENT_COLUMNS`; ``difference`` is the mean, ``effect_size`` is Cohen's d
+        of the differences (mean divided by standard deviation), and ``reason`` says why the verdict is given.
     """
     method = METHODS[compare.looks]
     moments = {name: _moments(values) for name, values in differences.items()}
@@ -117,7 +119,7 @@ def judge(differences: Mapping[str, NDArray[np.float64]], compare: CompareSettin
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[int, float, float]:
-    """Return n, mean and standard deviation; NaN where there are too few."""
+    """Return n, mean and standard deviation; NaN if there are too few values."""
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
     return n, mean, float(np.std(values, ddof=1)) if n > 1 else math.nan
@@ -129,17 +131,17 @@ def _p_value(moments: tuple[int, float, float], method: Method) -> float:
 
 
 def _levels(p: Mapping[str, float], compare: CompareSettings) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the level at which each hypothesis is decided, and its adjusted p."""
+    """Return the level at which each hypothesis is decided, and its adjusted p, by name."""
     if compare.correction == "none" or not p:
         return dict.fromkeys(p, compare.alpha), dict(p)
     levels: dict[str, float] = {}
     adjusted: dict[str, float] = {}
     level = highest = 0.0
     for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
-        left = len(p) - rank
-        if highest <= compare.alpha:  # all before are rejected; once one stands, so do all behind it
-            level = compare.alpha / left
-        highest = max(highest, left * p[name])
+        remaining = len(p) - rank
+        if highest <= compare.alpha:  # all before are rejected; once one is not, neither are those after it
+            level = compare.alpha / remaining
+        highest = max(highest, remaining * p[name])
         levels[name], adjusted[name] = level, min(1.0, highest)
     return levels, adjusted
 

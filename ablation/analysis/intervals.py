@@ -1,4 +1,4 @@
-"""Means with intervals, and comparisons. DataFrame in, DataFrame out; nothing here is random."""
+"""Means with intervals, and comparisons. Functions from DataFrame to DataFrame; none of them is random."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
     """Return the mean and its 95% confidence interval (Student's t) of each value in each group.
 
     Args:
-        table: A row an observation.
-        by: The columns that tell the groups apart; groups keep their order of appearance.
+        table: One row per observation.
+        by: The columns that define the groups; groups keep their order of appearance.
         values: The columns to average.
 
     Returns:
-        A row a group and value: ``by``, ``metric``, ``mean``, ``low``, ``high``, ``n``. The interval is
-        NaN where ``n`` is 1, and ends where the value's `limits` are: no mean lies beyond them.
+        One row per group and value: ``by``, ``metric``, ``mean``, ``low``, ``high``, ``n``. The interval is
+        NaN if ``n`` is 1, and is cut off at the value's `limits`, because no mean lies beyond them.
     """
     long = table.melt(id_vars=by, value_vars=values, var_name="metric", value_name="value")
     groups = long.dropna(subset=["value"]).groupby([*by, "metric"], sort=False)["value"]
@@ -38,14 +38,14 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
 
 
 def comparable(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the completed trials that were made alike: those of the provenance that most of them have."""
+    """Return the completed trials that ran in the same environment: the most frequent provenance."""
     completed = results[results["status"] == "completed"]
     counts = completed["provenance"].value_counts(sort=False)
     return completed[completed["provenance"] == counts.idxmax()] if len(counts) else completed
 
 
 def paired_differences(results: pd.DataFrame, baseline: str, metric: str) -> dict[str, NDArray[np.float64]]:
-    """Return each variant's differences from the baseline, one a seed that both completed."""
+    """Return each variant's differences from the baseline, one per seed that both completed: (pairs,)."""
     by_seed = comparable(results).pivot(index="seed", columns="variant", values=metric).astype(float)
     names = [name for name in results["variant"].unique() if name != baseline]
     by_seed = by_seed.reindex(columns=[baseline, *names])
@@ -56,12 +56,12 @@ def paired_comparisons(results: pd.DataFrame, baseline: str, compare: CompareSet
     """Compare every variant with the baseline, seed by seed, on the metric that the study declares.
 
     Args:
-        results: The results table; only completed trials of one provenance count.
+        results: The results table; only completed trials of one environment count.
         baseline: The variant that the others are compared with.
-        compare: Metric, margin, alpha, correction, and how often one may look.
+        compare: Metric, margin, alpha, correction, and how often the results may be looked at.
 
     Returns:
-        A row a variant other than the baseline, in the table's order: ``difference`` is variant minus
+        One row per variant other than the baseline, in the table's order: ``difference`` is variant minus
         baseline; the other columns are explained by `ablation.analysis.inference.judge`.
     """
     judged = judge(paired_differences(results, baseline, compare.metric), compare)

@@ -1,4 +1,4 @@
-"""Are the variants' trials pairs? What they shared before training, and what pairing them gained."""
+"""Whether the variants' trials are pairs: what they shared before training, and what pairing gained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAIRING_COLUMNS = [
 
 
 def recorded_initial_states(results: Mapping[str, TrialResult]) -> dict[str, InitialState]:
-    """Return what trained trials recorded when they started, by trial id."""
+    """Return the initial states that trained trials recorded, by trial id."""
     return {
         trial_id: InitialState(result.initial_weights, tuple(record.order for record in result.history))
         for trial_id, result in results.items()
@@ -29,55 +29,55 @@ def recorded_initial_states(results: Mapping[str, TrialResult]) -> dict[str, Ini
 def pairing_table(trials: Sequence[Trial], starts: Mapping[str, InitialState], baseline: str) -> pd.DataFrame:
     """Compare what each trial started from with the baseline's trial of the same seed.
 
-    Layers are shared that have the same name and shape in both. Orders are compared over the epochs that
-    both have trained, where both are trained on the same images.
+    Two trials share the layers that have the same name and shape in both. Batch orders are compared over the
+    epochs that both have trained, if both are trained on the same images.
 
     Returns:
-        A row a trial: ``shared_layers`` out of ``layers``, a hash of the initial weights of the shared ones
-        in the variant and in the baseline, the same of the batch orders, and ``paired``: whether both agree.
-        Where no layer is shared, the hashes of weights are empty. A trial that has no start, or no partner
-        with one, has empty hashes and no verdict.
+        One row per trial: ``shared_layers`` out of ``layers``, a hash of the initial weights of the shared
+        layers in the variant and in the baseline, the same for the batch orders, and ``paired``: whether both
+        agree. If no layer is shared, the hashes of weights are empty. A trial without an initial state, or
+        whose partner has none, has empty hashes, and ``paired`` is missing.
     """
     partners = {trial.seed: trial for trial in trials if trial.variant == baseline}
     rows: list[list[Any]] = []
     for trial in trials:
         paired_with = partners.get(trial.seed)
-        own, partner = starts.get(trial.id), starts.get(paired_with.id) if paired_with else None
-        if own is None or partner is None or paired_with is None:
+        start, partner = starts.get(trial.id), starts.get(paired_with.id) if paired_with else None
+        if start is None or partner is None or paired_with is None:
             rows.append([trial.seed, trial.variant, None, None, "", "", "", "", None])
             continue
         shared = [
             name
-            for name, weights in own.weights.items()
+            for name, weights in start.weights.items()
             if name in partner.weights and partner.weights[name].shape == weights.shape
         ]
-        epochs = min(len(own.orders), len(partner.orders))
+        epochs = min(len(start.orders), len(partner.orders))
         hashes = [
-            *(_hash(start.weights[name].digest for name in shared) for start in (own, partner)),
-            *(_hash(start.orders[:epochs]) for start in (own, partner)),
+            *(_hash(side.weights[name].digest for name in shared) for side in (start, partner)),
+            *(_hash(side.orders[:epochs]) for side in (start, partner)),
         ]
         same_images = trial.training.train_size == paired_with.training.train_size
         paired = hashes[0] == hashes[1] and (hashes[2] == hashes[3] or not same_images)
-        rows.append([trial.seed, trial.variant, len(shared), len(own.weights), *hashes, paired])
+        rows.append([trial.seed, trial.variant, len(shared), len(start.weights), *hashes, paired])
     table = pd.DataFrame(rows, columns=PAIRING_COLUMNS)
     return table.astype({"shared_layers": "Int64", "layers": "Int64", "paired": "boolean"})
 
 
 def pairing_by_seed(pairing: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Lay a pairing table out for a reader: a seed a row, as text.
+    """Lay a pairing table out as text for a reader, one row per seed.
 
     Returns:
-        ``seed``, ``batch order``, and a column a variant with the hash of the initial weights that it
-        shares with the baseline: followed by a check mark, or by the hash that the baseline has instead.
-        A dash where there is nothing to compare.
+        ``seed``, ``batch order``, and one column per variant with the hash of the initial weights that it
+        shares with the baseline, followed by a check mark, or by the hash that the baseline has instead. A
+        dash means that there is nothing to compare.
     """
     rows = []
     for seed, group in pairing.groupby("seed", sort=False):
-        own = group.set_index("variant")
-        orders = {_agreement(r["order"], r["baseline_order"]) for _, r in own.iterrows() if r["order"]}
+        by_variant = group.set_index("variant")
+        orders = {_agreement(r["order"], r["baseline_order"]) for _, r in by_variant.iterrows() if r["order"]}
         cells = {
             name: _agreement(row["weights"], row["baseline_weights"])
-            for name, row in own.iterrows()
+            for name, row in by_variant.iterrows()
             if name != baseline
         }
         rows.append({"seed": seed, "batch order": ", ".join(sorted(orders)) or "–", **cells})
@@ -92,16 +92,23 @@ def pairing_verdict(pairing: pd.DataFrame) -> str:
         names = ", ".join(f"{row.variant} seed {row.seed}" for row in broken.itertuples(index=False))
         return f"Not paired with the baseline's trial of the same seed: {names}."
     if len(known) < len(pairing):
-        return f"{len(known)} of {len(pairing)} trials are paired; the others have no start to compare yet."
-    text = f"All {len(known)} trials are paired: what they share started the same, batch for batch."
-    alone = known.loc[known["shared_layers"] == 0, "variant"].unique()
-    if len(alone):
-        text += f" That is the batch order alone, and no layer's weights, for: {', '.join(alone)}."
+        return (
+            f"{len(known)} of {len(pairing)} trials are paired; the others have no initial state to compare "
+            "yet."
+        )
+    text = (
+        f"All {len(known)} trials are paired: within a seed, the layers that a variant shares with the "
+        "baseline start from the same weights, and on the same training images both see the same batches in "
+        "the same order."
+    )
+    without_layers = known.loc[known["shared_layers"] == 0, "variant"].unique()
+    if len(without_layers):
+        text += f" These share the batch order only, and no layer's weights: {', '.join(without_layers)}."
     return text
 
 
 def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accuracy") -> pd.DataFrame:
-    """Say what comparing seed by seed gained over comparing the same trials as if unrelated.
+    """Measure what comparing seed by seed gained over comparing the same trials as if they were unrelated.
 
     Args:
         results: The results table; only completed trials count.
@@ -109,9 +116,9 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
         metric: A column of the table.
 
     Returns:
-        A row a variant: ``n`` pairs, their ``correlation``, and ``variance_saved``, one minus the variance
-        of the paired differences over the sum of both variances: 0.5 is worth twice the seeds, below 0
-        pairing has cost. NaN under three pairs.
+        One row per variant: ``n`` pairs, their ``correlation``, and ``variance_saved``, which is one minus
+        the variance of the paired differences over the sum of both variances. A value of 0.5 is worth twice
+        the seeds; below 0, pairing has increased the variance. Both are NaN under three pairs.
     """
     completed = results[results["status"] == "completed"]
     by_seed = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
@@ -135,7 +142,8 @@ def _hash(parts: Iterable[str]) -> str:
     return short_digest(text) if text else ""
 
 
-def _agreement(own: str, other: str) -> str:
-    if not own:
+def _agreement(of_variant: str, of_baseline: str) -> str:
+    """Return a variant's hash with a check mark, or with the baseline's hash if that is a different one."""
+    if not of_variant:
         return "–"
-    return f"{own} ✓" if own == other else f"{own} ≠ {other}"
+    return f"{of_variant} ✓" if of_variant == of_baseline else f"{of_variant} ≠ {of_baseline}"

@@ -14,6 +14,13 @@ Row = Mapping[Hashable, Any]
 
 # Beside the word, so that a verdict is seen at a glance, and without colours.
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "unresolved": "?"}
+# The kinds of effects, as tables have them, in words.
+_KINDS = {
+    "main effect": "main effects",
+    "interaction": "interactions",
+    "effect where": "simple effects",
+    "Shapley share": "Shapley shares",
+}
 
 
 def points(value: float, compare: CompareSettings, sign: bool = True) -> str:
@@ -76,52 +83,61 @@ def conclusion(row: Row, compare: CompareSettings) -> str:
     name, metric = row["variant"], compare.metric.replace("_", " ")
     n = f"n = {row['n']} pair{'s' if row['n'] != 1 else ''}"
     unit = " points" if compare.in_points else ""
-    found = f"{points(row['difference'], compare)}{unit}"
+    estimate = f"{points(row['difference'], compare)}{unit}"
     if not math.isnan(row["low"]):
         confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
-        found += f", {confidence}% interval {interval_phrase(row, compare)}"
+        estimate += f", {confidence}% interval {interval_phrase(row, compare)}"
     match row["verdict"]:
         case "better" | "worse":
-            said = f"{name} is {row['verdict']} than {row['baseline']} in {metric}"
+            sentence = f"{name} is {row['verdict']} than {row['baseline']} in {metric}"
         case "equivalent":
             margin = points(compare.margin, compare, sign=False)
-            said = f"{name} is equivalent to {row['baseline']} in {metric}, within ±{margin}"
+            sentence = f"{name} is equivalent to {row['baseline']} in {metric}, within ±{margin}"
         case "unresolved":
-            said = f"Whether {name} differs from {row['baseline']} in {metric} is unresolved"
+            sentence = f"Whether {name} differs from {row['baseline']} in {metric} is unresolved"
         case _:
-            said = f"{name} against {row['baseline']} in {metric} has no verdict: {row['reason']}"
-    return f"{said} ({found}, {n})."
+            sentence = f"{name} has no verdict against {row['baseline']} in {metric}: {row['reason']}"
+    return f"{sentence} ({estimate}, {n})."
 
 
 def effect_conclusion(row: Row, compare: CompareSettings) -> str:
-    """Say in a sentence what a main effect or an interaction supports, with its interval and n."""
+    """Say in a sentence what a main effect or an interaction supports, with its interval and n.
+
+    A joint effect is called larger or smaller by its sign, as the difference has it: of a loss, a smaller
+    one is the better one.
+    """
     metric = compare.metric.replace("_", " ")
     unit = " points" if compare.in_points else ""
     confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
-    found = (
+    estimate = (
         f"{points(row['difference'], compare)}{unit}, {confidence}% interval "
         f"{interval_phrase(row, compare)}, n = {row['n']} seeds"
     )
     if row["kind"] == "interaction":
-        said = {
-            "better": f"{row['effect']}: worth more together than each on its own, in {metric}",
-            "worse": f"{row['effect']}: worth less together than each on its own, in {metric}",
-            "equivalent": f"{row['effect']}: worth together what they are worth each on its own, in {metric}",
-        }.get(row["verdict"], f"{row['effect']}: whether they are worth more together is unresolved")
-        return f"{said} ({found})."
-    said = {
+        joint, parts = f"their joint effect on {metric}", "the sum of their separate effects"
+        if row["effect"].count(" × ") > 1:
+            parts += " and of the interactions of fewer of them"
+        larger, smaller = ("larger", "smaller") if compare.higher_is_better else ("smaller", "larger")
+        sentence = {
+            "better": f"{joint} is {larger} than {parts}",
+            "worse": f"{joint} is {smaller} than {parts}",
+            "equivalent": f"{joint} is equivalent to {parts}",
+        }.get(row["verdict"], f"whether {joint} differs from {parts} is unresolved")
+        return f"{row['effect']}: {sentence} ({estimate})."
+    sentence = {
         "better": f"makes {metric} better",
         "worse": f"makes {metric} worse",
-        "equivalent": f"leaves {metric} as it is, within the margin",
+        "equivalent": f"changes {metric} by less than the margin",
     }.get(row["verdict"], f"has no resolved effect on {metric}")
-    return f"Averaged over the other factors, {row['effect']} = {row['levels']} {said} ({found})."
+    return f"Averaged over the other factors, {row['effect']} = {row['levels']} {sentence} ({estimate})."
 
 
 def not_estimated(effects: pd.DataFrame) -> str:
     """Say how many effects the study cannot estimate, and why the first of them."""
     missing = effects[effects["n"] == 0]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in missing["kind"].value_counts(sort=False).items())
-    return f"Not estimated: {kinds}; {missing['reason'].iloc[0]}."
+    counts = missing["kind"].value_counts(sort=False)
+    kinds = ", ".join(f"{_KINDS[str(kind)]} ({count})" for kind, count in counts.items())
+    return f"Not estimated: {kinds}. The reason for the first one: {missing['reason'].iloc[0]}."
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""How many seeds a comparison needs, from what a pilot shows of its noise."""
+"""How many seeds a comparison needs, estimated from the noise of a pilot study."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ SEEDS_COLUMNS = ["variant", "n", "deviation", "margin", "level", "seeds", "seeds
 
 
 def power_of(seeds: int, effect_size: float, level: float, compare: CompareSettings) -> float:
-    """Return the chance that so many pairs tell a difference of that standardised size from 0.
+    """Return the power of the test to distinguish a difference of that standardised size from 0.
 
     Args:
         seeds: The number of pairs.
-        effect_size: The difference over the standard deviation of the pairs' differences.
+        effect_size: The difference divided by the standard deviation of the pairs' differences.
         level: The two-sided level of the test.
-        compare: How often one may look; where that is any time, what is returned is the chance at the last
-            look, and the chance of having seen it by then is a little larger.
+        compare: Whether the test is anytime-valid. If so, the power is that of the last look, and the
+            probability of detecting the difference by then is a little larger.
     """
     critical = METHODS[compare.looks].critical(seeds, level)
     if math.isinf(critical):
         return 0.0
     shift = effect_size * math.sqrt(seeds)
-    # The lower tail as the upper one of the mirrored distribution: SciPy's own has holes far out.
+    # The lower tail is taken as the upper one of the mirrored distribution: SciPy's has gaps far out.
     return float(2 - nctdtr(seeds - 1, shift, critical) - nctdtr(seeds - 1, -shift, critical))
 
 
 def seeds_needed(deviation: float, level: float, compare: CompareSettings) -> int:
-    """Return the smallest number of pairs that has the power; `MOST_SEEDS` where even that has not."""
+    """Return the smallest number of pairs with a power of `POWER`; `MOST_SEEDS` if that is not enough."""
     effect_size = compare.margin / deviation if deviation > 0 else math.inf
     if math.isinf(effect_size):
         return FEWEST_PAIRS
-    low, high = FEWEST_PAIRS - 1, MOST_SEEDS  # power grows with the pairs, so halving finds the place
+    low, high = FEWEST_PAIRS - 1, MOST_SEEDS  # power grows with the pairs, so bisection works
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (
@@ -50,10 +50,10 @@ def seeds_needed(deviation: float, level: float, compare: CompareSettings) -> in
 
 
 def seeds_table(results: pd.DataFrame, baseline: str, compare: CompareSettings) -> pd.DataFrame:
-    """Say how many seeds each comparison needs to tell a difference of the margin, and what they cost.
+    """Estimate how many seeds each comparison needs to detect a difference of the margin, and their cost.
 
     The pilot's standard deviation is itself uncertain: ``seeds_low`` and ``seeds_high`` are for the ends of
-    its 80% interval (chi-square). The level is the strictest that the correction may ask for.
+    its 80% interval (chi-square). The level is the strictest that the correction may require.
 
     Args:
         results: The pilot's results table.
@@ -61,15 +61,15 @@ def seeds_table(results: pd.DataFrame, baseline: str, compare: CompareSettings) 
         compare: Metric, margin, alpha and correction.
 
     Returns:
-        A row a variant: ``n`` pairs of the pilot, the ``deviation`` of their differences, ``level``,
-        ``seeds`` needed in all, and ``hours``: how long the missing ones take, one after another, in the
-        variant and in the baseline. NaN under two pairs.
+        One row per variant: ``n`` pairs of the pilot, the standard ``deviation`` of their differences,
+        ``level``, the number of ``seeds`` needed in all, and ``hours``: how long the missing seeds take, one
+        after another, in the variant and in the baseline. NaN under two pairs.
     """
-    found = paired_differences(results, baseline, compare.metric)
-    level = compare.alpha / (len(found) if compare.correction == "holm" and found else 1)
+    by_variant = paired_differences(results, baseline, compare.metric)
+    level = compare.alpha / (len(by_variant) if compare.correction == "holm" and by_variant else 1)
     seconds = results[results["status"] == "completed"].groupby("variant")["seconds"].mean()
     rows = []
-    for name, differences in found.items():
+    for name, differences in by_variant.items():
         n = len(differences)
         deviation = float(np.std(differences, ddof=1)) if n > 1 else math.nan
         needed = [math.nan] * 3

@@ -33,15 +33,15 @@ COST_COLUMNS = ["variant", "n", *COSTS, "test_accuracy", "low", "high"]
 
 
 def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
-    """Return a row a planned trial, in the order of the plan.
+    """Return one row per planned trial, in the order of the plan.
 
-    ``train_*`` and ``val_*`` are measured in inference mode on the weights that were tested, and
-    ``gap_accuracy`` is ``train_accuracy - val_accuracy``, ``gap_loss`` is ``val_loss - train_loss``.
+    ``train_*`` and ``val_*`` are measured in inference mode on the weights that were tested.
+    ``gap_accuracy`` is ``train_accuracy - val_accuracy``, and ``gap_loss`` is ``val_loss - train_loss``.
     ``best_epoch_inflation`` is what the best epoch's validation accuracy would add to the last epoch's: the
-    part of a best-of-epochs score that is owed to choosing. ``memory`` is the most that the trial's process
-    held while it ran, in MiB, TensorFlow and the images included. ``provenance`` is a hash of
-    all that can change a result's bits; trials that differ in it were not made alike. Behind the columns
-    of the contract stand one a factor, one a further metric, and ``cause``.
+    part of a best-of-epochs score that is owed to choosing. ``memory`` is the peak memory of the trial's
+    process in MiB, TensorFlow and the images included. ``provenance`` is a hash of everything that can change
+    a result's bits; trials that differ in it ran in different environments. After the columns of the contract
+    come one column per factor, one per further metric, and ``cause``.
     """
     levels = {variant.name: variant.levels for variant in study.variants}
     rows = []
@@ -88,11 +88,11 @@ def _inflation(history: Sequence[EpochRecord]) -> float:
 
 
 def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
-    """Return a row an epoch of every trial that has any.
+    """Return one row per epoch of every trial.
 
     ``loss`` and ``accuracy`` are what Keras logs, running means in training mode; ``active_*`` are measured
-    after the epoch in training mode, ``train_*`` and ``val_*`` in inference mode. The gap that a reader of
-    the log sees is the sum of three parts, in shares of images: ``logged_gap = accuracy - val_accuracy``
+    after the epoch in training mode, ``train_*`` and ``val_*`` in inference mode. The gap in the training
+    log is the sum of three components, in shares of images: ``logged_gap = accuracy - val_accuracy``
     ``= running_average_lag (accuracy - active_accuracy) + dropout_active_bias (active_accuracy -
     train_accuracy) + true_gap (train_accuracy - val_accuracy)``.
     """
@@ -111,9 +111,9 @@ def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -
 
 
 def variance_shift_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
-    """Return a row a BatchNorm layer of every completed trial: ``variant, seed, layer, ratio``.
+    """Return one row per BatchNorm layer of every completed trial: ``variant, seed, layer, ratio``.
 
-    ``ratio`` is the variance of the layer's input in training mode over that in inference mode.
+    ``ratio`` is the variance of the layer's input in training mode divided by that in inference mode.
     """
     rows = [
         (trial.variant, trial.seed, layer, ratio)
@@ -127,19 +127,20 @@ def variance_shift_table(trials: Sequence[Trial], results: Mapping[str, TrialRes
 def cost_table(
     results: pd.DataFrame, study: Study, dataset: Dataset, counted: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Return a row a variant with completed trials: what it costs, and what it gives for it.
+    """Return what each variant costs, and its test accuracy.
 
     Args:
         results: The results table.
-        study: Its variants.
-        dataset: Their images.
-        counted: The multiply-adds that trials counted, by variant; for a user's own models.
+        study: The study, for its variants.
+        dataset: The images.
+        counted: The multiply-adds that trials counted, by variant; needed for custom models.
 
     Returns:
-        ``parameters``; ``multiply_adds`` of one image in inference mode; ``seconds`` (wall time) and
-        ``memory`` (MiB), means over ``n`` seeds; the mean ``test_accuracy`` with its 95% interval ``low`` to
-        ``high`` (Student's t); and a column a cost, ``pareto_...``: whether it is on the Pareto front, that
-        is, no other variant is as cheap and as accurate, and better in one of the two.
+        One row per variant with completed trials: ``parameters``; ``multiply_adds`` of one image in inference
+        mode; ``seconds`` (wall time) and ``memory`` (MiB), means over ``n`` seeds; the mean ``test_accuracy``
+        with its 95% interval ``low`` to ``high`` (Student's t); and one column ``pareto_...`` per cost:
+        whether the variant is on the Pareto front, that is, no other variant is as cheap and as accurate, and
+        better in one of the two.
     """
     completed = results[results["status"] == "completed"]
     accuracy = mean_intervals(completed, ["variant"], ["test_accuracy"]).set_index("variant")
@@ -147,19 +148,19 @@ def cost_table(
     rows = []
     for variant in study.variants:
         if variant.name in accuracy.index:
-            own, test = groups.get_group(variant.name), accuracy.loc[variant.name]
+            trials, test = groups.get_group(variant.name), accuracy.loc[variant.name]
             rows.append(
                 {
                     "variant": variant.name,
-                    "n": len(own),
-                    "parameters": int(own["parameters"].iloc[0]),
+                    "n": len(trials),
+                    "parameters": int(trials["parameters"].iloc[0]),
                     "multiply_adds": multiply_adds(
                         variant.model, dataset.image_shape, len(dataset.class_names)
                     )
                     or counted.get(variant.name)
                     or math.nan,
-                    "seconds": own["seconds"].mean(),
-                    "memory": own["memory"].mean(),
+                    "seconds": trials["seconds"].mean(),
+                    "memory": trials["memory"].mean(),
                     "test_accuracy": test["mean"],
                     "low": test["low"],
                     "high": test["high"],
@@ -173,7 +174,7 @@ def cost_table(
 
 
 def _on_front(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which points no other one dominates; those whose cost is not known are none."""
+    """Return which points no other point dominates; points with an unknown cost are not on the front."""
     no_worse = (cost[:, None] >= cost) & (gain[:, None] <= gain)
     better = (cost[:, None] > cost) | (gain[:, None] < gain)
     return ~np.isnan(cost) & ~(no_worse & better).any(axis=1)

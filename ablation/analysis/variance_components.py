@@ -1,4 +1,4 @@
-"""What the noise is made of: the seeds' part and the test images' part, and a look image by image."""
+"""Variance components: the parts of seeds, test images and their interaction; and McNemar's test per seed."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ NOISE_COLUMNS = [
 ]  # fmt: skip
 MCNEMAR_COLUMNS = ["variant", "baseline", "seed", "only_variant_right", "only_baseline_right", "p"]
 
-_CLEARLY = 0.1  # of the variance: by so much one remedy must beat the other to be named
+_CLEARLY = 0.1  # the share of the variance by which one remedy must beat the other to be named
 
 Right = Mapping[str, Mapping[int, NDArray[np.bool_]]]
-"""For each variant and seed, whether each test image was told right: (images,)."""
+"""For each variant and seed, whether each test image was classified correctly: (images,)."""
 
 
 def noise_table(right: Right, baseline: str) -> pd.DataFrame:
-    """Split the noise of each variant's test accuracy, and of its difference from the baseline.
+    """Split the variance of each variant's test accuracy, and of its difference from the baseline.
 
-    A seed's accuracy differs from the next seed's for two reasons: its model is better or worse on all
-    images that could be drawn, and it gets other images right of the few that were. Seeds by images are a
-    table with two crossed random factors, of which analysis of variance gives three variances:
+    The accuracies of two seeds differ for two reasons: one model is better on all images that could be
+    drawn, and the models classify different images of the test set correctly. Seeds by images form a table
+    with two crossed random factors, and analysis of variance splits it into three variances:
     ``seed_variance`` (Jordan, 2023, "Calibrated chaos", arXiv:2304.01910: the distribution-wise variance),
-    ``image_variance`` and ``rest_variance``. They are unbiased, so one that is near zero may come out below.
+    ``image_variance`` and ``rest_variance``, the interaction. The estimates are unbiased, so one near zero
+    may be negative.
 
     Args:
-        right: What each trial told right; variants with under two seeds give no row.
+        right: Which test images each trial classified correctly. Variants with fewer than two seeds give no
+            row.
         baseline: The variant that the others are compared with.
 
     Returns:
-        A row a variant (``against`` is empty), and a row a variant's difference from the baseline:
-        ``accuracy`` (or its difference), ``n`` seeds, ``variance`` between the seeds' accuracies as they
-        come, the three variances of a single seed on a single image, the three parts of the mean's standard
-        error, ``se_seeds`` (shrinks with more seeds), ``se_images`` (with more test images) and ``se_rest``
-        (with either), and ``more``: which of ``seeds`` and ``test images`` would help more, or ``either``.
+        One row per variant (``against`` is empty), and one row per variant for its difference from the
+        baseline: ``accuracy`` (or its difference), ``n`` seeds, the observed ``variance`` between the seeds'
+        accuracies, the three variances for a single seed on a single image, the three components of the
+        mean's standard error, ``se_seeds`` (shrinks with more seeds), ``se_images`` (shrinks with more test
+        images) and ``se_rest`` (shrinks with either), and ``more``: which of ``seeds`` and ``test images``
+        would help more, or ``either``.
     """
     rows = []
     for name, trials in right.items():
@@ -54,20 +57,22 @@ def noise_table(right: Right, baseline: str) -> pd.DataFrame:
 
 
 def mcnemar_table(right: Right, baseline: str) -> pd.DataFrame:
-    """Compare each variant with the baseline image by image: McNemar's exact test, a row a seed.
+    """Compare each variant with the baseline image by image, with McNemar's exact test.
 
-    The test asks whether these two trained models differ on images like these, and says nothing of other
-    seeds: it is a second look, not a verdict (McNemar, 1947).
+    The test asks whether two trained models differ on images like these, and says nothing about other seeds:
+    it is a supplementary test, not a verdict (McNemar, 1947).
 
     Returns:
-        ``only_variant_right`` and ``only_baseline_right`` count test images, ``p`` is not adjusted.
+        One row per variant and seed. ``only_variant_right`` and ``only_baseline_right`` count test images;
+        ``p`` is not adjusted.
     """
     rows = []
     for name, trials in right.items():
         for seed in trials:
             if name != baseline and seed in right.get(baseline, {}):
-                own, other = trials[seed], right[baseline][seed]
-                gained, lost = int((own & ~other).sum()), int((other & ~own).sum())
+                by_variant, by_baseline = trials[seed], right[baseline][seed]
+                gained = int((by_variant & ~by_baseline).sum())
+                lost = int((by_baseline & ~by_variant).sum())
                 rows.append([name, baseline, seed, gained, lost, _mcnemar(gained, lost)])
     return pd.DataFrame(rows, columns=MCNEMAR_COLUMNS)
 
@@ -79,7 +84,12 @@ def _mcnemar(gained: int, lost: int) -> float:
 
 
 def _split(values: NDArray[np.float64]) -> list[object]:
-    """Return the columns of a noise table from ``n`` to ``more``; ``values``: (seeds, images)."""
+    """Return the columns of a noise table from ``n`` to ``more``.
+
+    Args:
+        values: For each seed and image, 1 if it was classified correctly and 0 if not, or the difference of
+            two such values: (seeds, images).
+    """
     n, images = values.shape
     by_seed, by_image = values.mean(axis=1), values.mean(axis=0)
     mean = float(values.mean())

@@ -29,10 +29,10 @@ GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that des
 DataOption = Annotated[
     Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
 ExecutorOption = Annotated[
     str,
-    typer.Option(help="Where trials run: local, inline, or ray: a Ray cluster.", autocompletion=executors),
+    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
 ]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
@@ -61,9 +61,9 @@ def _options(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder to write to.")] = Path(),
     builder: Annotated[
-        bool, typer.Option("--builder", help="With a module for a model of your own.")
+        bool, typer.Option("--builder", help="Also write a module for your own model.")
     ] = False,
 ) -> None:
     """Write a commented grid file to start from."""
@@ -110,19 +110,19 @@ def run(
     until_resolved: Annotated[
         bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
     ] = False,
-    max_seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds a variant.")] = None,
+    max_seeds: Annotated[int | None, typer.Option(min=1, help="The most seeds per variant.")] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard/, too, while trials train.")
+        bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
 ) -> None:
-    """Run what a grid file asks for and is not finished yet; end with tables, figures and report."""
+    """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.cli.terminal import print_plan, print_results
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
 
     if until_resolved != (max_seeds is not None):
         raise GridError(
-            "--until-resolved and --max-seeds N go together: the one adds seeds, the other ends it."
+            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
         )
     part = Shard.parse(shard)
     study = read_study(grid).with_overrides(dataset, data_dir, _seeds(seeds))
@@ -154,9 +154,9 @@ def run(
 @app.command()
 def merge(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of one study.")],
-    out: Annotated[Path, typer.Option(help="The folder to join them in, a new one or a run folder.")],
+    out: Annotated[Path, typer.Option(help="The folder to merge them into: a new one or a run folder.")],
 ) -> None:
-    """Join run folders of machines that share none; only their seeds may differ."""
+    """Merge the run folders of machines that share no folder; only their seeds may differ."""
     from ablation.cli.terminal import print_results
     from ablation.workflow.merge import merge_runs
 
@@ -170,13 +170,13 @@ def search(
     grid: GridOption,
     data_dir: DataOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="The folder; by default experiments/runs/STUDY-search.")
+        Path | None, typer.Option(help="The search's folder; by default experiments/runs/STUDY-search.")
     ] = None,
     workers: WorkersOption = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     then_ablate: Annotated[
-        bool, typer.Option("--then-ablate", help="Take the winner apart, component by component.")
+        bool, typer.Option("--then-ablate", help="Then ablate the winner, one component at a time.")
     ] = False,
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
@@ -185,13 +185,13 @@ def search(
     from ablation.search.settings import Search
     from ablation.workflow.progress import LiveProgress
 
-    described = Search.from_yaml(grid)
+    planned = Search.from_yaml(grid)
     if data_dir:
-        moved = described.study.with_overrides(data_dir=data_dir)
-        described = described.model_copy(update={"study": moved})
+        study = planned.study.with_overrides(data_dir=data_dir)
+        planned = planned.model_copy(update={"study": study})
     with _interruptible(), LiveProgress() as progress:
-        found = run_search(
-            described,
+        finished = run_search(
+            planned,
             out,
             workers=workers,
             executor=executor,
@@ -199,7 +199,7 @@ def search(
             observer=progress,
             then_ablate=then_ablate,
         )
-    print_search(found)
+    print_search(finished)
 
 
 @app.command()
@@ -223,10 +223,10 @@ def report(
     run: RunArgument = None,
     compare: Annotated[
         Path | None,
-        typer.Option("--compare", help="Another run's folder: put it beside this one.", autocompletion=runs),
+        typer.Option("--compare", help="Another run's folder, to show beside this one.", autocompletion=runs),
     ] = None,
 ) -> None:
-    """Write a run's or a search's tables, figures and reports anew, or a page with another run beside it."""
+    """Write a run's or a search's tables, figures and reports again, or a page with two runs side by side."""
     from ablation.store.run_folder import is_search
 
     if run and is_search(run):
@@ -257,7 +257,7 @@ def export(
         str | None, typer.Option(help="Where MLflow keeps its runs; by default MLFLOW_TRACKING_URI.")
     ] = None,
 ) -> None:
-    """Write a run for other tools; again, it brings up to date what was written before."""
+    """Export a run to other tools; repeating the command updates what was exported before."""
     from ablation.export.formats import export_run
 
     for place in export_run(_open(run), to, tracking_uri):
@@ -270,9 +270,9 @@ def verify(
         Path | None,
         typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder; by default the newest run."),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="The run folder, where the report lies elsewhere.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder, if the report is not in it.")] = None,
 ) -> None:
-    """Recompute a report's numbers from the trials, and name any that differ."""
+    """Recompute a report's numbers from the trials, and list any that differ."""
     from ablation.cli.terminal import print_verification
     from ablation.report.verify import verify_run
 
@@ -284,7 +284,7 @@ def verify(
 
 @app.command()
 def compare(run: RunArgument = None) -> None:
-    """Compare every variant with the baseline, and say what each factor does and what the noise is."""
+    """Compare every variant with the baseline, and show factor effects and variance components."""
     from ablation.cli.terminal import print_comparisons
 
     print_comparisons(_open(run))
@@ -292,7 +292,7 @@ def compare(run: RunArgument = None) -> None:
 
 @app.command()
 def plan(run: RunArgument = None) -> None:
-    """Say how many seeds each comparison needs, taking a run for a pilot."""
+    """Estimate how many seeds each comparison needs, with a run as the pilot study."""
     from ablation.cli.terminal import print_seeds_needed
 
     print_seeds_needed(_open(run))
@@ -300,7 +300,7 @@ def plan(run: RunArgument = None) -> None:
 
 @app.command()
 def status(run: RunArgument = None) -> None:
-    """Show what is finished, what failed, and what is still to do."""
+    """Show which trials are finished, which failed, and which are still to do."""
     from ablation.cli.terminal import print_status
 
     print_status(_open(run))
@@ -308,7 +308,7 @@ def status(run: RunArgument = None) -> None:
 
 @app.command()
 def audit(run: RunArgument = None) -> None:
-    """Show that the trials are pairs: the initial weights and batch orders that they share."""
+    """Check that the trials are pairs: compare their initial weights and batch orders."""
     from ablation.cli.terminal import print_audit
     from ablation.workflow.audit import audit_pairing
 
@@ -328,13 +328,13 @@ def main() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """End with a sentence when interrupted; ended politely is ended as by Ctrl-C."""
+    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         print(
-            "Interrupted: finished trials are kept, and the same command goes on from there.", file=sys.stderr
+            "Interrupted: finished trials are kept, and the same command resumes from there.", file=sys.stderr
         )
         raise typer.Exit(130) from None
 
@@ -366,7 +366,7 @@ def _seeds(text: str | None) -> list[int] | None:
     except ValueError:
         numbers = []
     if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
-        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7; not '{text}'.")
+        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not '{text}'.")
     return numbers if "," in text else list(range(numbers[0]))
 
 

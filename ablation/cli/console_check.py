@@ -23,15 +23,15 @@ def print_check(check: Check) -> None:
     for variant in check.variants:
         if variant.error:
             console.print(Text(f"\n{variant.name} cannot be built: {variant.error}", style="red"))
-        elif found := check.differences(variant):
+        elif differences := check.differences(variant):
             console.print()
             table = _table(variant.name, check.baseline, "becomes", right=0)
-            for difference in found:
+            for difference in differences:
                 table.add_row(*(Text(t) for t in (difference.layer, difference.baseline, difference.variant)))
             console.print(table)
     for note in check.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
-    console.print(f"\n{check.trials} trials in all; `ablation run --grid FILE --dry-run` says what is left.")
+    console.print(f"\n{check.trials} trials in all; `ablation run --grid FILE --dry-run` lists what is left.")
 
 
 def _table(*headings: str, right: int) -> Table:

@@ -59,7 +59,7 @@ def print_plan(plan: Plan) -> None:
     if not plan.pending_ids:
         console.print("Nothing is left to train.")
         return
-    time_needed = f"roughly {duration(plan.seconds)}, guessed from the models' multiply-adds"
+    time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
     console.print(f"{len(plan.pending_ids)} trials to train, {plan.workers} at a time: {time_needed}")
 
 
@@ -74,7 +74,7 @@ def print_results(run: Run) -> None:
     if not run.is_reported:
         console.print(
             f"{pending} of {len(run.trials)} trials are left to other shards; the last one writes tables, "
-            f"figures and report. `ablation status {run.folder}` shows how far they are.",
+            f"figures and report. `ablation status {run.folder}` shows their progress.",
             soft_wrap=True,
         )
         return
@@ -93,48 +93,48 @@ def print_status(run: Run) -> None:
     for status, count in counts.items():
         console.print(Text(f"  {count} {status}", style=_STATUS_STYLE.get(str(status), "red")))
     for row in run.results[run.results["cause"] != ""].to_dict("records"):
-        told = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
-        console.print(Text(told, style="red"), soft_wrap=True)
+        line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
+        console.print(Text(line, style="red"), soft_wrap=True)
     _print_summary(console, run)
     _print_verdicts(console, run)
 
 
-def print_search(found: SearchRun) -> None:
-    """Print what a search found and what the confirmation left of it."""
-    console, shown = Console(), found.search.settings.maximise
+def print_search(search_run: SearchRun) -> None:
+    """Print the scores of a search, and those of the confirmation with fresh seeds."""
+    console, in_percent = Console(), search_run.search.settings.maximise
     table = _table(
         "setting", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
     )
-    compare = found.confirmed.compare
-    for row in found.confirmation.to_dict("records"):
-        form = "{:.1%}" if shown else "{:.4f}"
+    compare = search_run.confirmed.compare
+    for row in search_run.confirmation.to_dict("records"):
+        form = "{:.1%}" if in_percent else "{:.4f}"
         table.add_row(
             Text(row["trial"]),
             form.format(row["searched"]),
             form.format(row["confirmed"]),
-            f"{signed_points(row['optimism'])} pp" if shown else minus(f"{row['optimism']:+.4f}"),
+            f"{signed_points(row['optimism'])} pp" if in_percent else minus(f"{row['optimism']:+.4f}"),
             points(row["difference"], compare),
             interval_phrase(row, compare),
             Text(verdict_phrase(row)),
         )
-    console.print(f"Confirmed against {escape(found.search.baseline.name)}; {method_phrase(compare)}")
+    console.print(f"Confirmed against {escape(search_run.search.baseline.name)}; {method_phrase(compare)}")
     console.print(table)
-    console.print(f"[dim]report  [/]{escape(str(found.folder / 'report.html'))}", soft_wrap=True)
+    console.print(f"[dim]report  [/]{escape(str(search_run.folder / 'report.html'))}", soft_wrap=True)
 
 
-def print_verification(found: Verification) -> None:
+def print_verification(verification: Verification) -> None:
     """Print what differs between a report and its trials, or that nothing does."""
     console = Console()
-    for difference in found.differences[:_MOST_DIFFERENCES]:
+    for difference in verification.differences[:_MOST_DIFFERENCES]:
         console.print(Text(str(difference), style="red"), soft_wrap=True)
-    if len(found.differences) > _MOST_DIFFERENCES:
-        console.print(f"… and {len(found.differences) - _MOST_DIFFERENCES} further differences.")
-    if found.skipped:
-        console.print(Text(f"Note: {found.skipped}.", style="yellow"), soft_wrap=True)
-    names = ", ".join(file.name for file in found.files)
-    if not found.differences:
+    if len(verification.differences) > _MOST_DIFFERENCES:
+        console.print(f"… and {len(verification.differences) - _MOST_DIFFERENCES} further differences.")
+    if verification.skipped:
+        console.print(Text(f"Note: {verification.skipped}.", style="yellow"), soft_wrap=True)
+    names = ", ".join(file.name for file in verification.files)
+    if not verification.differences:
         console.print(
-            Text(f"Verified, {found.numbers:,} numbers, texts and pictures: {names}"), soft_wrap=True
+            Text(f"Verified {verification.numbers:,} numbers, texts and pictures in {names}"), soft_wrap=True
         )
 
 
@@ -151,32 +151,32 @@ def print_comparisons(run: Run) -> None:
     for row in run.comparisons.to_dict("records"):
         table.add_row(Text(str(row["variant"])), *_judged(row, compare), Text(verdict_phrase(row)))
     console.print(table)
-    known = run.effects[run.effects["n"] > 0]
-    for kind, effects in known.groupby("kind", sort=False):
+    estimated = run.effects[run.effects["n"] > 0]
+    for kind, effects in estimated.groupby("kind", sort=False):
         table = _table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
         for row in effects.to_dict("records"):
             name = f"{row['effect']}: {row['levels']}"
             table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
         console.print()
         console.print(table)
-    if len(known) < len(run.effects):
+    if len(estimated) < len(run.effects):
         console.print(Text(not_estimated(run.effects), style="dim"), soft_wrap=True)
     _print_noise(console, run)
     _print_notes(console, run_notes(run))
 
 
 def print_seeds_needed(run: Run) -> None:
-    """Print how many seeds would tell a difference of the margin."""
+    """Print how many seeds each comparison needs to detect a difference of the margin."""
     console, compare = Console(), run.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
         Text(
-            f"Seeds that tell a difference of {margin} in {compare.metric} at {POWER:.0%} power, "
-            f"as the {run.results['seed'].nunique()} seeds of {run.folder} show the noise"
+            f"Seeds needed to detect a difference of {margin} in {compare.metric} with {POWER:.0%} power, "
+            f"estimated from the noise of the {run.results['seed'].nunique()} seeds in {run.folder}"
         ),
         soft_wrap=True,
     )
-    table = _table("variant", "pilot's pairs", "deviation", "seeds needed", "80% interval", "trains for")
+    table = _table("variant", "pilot pairs", "deviation", "seeds needed", "80% interval", "training time")
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
             table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
@@ -191,35 +191,37 @@ def print_seeds_needed(run: Run) -> None:
         )
     console.print(table)
     console.print(
-        "Trains for: one worker, variant and baseline. What is open afterwards can be settled by "
-        "`ablation run --until-resolved --max-seeds N`.",
+        "Deviation: the standard deviation of the paired differences. Training time: the missing seeds of "
+        "variant and baseline, on one worker. `ablation run --until-resolved --max-seeds N` adds further "
+        "seeds to the comparisons that are still unresolved afterwards.",
         soft_wrap=True,
     )
 
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
-    """Print whether the trials are pairs, a seed a row, and what pairing them gained."""
+    """Print whether the trials are pairs, one row per seed, and what pairing them gained."""
     console = Console()
     baseline = run.study.baseline
-    table = pairing_by_seed(pairing, baseline)
-    shown = _table(*map(escape, table.columns))
-    for row in table.itertuples(index=False):
-        shown.add_row(*(Text(str(cell)) for cell in row))
+    by_seed = pairing_by_seed(pairing, baseline)
+    table = _table(*map(escape, by_seed.columns))
+    for row in by_seed.itertuples(index=False):
+        table.add_row(*(Text(str(cell)) for cell in row))
     console.print(
-        f"Initial weights that each variant shares with {escape(baseline)}, and the batch order, as hashes"
+        "Hashes of the batch order, and of the initial weights that each variant shares with "
+        f"{escape(baseline)}"
     )
-    console.print(shown)
-    console.print(Text(pairing_verdict(pairing)))
+    console.print(table)
+    console.print(Text(pairing_verdict(pairing)), soft_wrap=True)
     gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
     if gains.empty:
         console.print("What pairing gained is known from three completed pairs on.")
         return
-    shown = _table("variant", "correlation", "variance saved", "pairs")
+    table = _table("variant", "correlation", "variance reduction", "pairs")
     for row in gains.itertuples(index=False):
         correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
-        shown.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
-    console.print(f"\nTest accuracy against {escape(baseline)}, seed by seed")
-    console.print(shown)
+        table.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
+    console.print(f"\nTest accuracy compared with {escape(baseline)}, seed by seed")
+    console.print(table)
 
 
 def _print_notes(console: Console, notes: Iterable[str]) -> None:
@@ -238,14 +240,14 @@ def _print_summary(console: Console, run: Run) -> None:
 
 
 def _print_verdicts(console: Console, run: Run) -> None:
-    """Say what is decided; while trials are pending, only what further seeds leave standing."""
+    """Print the verdicts; while trials are pending, only those that remain valid with further seeds."""
     rows = [row for row in run.comparisons.to_dict("records") if row["verdict"]]
     if not rows:
         return
     so_far = run.compare.looks != run.study.compare.looks
     console.print()
     console.print(
-        "[bold]Safe already[/] (anytime-valid: they hold however many seeds follow)"
+        "[bold]Verdicts so far[/] (anytime-valid: they hold however many seeds follow)"
         if so_far
         else "[bold]Verdicts[/]"
     )
@@ -260,7 +262,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
 
 
 def _table(*headings: str) -> Table:
-    """Return a table whose names and verdicts are broken into lines where the terminal is narrow."""
+    """Return a table whose names and verdicts are broken into lines if the terminal is narrow."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     name, *numbers = headings
     table.add_column(name, overflow="fold")
@@ -270,7 +272,7 @@ def _table(*headings: str) -> Table:
 
 
 def _judged(row: dict[Hashable, Any], compare: CompareSettings) -> tuple[str, str, str, str]:
-    """Return difference, interval, p and n as they are shown."""
+    """Return difference, interval, adjusted p and n as text."""
     return (
         points(row["difference"], compare),
         interval_phrase(row, compare),
@@ -280,15 +282,17 @@ def _judged(row: dict[Hashable, Any], compare: CompareSettings) -> tuple[str, st
 
 
 def _print_noise(console: Console, run: Run) -> None:
-    """Say whether more seeds or more test images would make the differences surer."""
+    """Print the variance components, and whether more seeds or more test images would help more."""
     differences = run.noise[run.noise["against"] != ""]
     if differences.empty:
         return
-    table = _table("noise", "from seeds", "from images", "from both", "would help more")
+    table = _table("noise", "from seeds", "from images", "interaction", "more helpful")
     for row in differences.to_dict("records"):
         parts = (f"{100 * row[part]:.2f}" for part in ("se_seeds", "se_images", "se_rest"))
         table.add_row(Text(row["variant"]), *parts, Text(row["more"]))
     console.print(
-        "\nStandard error of the difference in test accuracy, percentage points, in its three parts"
+        "\nStandard error of the difference in test accuracy, in percentage points, by variance component; "
+        "more helpful: what to add to reduce it",
+        soft_wrap=True,
     )
     console.print(table)

@@ -1,4 +1,4 @@
-"""Whether a model is as sure as it is right."""
+"""Reliability diagrams: whether a model's confidence matches its accuracy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablation.results.run import Run
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw a reliability diagram a variant."""
+    """Draw one reliability diagram per variant."""
     table = run.calibration
     variants = list(table["variant"].unique())
     if not variants:
@@ -31,26 +31,33 @@ def drawings(run: Run) -> list[Drawing]:
     for ax, variant in zip(panels, variants, strict=True):
         draw_reliability(ax, table[table["variant"] == variant], styles[variant])
         panel_title(ax, variant)
-        ax.text(0.04, 0.95, f"error {errors[variant]:.1%}", transform=ax.transAxes, va="top", fontsize=8.5)
-    several = run.dataset.is_multi_label
-    told = "what is told of a label" if several else "the predicted class"
-    figure.supxlabel(f"confidence: probability of {told}", fontsize=9.5)
-    figure.supylabel("share that is right", fontsize=9.5)
+        ax.text(0.04, 0.95, f"ECE {errors[variant]:.1%}", transform=ax.transAxes, va="top", fontsize=8.5)
+    is_multi_label = run.dataset.is_multi_label
+    predicted = "a label's predicted value" if is_multi_label else "the predicted class"
+    figure.supxlabel(f"confidence: probability of {predicted}", fontsize=9.5)
+    figure.supylabel("label accuracy" if is_multi_label else "accuracy", fontsize=9.5)
     seeds = run.calibration_error.groupby("variant", sort=False).size()
-    counted = "labels, those of all images together," if several else "images"
+    cases = "labels, over all images together," if is_multi_label else "images"
     caption = (
-        f"Reliability of the predictions on the test images: in each of {BINS} bins of confidence, the "
-        f"share of {counted} that are told right; on the diagonal a model is as sure as it is right, below "
-        f"it, too sure. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval (Student's t); "
-        f"the area of a mark grows with the number of {'labels' if several else 'images'} in its bin. Error: "
-        f"the expected calibration error, a mean over the seeds. {run.dataset.describe()}."
+        f"Reliability diagrams on the test images: in each of {BINS} bins of confidence, the share of "
+        f"{cases} that are predicted correctly. On the diagonal, confidence equals accuracy; below it, a "
+        f"model is overconfident. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval "
+        f"(Student's t); the area of a mark grows with the number of "
+        f"{'labels' if is_multi_label else 'images'} in its bin. ECE: expected calibration error, averaged "
+        f"over the seeds. {run.dataset.describe()}."
     )
     alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
     return [Drawing("calibration", "Calibration", figure, caption, alt)]
 
 
 def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
-    """Draw a variant's rows of the calibration table."""
+    """Draw the reliability diagram of one variant.
+
+    Args:
+        ax: The panel to draw in.
+        data: The rows of the calibration table of the variant.
+        style: The variant's colour and marker.
+    """
     ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     x, colour = data["confidence"], style.colour
     ax.vlines(x, data["low"], data["high"], color=colour, linewidth=1.5)
@@ -62,6 +69,6 @@ def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
         axis.set_ticks([0, 0.5, 1])
         percent_axis(axis)
     labels = ax.get_xticklabels()  # none where the panel below has them
-    if labels:  # those of the next panel stand close
+    if labels:  # those of the next panel are close
         labels[0].set_horizontalalignment("left")
         labels[-1].set_horizontalalignment("right")

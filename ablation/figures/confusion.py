@@ -1,4 +1,4 @@
-"""A confusion matrix a variant."""
+"""Confusion matrices, one per variant."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from ablation.results.run import Run
 
 
 def confusion_matrix(confusion: pd.DataFrame, variant: str) -> tuple[NDArray[np.float64], list[str]]:
-    """Return a variant's row-normalised matrix (true, predicted), and the class names."""
+    """Return a variant's row-normalised confusion matrix and the class names.
+
+    Args:
+        confusion: The confusion table of the run.
+        variant: The variant.
+
+    Returns:
+        Shares of the images of each true class, of shape (true classes, predicted classes), and the names.
+    """
     of_variant = confusion[confusion["variant"] == variant]
     names = list(of_variant["true"].unique())
     return of_variant["share"].to_numpy(float).reshape(len(names), len(names)), names
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw one matrix a variant that has predictions."""
+    """Draw one confusion matrix per variant that has predictions."""
     completed = run.results[run.results["status"] == "completed"]
-    found = []
+    matrices = []
     for i, variant in enumerate(run.confusion["variant"].unique(), 1):
         matrix, names = confusion_matrix(run.confusion, variant)
         side = min(max(3.2, 1.6 + 0.36 * len(names)), 12)
@@ -36,20 +44,21 @@ def drawings(run: Run) -> list[Drawing]:
             f"each class (column), over {over}; rows add up to 100. The counts are in confusion.csv. "
             f"{run.dataset.describe()}."
         )
-        off = matrix - np.diag(np.diag(matrix))
-        true, predicted = np.unravel_index(off.argmax(), off.shape)
+        confusions = matrix - np.diag(np.diag(matrix))
+        true, predicted = np.unravel_index(confusions.argmax(), confusions.shape)
         alt = (
-            f"Confusion matrix of {variant}. On average {np.diag(matrix).mean():.1%} of a class is right; "
-            f"the commonest confusion is {names[true]} taken for {names[predicted]}, {off.max():.1%}."
+            f"Confusion matrix of {variant}. The mean per-class accuracy is {np.diag(matrix).mean():.1%}; "
+            f"the most frequent confusion is {names[true]} predicted as {names[predicted]}, "
+            f"{confusions.max():.1%}."
         )
-        found.append(
+        matrices.append(
             Drawing(f"confusion_{i:02d}_{slug(variant)}", f"Confusion: {variant}", figure, caption, alt)
         )
-    return found
+    return matrices
 
 
 def draw_confusion(ax: Axes, matrix: NDArray[np.float64], names: list[str]) -> None:
-    """Draw a row-normalised matrix, each cell in percent where there is room."""
+    """Draw a row-normalised confusion matrix, with each cell's percentage where there is room."""
     short = [label(name, 14) for name in names]
     numbers = np.array([[f"{100 * share:.0f}" for share in row] for row in matrix], dtype=object)
     mesh = heat_map(ax, 100 * matrix, numbers, (0, 100), "Blues", (short, short))

@@ -1,4 +1,4 @@
-"""Where a variant takes one class for another more often, or less often, than the baseline does."""
+"""Where a variant predicts one class as another more often, or less often, than the baseline does."""
 
 from __future__ import annotations
 
@@ -18,19 +18,29 @@ from ablation.results.run import Run
 def difference_matrix(
     differences: pd.DataFrame, variant: str, class_names: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return a variant's differences (true, predicted), NaN on the diagonal, and which of them are told."""
-    own = differences[differences["variant"] == variant]
-    found, told = (
-        own.pivot(index="true", columns="predicted", values=column).reindex(
+    """Return a variant's differences from the baseline as a matrix, and which of them are significant.
+
+    Args:
+        differences: The table of differences in confusion of the run.
+        variant: The variant.
+        class_names: The names of the classes, in the order of rows and columns.
+
+    Returns:
+        Two arrays (true classes, predicted classes): differences in shares, NaN on the diagonal, and whether
+        each is significant at the false discovery rate.
+    """
+    of_variant = differences[differences["variant"] == variant]
+    matrix, q = (
+        of_variant.pivot(index="true", columns="predicted", values=column).reindex(
             index=class_names, columns=class_names
         )
         for column in ("difference", "q")
     )
-    return found.to_numpy(float), told.to_numpy(float) <= FALSE_DISCOVERIES
+    return matrix.to_numpy(float), q.to_numpy(float) <= FALSE_DISCOVERIES
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw a matrix a variant other than the baseline."""
+    """Draw one matrix per variant other than the baseline."""
     data, names = run.confusion_differences, run.dataset.class_names
     variants = list(data["variant"].unique())
     if not variants:
@@ -45,43 +55,42 @@ def drawings(run: Run) -> list[Drawing]:
     figure.colorbar(scale, ax=figure.axes, label="difference (pp)", aspect=30, shrink=0.8, pad=0.01)
     figure.supxlabel("predicted class", fontsize=9.5)
     figure.supylabel("true class", fontsize=9.5)
-    told = data[data["q"] <= FALSE_DISCOVERIES]
+    significant = data[data["q"] <= FALSE_DISCOVERIES]
     caption = (
         f"Difference from {run.study.baseline} in the share of a true class's test images (row) that are "
-        "taken for another class (column); orange: oftener, purple: less often. Mean over "
-        f"{seeds_phrase(data['pairs'], 'pair')}, seed by seed. Cells with a number, in points, are told "
-        f"apart from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells of all "
-        f"variants, Benjamini and Hochberg): {len(told)} of {data['q'].notna().sum():,}. "
-        f"{run.dataset.describe()}."
+        "predicted as another class (column); orange: more often, purple: less often. Mean over "
+        f"{seeds_phrase(data['pairs'], 'pair')}, seed by seed. Cells with a number, in percentage points, "
+        f"differ significantly from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all "
+        f"cells of all variants, Benjamini and Hochberg): {len(significant)} of "
+        f"{data['q'].notna().sum():,}. {run.dataset.describe()}."
     )
-    alt = "Differences in confusion that are told: " + (
+    alt = "Significant differences in confusion: " + (
         "; ".join(
-            f"{row.variant} takes {row.true} for {row.predicted} "
-            f"{signed_points(row.difference)} points oftener"
-            for row in told.head(10).itertuples(index=False)
+            f"{row.variant} predicts {row.true} as {row.predicted}, {signed_points(row.difference)} points"
+            for row in significant.head(10).itertuples(index=False)
         )
         or "none"
     )
-    title = f"Confusion against {run.study.baseline}"
+    title = f"Confusion compared with {run.study.baseline}"
     return [Drawing("confusion_differences", title, figure, caption, alt)]
 
 
 def draw_differences(
-    ax: Axes, matrix: NDArray[np.float64], told: NDArray[np.bool_], names: tuple[str, ...], most: float
+    ax: Axes, matrix: NDArray[np.float64], significant: NDArray[np.bool_], names: tuple[str, ...], most: float
 ) -> None:
-    """Draw a matrix of differences, and the numbers of those that are told.
+    """Draw a matrix of differences, with the numbers of those that are significant.
 
     Args:
-        ax: Where to.
+        ax: The panel to draw in.
         matrix: Differences in shares, (classes, classes).
-        told: Which of them are told apart from 0.
-        names: The classes.
+        significant: Which of them differ significantly from 0, (classes, classes).
+        names: The names of the classes.
         most: The difference in percentage points that has full colour.
     """
     numbers = [[minus(f"{100 * d:+.0f}") for d in row] for row in np.nan_to_num(matrix)]
     short = [label(name, 10) for name in names]
-    shown = np.where(told, np.array(numbers, dtype=object), "")
-    heat_map(ax, 100 * np.nan_to_num(matrix), shown, (-most, most), "PuOr_r", (short, short), 6.5)
+    texts = np.where(significant, np.array(numbers, dtype=object), "")
+    heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 6.5)
     ax.set_aspect("equal")
     ax.tick_params(labelsize=6.5)
     ax.tick_params(axis="x", rotation=90)

@@ -1,4 +1,4 @@
-"""What accuracy costs: parameters, multiply-adds, seconds, memory."""
+"""Test accuracy against cost: parameters, multiply-adds, seconds, memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ablation.results.run import Run
 
 _UNITS = {
     "parameters": "parameters",
-    "multiply_adds": "multiply-adds an image",
-    "seconds": "seconds a trial",
+    "multiply_adds": "multiply-adds per image",
+    "seconds": "seconds per trial",
     "memory": "peak memory (MiB)",
 }
 _MOST_LABELLED = 8
@@ -33,8 +33,8 @@ def cost_data(table: pd.DataFrame, cost: str) -> pd.DataFrame:
     """Return the variants whose cost is known: ``variant, cost, accuracy, low, high, front``."""
     known = table[table[cost].notna()].sort_values([cost, "test_accuracy"], kind="stable")
     names = {cost: "cost", "test_accuracy": "accuracy", f"pareto_{cost}": "front"}
-    shown = known.rename(columns=names)[["variant", "cost", "accuracy", "low", "high", "front"]]
-    return shown.astype({"cost": float, "front": bool}).reset_index(drop=True)
+    renamed = known.rename(columns=names)[["variant", "cost", "accuracy", "low", "high", "front"]]
+    return renamed.astype({"cost": float, "front": bool}).reset_index(drop=True)
 
 
 def drawings(run: Run) -> list[Drawing]:
@@ -50,10 +50,11 @@ def drawings(run: Run) -> list[Drawing]:
     percent_axis(panels[0].yaxis)
     caption = (
         "Test accuracy against cost. Bars: 95% confidence intervals of the mean over "
-        f"{seeds_phrase(run.cost['n'])} (Student's t). Line: the Pareto front of the means, variants than "
-        "which none is both cheaper and more accurate; neighbours on it may differ by chance. "
-        "Multiply-adds: convolutions and Dense layers, one image in inference mode; seconds: wall time of "
-        f"a trial; memory: the most that its process held, TensorFlow included. {run.dataset.describe()}."
+        f"{seeds_phrase(run.cost['n'])} (Student's t). Line: the Pareto front of the means, that is, the "
+        "variants for which no other is both cheaper and more accurate; neighbours on it may differ by "
+        "chance. Multiply-adds: convolutions and Dense layers, for one image in inference mode; seconds: "
+        "wall time per trial; memory: peak memory of the trial's process, TensorFlow included. "
+        f"{run.dataset.describe()}."
     )
     alt = "Test accuracy against cost. On the Pareto front: " + "; ".join(
         f"by {_UNITS[c]} {', '.join(run.cost.loc[run.cost[f'pareto_{c}'].astype(bool), 'variant'])}"
@@ -63,7 +64,7 @@ def drawings(run: Run) -> list[Drawing]:
 
 
 def draw_cost(ax: Axes, data: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw the variants, and a line along the front; where they are many, only the front is named."""
+    """Draw the variants and a line along the Pareto front; if there are many, only the front is labelled."""
     front = data[data["front"]]
     ax.step(front["cost"], front["accuracy"], where="post", color=FAINT, linewidth=1, zorder=0)
     for row in data.itertuples(index=False):

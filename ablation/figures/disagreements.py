@@ -1,4 +1,4 @@
-"""Test images that a variant gets right and the baseline wrong, and the other way round."""
+"""Test images that a variant classifies correctly and the baseline does not, and the other way round."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Disagreement:
     """A test image on which a variant and the baseline differ.
 
     Attributes:
-        index: The image.
-        right: In how many of the pairs of trials the variant gets it right, and the baseline.
-        taken_for: What the one that is wrong most often takes it for: a class, or a row of labels.
+        index: The position of the image in the test set.
+        right: In how many of the pairs of trials the variant and the baseline classify it correctly.
+        taken_for: The most frequent wrong prediction of the side that is wrong more often: a class, or a
+            row of labels.
     """
 
     index: int
@@ -37,45 +38,47 @@ class Disagreement:
 
 
 def disagreement_data(
-    own: Mapping[int, Predictions],
+    variant: Mapping[int, Predictions],
     baseline: Mapping[int, Predictions],
     labels: Labels,
-    shown: int = _IMAGES,
+    count: int = _IMAGES,
 ) -> tuple[list[Disagreement], list[Disagreement]]:
-    """Return the images that the variant tells better than the baseline, and those that it tells worse.
+    """Return the images that the variant classifies better than the baseline, and those it classifies worse.
 
-    The images come in the order of how many more of the pairs get them right, ties as they lie in the test
-    set; those that no more pairs get right are left out.
+    The images are sorted by the difference in the number of pairs that classify them correctly; ties keep
+    the order of the test set. Images without a difference are left out.
 
     Args:
-        own: The variant's predictions, by seed.
-        baseline: The baseline's.
+        variant: The variant's predictions, by seed.
+        baseline: The baseline's predictions, by seed.
         labels: The true classes, (test images,), or the labels, (test images, labels).
-        shown: How many images on each side.
+        count: How many images to return on each side.
     """
-    seeds = [seed for seed in own if seed in baseline]
-    mine, theirs = (np.array([side[seed].right(labels) for seed in seeds]) for side in (own, baseline))
-    gained = mine.sum(axis=0) - theirs.sum(axis=0)
+    seeds = [seed for seed in variant if seed in baseline]
+    variant_right, baseline_right = (
+        np.array([side[seed].right(labels) for seed in seeds]) for side in (variant, baseline)
+    )
+    gained = variant_right.sum(axis=0) - baseline_right.sum(axis=0)
 
-    def told(index: int) -> Disagreement:
-        right = int(mine[:, index].sum()), int(theirs[:, index].sum())
-        wrong = own if right[0] < right[1] else baseline
+    def disagreement(index: int) -> Disagreement:
+        right = int(variant_right[:, index].sum()), int(baseline_right[:, index].sum())
+        wrong = variant if right[0] < right[1] else baseline
         guesses = Counter(_guess(wrong[seed].classes[index]) for seed in seeds)
         del guesses[_guess(labels[index])]
         return Disagreement(int(index), right, min(guesses, key=lambda guess: (-guesses[guess], guess)))
 
-    better = [told(i) for i in np.argsort(-gained, kind="stable")[:shown] if gained[i] > 0]
-    worse = [told(i) for i in np.argsort(gained, kind="stable")[:shown] if gained[i] < 0]
+    better = [disagreement(i) for i in np.argsort(-gained, kind="stable")[:count] if gained[i] > 0]
+    worse = [disagreement(i) for i in np.argsort(gained, kind="stable")[:count] if gained[i] < 0]
     return better, worse
 
 
-def _guess(found: Any) -> Any:
+def _guess(predicted: Any) -> Any:
     """Return a class as a number, and a row of labels as a tuple."""
-    return int(found) if np.ndim(found) == 0 else tuple(map(int, found))
+    return int(predicted) if np.ndim(predicted) == 0 else tuple(map(int, predicted))
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw a row a variant; where they are many, those that differ most from the baseline."""
+    """Draw one row per variant; if there are many, only those that differ most from the baseline."""
     baseline = run.study.baseline
     pairs = {v: set(t) & set(run.predictions.get(baseline, {})) for v, t in run.predictions.items()}
     variants = [v for v in run.predictions if v != baseline and pairs[v]]
@@ -85,27 +88,31 @@ def drawings(run: Run) -> list[Drawing]:
     chosen = sorted(sorted(variants, key=lambda v: -sizes[v])[:_MOST_VARIANTS], key=variants.index)
     figure = Figure(figsize=(11, 0.5 + 1.5 * len(chosen)), layout="constrained")
     axes = figure.subplots(len(chosen), 2 * _IMAGES, squeeze=False)
-    found = {}
+    disagreements = {}
     for row, variant in zip(axes, chosen, strict=True):
         data = disagreement_data(run.predictions[variant], run.predictions[baseline], run.dataset.test.labels)
         draw_row(list(row), data, run.dataset, len(pairs[variant]))
         row[0].set_ylabel(in_two_lines(variant, 20), fontsize=8, fontweight="bold")
-        found[variant] = data
-    for column, words in ((0, f"right oftener than {label(baseline, 20)}"), (_IMAGES, "right less often")):
+        disagreements[variant] = data
+    for column, words in (
+        (0, f"correct more often than {label(baseline, 20)}"),
+        (_IMAGES, "correct less often"),
+    ):
         axes[0, column].set_title(words, fontsize=9.5, pad=18).set_in_layout(False)
     counts = sorted({len(pairs[v]) for v in chosen})
     n = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
-    left_out = f" The {len(chosen)} variants that differ most." if len(chosen) < len(variants) else ""
+    left_out = f" Shown: the {len(chosen)} variants that differ most." if len(chosen) < len(variants) else ""
     truth = "labels" if run.dataset.is_multi_label else "class"
     caption = (
         f"Test images on which a variant differs most from {baseline}, trained with the same seeds ({n} "
-        f"pairs of trials). Above each its true {truth}; below, what the one that is wrong takes it for, and "
-        "how many of the pairs are right: variant against baseline. Chosen for being extreme: they show "
-        f"how the two differ, and not how much.{left_out} {run.dataset.describe()}."
+        f"pairs of trials). Above each image: its true {truth}. Below: the most frequent wrong prediction of "
+        "the model that is wrong more often, and in how many of the pairs the image is classified correctly, "
+        "by the variant and by the baseline. The images were chosen for being extreme: they show how the two "
+        f"differ, and not by how much.{left_out} {run.dataset.describe()}."
     )
     alt = "Images on which a variant and the baseline differ: " + "; ".join(
-        f"{variant}: {len(better)} shown that it gets right oftener, {len(worse)} less often"
-        for variant, (better, worse) in found.items()
+        f"{variant}: {len(better)} classified correctly more often, {len(worse)} less often"
+        for variant, (better, worse) in disagreements.items()
     )
     return [Drawing("disagreements", f"Where variants and {baseline} disagree", figure, caption, alt)]
 
@@ -113,7 +120,14 @@ def drawings(run: Run) -> list[Drawing]:
 def draw_row(
     row: list[Axes], data: tuple[list[Disagreement], list[Disagreement]], dataset: Dataset, pairs: int
 ) -> None:
-    """Draw a variant's images, those that it gets right oftener on the left."""
+    """Draw a variant's images, with those that it classifies correctly more often on the left.
+
+    Args:
+        row: The panels, `_IMAGES` for each side.
+        data: What `disagreement_data` returned.
+        dataset: The images and the names of their classes.
+        pairs: The number of pairs of trials.
+    """
     for ax in row:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
@@ -121,9 +135,12 @@ def draw_row(
         ax.grid(visible=False)
     labels = dataset.test.labels
     for side, images in enumerate(data):
-        for ax, shown in zip(row[side * _IMAGES :], images, strict=False):
-            image = dataset.test.images[shown.index]
+        for ax, disagreement in zip(row[side * _IMAGES :], images, strict=False):
+            image = dataset.test.images[disagreement.index]
             ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
-            true, guess = (label(dataset.words(k), 12) for k in (labels[shown.index], shown.taken_for))
+            true, guess = (
+                label(dataset.words(k), 12) for k in (labels[disagreement.index], disagreement.taken_for)
+            )
             ax.text(0.5, 1.03, true, transform=ax.transAxes, ha="center", va="bottom", fontsize=8)
-            ax.set_xlabel(f"× {guess}\n{shown.right[0]} : {shown.right[1]} of {pairs}", fontsize=7.5)
+            of_variant, of_baseline = disagreement.right
+            ax.set_xlabel(f"× {guess}\n{of_variant} : {of_baseline} of {pairs}", fontsize=7.5)

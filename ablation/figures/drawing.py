@@ -47,7 +47,7 @@ def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
         pictures = draw(run, names, folder)
     for name in only:
         if name not in {picture.figure for picture in pictures}:
-            raise RunError(f"{run.folder}: this study has nothing to draw as '{name}'.")
+            raise RunError(f"{run.folder}: this study has nothing to draw for the figure '{name}'.")
     if not only:
         texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
         (folder / "captions.md").write_text("\n".join(texts), "utf-8")
@@ -55,7 +55,7 @@ def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
 
 
 def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw half of the figures here, and half in a second process; here, too, where that one fails."""
+    """Draw half of the figures in a second process; if it fails, draw that half in this process, too."""
     here, there = names[: len(names) // 2], names[len(names) // 2 :]
     half = DrawingProcess(run, there, folder)
     try:

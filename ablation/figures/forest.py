@@ -26,13 +26,13 @@ DECIDED = ("better", "worse", "equivalent")
 
 
 def metric_data(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the metric summarised a variant (``variant, metric, mean, low, high, n``), and a trial."""
+    """Return the metric per variant (``variant, metric, mean, low, high, n``) and per trial."""
     completed = results.loc[results["status"] == "completed", ["variant", "seed", metric]]
     return mean_intervals(completed, ["variant"], [metric]), completed.reset_index(drop=True)
 
 
 def difference_data(results: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
-    """Return ``variant, seed, difference`` of the metric from the baseline with the same seed."""
+    """Return ``variant, seed, difference``: each trial's metric minus the baseline's with the same seed."""
     completed = comparable(results)[["variant", "seed", metric]]
     reference = completed[completed["variant"] == baseline].set_index("seed")[metric]
     others = completed[completed["variant"] != baseline]
@@ -46,7 +46,7 @@ def drawings(run: Run) -> list[Drawing]:
     summary, trials = metric_data(run.results, compare.metric)
     differences = difference_data(run.results, baseline, compare.metric)
     variants = list(summary["variant"])
-    if not variants:  # a metric of the user's own that is NaN throughout
+    if not variants:  # a custom metric that is NaN throughout
         return []
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
     figure = Figure(figsize=(11.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
@@ -58,8 +58,8 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Left: {title.lower()}{read_once}; bars: 95% confidence intervals of the mean (Student's t). Right: "
         f"its difference from the baseline, {baseline}, trained with the same seed; bars: the interval from "
-        f"which the verdict is read ({method_phrase(compare)}); shaded: within the margin. A small dot a "
-        f"seed; large marks: the mean over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
+        f"which the verdict is read ({method_phrase(compare)}); shaded: within the margin. Small dots: one "
+        f"per seed; large marks: the mean over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
     )
     alt = f"{title}: " + "; ".join(
         f"{row.variant}: {_value(row.mean, compare)}" for row in summary.itertuples(index=False)
@@ -74,7 +74,7 @@ def draw_metric(
     styles: dict[str, VariantStyle],
     compare: CompareSettings,
 ) -> None:
-    """Draw each variant's metric: the mean with its interval, and a dot a seed."""
+    """Draw each variant's metric: the mean with its interval, and one dot per seed."""
     variants = list(summary["variant"])
     for row, variant in enumerate(variants):
         values = trials.loc[trials["variant"] == variant, compare.metric]
@@ -96,7 +96,7 @@ def draw_differences(
     baseline: str,
     compare: CompareSettings,
 ) -> None:
-    """Draw each variant's paired difference from the baseline; beside it number, interval and verdict."""
+    """Draw each variant's paired difference from the baseline; beside it, number, interval and verdict."""
     scale = 100 if compare.in_points else 1
     ax.axvspan(-scale * compare.margin, scale * compare.margin, color="#eeeeee", linewidth=0, zorder=0)
     ax.axvline(0, color=FAINT, linewidth=1)
@@ -108,9 +108,9 @@ def draw_differences(
         interval = scale * compared[["difference", "low", "high"]].rename({"difference": "mean"})
         values = scale * differences.loc[differences["variant"] == variant, "difference"]
         interval_row(ax, row, values, interval, styles[variant], "")
-        found = f"{points(compared['difference'], compare)}  ({interval_phrase(compared, compare)})"
+        estimate = f"{points(compared['difference'], compare)}  ({interval_phrase(compared, compare)})"
         verdict = compared["verdict"]
-        beside(ax, row, f"{found}  {MARKS.get(verdict, '')} {verdict}".rstrip(), bold=verdict in DECIDED)
+        beside(ax, row, f"{estimate}  {MARKS.get(verdict, '')} {verdict}".rstrip(), bold=verdict in DECIDED)
     ax.tick_params(axis="y", labelleft=False)
     unit = "percentage points" if compare.in_points else compare.metric.replace("_", " ")
     ax.set(xlabel=f"difference ({unit})", title="Difference from the baseline, seed by seed")

@@ -1,4 +1,4 @@
-"""The gap that the training log shows, taken apart: how far it misleads, and why."""
+"""The components of the gap that the training log shows: how far it misleads, and why."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ablation.results.run import Run
 
 PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
 _PANELS_A_ROW = 6
-# Dark enough to be told apart in greyscale; neither is a variant's colour.
+# Distinguishable in greyscale; neither is a variant's colour.
 _LAG, _BIAS = "#b9b9b9", "#6b6b6b"
 
 
@@ -42,7 +42,7 @@ def gap_parts_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw the gap taken apart: after the last epoch, and over the epochs."""
+    """Draw the logged gap and its components: after the last epoch, and over the epochs."""
     curves, final = gap_parts_data(run.history)
     variants = list(final["variant"].unique())
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
@@ -66,23 +66,23 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         "How far the logged gap misleads, in percentage points (pp). Hollow mark and dotted line: the gap "
         "that the training log shows, logged training accuracy minus validation accuracy. Filled mark and "
-        "solid line: the true gap, both measured after the epoch in inference mode. Between them lie two "
-        "parts. Running-average lag: the log averages over an epoch in which the model was still improving. "
-        "Dropout-active bias: the log is taken in training mode, with dropout active and BatchNorm on its "
-        "batch's statistics. Top, after each trial's last epoch; below, over the epochs. Means over "
-        f"{seeds_phrase(final['n'])}; thin bars and bands: 95% confidence intervals (Student's t). "
-        f"{run.dataset.describe()}."
+        "solid line: the true gap, both accuracies measured after the epoch in inference mode. The "
+        "difference has two components. Running-average lag: the log averages over an epoch in which the "
+        "model was still improving. Dropout-active bias: the log is recorded in training mode, with dropout "
+        "active and BatchNorm using the statistics of its batch. Top: after each trial's last epoch; bottom: "
+        f"over the epochs. Means over {seeds_phrase(final['n'])}; thin bars and bands: 95% confidence "
+        f"intervals (Student's t). {run.dataset.describe()}."
     )
     table = final.pivot(index="variant", columns="metric", values="mean").loc[variants]
     alt = "Logged and true gap after the last epoch: " + "; ".join(
         f"{row.Index}: {signed_points(row.logged_gap)} and {signed_points(row.true_gap)} percentage points"
         for row in table.itertuples()
     )
-    return [Drawing("gap_parts", "The gap, taken apart", figure, caption, alt)]
+    return [Drawing("gap_parts", "Components of the logged gap", figure, caption, alt)]
 
 
 def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw a row a variant: from its logged gap, over the two parts that mislead, to its true gap."""
+    """Draw one row per variant: its logged gap, the two components that mislead, and its true gap."""
     variants = list(final["variant"].unique())
     points = 100 * final.pivot(index="variant", columns="metric", values="mean").loc[variants, PARTS]
     intervals = final.set_index(["variant", "metric"])
@@ -117,10 +117,10 @@ def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle, na
     """Draw a variant's logged and true gap over the epochs.
 
     Args:
-        ax: Where to.
-        curves: The rows of `gap_parts_data` of the variant.
-        style: The variant's looks.
-        named: Write beside the lines which is which.
+        ax: The panel to draw in.
+        curves: The rows of the first table of `gap_parts_data` of the variant.
+        style: The variant's colour.
+        named: Whether to add a legend.
     """
     for part, dashes, word in (("logged_gap", ":", "logged"), ("true_gap", "-", "true")):
         curve = curves[curves["metric"] == part]

@@ -1,4 +1,4 @@
-"""Does a factor do the same whatever the other one is? Parallel lines say yes."""
+"""Interaction plots: lines are parallel if a factor has the same effect at every level of the other one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ablation.grid.study import Study
 from ablation.results.run import Run
 
 _MOST_PANELS = 12
-_APART = 0.06  # between two lines at a level, so that their intervals are told apart
+_APART = 0.06  # between two lines at a level, so that their intervals do not overlap
 _DASHES = ["-", "--", ":", "-."]
 
 
@@ -63,29 +63,31 @@ def interaction_data(results: pd.DataFrame, study: Study, metric: str) -> pd.Dat
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw a panel for every two factors; nothing where the study crosses fewer."""
+    """Draw one panel for every two factors; nothing if the study crosses fewer."""
     compare, factors = run.compare, run.study.factors
     data = interaction_data(run.results, run.study, compare.metric)
     pairs = list(data[["across", "along"]].drop_duplicates().itertuples(index=False))
     if not pairs:
         return []
-    shown = pairs[:_MOST_PANELS]
-    wide = 5.2 if len(shown) == 1 else 3.6
-    figure, panels = small_multiples(len(shown), wide, 3.4, share_x=False)
-    figure.set_layout_engine("constrained")  # names stand beside the lines' ends
+    drawn = pairs[:_MOST_PANELS]
+    wide = 5.2 if len(drawn) == 1 else 3.6
+    figure, panels = small_multiples(len(drawn), wide, 3.4, share_x=False)
+    figure.set_layout_engine("constrained")  # makes room for the names beside the lines' ends
     metric = compare.metric.replace("_", " ")
-    for ax, (across, along) in zip(panels, shown, strict=True):
-        own = data[(data["across"] == across) & (data["along"] == along)]
-        draw_interaction(ax, own, factors, compare.in_points)
+    for ax, (across, along) in zip(panels, drawn, strict=True):
+        of_pair = data[(data["across"] == across) & (data["along"] == along)]
+        draw_interaction(ax, of_pair, factors, compare.in_points)
     panels[0].set_ylabel(metric)
     effects = run.effects[(run.effects["kind"] == "interaction") & run.effects["low"].notna()]
-    said = " ".join(effect_conclusion(row, compare) for row in effects.head(3).to_dict("records"))
-    left_out = f" The first {len(shown)} of {len(pairs)} pairs of factors." if len(pairs) > len(shown) else ""
+    sentences = " ".join(effect_conclusion(row, compare) for row in effects.head(3).to_dict("records"))
+    left_out = ""
+    if len(pairs) > len(drawn):
+        left_out = f" Shown: the first {len(drawn)} of {len(pairs)} pairs of factors."
     caption = (
-        f"Mean {metric} at each pair of levels, averaged over the other factors within a seed; bars: 95% "
-        f"confidence intervals of the mean (Student's t), {seeds_phrase(data['n'])}. Parallel lines: no "
-        f"interaction. Whether they are parallel is judged within a seed, which the bars do not show. "
-        f"{said}{left_out} {run.dataset.describe()}."
+        f"Mean {metric} at each pair of levels, averaged over the other factors within each seed; bars: 95% "
+        f"confidence intervals of the mean (Student's t), {seeds_phrase(data['n'])}. Parallel lines mean no "
+        f"interaction. Whether they are parallel is judged within each seed, which the bars do not show. "
+        f"{sentences}{left_out} {run.dataset.describe()}."
     )
     alt = f"{metric} at each pair of levels: " + "; ".join(
         f"{row.across}={row.across_level}, {row.along}={row.along_level}: {row.mean:.3f}"
@@ -97,7 +99,7 @@ def drawings(run: Run) -> list[Drawing]:
 def draw_interaction(
     ax: Axes, data: pd.DataFrame, factors: Mapping[str, tuple[str, ...]], in_points: bool
 ) -> None:
-    """Draw one factor's levels along the axis, a line a level of the other one, its name at its end."""
+    """Draw one factor's levels along the axis, and one line per level of the other, labelled at its end."""
     across, along = data[["across", "along"]].iloc[0]
     places = {level: k for k, level in enumerate(factors[across])}
     lines = [level for level in factors[along] if level in set(data["along_level"])]

@@ -1,4 +1,4 @@
-"""Accuracy and loss over the epochs, a column of panels a variant."""
+"""Accuracy and loss over the epochs, one column of panels per variant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ablation.figures.style import (
 from ablation.results.run import Run
 
 _MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
-_PANELS_A_ROW, _HEIGHT = 6, 2.4  # inches a panel
+_PANELS_A_ROW, _HEIGHT = 6, 2.4  # the height of a panel is in inches
 
 
 def learning_curves_data(history: pd.DataFrame) -> pd.DataFrame:
@@ -78,11 +78,11 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
     """Draw one variant's training and validation curve of one measure.
 
     Args:
-        ax: Where to.
+        ax: The panel to draw in.
         data: The rows of `learning_curves_data` of the variant.
         measure: ``accuracy`` or ``loss``.
-        style: The variant's looks.
-        named: Add a legend that tells which is which.
+        style: The variant's colour.
+        named: Whether to add a legend.
     """
     for part, dashes, word in (("train", "--", "training"), ("val", "-", "validation")):
         curve = data[data["metric"] == f"{part}_{measure}"]
@@ -98,7 +98,7 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
 
 
 def _close_up(axes: Any) -> None:
-    """Give the panels of a block the room between them, where nothing is written."""
+    """Stretch the two panels of a block into the empty space between them."""
     more = 0.22 / (len(axes) * _HEIGHT)
     for row, panels in enumerate(axes):
         for ax in panels:

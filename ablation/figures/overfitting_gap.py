@@ -1,4 +1,4 @@
-"""How far training accuracy runs ahead of validation accuracy, over the epochs and at the end."""
+"""The overfitting gap, training minus validation accuracy, over the epochs and at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gap_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
 
     Returns:
         Over the epochs (``variant, epoch, metric, mean, low, high, n``); after each trial's last epoch,
-        summarised (``variant, metric, mean, low, high, n``); and the same a trial (``variant, seed, gap``).
+        summarised (``variant, metric, mean, low, high, n``); and the same per trial (``variant, seed, gap``).
     """
     gaps = history.assign(gap=history["train_accuracy"] - history["val_accuracy"])
     last = gaps.groupby(["variant", "seed"], sort=False).tail(1)[["variant", "seed", "gap"]]
@@ -51,9 +51,9 @@ def drawings(run: Run) -> list[Drawing]:
     draw_final_gaps(right, final, trials, styles)
     caption = (
         "The overfitting gap: training minus validation accuracy, both measured after the epoch in "
-        "inference mode, in percentage points. Left, over the epochs; right, after each trial's last epoch, "
-        f"a small dot a seed. Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: "
-        f"its 95% confidence interval (Student's t). {run.dataset.describe()}."
+        "inference mode, in percentage points. Left: over the epochs; right: after each trial's last epoch. "
+        f"Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% confidence "
+        f"interval (Student's t); small dots: one per seed. {run.dataset.describe()}."
     )
     alt = "Overfitting gap after the last epoch: " + "; ".join(
         f"{row.variant}: {100 * row.mean:.1f} percentage points" for row in final.itertuples(index=False)
@@ -62,7 +62,7 @@ def drawings(run: Run) -> list[Drawing]:
 
 
 def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw the mean gap of each variant over the epochs, its name at the end of its line."""
+    """Draw the mean gap of each variant over the epochs, with its name at the end of its line."""
     ends = []
     variants = list(curves["variant"].unique())
     for variant in variants:
@@ -90,7 +90,7 @@ def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantSty
 def draw_final_gaps(
     ax: Axes, final: pd.DataFrame, trials: pd.DataFrame, styles: dict[str, VariantStyle]
 ) -> None:
-    """Draw each variant's final gap: the mean with its interval, and a dot a seed."""
+    """Draw each variant's final gap: the mean with its interval, and one dot per seed."""
     variants = list(final["variant"])
     for row, variant in enumerate(variants):
         values = 100 * trials.loc[trials["variant"] == variant, "gap"]

@@ -1,4 +1,4 @@
-"""Half of a large run's figures, drawn by a second process: twenty variants fill hundreds of panels."""
+"""Draw half of a large run's figures in a second process: twenty variants fill hundreds of panels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DrawingProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code, str(run.folder), str(folder), *names],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # it would say what this process says, or will say in its stead
+            stderr=subprocess.DEVNULL,  # this process says the same, or says it when it takes over
             text=True,
         )
 

@@ -1,4 +1,4 @@
-"""How well each class is told, a row a variant."""
+"""Per-class accuracy, one row per variant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablation.results.run import Run
 
 
 def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return accuracy, difference from the baseline and q, each a table of variants by classes."""
+    """Return accuracy, difference from the baseline and q, each as a table (variants, classes)."""
     variants, classes = per_class["variant"].unique(), per_class["class"].unique()
     accuracy, difference, q = (
         per_class.pivot(index="variant", columns="class", values=c)
@@ -25,7 +25,7 @@ def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame,
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw the accuracies as a table whose colours are the differences from the baseline."""
+    """Draw the accuracies as a table whose colours show the differences from the baseline."""
     accuracy, difference, q = per_class_data(run.per_class)
     if accuracy.empty:
         return []
@@ -35,28 +35,35 @@ def drawings(run: Run) -> list[Drawing]:
     ax, kind = figure.subplots(), "label" if run.dataset.is_multi_label else "class"
     draw_per_class(ax, accuracy, difference, q)
     ax.set(xlabel=kind, ylabel="")
-    told = int((q <= FALSE_DISCOVERIES).to_numpy().sum())
-    images, share = run.per_class["images"], "the percentage that is told right"
-    share = f"Of the test images of each class ({images.min()} to {images.max()}), {share}"
+    significant = int((q <= FALSE_DISCOVERIES).to_numpy().sum())
+    images = run.per_class["images"]
+    share = (
+        f"Per-class accuracy: of the test images of each class ({images.min()} to {images.max()}), the "
+        "percentage that is classified correctly"
+    )
     if run.dataset.is_multi_label:
-        share = f"Of the {images.max()} test images, the percentage on which each label is told right"
+        share = (
+            f"Per-label accuracy: of the {images.max()} test images, the percentage on which each label is "
+            "predicted correctly"
+        )
     caption = (
-        f"{share}: mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
-        f"{run.study.baseline}; orange, above; purple, below. A dot marks differences that are told apart "
-        f"from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells): {told} of "
-        f"{int(q.notna().sum().sum())}. 95% intervals are in per_class.csv. {run.dataset.describe()}."
+        f"{share}; mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
+        f"{run.study.baseline}; orange: above, purple: below. A dot marks differences that are significantly "
+        f"different from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells): "
+        f"{significant} of {int(q.notna().sum().sum())}. 95% intervals are in per_class.csv. "
+        f"{run.dataset.describe()}."
     )
     means = accuracy.mean()
-    title = f"Accuracy {'on' if kind == 'label' else 'in'} each {kind}"
+    title = f"Per-{kind} accuracy"
     alt = (
-        f"{title}. On average over the variants, {means.idxmax()} is told best, "
-        f"{means.max():.1%}, and {means.idxmin()} worst, {means.min():.1%}."
+        f"{title}. On average over the variants, it is highest for {means.idxmax()}, {means.max():.1%}, and "
+        f"lowest for {means.idxmin()}, {means.min():.1%}."
     )
     return [Drawing("per_class", title, figure, caption, alt)]
 
 
 def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q: pd.DataFrame) -> None:
-    """Draw the accuracies in percent, coloured by the difference from the baseline, those told marked."""
+    """Draw the accuracies in percent, coloured by the difference from the baseline; mark significant ones."""
     most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.05)  # small ones are pale
     dots = np.where(q.to_numpy() <= FALSE_DISCOVERIES, " •", "")
     numbers = np.array([[f"{100 * v:.0f}" for v in row] for row in accuracy.to_numpy()], dtype=object) + dots

@@ -1,4 +1,4 @@
-"""Some test images with their true labels, and what each variant takes them for."""
+"""Some test images with their true labels and each variant's predictions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RIGHT, _WRONG = "#dcebf7", "#f9dcc4"
 
 @dataclass(frozen=True)
 class SamplePredictions:
-    """What is shown.
+    """The chosen test images, and what the variants predict on them.
 
     Attributes:
-        indices: The chosen test images, (k,).
-        predicted: For each variant the predictions on these images.
+        indices: The positions of the images in the test set, (images,).
+        predicted: The predictions on these images, by variant.
     """
 
     indices: NDArray[np.int64]
@@ -37,9 +37,9 @@ def sample_data(
     """Choose test images: half of them at random, half of them where the variants disagree most.
 
     Args:
-        predicted: For each variant the predictions of one trial.
-        generator: Draws the random half, and breaks ties of the other.
-        shown: How many images.
+        predicted: The predictions of one trial on all test images, by variant.
+        generator: Draws the random half, and breaks ties in the other half.
+        shown: How many images to choose.
     """
     votes = np.stack([p.classes for p in predicted.values()])
     count = votes.shape[1]
@@ -53,37 +53,37 @@ def sample_data(
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw the sample of one trial a variant, the first seed that every variant completed if there is one."""
+    """Draw the sample for one trial per variant: the first seed that the most variants completed."""
     seeds = run.results[run.results["status"] == "completed"].groupby("seed")["variant"].nunique()
     seed = int(seeds.idxmax())
     dataset, predicted = run.dataset, {}
     for trial in run.completed_trials:
-        if trial.seed == seed and (found := run.store.test_probabilities(trial)) is not None:
-            predicted[trial.variant] = Predictions.of(found, dataset.is_multi_label)
+        if trial.seed == seed and (probabilities := run.store.test_probabilities(trial)) is not None:
+            predicted[trial.variant] = Predictions.of(probabilities, dataset.is_multi_label)
     if not predicted:
         return []
     data = sample_data(predicted, np.random.default_rng(0))
     figure = draw_samples(data, dataset)
     half = min(_SHOWN // 2, len(data.indices))
-    shown = (
-        f"their true labels, and the labels that each variant (seed {seed}) tells"
+    contents = (
+        f"their true labels, and the labels that each variant (seed {seed}) predicts"
         if dataset.is_multi_label
         else f"their true class, and the class that each variant (seed {seed}) predicts, with its probability"
     )
     caption = (
-        f"Test images with {shown}. Blue cells are right, orange ones marked × wrong. The {half} images on "
-        f"the left were drawn at random, the {len(data.indices) - half} on the right are among those that "
-        f"the variants disagree on most. {dataset.describe()}."
+        f"Test images with {contents}. Blue cells are correct; orange cells, marked ×, are wrong. The "
+        f"{half} images on the left were drawn at random, the {len(data.indices) - half} on the right are "
+        f"among those on which the variants disagree most. {dataset.describe()}."
     )
     true = dataset.test.labels[data.indices]
-    alt = f"Predictions on {len(true)} test images. Right: " + "; ".join(
+    alt = f"Predictions on {len(true)} test images. Correct: " + "; ".join(
         f"{variant}: {p.right(true).sum()} of {len(true)}" for variant, p in data.predicted.items()
     )
     return [Drawing("predictions", "Sample predictions", figure, caption, alt)]
 
 
 def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
-    """Draw the images in a row, and below each a row of cells, one a variant."""
+    """Draw the images in a row, and below each image one cell per variant."""
     variants, count = list(data.predicted), len(data.indices)
     labels = dataset.test.labels[data.indices]
     height = 0.36 * len(variants)
@@ -97,12 +97,12 @@ def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
         ax.axis("off")
     ax = figure.add_subplot(grid[1, :])
     for row, variant in enumerate(variants):
-        found = data.predicted[variant]
-        for column, right in enumerate(found.right(labels)):
+        predicted = data.predicted[variant]
+        for column, right in enumerate(predicted.right(labels)):
             ax.add_patch(_cell(column, row, _RIGHT if right else _WRONG))
-            guess = dataset.words(found.classes[column])
-            sure = "" if dataset.is_multi_label else f" · {100 * found.confidence[column]:.0f}%"
-            text = f"{'' if right else '× '}{label(guess, 11 if sure else 17)}{sure}"
+            guess = dataset.words(predicted.classes[column])
+            confidence = "" if dataset.is_multi_label else f" · {100 * predicted.confidence[column]:.0f}%"
+            text = f"{'' if right else '× '}{label(guess, 11 if confidence else 17)}{confidence}"
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7)
     ax.set(xlim=(0, count), ylim=(len(variants), 0))
     ax.set_xticks([])

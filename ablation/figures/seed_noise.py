@@ -1,4 +1,4 @@
-"""What the seed does: every seed's line through the variants, and what the noise is made of."""
+"""The variation over seeds: one line per seed through the variants, and the variance components."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from ablation.figures.style import (
 )
 from ablation.results.run import Run
 
-# Told apart in greyscale, too.
+# Distinguishable in greyscale, too.
 _PARTS = {"seeds": "#3f3f3f", "images": "#9a9a9a", "rest": "#dddddd"}
-_WORDS = {"seeds": "more seeds", "images": "more test images", "rest": "either"}
+_WORDS = {"seeds": "seeds", "images": "test images", "rest": "interaction"}
 
 
 def seed_data(results: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the metric of the completed trials, a row a variant, a column a seed."""
+    """Return the metric of the completed trials, one row per variant and one column per seed."""
     completed = results[results["status"] == "completed"]
     table = completed.pivot(index="variant", columns="seed", values=metric).astype(float)
     return table.reindex(completed["variant"].unique())
 
 
 def noise_data(noise: pd.DataFrame) -> pd.DataFrame:
-    """Return for each variant's difference from the baseline the shares of its variance, and its error.
+    """Return the variance components and the standard error of each variant's difference from the baseline.
 
     Returns:
-        ``seeds``, ``images`` and ``rest``, shares that add up to 1, and ``error``, the standard error of the
-        difference; the index is the variant.
+        One row per variant (the index): ``seeds``, ``images`` and ``rest``, shares of the variance that add
+        up to 1, and ``error``, the standard error of the difference.
     """
     differences = noise[noise["against"] != ""].set_index("variant")
     squares = differences[["se_seeds", "se_images", "se_rest"]].astype(float) ** 2
@@ -46,7 +46,7 @@ def noise_data(noise: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw the seeds, and beside them what the noise of the differences is made of."""
+    """Draw the trials seed by seed, and beside them the variance components of the differences."""
     compare = run.compare
     seeds, noise = seed_data(run.results, compare.metric), noise_data(run.noise)
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
@@ -54,28 +54,28 @@ def drawings(run: Run) -> list[Drawing]:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.3, 1])
     draw_seeds(left, seeds, styles)
     metric = compare.metric.replace("_", " ")
-    left.set(xlabel=metric, title="A line a seed, a dot a trial")
+    left.set(xlabel=metric, title="One line per seed, one mark per trial")
     if compare.in_points:
         percent_axis(left.xaxis)
     draw_noise(right, noise, list(seeds.index))
     counts = seeds.notna().sum(axis=1)
     caption = (
-        f"Left: {metric} of every trial, {seeds_phrase(counts)}; a line joins the trials of a seed, so "
-        "lines that run side by side are what pairing gains from. Right: what the standard error (in "
-        f"percentage points) of each variant's difference from {run.study.baseline} in test accuracy is "
-        "made of, as shares of its variance: what more seeds, more test images, or either would make "
-        "smaller. No intervals: these are the trials themselves, and parts of a variance. "
-        f"{run.dataset.describe()}."
+        f"Left: {metric} of every trial, {seeds_phrase(counts)}; a line joins the trials of one seed, and "
+        "pairing gains from lines that run in parallel. Right: the variance components of each variant's "
+        f"difference from {run.study.baseline} in test accuracy, as shares of the variance: more seeds would "
+        "reduce the first, more test images the second, and either would reduce their interaction. Beside "
+        "each bar: the standard error in percentage points (pp). There are no intervals, because the figure "
+        f"shows the trials themselves and shares of a variance. {run.dataset.describe()}."
     )
     spreads = seeds.std(axis=1)
     alt = f"Standard deviation of {metric} over seeds: " + "; ".join(
         f"{name}: {spread:.3f}" for name, spread in spreads.items()
     )
-    return [Drawing("seed_noise", "Noise from seed to seed", figure, caption, alt)]
+    return [Drawing("seed_noise", "Variation over seeds", figure, caption, alt)]
 
 
 def draw_seeds(ax: Axes, seeds: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw a row a variant with a dot a trial, and a line a seed through them."""
+    """Draw one row per variant with one mark per trial, and one line per seed through them."""
     rows = np.arange(len(seeds))
     for seed in seeds:
         ax.plot(seeds[seed], rows, color=FAINT, linewidth=0.7, alpha=max(0.15, min(0.6, 4 / seeds.shape[1])))
@@ -86,7 +86,7 @@ def draw_seeds(ax: Axes, seeds: pd.DataFrame, styles: dict[str, VariantStyle]) -
 
 
 def draw_noise(ax: Axes, noise: pd.DataFrame, variants: list[str]) -> None:
-    """Draw the parts of each difference's variance as a bar, its standard error beside it."""
+    """Draw the components of each difference's variance as a bar, with its standard error beside it."""
     rows = {variant: row for row, variant in enumerate(variants)}
     known = noise[noise.index.isin(variants)].dropna()
     places = [rows[v] for v in known.index]
@@ -98,7 +98,7 @@ def draw_noise(ax: Axes, noise: pd.DataFrame, variants: list[str]) -> None:
         beside(ax, place, f"±{100 * error:.2f} pp")
     percent_axis(ax.xaxis)
     ax.set(xlim=(0, 1), xlabel="share of the variance of the difference")
-    ax.set_title("What would make it smaller")
+    ax.set_title("Variance components of the difference")
     empty = next((row for v, row in rows.items() if v not in known.index), -0.3)  # the baseline's
     if len(known):
         beside_rows = ax.get_yaxis_transform()

@@ -1,4 +1,4 @@
-"""What all figures share: colours, labels, the look, and how they are written to disk."""
+"""What all figures share: colours, labels, the style, and how they are written to disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_NAMED = 20  # classes whose names and numbers can be read
 
 # Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
 HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
-DASHES = ["--", "-.", ":", "-"]  # what tells lines apart without colours; the baseline's is whole
+DASHES = ["--", "-.", ":", "-"]  # distinguish lines without colours; the baseline's line is solid
 MARKERS = "osD^vPX"
 
 _RC: dict[str, Any] = {
@@ -53,13 +53,13 @@ _RC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure with its words.
+    """A drawn figure with its texts.
 
     Attributes:
-        name: The file name without its ending.
+        name: The file name without its extension.
         title: A heading for the report.
         figure: The drawing.
-        caption: What is shown, of which images, with n and the kind of interval.
+        caption: What the figure shows, of which images, with n and the kind of interval.
         alt: What a reader who cannot see the figure should know.
     """
 
@@ -106,7 +106,7 @@ class VariantStyle:
 
 
 def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
-    """Give each variant a colour, the baseline grey, and a marker that tells repeated colours apart."""
+    """Give each variant a colour, the baseline grey, and a marker that distinguishes repeated colours."""
     others = [name for name in variants if name != baseline]
     styles = {
         name: VariantStyle(HUES[i % len(HUES)], MARKERS[(i // len(HUES)) % len(MARKERS)], DASHES[i % 4])
@@ -116,7 +116,7 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
 
 
 def look() -> Any:
-    """Return a context in which figures are drawn in the house's look."""
+    """Return a context in which figures are drawn in the style of the reports."""
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
     return mpl.rc_context(settings)
 
@@ -134,7 +134,7 @@ def panel_title(ax: Axes, name: str, width: int = 20) -> None:
 
 
 def in_two_lines(name: str, width: int) -> str:
-    """Return a name as `label` does, a long one in two lines of about so many letters."""
+    """Return a name as `label` does, a long one in two lines of about ``width`` letters."""
     lines = textwrap.wrap(label(name, 2 * width), width) or [""]
     return "\n".join([lines[0], " ".join(lines[1:])]) if lines[1:] else lines[0]
 
@@ -160,18 +160,18 @@ def spread(positions: Sequence[float], distance: float) -> list[float]:
 
 
 def percent_axis(axis: Any) -> None:
-    """Show shares as percent, with as many decimals as tell the ticks apart."""
+    """Show shares as percent, with as many decimals as the ticks need."""
     axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
 
 
 def seeds_phrase(counts: pd.Series[int], unit: str = "seed") -> str:
-    """Return ``n = 5 seeds``, or the range where the variants' counts differ."""
+    """Return ``n = 5 seeds``, or the range if the variants' counts differ."""
     fewest, most = int(counts.min()), int(counts.max())
     return f"n = {most if fewest == most else f'{fewest} to {most}'} {unit}{'s' if most > 1 else ''}"
 
 
 def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
-    """Give each variant a row, the first on top."""
+    """Label one row per variant, with the first on top."""
     ax.set_yticks(range(len(variants)), [label(name) for name in variants])
     ax.set_ylim(len(variants) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
@@ -180,14 +180,14 @@ def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
 def interval_row(
     ax: Axes, row: int, values: pd.Series, interval: pd.Series, style: VariantStyle, text: str
 ) -> None:
-    """Draw a row of a chart: a mean with its interval and its value in words, and a dot a seed below.
+    """Draw a row of a chart: a mean with its interval and its value as text, and below it one dot per seed.
 
     Args:
-        ax: Where to.
-        row: The row's height.
-        values: One a seed.
+        ax: The panel to draw in.
+        row: The row's position on the y axis.
+        values: One value per seed.
         interval: ``mean``, ``low`` and ``high``; the latter two may be NaN.
-        style: The variant's looks.
+        style: The variant's colour and marker.
         text: What to write above the mean.
     """
     ax.plot(values, [row + 0.22] * len(values), "o", color=style.colour, alpha=0.4, markersize=3.5)
@@ -213,16 +213,16 @@ def heat_map(
     names: tuple[Sequence[str], Sequence[str]],
     fontsize: float = 8,
 ) -> QuadMesh:
-    """Draw a matrix as coloured cells with texts; seaborn's own measures every label anew, for seconds.
+    """Draw a matrix as coloured cells with texts; seaborn's heat map takes seconds to measure every label.
 
     Args:
-        ax: Where to.
-        values: (rows, columns).
-        texts: What stands in the cells, empty where nothing does; (rows, columns).
+        ax: The panel to draw in.
+        values: The numbers that the colours show, (rows, columns).
+        texts: The texts in the cells, empty strings for none, (rows, columns).
         limits: The values of the first and of the last colour.
-        colours: A colour map's name.
-        names: Of the rows and of the columns; where they are too many to read, none are shown.
-        fontsize: Of the texts.
+        colours: The name of a colour map.
+        names: The names of the rows and of the columns; if there are too many to read, none are shown.
+        fontsize: The size of the texts.
     """
     few = len(names[1]) <= MOST_NAMED
     mesh = ax.pcolormesh(
@@ -239,11 +239,11 @@ def heat_map(
         if text and few:
             red, green, blue, _ = mesh.cmap(mesh.norm(values[row, column]))
             dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.4
-            written = ax.text(
+            cell_text = ax.text(
                 column + 0.5, row + 0.5, str(text), ha="center", va="center", fontsize=fontsize,
                 color="white" if dark else INK,
             )  # fmt: skip
-            written.set_in_layout(False)  # the layout would look at each of them many times
+            cell_text.set_in_layout(False)  # the layout engine would measure each of them many times
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -251,9 +251,9 @@ def heat_map(
 
 
 def regular(rows: int, columns: int, width: float, height: float) -> Figure:
-    """Return a figure for a regular grid of panels of that size in inches, with room for titles and labels.
+    """Return a figure for a regular grid of panels of the given size in inches, with room for labels.
 
-    It needs no layout, which would look at each of a hundred panels many times.
+    It needs no layout engine, which would measure each of a hundred panels many times.
     """
     figure = Figure(figsize=(width * columns, height * rows))
     figure.subplots_adjust(
@@ -266,7 +266,7 @@ def regular(rows: int, columns: int, width: float, height: float) -> Figure:
 def small_multiples(
     count: int, width: float, height: float, share_x: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels of that size (inches), at most six a row, with shared axes."""
+    """Return a figure and its ``count`` panels of the given size in inches, at most six per row."""
     columns = min(count, 6)
     rows = -(-count // columns)
     figure = regular(rows, columns, width, height)
@@ -294,7 +294,7 @@ def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
         figure.savefig(picture.svg, metadata={"Date": None}, **common)
         area = box.width * box.height
         dpi = 150 if area < _LARGE else 120
-        if area < _SMALL:  # there may be one a variant: their time counts, and not their size
+        if area < _SMALL:  # there may be one per variant: their time counts, and not their size
             figure.savefig(picture.png, dpi=dpi, metadata={"Software": None}, **common)
             return picture
         bitmap = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What dropout does to the variance that a BatchNorm layer sees."""
+"""The variance shift: how dropout changes the variance of a BatchNorm layer's input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def variance_shift_data(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw a panel a BatchNorm layer; nothing where no variant has any."""
+    """Draw one panel per BatchNorm layer; nothing if no variant has any."""
     table = run.variance_shift
     if table.empty:
         return []
@@ -39,13 +39,13 @@ def drawings(run: Run) -> list[Drawing]:
     for ax, layer in zip(panels, layers, strict=True):
         draw_layer(ax, data[data["layer"] == layer], table[table["layer"] == layer], variants, styles)
         ax.set_title(label(str(layer).removesuffix("_batch_norm"), 18))
-    figure.supxlabel("variance in training mode over variance in inference mode", fontsize=9.5)
+    figure.supxlabel("variance in training mode / variance in inference mode", fontsize=9.5)
     caption = (
-        "For the BatchNorm layer behind each named layer, the variance of its input in training mode over "
-        "that in inference mode (log scale). At 1 its moving variance is the one that it meets at "
-        "inference; dropout in front of it lifts the ratio (Li et al., 2018, arXiv:1801.05134). A small "
-        f"dot a seed; large marks: the mean over {seeds_phrase(data['n'])}; bars: its 95% confidence "
-        f"interval (Student's t). {run.dataset.describe()}."
+        "For the BatchNorm layer after each named layer: the ratio of the variance of its input in training "
+        "mode to that in inference mode (log scale). At a ratio of 1, its moving variance is the variance of "
+        "its input at inference; dropout before it raises the ratio (Li et al., 2018, arXiv:1801.05134). "
+        f"Small dots: one per seed; large marks: the mean over {seeds_phrase(data['n'])}; bars: its 95% "
+        f"confidence interval (Student's t). {run.dataset.describe()}."
     )
     means = data.groupby("variant", sort=False)["mean"].max()
     alt = "Largest mean ratio over the layers: " + "; ".join(f"{v}: {m:.2f}" for v, m in means.items())
@@ -55,12 +55,12 @@ def drawings(run: Run) -> list[Drawing]:
 def draw_layer(
     ax: Axes, data: pd.DataFrame, trials: pd.DataFrame, variants: list[str], styles: dict[str, VariantStyle]
 ) -> None:
-    """Draw one layer's ratios, a row a variant."""
+    """Draw one layer's ratios, one row per variant."""
     for row, variant in enumerate(variants):
-        own = data[data["variant"] == variant]
-        if len(own):
+        of_variant = data[data["variant"] == variant]
+        if len(of_variant):
             values = trials.loc[trials["variant"] == variant, "ratio"]
-            interval = own.iloc[0][["mean", "low", "high"]]
+            interval = of_variant.iloc[0][["mean", "low", "high"]]
             interval_row(ax, row, values, interval, styles[variant], f"{interval['mean']:.2f}")
     ax.axvline(1, color=FAINT, linewidth=1)
     ax.set_xscale("log", base=2)

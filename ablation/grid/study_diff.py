@@ -53,6 +53,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def changed_settings(variant: Variant, baseline: Variant) -> str:
-    """Name the settings in which a variant differs from the baseline."""
-    own, other = variant.settings, baseline.settings
-    return ", ".join(f"{k} = {setting_text(own[k])}" for k in own if k not in other or own[k] != other[k])
+    """Name the settings in which a variant differs from the baseline, with the variant's values."""
+    settings, reference = variant.settings, baseline.settings
+    changed = [key for key in settings if key not in reference or settings[key] != reference[key]]
+    return ", ".join(f"{key} = {setting_text(settings[key])}" for key in changed)

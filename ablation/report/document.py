@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written in: sections of text, tables and pictures."""
+"""The content of a report, independent of its format: sections of text, tables and pictures."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Cell:
     """A cell of a table, as it is shown.
 
     Attributes:
-        text: What it says.
-        note: Small print below it.
-        value: What it is sorted by, where that is not its text.
+        text: Its text.
+        note: Small print below the text.
+        value: The number that it is sorted by, if that is not its text.
         trials: The trials behind it, by their place in the list of trials.
-        kind: The verdict that it gives, or ``row`` for a heading of its row.
+        kind: The verdict that it gives, or ``row`` for the heading of a row.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def sources(self) -> str:
-        """The trials, shortly: ``0-4 10``."""
+        """The trials in short form: ``0-4 10``."""
         return ranges(self.trials)
 
 
@@ -45,11 +45,11 @@ class Table:
     """A table.
 
     Attributes:
-        headings: One a column.
-        rows: Their cells.
-        caption: What it is.
-        highlighted: The row of the baseline.
-        sortable: A reader may sort it.
+        headings: One heading per column.
+        rows: The cells of each row.
+        caption: The table's caption.
+        highlighted: The index of the baseline's row.
+        sortable: Whether a reader may sort the table.
     """
 
     headings: Sequence[str]
@@ -69,23 +69,23 @@ class Finding:
 
     @property
     def sources(self) -> str:
-        """The trials, shortly: ``0-4 10``."""
+        """The trials in short form: ``0-4 10``."""
         return ranges(self.trials)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section.
+    """A section of a report.
 
     Attributes:
         id: Its anchor.
         title: Its heading.
-        text: Paragraphs above what it shows.
+        text: Paragraphs above figures and tables.
         pictures: Figures.
         tables: Tables, below the figures.
         notes: Small print below the tables.
         lines: A list below the small print.
-        folded: Closed until a reader opens it.
+        folded: Whether the tables are closed until a reader opens them.
     """
 
     id: str
@@ -103,16 +103,16 @@ class Report:
     """A whole report.
 
     Attributes:
-        name: The study.
-        question: What it asks.
-        lead: Its size in a line.
-        facts: Further facts in a line.
-        warnings: What to know before believing it.
-        findings: What it says, the most important first.
+        name: The name of the study.
+        question: The question of the study.
+        lead: Its size, in one line.
+        facts: Further facts, in one line.
+        warnings: What to know before relying on the findings.
+        findings: The findings, the most important first.
         picture: The first figure.
-        sections: All that follows.
-        trials: The trials that its numbers come from, in the order in which they are numbered.
-        drawn: Those behind its figures, by their place in that list.
+        sections: The sections, in their order.
+        trials: The trials that the numbers come from, in the order in which they are numbered.
+        drawn: The trials behind the figures, by their place in that list.
     """
 
     name: str
@@ -128,17 +128,17 @@ class Report:
 
     @property
     def drawn_sources(self) -> str:
-        """The trials behind its figures, shortly: ``0-4 10``."""
+        """The trials behind its figures in short form: ``0-4 10``."""
         return ranges(self.drawn)
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Write whole numbers shortly: 0, 1, 2, 5 as ``0-2 5``."""
+    """Write whole numbers in short form: 0, 1, 2, 5 as ``0-2 5``."""
     runs = groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
     spans = [[number for _, number in run] for _, run in runs]
     return " ".join(f"{s[0]}-{s[-1]}" if len(s) > 1 else str(s[0]) for s in spans)
 
 
 def plain(*texts: object) -> list[Cell]:
-    """Return cells of nothing but text."""
+    """Return cells that hold only text."""
     return [Cell(str(text)) for text in texts]

@@ -1,4 +1,4 @@
-"""What a run found, in sentences, the most important first."""
+"""The findings of a run, in sentences, the most important first."""
 
 from __future__ import annotations
 
@@ -11,44 +11,56 @@ from ablation.results.notes import run_notes
 from ablation.results.run import Run
 
 _MOST = 6  # sentences of a kind, and names in one; the tables have all
+_RELATIONS = {
+    "better": "Better than",
+    "worse": "Worse than",
+    "equivalent": "Equivalent to",
+    "unresolved": "Unresolved against",
+    "": "No verdict against",
+}
 
 
 def findings(run: Run, sources: Sources) -> list[Finding]:
-    """Say which variant is in front, what is decided, what the factors do, and how much was overfitted."""
+    """Say which variant has the best mean, what is decided, what the factors do, and how large the gap is."""
     if run.results["status"].eq("completed").any():
         return [
-            *_front(run, sources),
+            *_best_mean(run, sources),
             *_comparisons(run, sources),
             *_effects(run, sources),
-            *_gap(run, sources),
+            *_overfitting_gap(run, sources),
         ]
     return [Finding("No trial is completed yet.")]
 
 
 def warnings(run: Run, sources: Sources) -> list[Finding]:
-    """Name what a reader must know before believing the rest."""
-    results, found = run.results, []
+    """List what a reader must know before relying on the other findings."""
+    results, caveats = run.results, []
     pending = int((results["status"] == "pending").sum())
     if pending:
-        said = (
-            f"{pending} planned trial{'s have' if pending > 1 else ' has'} not run: what follows is of those "
+        sentence = (
+            f"{pending} planned trial{'s have' if pending > 1 else ' has'} not run yet. This report covers "
+            f"only the trials that have."
         )
-        said += "that have."
         if run.compare.looks != run.study.compare.looks:
-            said += (
-                " Verdicts are by the anytime-valid test, so that they are safe however many seeds follow."
+            sentence += (
+                " Its verdicts are from the anytime-valid test, so they are safe however many seeds follow."
             )
-        found.append(Finding(said))
+        caveats.append(Finding(sentence))
     troubles = results[~results["status"].isin(["completed", "pending"])]
     if len(troubles):
-        said = f"{len(troubles)} trial{'s' if len(troubles) > 1 else ''} did not complete; a variant is "
-        found.append(Finding(said + "compared with the baseline on the seeds that both completed."))
-    found += [Finding(f"{r['trial_id']}: {r['status']}, {r['cause']}") for r in troubles.to_dict("records")]
-    return [*found, *(Finding(note) for note in run_notes(run))]
+        sentence = (
+            f"{len(troubles)} trial{'s' if len(troubles) > 1 else ''} did not complete. Each variant is "
+            "compared with the baseline on the seeds that both completed."
+        )
+        caveats.append(Finding(sentence))
+    caveats += [
+        Finding(f"{row['trial_id']}: {row['status']}, {row['cause']}") for row in troubles.to_dict("records")
+    ]
+    return [*caveats, *(Finding(note) for note in run_notes(run))]
 
 
-def _front(run: Run, sources: Sources) -> list[Finding]:
-    """Name the variant whose mean is best, and what its lead is worth."""
+def _best_mean(run: Run, sources: Sources) -> list[Finding]:
+    """Name the variant whose mean is best, and say whether its lead over the baseline is resolved."""
     compare, baseline = run.compare, run.study.baseline
     completed = run.results[run.results["status"] == "completed"].dropna(subset=[compare.metric])
     means = completed.groupby("variant", sort=False)[compare.metric].mean()
@@ -59,34 +71,35 @@ def _front(run: Run, sources: Sources) -> list[Finding]:
     metric = compare.metric.replace("_", " ")
     most = "highest" if compare.higher_is_better else "lowest"
     n = int((completed["variant"] == best).sum())
-    said = f"{best} has the {most} mean {metric}: {value} (n = {n} seed{'s' if n != 1 else ''})."
+    sentence = f"{best} has the {most} mean {metric}: {value} (n = {n} seed{'s' if n != 1 else ''})."
     verdicts = run.comparisons.set_index("variant")["verdict"]
     if best != baseline and verdicts.get(best) == "unresolved":
-        said += f" That is no verdict: whether it differs from {baseline} is unresolved."
-    return [Finding(said, "", sources.of(best))]
+        sentence += f" This is not a verdict: whether it differs from {baseline} is unresolved."
+    return [Finding(sentence, "", sources.of(best))]
 
 
 def _comparisons(run: Run, sources: Sources) -> list[Finding]:
+    """Say what each comparison supports; where they are many, the unresolved ones are only counted up."""
     rows = [row for row in run.comparisons.to_dict("records") if row["n"]]
     decided = [row for row in rows if row["verdict"] in ("better", "worse", "equivalent")]
-    shown = rows if len(rows) <= _MOST else decided[:_MOST]
-    found = [
+    in_full = rows if len(rows) <= _MOST else decided[:_MOST]
+    sentences = [
         Finding(
             conclusion(row, run.compare), str(row["verdict"] or "unresolved"), sources.pairs(row["variant"])
         )
-        for row in shown
+        for row in in_full
     ]
-    rest = [row for row in rows if row not in shown]
-    for verdict in ("better", "worse", "equivalent", "unresolved", ""):
+    rest = [row for row in rows if row not in in_full]
+    metric = run.compare.metric.replace("_", " ")
+    for verdict, relation in _RELATIONS.items():
         names = [str(row["variant"]) for row in rest if row["verdict"] == verdict]
         if names:
-            against = f"against {run.study.baseline} in {run.compare.metric.replace('_', ' ')}"
-            said = f"{(verdict or 'no verdict').capitalize()} {against}, with intervals in the table below: "
+            heading = f"{relation} {run.study.baseline} in {metric} (intervals in the table below)"
             trials = {place for name in names for place in sources.pairs(name)}
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-            listed = f"{said}{', '.join(names[:_MOST])}{more}."
-            found.append(Finding(listed, verdict, tuple(sorted(trials))))
-    return found
+            sentence = f"{heading}: {', '.join(names[:_MOST])}{more}."
+            sentences.append(Finding(sentence, verdict, tuple(sorted(trials))))
+    return sentences
 
 
 def _effects(run: Run, sources: Sources) -> list[Finding]:
@@ -94,31 +107,31 @@ def _effects(run: Run, sources: Sources) -> list[Finding]:
         return []
     effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
     rows = effects.to_dict("records")
-    shown = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
-    found = [
+    in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
+    sentences = [
         Finding(effect_conclusion(row, run.compare), str(row["verdict"]), sources.effect(row))
-        for row in shown
+        for row in in_full
     ]
-    if len(shown) < len(rows):
-        more = f"{len(rows) - len(shown)} further effects of the factors are in the tables below."
-        found.append(Finding(more))
-    return found
+    if further := len(rows) - len(in_full):
+        verb = "effects of the factors are" if further > 1 else "effect of the factors is"
+        sentences.append(Finding(f"{further} further {verb} in the tables below."))
+    return sentences
 
 
-def _gap(run: Run, sources: Sources) -> list[Finding]:
-    """Say how far the baseline overfits, and which variant the least."""
+def _overfitting_gap(run: Run, sources: Sources) -> list[Finding]:
+    """Say how far the baseline overfits, and which variant has the smallest gap."""
     completed = run.results[run.results["status"] == "completed"]
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["metric", "variant"])["mean"]
     gaps, baseline = summary["gap_accuracy"], run.study.baseline
     if baseline not in gaps.index:
         return []
     last = all(v.training.evaluate == "last" for v in run.study.variants)
-    said = (
+    sentence = (
         f"{baseline} {'ends at' if last else 'has at its best epoch'} "
         f"{summary['train_accuracy'][baseline]:.1%} training and {summary['val_accuracy'][baseline]:.1%} "
         f"validation accuracy, an overfitting gap of {minus(f'{100 * gaps[baseline]:.1f}')} percentage points"
     )
     least = str(gaps.idxmin())
     if least != baseline:
-        said += f"; the smallest gap is that of {least}, {minus(f'{100 * gaps[least]:.1f}')} points"
-    return [Finding(said + ".", "", tuple(sorted({*sources.of(baseline), *sources.of(least)})))]
+        sentence += f"; the smallest gap is that of {least}, {minus(f'{100 * gaps[least]:.1f}')} points"
+    return [Finding(sentence + ".", "", tuple(sorted({*sources.of(baseline), *sources.of(least)})))]

@@ -32,12 +32,12 @@ _TEX = {
 
 
 def render_html(report: Report, drawn_with: str, other: str = "") -> str:
-    """Return the report as one page, its pictures inside.
+    """Return the report as one HTML page that contains its pictures.
 
     Args:
-        report: What it says.
-        drawn_with: What drew its pictures; kept in the page.
-        other: The run that it compares with, if it does.
+        report: The report.
+        drawn_with: The software that drew its pictures; it is recorded in the page.
+        other: The folder of the run that it is compared with, if any.
     """
     environment = _environment(Path(), autoescape=True)
     template = environment.get_template("report.html")
@@ -52,13 +52,13 @@ def render_markdown(report: Report, folder: Path) -> str:
 
 def render_tex(report: Report, folder: Path) -> str:
     """Return the report as LaTeX (booktabs), for a file in ``folder``."""
-    environment = _environment(folder).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # braces are LaTeX's own
+    environment = _environment(folder).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # LaTeX uses braces
     text = environment.get_template("report.tex").render(report=report, marks=MARKS)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def drawing_software() -> str:
-    """Name what draws the figures, with versions: another may set every pixel differently."""
+    """Name the software that draws the figures, with versions: another may set every pixel differently."""
     return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
 
 
@@ -104,5 +104,5 @@ def _markdown(text: str) -> str:
 
 def _tex(text: str) -> str:
     """Escape what LaTeX would read as markup; a letter that its usual fonts lack becomes its number."""
-    shown = (_TEX.get(letter, letter) for letter in str(text))
-    return "".join(s if len(s) > 1 or ord(s) < 0x250 else rf"\texttt{{U+{ord(s):04X}}}" for s in shown)
+    letters = (_TEX.get(letter, letter) for letter in str(text))
+    return "".join(s if len(s) > 1 or ord(s) < 0x250 else rf"\texttt{{U+{ord(s):04X}}}" for s in letters)

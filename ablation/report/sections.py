@@ -23,7 +23,7 @@ _LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting
 
 
 def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
-    """Put a run's report together.
+    """Return a run's report.
 
     Args:
         run: The run.
@@ -33,20 +33,20 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     by_figure: dict[str, list[Picture]] = {}
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
-    listed = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
+    seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
     lead = (
         f"{run.study.name} · {len(run.study.variants)} variants × {len(seeds)} seed{'s' * (len(seeds) > 1)}"
     )
-    made = [make(run, by_figure, sources) for make in _SECTIONS]
+    sections = [make(run, by_figure, sources) for make in _SECTIONS]
     return Report(
         name=run.study.name,
         question=run.study.question,
-        lead=f"{lead} ({listed})",
+        lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
         warnings=warnings(run, sources),
         findings=findings(run, sources),
         picture=next(iter(by_figure.get("forest", [])), None),
-        sections=[section for section in made if section],
+        sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
         drawn=sources.all(),
     )
@@ -57,104 +57,113 @@ def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
     note = (
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
         f"variant minus baseline in {metric}, seed by seed, with the interval from which its verdict "
-        f"is read ({method_phrase(run.compare)}). Training and validation accuracy in inference mode, gap: "
-        "the one minus the other. Seconds: wall time a trial. A click on a number names the trials behind "
-        "it."
+        f"is read ({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: "
+        "training minus validation accuracy. Seconds: wall time per trial. Click a number to see the trials "
+        "behind it."
     )
     table = tables.variants_table(run, sources)
-    return Section("variants", "The variants", tables=[table], notes=[note])
+    return Section("variants", "Variants", tables=[table], notes=[note])
 
 
 def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
     text = (
-        f"Each variant against {run.study.baseline} in {run.compare.metric.replace('_', ' ')}, seed by "
-        f"seed: {method_phrase(run.compare)}. An interval has the confidence at which its difference is "
-        "decided, so that interval and verdict say the same: better or worse if it excludes 0, equivalent "
-        "if it lies within the margin, else unresolved. It speaks of other seeds on these test images; the "
-        "table of the noise says what other test images would add."
+        f"Each variant is compared with {run.study.baseline} in {run.compare.metric.replace('_', ' ')}, seed "
+        f"by seed: {method_phrase(run.compare)}. Each interval has the confidence level at which its "
+        "difference is decided, so that interval and verdict agree: better or worse if the interval excludes "
+        "0, equivalent if it lies within the margin, otherwise unresolved. The intervals generalise to other "
+        "seeds, on these test images; the table of variance components shows what other test images would "
+        "add."
     )
-    declared = f"Declared in the grid, whose hash is {code(study_digest(run.study))}."
+    declared = f"The comparison was declared in the grid, whose hash is {code(study_digest(run.study))}."
     changes = run.changes
     if changes is None:
-        declared += " Whether it was changed after the first trial was not recorded."
+        declared += " Whether the grid was changed after the first trial was not recorded."
     elif not changes:
-        declared += " Nothing was changed since before the first trial."
+        declared += " The grid has not been changed since before the first trial."
     else:
-        declared += " Changed since the first trial:"
+        declared += " Changed in the grid since the first trial:"
     table = tables.comparisons_table(run, sources)
     return Section(
-        "support", "What the data support", [text], tables=[table], notes=[declared], lines=changes or []
+        "support",
+        "Comparison with the baseline",
+        [text],
+        tables=[table],
+        notes=[declared],
+        lines=changes or [],
     )
 
 
 def _effects(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    found = tables.effects_tables(run, sources)
+    effects = tables.effects_tables(run, sources)
     missing = not_estimated(run.effects) if (run.effects["n"] == 0).any() else ""
-    if not found and not missing:
+    if not effects and not missing:
         return None
     text = (
-        "Effects within a seed, over the variants that cross the factors; the effects of a table are "
-        "corrected together. For an interaction, better says that the factors are worth more together than "
-        "each on its own."
+        "Effects are estimated within each seed, over the variants that cross the factors, and the effects "
+        "in one table are corrected for multiple testing together. For an interaction, a verdict of better "
+        "means that the joint effect of the factors is better than the sum of their separate effects."
     )
-    shown = pictures.get("interaction", [])
-    return Section("effects", "What each factor does", [text], shown, found, [missing] if missing else [])
+    if len(run.study.factors) > 2:
+        text += " For three or more factors, that sum includes the interactions of fewer of them."
+    drawn = pictures.get("interaction", [])
+    return Section("effects", "Factor effects", [text], drawn, effects, [missing] if missing else [])
 
 
 def _overfitting(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    shown = [
+    drawn = [
         p for name in ("overfitting_gap", "gap_parts", "learning_curves") for p in pictures.get(name, [])
     ]
-    if not shown:
+    if not drawn:
         return None
     text = (
-        "How far training accuracy runs ahead of validation accuracy, both measured after the epoch in "
-        "inference mode. The gap that a training log shows is another: the log is taken while the model "
-        "still improves, and with dropout active."
+        "The overfitting gap is training accuracy minus validation accuracy, both measured after the epoch "
+        "in inference mode. The gap in a training log is a different quantity: the log is recorded while the "
+        "model is still improving, and with dropout active."
     )
     note = (
-        "What picking the best epoch would add: a score of the best epoch is chosen on the validation "
-        "images that it is told of. So much would choosing have added to the validation accuracy at the "
-        "end of training, a mean over the seeds; it is in no number of this report that is of trials that "
-        "evaluate the last epoch."
+        "Best-epoch gain: how much picking the best epoch would have added to the validation accuracy at the "
+        "end of training, averaged over the seeds. The best epoch is chosen on the same validation images on "
+        "which it is scored. The numbers of trials that evaluate the last epoch do not contain this gain."
     )
     table = tables.inflation_table(run, sources)
-    return Section("overfitting", "Overfitting", [text], shown, [table], [note])
+    return Section("overfitting", "Overfitting", [text], drawn, [table], [note])
 
 
 def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    shown = [p for name in ("per_class", "confusion_differences") for p in pictures.get(name, [])]
-    if not shown:
+    drawn = [p for name in ("per_class", "confusion_differences") for p in pictures.get(name, [])]
+    if not drawn:
         return None
     if run.dataset.is_multi_label:
         text = (
-            "The share of test images on which each label is told right: there, or not there. An image has "
-            "any number of labels, so none is taken for another, and there are no confusion matrices."
+            "Per-label accuracy is the share of test images on which a label is predicted correctly, as "
+            "present or as absent. An image has any number of labels, so no label is confused with another, "
+            "and there are no confusion matrices."
         )
-        return Section("classes", "Which labels are told right", [text], shown)
+        return Section("classes", "Per-label accuracy", [text], drawn)
     table = tables.told_confusions_table(run, sources)
     tested = int(run.confusion_differences["q"].notna().sum())
-    told = int((run.confusion_differences["q"] <= FALSE_DISCOVERIES).sum())
+    significant = int((run.confusion_differences["q"] <= FALSE_DISCOVERIES).sum())
     text = (
-        f"Where a variant's mistakes are others than those of {run.study.baseline}, seed by seed. Of "
-        f"{tested:,} confusions that can be tested, {told:,} are told apart at a false discovery rate of "
-        f"{FALSE_DISCOVERIES:.0%} (paired t-tests; Benjamini and Hochberg, 1995): at most about one in "
-        f"{1 / FALSE_DISCOVERIES:.0f} of those is expected to be none."
+        "The accuracy in each class, and where a variant's misclassifications differ from those of "
+        f"{run.study.baseline}, seed by seed. Of {tested:,} confusions that can be tested, {significant:,} "
+        f"differ significantly at a false discovery rate of {FALSE_DISCOVERIES:.0%} (paired t-tests; "
+        f"Benjamini and Hochberg, 1995): at most about one in {1 / FALSE_DISCOVERIES:.0f} of the significant "
+        "ones is expected to be a false discovery."
     )
     if not tested:
-        text = "Where mistakes differ from the baseline's is tested from three pairs of trials on."
-    found = [table] if table.rows else []
-    return Section("classes", "Which classes are told right", [text], shown, found)
+        text = "Testing where confusions differ from the baseline's needs at least three pairs of trials."
+    differences = [table] if table.rows else []
+    return Section("classes", "Per-class accuracy", [text], drawn, differences)
 
 
 def _confusion(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    shown = pictures.get("confusion", [])
-    return Section("confusion", "Confusion matrices", pictures=shown) if shown else None
+    drawn = pictures.get("confusion", [])
+    return Section("confusion", "Confusion matrices", pictures=drawn) if drawn else None
 
 
 def _images(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    shown = [p for name in ("predictions", "disagreements") for p in pictures.get(name, [])]
-    return Section("images", "What the variants see", pictures=shown) if shown else None
+    drawn = [p for name in ("predictions", "disagreements") for p in pictures.get(name, [])]
+    return Section("images", "Sample predictions", pictures=drawn) if drawn else None
 
 
 def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
@@ -162,14 +171,15 @@ def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | No
     if not table.rows:
         return None
     text = (
-        "Is a model that is 80% sure right in 80% of cases? The calibration error is the mean distance "
-        "between confidence and accuracy over ten bins of confidence (Guo et al., 2017), with its 95% "
-        "interval over seeds; on few test images it is above zero even for a perfectly calibrated model."
+        "Is a model that is 80% confident correct in 80% of cases? The expected calibration error is the "
+        "mean distance between confidence and accuracy over ten bins of confidence (Guo et al., 2017), given "
+        "with its 95% interval over seeds. On few test images it is above zero even for a perfectly "
+        "calibrated model."
     )
     if run.dataset.is_multi_label:
         text += (
-            " Here a case is a label of an image, told to be there or not with a probability of 50% or more; "
-            "the accuracy of this table is the share of labels that are told right."
+            " Here each case is one label of one image, predicted as present or as absent with a probability "
+            "of at least 50%; label accuracy is the share of labels that are predicted correctly."
         )
     return Section("calibration", "Calibration", [text], pictures.get("calibration", []), [table])
 
@@ -179,11 +189,11 @@ def _cost(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     if not table.rows:
         return None
     note = (
-        "★: on the Pareto front, no variant is as cheap and as accurate and better in one of the two. "
-        "Multiply-adds: convolutions and Dense layers, one image in inference mode. Memory: the most that "
-        "a trial's process held, TensorFlow and the images included, where the system tells."
+        "★: on the Pareto front, that is, no other variant is as cheap and as accurate, and better in one of "
+        "the two. Multiply-adds: convolutions and Dense layers, for one image in inference mode. Memory: the "
+        "peak memory of a trial's process, TensorFlow and the images included, where the system reports it."
     )
-    return Section("cost", "What accuracy costs", (), pictures.get("cost", []), [table], [note])
+    return Section("cost", "Accuracy and cost", (), pictures.get("cost", []), [table], [note])
 
 
 def _noise(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
@@ -192,12 +202,13 @@ def _noise(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
         return None
     text = (
         f"The standard error of each variant's difference from {run.study.baseline} in test accuracy, in "
-        "percentage points, in three parts: what shrinks with more seeds (the variance between models on "
-        "all images that could be drawn: Jordan, 2023, arXiv:2304.01910), what shrinks with more test "
-        "images, and what shrinks with either. The last column is a second look, image by image: the seeds "
-        "whose pair of models McNemar's exact test tells apart, not corrected for their number."
+        "percentage points, in three components: seeds, which shrinks with more seeds (the variance between "
+        "models on all images that could be drawn: Jordan, 2023, arXiv:2304.01910), images, which shrinks "
+        "with more test images, and their interaction, which shrinks with either. The last column is a "
+        "supplementary test, image by image: the number of seeds whose pair of models differs significantly "
+        f"in McNemar's exact test (p below {run.compare.alpha:g}, not corrected for multiple testing)."
     )
-    return Section("noise", "What the noise is made of", [text], pictures.get("seed_noise", []), [table])
+    return Section("noise", "Variance components", [text], pictures.get("seed_noise", []), [table])
 
 
 def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
@@ -205,61 +216,61 @@ def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
     text = f"{pairing_verdict(run.pairing)} "
     if hashes:
         text += (
-            "Each row of the first table is a seed: a hash of the order in which its trials saw the training "
+            "The first table has one row per seed: a hash of the order in which its trials saw the training "
             "images, and for each variant a hash of the initial weights of the layers that it shares with "
-            f"{run.study.baseline}. A check mark says that the baseline's are the same; otherwise they stand "
-            "beside it."
+            f"{run.study.baseline}. A check mark means that the baseline has the same hash; otherwise the "
+            "baseline's hash is given beside it."
         )
     else:
         text += f"The hashes are in {code('pairing.csv')}."
     note = (
-        "What pairing gained, on test accuracy: the correlation of a variant's trials with the baseline's, "
-        "and the share by which the variance of their difference is smaller than for unrelated trials. 50% "
-        "is worth twice the seeds; below zero, pairing has cost. Known from three pairs on."
+        "The effect of pairing on test accuracy: the correlation of a variant's trials with the baseline's, "
+        "and the share by which the variance of their difference is smaller than for unrelated trials. A "
+        "reduction of 50% is worth twice the seeds; below zero, pairing has increased the variance. Known "
+        "from three pairs on."
     )
-    shown = [table for table in (hashes, gain) if table and table.rows]
-    return Section("pairing", "Are the trials pairs?", [text], (), shown, [note] if gain.rows else [])
+    filled = [table for table in (hashes, gain) if table and table.rows]
+    return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [])
 
 
 def _variance_shift(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     if run.variance_shift.empty:
         return None
     text = (
-        "For the BatchNorm layer behind each named layer, the variance of its input in training mode over "
-        "that in inference mode, a mean over the seeds. At 1 its moving variance is the one that it meets "
-        "at inference. Dropout in front of a layer lifts the ratio, and the layer then normalises test "
-        "images by a variance that they do not have, which is why Dropout and BatchNorm can disagree (Li "
-        "et al., 2018, arXiv:1801.05134)."
+        "For the BatchNorm layer after each named layer: the ratio of the variance of its input in training "
+        "mode to that in inference mode, averaged over the seeds. At a ratio of 1, the layer's moving "
+        "variance is the variance of its input at inference. Dropout before a BatchNorm layer raises the "
+        "ratio; the layer then normalises test images by a variance that they do not have, which is why "
+        "Dropout and BatchNorm can conflict (Li et al., 2018, arXiv:1801.05134)."
     )
     table = tables.variance_shift_table(run, sources)
-    shown = pictures.get("variance_shift", [])
-    return Section("variance-shift", "What dropout does to BatchNorm", [text], shown, [table])
+    drawn = pictures.get("variance_shift", [])
+    return Section("variance-shift", "Variance shift in BatchNorm layers", [text], drawn, [table])
 
 
 def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
-    several = run.dataset.is_multi_label
-    split = "at random" if several else "by class"
+    is_multi_label = run.dataset.is_multi_label
+    split = "at random" if is_multi_label else "by class"
     text = [
         "Every variant was trained with the same seeds. Within a seed, the layers that two variants share "
-        "start from the same weights, and all variants see the same batches in the same order, so their "
-        "difference is "
-        "the variant's and not the draw's.",
-        "After each epoch, training accuracy is measured on a fixed part of the training images as large "
-        "as the validation set, and validation accuracy on the validation images, both in inference mode: "
+        "start from the same weights, and all variants see the same batches in the same order, so that their "
+        "difference comes from the variant and not from the random draw.",
+        "After each epoch, training accuracy is measured on a fixed part of the training images as large as "
+        "the validation set, and validation accuracy on the validation images, both in inference mode: "
         "without dropout, and with BatchNorm's moving statistics. The accuracy that Keras logs during an "
-        "epoch is a running mean in training mode, so a gap computed from it is the sum of three parts: "
-        "the running mean's lag behind a model that improves, the bias of measuring with dropout active, "
-        "and the true gap. "
-        f"{code('history.csv')} has all of them for every epoch; only the true gap is called the gap here.",
-        f"The validation images were split from the training images {split}, the same for every seed. The "
-        "test images were read once a trial, at its end.",
+        "epoch is a running mean in training mode, so a gap computed from it is the sum of three parts: the "
+        "lag of the running mean behind a model that improves, the bias of measuring with dropout active, "
+        f"and the true gap. {code('history.csv')} lists all three for every epoch; in this report, the word "
+        "gap alone means the true gap.",
+        f"The validation images were split from the training images {split}, in the same way for every seed. "
+        "The test images were read once per trial, at its end.",
     ]
-    if several:
+    if is_multi_label:
         text.append(
-            "An image has any number of labels, and each is told to be there where its probability is over "
-            "0.5. An image is told right if all its labels are: accuracy is the share of such images, here "
-            "and in every table and verdict. Further metrics of Keras's are over the labels of all images "
-            "together."
+            "An image has any number of labels, and a label is predicted as present if its probability is "
+            "over 0.5. Accuracy is exact-match accuracy: the share of images all of whose labels are "
+            "predicted correctly, here and in every table and verdict. Other Keras metrics are computed over "
+            "the labels of all images together."
         )
     flat = [variant.settings for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
@@ -268,26 +279,27 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
     settings["streams that follow the seed"] = run.study.vary
     settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}
     rows = [_pair(key.replace("_", " "), setting_text(value)) for key, value in settings.items()]
-    return Section("measured", "How it was measured", text, tables=[Table(["Setting", "All variants"], rows)])
+    return Section("measured", "Methods", text, tables=[Table(["Setting", "All variants"], rows)])
 
 
 def _reproduce(run: Run, pictures: Pictures, sources: Sources) -> Section:
     text = [
-        f"The whole study, settings resolved, is in {code('study.json')} beside this file; each trial's "
-        f"settings and results are in {code('trials/')}, and all tables as CSV files. To train it again:",
+        f"The whole study, with all settings resolved, is in {code('study.json')} beside this file. The "
+        f"settings and results of each trial are in {code('trials/')}, and all tables are CSV files. To "
+        "train the study again:",
         code("python -c \"import ablation; ablation.Run('.').study.run('again')\""),
-        "and to check that every number of this report is what the trials say, and that no file was changed:",
+        "To check that every number in this report is what the trials say, and that no file was changed:",
         code("ablation verify ."),
         "On the same kind of processor, with the versions below, the numbers are the same to the last digit.",
     ]
-    found: dict[str, list[str]] = {}
+    environments: dict[str, list[str]] = {}
     for result in run.trial_results.values():
         for key, value in result.provenance.items():
-            if value not in found.setdefault(key, []):
-                found[key].append(value)
-    rows = [_pair(key, " | ".join(values)) for key, values in found.items()]
-    made = [Table(["Environment", "Of the trials"], rows)] if rows else []
-    return Section("reproduce", "How to reproduce it", text, tables=made)
+            if value not in environments.setdefault(key, []):
+                environments[key].append(value)
+    rows = [_pair(key, " | ".join(values)) for key, values in environments.items()]
+    environment_tables = [Table(["Environment", "All trials"], rows)] if rows else []
+    return Section("reproduce", "Reproducibility", text, tables=environment_tables)
 
 
 def _trials(run: Run, pictures: Pictures, sources: Sources) -> Section:
@@ -296,14 +308,14 @@ def _trials(run: Run, pictures: Pictures, sources: Sources) -> Section:
         accuracy = row["test_accuracy"]
         test = Cell("–" if accuracy != accuracy else f"{accuracy:.2%}", "", accuracy, (k,))
         fingerprint = run.store.fingerprint(run.trials[k]) or "–"
-        about = plain(k, row["trial_id"], row["variant"], row["seed"], row["status"])
-        rows.append([*about, test, Cell(fingerprint)])
+        identity = plain(k, row["trial_id"], row["variant"], row["seed"], row["status"])
+        rows.append([*identity, test, Cell(fingerprint)])
     text = (
-        "Numbers of the report refer to these trials. A fingerprint is a hash of all that a trial left "
-        f"behind: {code('ablation verify')} compares it with the files."
+        "The numbers in this report come from these trials. A fingerprint is a hash of everything that a "
+        f"trial wrote to disk; {code('ablation verify')} compares it with the files."
     )
     headings = ["Trial", "Id", "Variant", "Seed", "Status", "Test accuracy", "Fingerprint"]
-    return Section("trials", "The trials", [text], tables=[Table(headings, rows, sortable=True)], folded=True)
+    return Section("trials", "Trials", [text], tables=[Table(headings, rows, sortable=True)], folded=True)
 
 
 def _pair(name: str, value: str) -> list[Cell]:

@@ -23,23 +23,27 @@ _FIGURES = ("forest", "overfitting_gap", "learning_curves", "per_class", "calibr
 
 
 def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folder: Path) -> Report:
-    """Put a report of two runs together.
+    """Return the report that shows two runs side by side.
 
-    A variant is compared with the variant of the same name, seed by seed where both runs have the same
-    images: then trials of a seed are pairs. Such a comparison was not declared before the runs, so it gets an
-    interval of 95% and no verdict.
+    A variant is compared with the variant of the same name, seed by seed if both runs have the same images:
+    then trials of the same seed are pairs. Such a comparison was not declared before the runs, so it gets a
+    95% interval and no verdict.
 
     Args:
         run: The first run.
-        other: The second.
+        other: The second run.
         pictures: The first run's figures.
-        folder: Where the second run's figures are drawn.
+        folder: The folder in which the second run's figures are drawn.
     """
-    theirs = draw_figures(other, folder=folder) if other.completed_trials else []
+    other_pictures = draw_figures(other, folder=folder) if other.completed_trials else []
     names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
     shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
     lines = study_changes(run.study, other.study)
-    differ = "Settings that differ, from the first run to the second." if lines else "Both declare the same."
+    differ = (
+        "Settings that differ, with their values in the first and in the second run."
+        if lines
+        else "Both runs declare the same settings."
+    )
     return Report(
         name=f"{run.study.name} and {other.study.name}",
         question=f"{run.study.name} and {other.study.name}, side by side",
@@ -47,11 +51,9 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         facts=f"First: {run.dataset.describe()}. Second: {other.dataset.describe()}.",
         findings=[Finding(f"In both runs: {', '.join(shared) or 'no variant'}.")],
         sections=[
-            Section("differences", "What differs", [differ], lines=lines),
-            Section(
-                "variants", "The variants", tables=[_table(run, other, shared)], notes=[_note(run, other)]
-            ),
-            *_figures(pictures, theirs, names),
+            Section("differences", "Differences in settings", [differ], lines=lines),
+            Section("variants", "Variants", tables=[_table(run, other, shared)], notes=[_note(run, other)]),
+            *_figures(pictures, other_pictures, names),
         ],
         drawn=tuple(range(len(run.trials) + len(other.trials))),
         trials=[f"{side.study.name}: {trial.id}" for side in (run, other) for trial in side.trials],
@@ -60,14 +62,12 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
 
 def _note(run: Run, other: Run) -> str:
     paired = (
-        "seed by seed"
-        if _paired(run, other)
-        else "the images differ, so trials of a seed are no pairs (Welch)"
+        "seed by seed" if _paired(run, other) else "unpaired (Welch), because the images of the runs differ"
     )
     return (
         "Test accuracy: means with 95% confidence intervals (Student's t). Second minus first: "
-        f"{paired}, with its 95% interval, which was not declared before the runs and is no verdict. "
-        "Verdicts: each run's own, against its own baseline."
+        f"{paired}, with its 95% interval, which was not declared before the runs and is not a verdict. "
+        "Verdicts: those of each run against its own baseline."
     )
 
 
@@ -80,28 +80,35 @@ def _table(run: Run, other: Run, shared: Sequence[str]) -> Table:
     for name in shared:
         cells = [Cell(name, kind="row")]
         for offset, side in ((0, run), (len(run.trials), other)):
-            cells += _of_one(side, name, offset)
-        rows.append([*cells, _between(run, other, name)])
+            cells += _mean_and_verdict(side, name, offset)
+        rows.append([*cells, _difference(run, other, name)])
     headings = ["Variant", f"First: {run.study.name}", "Verdict", f"Second: {other.study.name}", "Verdict"]
     return Table([*headings, "Second minus first, points"], rows, sortable=True)
 
 
-def _of_one(run: Run, name: str, offset: int) -> list[Cell]:
+def _mean_and_verdict(run: Run, name: str, offset: int) -> list[Cell]:
+    """Return a variant's mean test accuracy and its verdict in one of the runs.
+
+    Args:
+        run: The run.
+        name: The variant.
+        offset: The place of the run's first trial in the report's list of trials.
+    """
     results = run.results
-    own = results[(results["variant"] == name) & (results["status"] == "completed")]
-    trials = tuple(offset + k for k in own.index)
+    completed = results[(results["variant"] == name) & (results["status"] == "completed")]
+    trials = tuple(offset + k for k in completed.index)
     verdicts = run.comparisons.set_index("variant")["verdict"]
     verdict = str(verdicts.get(name, "baseline"))
-    shown = Cell(f"{MARKS.get(verdict, '')} {verdict or 'none'}".strip(), kind=verdict)
-    if own.empty:
-        return [Cell("–"), shown]
-    mean = mean_intervals(own, ["variant"], ["test_accuracy"]).iloc[0]
+    verdict_cell = Cell(f"{MARKS.get(verdict, '')} {verdict or 'none'}".strip(), kind=verdict)
+    if completed.empty:
+        return [Cell("–"), verdict_cell]
+    mean = mean_intervals(completed, ["variant"], ["test_accuracy"]).iloc[0]
     interval = "" if math.isnan(mean["low"]) else f"{percent(mean['low'])} to {percent(mean['high'])}"
-    return [Cell(percent(mean["mean"]), interval, mean["mean"], trials), shown]
+    return [Cell(percent(mean["mean"]), interval, mean["mean"], trials), verdict_cell]
 
 
-def _between(run: Run, other: Run, name: str) -> Cell:
-    """Return the difference in test accuracy between two runs of a variant."""
+def _difference(run: Run, other: Run, name: str) -> Cell:
+    """Return the difference in test accuracy between two runs of a variant, second minus first."""
     first, second = (
         side.results[(side.results["variant"] == name) & (side.results["status"] == "completed")].set_index(
             "seed"
@@ -124,7 +131,8 @@ def _between(run: Run, other: Run, name: str) -> Cell:
 
 
 def _figures(first: Sequence[Picture], second: Sequence[Picture], names: Sequence[str]) -> list[Section]:
-    found = []
+    """Return one section per figure, with the pictures of both runs."""
+    sections = []
     for figure in _FIGURES:
         pair = [
             replace(picture, title=f"{picture.title}: {name}", caption=f"{name}. {picture.caption}")
@@ -134,5 +142,5 @@ def _figures(first: Sequence[Picture], second: Sequence[Picture], names: Sequenc
         ]
         if pair:
             title = figure.replace("_", " ").capitalize()
-            found.append(Section(figure, title, pictures=pair))
-    return found
+            sections.append(Section(figure, title, pictures=pair))
+    return sections

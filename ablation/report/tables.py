@@ -1,4 +1,4 @@
-"""The report's tables, every cell as it is shown, with the trials behind it."""
+"""The report's tables: every cell as it is shown, with the trials behind it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from ablation.results.run import Run
 
 MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
 _TITLES = {
-    "main effect": "Main effects: a level against the factor's first, averaged over the other factors",
-    "interaction": "Interactions: how much more a level does once the other factors are there",
-    "effect where": "Simple effects: a level against the first, at one setting of the other factors",
-    "Shapley share": "Shapley shares: each component's part of the way from the plain to the full model",
+    "main effect": "Main effects: each level against the factor's first, averaged over the other factors",
+    "interaction": "Interactions: how much larger a level's effect is in the presence of the other factors",
+    "effect where": "Simple effects: each level against the factor's first, at one setting of the others",
+    "Shapley share": "Shapley shares: each component's share of the difference between full and plain model",
 }
 _MOST_HASHES = 8  # variants whose hashes are shown; all are in pairing.csv
-_MOST_TOLD = 30  # differences in confusion
+_MOST_CONFUSIONS = 30  # whose difference is significant
 
 
 def variants_table(run: Run, sources: Sources) -> Table:
-    """Every variant with its means, and its difference from the baseline."""
+    """Return the table of the variants: means, and the difference from the baseline."""
     results = run.results
     completed = results[results["status"] == "completed"]
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["variant", "metric"])
@@ -49,8 +49,8 @@ def variants_table(run: Run, sources: Sources) -> Table:
     baseline = run.study.variants[names.index(run.study.baseline)]
     rows = []
     for variant in run.study.variants:
-        own = results[results["variant"] == variant.name]
-        done = own[own["status"] == "completed"]
+        planned = results[results["variant"] == variant.name]
+        done = planned[planned["status"] == "completed"]
         trials = sources.of(variant.name)
         means = {m: float(summary["mean"].get((variant.name, m), math.nan)) for m in MEASURES}
         test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
@@ -66,7 +66,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
             Cell(signed_points(means["gap_accuracy"]), "", means["gap_accuracy"], trials),
             Cell("–" if math.isnan(parameters) else f"{parameters:,.0f}", "", parameters, trials),
             Cell("–" if math.isnan(seconds) else f"{seconds:.0f}", "", seconds, trials),
-            Cell(f"{len(done)} of {len(own)}", "", len(done), trials),
+            Cell(f"{len(done)} of {len(planned)}", "", len(done), trials),
         ])  # fmt: skip
     metric = run.compare.metric.replace("_", " ")
     difference = "Difference" if metric == "test accuracy" else f"Difference in {metric}"
@@ -76,7 +76,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
 
 
 def comparisons_table(run: Run, sources: Sources) -> Table:
-    """Every variant against the baseline."""
+    """Return the table of the comparisons of every variant with the baseline."""
     rows = [
         [Cell(str(row["variant"]), kind="row"), *_judged(row, run, sources.pairs(str(row["variant"])))]
         for row in run.comparisons.to_dict("records")
@@ -86,7 +86,7 @@ def comparisons_table(run: Run, sources: Sources) -> Table:
 
 
 def effects_tables(run: Run, sources: Sources) -> list[Table]:
-    """The effects that can be estimated, a table a kind."""
+    """Return the effects that can be estimated, one table per kind of effect."""
     headings = ["Factor", "Level", "Difference", "Interval", "Confidence", "p, adjusted", "Cohen's d"]
     return [
         Table(
@@ -107,30 +107,31 @@ def effects_tables(run: Run, sources: Sources) -> list[Table]:
 
 
 def noise_table(run: Run, sources: Sources) -> Table:
-    """What the standard error of each difference from the baseline is made of, in percentage points.
+    """Return the components of the standard error of each difference from the baseline, in percentage points.
 
-    The last column counts the seeds whose pair of models McNemar's test tells apart, image by image.
+    The last column counts the seeds whose pair of models differs significantly in McNemar's test, image by
+    image.
     """
     differences = run.noise[run.noise["against"] != ""]
-    apart = (run.mcnemar["p"] < run.compare.alpha).groupby(run.mcnemar["variant"]).sum()
+    significant = (run.mcnemar["p"] < run.compare.alpha).groupby(run.mcnemar["variant"]).sum()
     rows = []
     for row in differences.to_dict("records"):
         trials = sources.pairs(str(row["variant"]))
-        told = int(apart[row["variant"]])
+        seeds = int(significant[row["variant"]])
         rows.append([
             Cell(str(row["variant"]), kind="row"),
             *(Cell(f"{100 * row[p]:.2f}", "", row[p], trials) for p in ("se_seeds", "se_images", "se_rest")),
             Cell(str(row["n"]), "", row["n"], trials),
             Cell(str(row["images"])),
             Cell(str(row["more"])),
-            Cell(f"{told} of {row['n']}", "", told, trials),
+            Cell(f"{seeds} of {row['n']}", "", seeds, trials),
         ])  # fmt: skip
-    headings = ["Variant", "From seeds", "From images", "From both", "Seeds", "Images"]
-    return Table([*headings, "What would help more", "Told apart by McNemar"], rows, sortable=True)
+    headings = ["Variant", "From seeds", "From images", "From interaction", "Seeds", "Images"]
+    return Table([*headings, "More helpful to add", "Significant McNemar tests"], rows, sortable=True)
 
 
 def inflation_table(run: Run, sources: Sources) -> Table:
-    """What picking each trial's best epoch would add to its validation score."""
+    """Return what picking each trial's best epoch would have added to its validation accuracy."""
     completed = run.results[run.results["status"] == "completed"]
     means = completed.groupby("variant", sort=False)[["best_epoch_inflation", "best_epoch", "epochs"]].mean()
     rows = [
@@ -141,15 +142,15 @@ def inflation_table(run: Run, sources: Sources) -> Table:
         ]
         for name, inflation, best, epochs in means.itertuples()
     ]
-    return Table(["Variant", "Best epoch adds, points", "Best epoch, mean"], rows, sortable=True)
+    return Table(["Variant", "Best-epoch gain, points", "Mean best epoch"], rows, sortable=True)
 
 
 def told_confusions_table(run: Run, sources: Sources) -> Table:
-    """The confusions that are told apart from the baseline's, the largest differences first."""
-    told = run.confusion_differences[run.confusion_differences["q"] <= FALSE_DISCOVERIES]
-    told = told.loc[told["difference"].abs().sort_values(ascending=False, kind="stable").index]
+    """Return the confusions that differ significantly from the baseline's, the largest differences first."""
+    significant = run.confusion_differences[run.confusion_differences["q"] <= FALSE_DISCOVERIES]
+    order = significant["difference"].abs().sort_values(ascending=False, kind="stable").index
     rows = []
-    for row in told.head(_MOST_TOLD).to_dict("records"):
+    for row in significant.loc[order].head(_MOST_CONFUSIONS).to_dict("records"):
         trials = sources.pairs(str(row["variant"]))
         difference = signed_points(row["difference"])
         interval = f"{signed_points(row['low'])} to {signed_points(row['high'])}"
@@ -163,16 +164,16 @@ def told_confusions_table(run: Run, sources: Sources) -> Table:
     headings = [
         "Variant",
         "True class",
-        "Taken for",
-        "By the variant",
-        "By the baseline",
+        "Predicted as",
+        "Share, variant",
+        "Share, baseline",
         "Difference, points",
     ]
     return Table([*headings, "q"], rows, sortable=True)
 
 
 def calibration_table(run: Run, sources: Sources) -> Table:
-    """Confidence against accuracy, and the calibration error with its interval."""
+    """Return each variant's mean confidence, its accuracy, and its calibration error with the interval."""
     measures = ["confidence", "accuracy", "calibration_error"]
     summary = mean_intervals(run.calibration_error, ["variant"], measures).set_index(["variant", "metric"])
     rows = []
@@ -187,25 +188,25 @@ def calibration_table(run: Run, sources: Sources) -> Table:
             Cell(percent(error["mean"]), _interval(error), error["mean"], trials),
             Cell(str(int(error["n"])), "", error["n"], trials),
         ])  # fmt: skip
-    right = "Labels right" if run.dataset.is_multi_label else "Test accuracy"
-    headings = ["Variant", "Confidence", right, "Too sure by, points", "Calibration error", "Seeds"]
+    measure = "Label accuracy" if run.dataset.is_multi_label else "Test accuracy"
+    headings = ["Variant", "Confidence", measure, "Overconfidence, points", "Calibration error", "Seeds"]
     return Table(headings, rows, sortable=True)
 
 
 def cost_table(run: Run, sources: Sources) -> Table:
-    """What each variant costs; a star where it is on the Pareto front."""
+    """Return what each variant costs, with a star where it is on the Pareto front."""
     rows = []
     for row in run.cost.to_dict("records"):
         trials = sources.of(row["variant"])
         cells = [_cost(row, cost, trials) for cost in COSTS]
         test = Cell(percent(row["test_accuracy"]), "", row["test_accuracy"], trials)
         rows.append([Cell(row["variant"], kind="row"), test, *cells])
-    headings = ["Variant", "Test accuracy", "Parameters", "Multiply-adds", "Seconds a trial", "Memory, MiB"]
+    headings = ["Variant", "Test accuracy", "Parameters", "Multiply-adds", "Seconds per trial", "Memory, MiB"]
     return Table(headings, rows, sortable=True)
 
 
 def pairing_table(run: Run) -> Table | None:
-    """The hashes of what each trial started from, a seed a row; None where they are too many to read."""
+    """Return the hashes of what each trial started from, one row per seed; None if there are too many."""
     if len(run.study.variants) > _MOST_HASHES:
         return None
     table = pairing_by_seed(run.pairing, run.study.baseline)
@@ -213,7 +214,7 @@ def pairing_table(run: Run) -> Table | None:
 
 
 def pairing_gain_table(run: Run, sources: Sources) -> Table:
-    """What pairing gained for each variant, beside the number of layers that it shares."""
+    """Return what pairing gained for each variant, with the number of layers that it shares."""
     layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
     rows = []
     for row in pairing_gain(run.results, run.study.baseline).itertuples(index=False):
@@ -225,12 +226,12 @@ def pairing_gain_table(run: Run, sources: Sources) -> Table:
             Cell(row.variant, kind="row"), Cell(shared), Cell(correlation, "", row.correlation, trials),
             Cell(saved, "", row.variance_saved, trials), Cell(str(row.n), "", row.n, trials),
         ])  # fmt: skip
-    headings = ["Variant", "Layers shared", "Correlation", "Variance saved", "Pairs"]
+    headings = ["Variant", "Shared layers", "Correlation", "Variance reduction", "Pairs"]
     return Table(headings, rows, sortable=True)
 
 
 def variance_shift_table(run: Run, sources: Sources) -> Table:
-    """The mean ratio for each BatchNorm layer (a column) and variant (a row)."""
+    """Return the mean ratio of variances, one row per variant and one column per BatchNorm layer."""
     table = run.variance_shift.pivot_table("ratio", "variant", "layer", "mean", sort=False)
     rows = [
         [
@@ -244,7 +245,7 @@ def variance_shift_table(run: Run, sources: Sources) -> Table:
 
 
 def _judged(row: Row, run: Run, trials: tuple[int, ...]) -> list[Cell]:
-    """Return the columns that comparisons and effects share."""
+    """Return the cells that comparisons and effects share, from the difference to the verdict."""
     confidence, size = row["confidence"], row["effect_size"]
     return [
         Cell(points(row["difference"], run.compare), "", row["difference"], trials),

@@ -43,10 +43,10 @@ class Sources:
 
     def _joint(self, variants: list[str]) -> tuple[int, ...]:
         """Return the variants' trials of the seeds that all of them have."""
-        own = self._comparable[self._comparable["variant"].isin(variants)]
-        counts = own.groupby("seed")["variant"].nunique()
-        whole = own[own["seed"].map(counts) == len(set(variants))]
-        return self._places(whole, variants)
+        of_variants = self._comparable[self._comparable["variant"].isin(variants)]
+        counts = of_variants.groupby("seed")["variant"].nunique()
+        shared = of_variants[of_variants["seed"].map(counts) == len(set(variants))]
+        return self._places(shared, variants)
 
     def _places(self, table: object, variants: Iterable[str]) -> tuple[int, ...]:
         chosen = table[table["variant"].isin(list(variants))]  # type: ignore[index]

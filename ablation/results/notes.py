@@ -1,4 +1,4 @@
-"""Warnings that save a study: each names the variants, the figure that gives it away, and the remedy."""
+"""Warnings that save a study: each names the variants, the number that shows the problem, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ablation.models.cost import updates
 from ablation.results.run import Run
 from ablation.training.provenance import differences
 
-_WIDEST = 0.05  # a validation set that tells an accuracy no better than this is called too small
+_WIDEST = 0.05  # a validation set that measures an accuracy no better than this is called too small
 _SMALLEST_BATCH = 8
 
 
@@ -38,13 +38,14 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     if channels > 4 and height in (1, 3):
         notes.append(
             f"The images have a height of {height} and {channels} channels: their channels seem to come "
-            "first. Move them to the end, numpy.moveaxis(x, 1, -1)."
+            "first. Move the channels to the end with numpy.moveaxis(x, 1, -1)."
         )
     width = half_width(0.5, len(dataset.val))
     if width > _WIDEST:
         notes.append(
-            f"{len(dataset.val)} validation images tell a trial's accuracy to ±{100 * width:.0f} points, and "
-            "smaller differences between variants not at all. Set a larger dataset.validation_size."
+            f"{len(dataset.val)} validation images measure a trial's accuracy to within ±{100 * width:.0f} "
+            "percentage points, so they do not show smaller differences between variants. Set a larger "
+            "dataset.validation_size."
         )
     return notes
 
@@ -58,15 +59,15 @@ def observed_notes(run: Run) -> list[str]:
     """Return the warnings that the finished trials give."""
     completed = run.results[run.results["status"] == "completed"]
     if completed.empty:
-        return _not_made_alike(run)
+        return _different_environments(run)
     return [
-        *_not_made_alike(run),
+        *_different_environments(run),
         *_incomplete_pairs(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
-        *_seeds_alike(run, completed),
+        *_indistinct_seeds(run, completed),
     ]
 
 
@@ -78,18 +79,18 @@ def stale_share(variant: Variant, images: int) -> float:
 
 
 def half_width(accuracy: float, images: int) -> float:
-    """Return half the width of the 95% interval of an accuracy measured on so many images (Wald)."""
+    """Return half the width of the 95% interval (Wald) of an accuracy, by the number of images."""
     return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> list[str]:
-    """Apply the checks to each variant; variants with the same trouble are named together."""
-    found: dict[str, list[str]] = {}
+    """Apply the checks to each variant; variants with the same note are named together."""
+    names_by_note: dict[str, list[str]] = {}
     for check in checks:
         for variant in variants:
             if note := check(variant):
-                found.setdefault(note, []).append(variant.name)
-    return [f"{', '.join(names)}: {note}" for note, names in found.items()]
+                names_by_note.setdefault(note, []).append(variant.name)
+    return [f"{', '.join(names)}: {note}" for note, names in names_by_note.items()]
 
 
 def _unpooled(variant: Variant, dataset: Dataset) -> str:
@@ -98,19 +99,19 @@ def _unpooled(variant: Variant, dataset: Dataset) -> str:
         return ""
     height, width, _ = dataset.image_shape
     return (
-        f"{height}x{width} images are one pixel small before the last block, so blocks from there on end "
+        f"{height}x{width} images shrink to one pixel before the last block, so the blocks from there on end "
         "without pooling."
     )
 
 
 def _stale_statistics(variant: Variant, images: int) -> str:
-    left = stale_share(variant, images)
-    if left <= 0.01:
+    share = stale_share(variant, images)
+    if share <= 0.01:
         return ""
     return (
-        f"after {updates(variant.training, images)} updates BatchNorm's moving statistics are still "
-        f"{left:.0%} their initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy in "
-        "inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
+        f"after {updates(variant.training, images)} updates, BatchNorm's moving statistics still contain "
+        f"{share:.0%} of their initial values (momentum {variant.model.batch_norm_momentum:g}), so accuracy "
+        "in inference mode will be too low. Set batch_norm_momentum: 0.9, or train for longer."
     )
 
 
@@ -119,44 +120,45 @@ def _small_last_batch(variant: Variant, images: int) -> str:
     if not variant.model.batch_norm or not 0 < last < min(_SMALLEST_BATCH, variant.training.batch_size):
         return ""
     return (
-        f"the last batch of each epoch has {last} of {variant.training.batch_size} images, too few for "
-        f"BatchNorm's statistics. Set dataset.train_size: {images - last}, or another batch_size."
+        f"the last batch of each epoch has {last} instead of {variant.training.batch_size} images, too few "
+        f"for BatchNorm's statistics. Set dataset.train_size: {images - last}, or another batch_size."
     )
 
 
 def _seeds_without_effect(variant: Variant, study: Study) -> str:
     model = variant.model
-    live = {"init", "order"}
-    live |= {"dropout"} if model.dropout else set()
-    live |= {"augmentation"} if model.augmentation else set()
-    if len(study.seeds) == 1 or live & set(study.vary):
+    streams = {"init", "order"}
+    streams |= {"dropout"} if model.dropout else set()
+    streams |= {"augmentation"} if model.augmentation else set()
+    if len(study.seeds) == 1 or streams & set(study.vary):
         return ""
     return (
-        f"its {len(study.seeds)} seeds are the same training {len(study.seeds)} times, for nothing in it "
-        f"draws from vary: [{', '.join(study.vary)}]. Add init or order to vary, or train one seed."
+        f"its {len(study.seeds)} seeds repeat the same training {len(study.seeds)} times, because nothing in "
+        f"it draws from vary: [{', '.join(study.vary)}]. Add init or order to vary, or train one seed."
     )
 
 
 def _other_values(variant: Variant, study: Study) -> str:
-    """Some of Keras's layers clip images to a range of values."""
+    """Warn of Keras layers that clip images to a range of values that the images do not have."""
     parts = [kind for kind in variant.model.augmentation if isinstance(kind, Component)]
     ranged = [part.name for part in parts if part.arguments.get("value_range") == [0, 1]]
     if study.dataset.normalise == "unit" or not ranged:
         return ""
     return (
-        f"{ranged[0]} takes images from 0 to 1, and those of normalise: {study.dataset.normalise} have other "
-        "values. Set its value_range, or normalise: unit."
+        f"{ranged[0]} expects images with values from 0 to 1, and normalise: {study.dataset.normalise} gives "
+        "other values. Set its value_range, or normalise: unit."
     )
 
 
-def _not_made_alike(run: Run) -> list[str]:
-    found = differences(
+def _different_environments(run: Run) -> list[str]:
+    environments = differences(
         r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
     )
     return [
-        f"Trials were not made alike: {key} is {_counted(values)}. Only those that most have in common are "
-        "compared; run the study anew in one place (--out NEW_FOLDER) to compare all."
-        for key, values in found.items()
+        f"Trials ran in different environments: {key} is {_counted(values)}. Only the trials of the most "
+        "frequent environment are compared. To compare all, run the study again in one environment (--out "
+        "NEW_FOLDER)."
+        for key, values in environments.items()
     ]
 
 
@@ -166,51 +168,51 @@ def _counted(values: dict[str, int]) -> str:
 
 
 def _incomplete_pairs(run: Run) -> list[str]:
-    """A variant is compared on the pairs that exist; say where that is not all of them."""
+    """Name the variants that are compared on fewer pairs than planned."""
     results = run.results
     done = results[results["status"] == "completed"]
     seeds = {name: set(done.loc[done["variant"] == name, "seed"]) for name in results["variant"].unique()}
     notes = []
     for name in seeds:
         planned = set(run.study.seeds_of(name))
-        lost = sorted(planned - (seeds[name] & seeds[run.study.baseline]))
-        if name != run.study.baseline and lost:
-            numbers = f"seed{'s' if len(lost) > 1 else ''} {', '.join(map(str, lost))}"
+        missing = sorted(planned - (seeds[name] & seeds[run.study.baseline]))
+        if name != run.study.baseline and missing:
+            numbers = f"seed{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
             notes.append(
-                f"{name} is compared with {run.study.baseline} on {len(planned) - len(lost)} of "
-                f"{len(planned)} pairs: {numbers} did not complete in both."
+                f"{name} is compared with {run.study.baseline} on {len(planned) - len(missing)} of "
+                f"{len(planned)} pairs: {numbers} did not complete in both variants."
             )
     return notes
 
 
 def _not_numbers(run: Run, completed: pd.DataFrame) -> list[str]:
-    """A metric of the user's own may be NaN."""
+    """Warn of a compared metric that is NaN in some trials, as a custom metric may be."""
     metric = run.compare.metric
     missing = completed.loc[completed[metric].isna(), "variant"]
     if missing.empty:
         return []
     return [
         f"{metric} is not a number (NaN) in {len(missing)} of {len(completed)} completed trials, of "
-        f"{', '.join(missing.unique())}: its comparisons are without them."
+        f"{', '.join(missing.unique())}: these trials are left out of its comparisons."
     ]
 
 
 def _seeds_added(run: Run) -> list[str]:
-    """Seeds that were added after a look make intervals of a fixed number of seeds too narrow."""
-    declared, now = run.store.declared(), run.study
-    if declared is None or now.compare.looks == "any" or len(now.seeds) <= len(declared[0].seeds):
+    """Warn of added seeds: they make intervals for a fixed number of seeds too narrow."""
+    declared, study = run.store.declared(), run.study
+    if declared is None or study.compare.looks == "any" or len(study.seeds) <= len(declared[0].seeds):
         return []
     return [
-        f"Seeds were added after the first trial, {len(now.seeds)} for {len(declared[0].seeds)}: intervals "
-        "and p hold for a number of seeds that was fixed beforehand. `looks: any` under `compare:`, or "
-        "--until-resolved, gives ones that hold under looking."
+        f"Seeds were added after the first trial, {len(study.seeds)} instead of {len(declared[0].seeds)}: "
+        "intervals and p-values are valid for a number of seeds that was fixed beforehand. Anytime-valid "
+        "ones come from `looks: any` under `compare:`, or from --until-resolved."
     ]
 
 
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
-    """Tell a variant that has learned nothing from one whose BatchNorm statistics hide what it learned."""
+    """Distinguish variants that learned nothing from those whose BatchNorm statistics hide what they know."""
     probe = run.dataset.train_probe.labels
-    commonest = "labels" if probe.ndim == 2 else "class"
+    answer = "set of labels" if probe.ndim == 2 else "class"
     chance = float(np.unique(probe, axis=0, return_counts=True)[1].max() / len(probe))
     width = half_width(chance, len(probe))
     last = run.history.groupby(["variant", "seed"], sort=False).tail(1)
@@ -224,19 +226,19 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
             unlearned.append(f"{name} ({inference:.0%})")
     notes = []
     if stale:
-        own = any(isinstance(variant.model, OwnModelSettings) for variant in run.study.variants)
-        momentum = "momentum of BatchNormalization in your model" if own else "batch_norm_momentum"
+        is_custom = any(isinstance(variant.model, OwnModelSettings) for variant in run.study.variants)
+        momentum = "momentum of BatchNormalization in your model" if is_custom else "batch_norm_momentum"
         notes.append(
-            f"{', '.join(stale)}: training images that are right in training mode are wrong in inference "
-            "mode, so what is measured is BatchNorm's moving statistics rather than the model. Set a lower "
-            f"{momentum}, train for longer, or lower the learning rate."
+            f"{', '.join(stale)}: training images that are predicted correctly in training mode are "
+            "predicted wrongly in inference mode, so the accuracies measure BatchNorm's moving statistics "
+            f"rather than the model. Set a lower {momentum}, train for longer, or lower the learning rate."
         )
     if unlearned:
         notes.append(
-            f"Not begun to learn: {', '.join(unlearned)} right, of the {len(probe)} training images that are "
-            f"measured. Calling all by the commonest {commonest} gets {chance:.0%}, and so few images tell "
-            f"an accuracy to ±{100 * width:.0f} points. Change learning_rate or train for longer before "
-            "comparing."
+            f"Not learned yet (accuracy at chance level): {', '.join(unlearned)}, on the {len(probe)} "
+            f"training images that are measured. Always predicting the most frequent {answer} gives "
+            f"{chance:.0%}, and {len(probe)} images measure an accuracy to within ±{100 * width:.0f} "
+            "percentage points. Change learning_rate or train for longer before comparing."
         )
     return notes
 
@@ -248,27 +250,26 @@ def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
     if len(means) < 2 or spread >= width:
         return []
     return [
-        f"The variants' validation accuracies lie within {100 * spread:.1f} points of each other, and "
-        f"{images} validation images tell an accuracy to ±{100 * width:.1f}: do not rank variants by them. "
-        "Set a larger dataset.validation_size."
+        f"The variants' validation accuracies lie within {100 * spread:.1f} percentage points of each other, "
+        f"and {images} validation images measure an accuracy to within ±{100 * width:.1f} points. Do not "
+        "rank variants by validation accuracy. Set a larger dataset.validation_size."
     ]
 
 
-def _seeds_alike(run: Run, completed: pd.DataFrame) -> list[str]:
+def _indistinct_seeds(run: Run, completed: pd.DataFrame) -> list[str]:
     images, notes = len(run.dataset.test), []
-    commonest = float(np.unique(run.dataset.test.labels, axis=0, return_counts=True)[1].max() / images)
+    chance = float(np.unique(run.dataset.test.labels, axis=0, return_counts=True)[1].max() / images)
     for name, trials in completed.groupby("variant", sort=False):
         n = len(trials)
         if n > 1 and trials["test_loss"].nunique() == 1:
             notes.append(
-                f"{name}: its {n} seeds came to the same test loss to the last digit, so they are one "
-                "training and no spread. See which streams `vary:` names."
+                f"{name}: its {n} seeds gave the same test loss to the last digit, so they repeat one "
+                "training and do not vary. Check which streams `vary:` names."
             )
-        elif (
-            n > 2 and trials["test_accuracy"].std() < 1 / images and trials["test_accuracy"].max() > commonest
-        ):
+        elif n > 2 and trials["test_accuracy"].std() < 1 / images and trials["test_accuracy"].max() > chance:
             notes.append(
-                f"{name}: over {n} seeds its test accuracy spreads by less than one of the {images} test "
-                "images, which cannot tell its seeds apart. Set a larger dataset.test_size."
+                f"{name}: over {n} seeds, the standard deviation of its test accuracy is less than one of "
+                f"the {images} test images, which cannot distinguish its seeds. Set a larger "
+                "dataset.test_size."
             )
     return notes

@@ -15,7 +15,7 @@ SUMMARY_HEADINGS = ("variant", "train", "validation", "test (95% interval)", "ga
 
 
 def summary_rows(run: Run) -> list[tuple[str, ...]]:
-    """Return a row a variant with completed trials, under `SUMMARY_HEADINGS`."""
+    """Return one row per variant with completed trials, for the headings `SUMMARY_HEADINGS`."""
     completed = run.results[run.results["status"] == "completed"]
     if completed.empty:
         return []
@@ -43,13 +43,13 @@ def summary_html(run: Run) -> str:
     counts = run.results["status"].value_counts()
     state = ", ".join(f"{count} {status}" for status, count in counts.items())
     table = _table_html(SUMMARY_HEADINGS, summary_rows(run))
-    found = [conclusion(row, run.compare) for row in run.comparisons.to_dict("records") if row["verdict"]]
-    verdicts = f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in found)}</ul>"
+    sentences = [conclusion(row, run.compare) for row in run.comparisons.to_dict("records") if row["verdict"]]
+    verdicts = f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
     return f"<div>{_head_html(run.study, state)}{table}{verdicts}</div>"
 
 
 def study_html(study: Study) -> str:
-    """Return a study as HTML, for a notebook: its variants, and what tells each from the baseline."""
+    """Return a study as HTML, for a notebook: its variants, and how each differs from the baseline."""
     baseline = next(variant for variant in study.variants if variant.name == study.baseline)
     rows = [
         (

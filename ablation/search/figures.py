@@ -23,17 +23,17 @@ _COLOURS = "viridis"
 
 
 def best_so_far(table: pd.DataFrame, maximise: bool) -> pd.Series:
-    """Return the best objective up to and with each trial; NaN before the first that has any."""
+    """Return the best objective up to and including each trial; NaN before the first trial that has one."""
     return table["objective"].cummax() if maximise else table["objective"].cummin()
 
 
 def coordinates(parameter: Parameter, values: pd.Series) -> tuple[list[float], list[tuple[float, str]]]:
-    """Return where a parameter's values stand on an axis from 0 to 1, NaN for none, and the axis's ticks."""
+    """Return a parameter's values as positions on an axis from 0 to 1 (NaN for none), and its ticks."""
     if parameter.choice is not None:
         names = [yaml_text(choice) for choice in parameter.choice]
         places = {name: k / (len(names) - 1) for k, name in enumerate(names)}
-        shown = [places.get(yaml_text(v), math.nan) if v is not None else math.nan for v in values]
-        return shown, [(place, name) for name, place in places.items()]
+        positions = [places.get(yaml_text(v), math.nan) if v is not None else math.nan for v in values]
+        return positions, [(place, name) for name, place in places.items()]
     assert parameter.range is not None
     low, high = (math.log(end) if parameter.log else float(end) for end in parameter.range)
     numbers = [math.nan if v is None or v != v else float(v) for v in values]
@@ -42,41 +42,43 @@ def coordinates(parameter: Parameter, values: pd.Series) -> tuple[list[float], l
     return [(n - low) / (high - low) for n in scaled], ends
 
 
-def draw_search_figures(found: SearchRun, folder: Path) -> list[Picture]:
+def draw_search_figures(search_run: SearchRun, folder: Path) -> list[Picture]:
     """Draw all figures of a search as PNG and SVG.
 
     Args:
-        found: The search.
-        folder: Where the files go.
+        search_run: The search.
+        folder: The folder that the files are written to.
     """
     with look():
-        return [write(drawing, folder, drawing.name) for make in _FIGURES if (drawing := make(found))]
+        return [write(drawing, folder, drawing.name) for make in _FIGURES if (drawing := make(search_run))]
 
 
-def _trials(found: SearchRun) -> Drawing:
-    return _scores(found, "trials", "Objective over trials", "trial", np.arange(len(found.table)))
+def _trials(search_run: SearchRun) -> Drawing:
+    return _scores(search_run, "trials", "Objective over trials", "trial", np.arange(len(search_run.table)))
 
 
-def _budget(found: SearchRun) -> Drawing:
-    minutes = found.table["seconds"].to_numpy(float) / 60
-    return _scores(found, "budget", "Budget against score", "training so far (minutes of one core)", minutes)
+def _budget(search_run: SearchRun) -> Drawing:
+    minutes = search_run.table["seconds"].to_numpy(float) / 60
+    return _scores(
+        search_run, "budget", "Objective over budget", "training so far (minutes of one core)", minutes
+    )
 
 
-def _scores(found: SearchRun, name: str, title: str, axis: str, x: np.ndarray) -> Drawing:
-    settings, results = found.search.settings, found.explored.results
+def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarray) -> Drawing:
+    settings, results = search_run.search.settings, search_run.explored.results
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     ax = figure.subplots()
     by_trial = results.groupby("variant")[settings.objective]
-    for place, trial in zip(x, found.table["trial"], strict=True):
+    for place, trial in zip(x, search_run.table["trial"], strict=True):
         values = by_trial.get_group(trial)
         ax.plot([place] * len(values), values, "o", color=HUES[0], alpha=0.35, markersize=3.5)
-    ax.plot(x, found.table["objective"], "o", color=HUES[0], markersize=6.5)
-    best = best_so_far(found.table, settings.maximise)
+    ax.plot(x, search_run.table["objective"], "o", color=HUES[0], markersize=6.5)
+    best = best_so_far(search_run.table, settings.maximise)
     ax.step(x, best, where="post", color=HUES[1], linewidth=2)
-    plain = by_trial.get_group(found.search.baseline.name).mean()
-    ax.axhline(plain, color=FAINT, linewidth=1.2, linestyle="--")
-    beside(ax, plain, label(found.search.baseline.name), color=FAINT)
-    if best.notna().any() and abs(best.iloc[-1] - plain) > 0.05 * np.ptp([*ax.get_ylim()]):
+    reference = by_trial.get_group(search_run.search.baseline.name).mean()
+    ax.axhline(reference, color=FAINT, linewidth=1.2, linestyle="--")
+    beside(ax, reference, label(search_run.search.baseline.name), color=FAINT)
+    if best.notna().any() and abs(best.iloc[-1] - reference) > 0.05 * np.ptp([*ax.get_ylim()]):
         beside(ax, float(best.iloc[-1]), "best so far", color=HUES[1])
     metric = settings.objective_name
     ax.set(xlabel=axis, ylabel=metric)
@@ -84,21 +86,24 @@ def _scores(found: SearchRun, name: str, title: str, axis: str, x: np.ndarray) -
         percent_axis(ax.yaxis)
     if name == "trials":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    failed = int(found.table["objective"].isna().sum())
+    failed = int(search_run.table["objective"].isna().sum())
     caption = (
-        f"{metric.capitalize()} after the last epoch of every proposal of the {settings.tuner} oracle: a "
-        f"small dot a seed, a large one the mean over n = {len(settings.seeds)} seeds; no intervals, for "
-        "the scores were looked at to choose. Line: the best mean so far, which is flattered by having "
-        "been chosen; the confirmation says by how much. Dashed: the setting that the search started from, "
-        f"same seeds. {f'{failed} proposals without a score are left out. ' if failed else ''}"
-        f"{found.explored.dataset.describe()}."
+        f"{metric.capitalize()} after the last epoch of every proposal of the {settings.tuner} oracle. Small "
+        f"dots: one per seed; large dots: the mean over n = {len(settings.seeds)} seeds. There are no "
+        "intervals, because the scores were used to choose. Line: the best mean so far, which is optimistic "
+        "because it was chosen; the confirmation shows by how much. Dashed: the setting that the search "
+        f"started from, with the same seeds. "
+        f"{f'{failed} proposals without a score are left out. ' if failed else ''}"
+        f"{search_run.explored.dataset.describe()}."
     )
-    alt = f"{title}: the best mean {metric} of {len(found.table)} proposals is {best.iloc[-1]:.3f}; "
-    return Drawing(name, title, figure, caption, f"{alt}{found.search.baseline.name} has {plain:.3f}")
+    alt = f"{title}: the best mean {metric} of {len(search_run.table)} proposals is {best.iloc[-1]:.3f}; "
+    return Drawing(
+        name, title, figure, caption, f"{alt}{search_run.search.baseline.name} has {reference:.3f}"
+    )
 
 
-def _parallel_coordinates(found: SearchRun) -> Drawing:
-    settings, table = found.search.settings, found.table.dropna(subset=["objective"])
+def _parallel_coordinates(search_run: SearchRun) -> Drawing:
+    settings, table = search_run.search.settings, search_run.table.dropna(subset=["objective"])
     names = list(settings.space)
     figure = Figure(figsize=(max(6.0, 1.9 * (len(names) + 1)), 4.2), layout="constrained")
     ax = figure.subplots()
@@ -109,9 +114,9 @@ def _parallel_coordinates(found: SearchRun) -> Drawing:
     if settings.maximise:
         percent_axis(bar.ax.yaxis)
     caption = (
-        f"Each line is one of {len(table)} proposals, with the value of every searched setting; colour: "
-        f"its mean {settings.objective_name} over n = {len(settings.seeds)} seeds, light is "
-        f"high. A line breaks where a condition left a setting out. {found.explored.dataset.describe()}."
+        f"Each line is one of {len(table)} proposals, with the value of every searched setting; colour: its "
+        f"mean {settings.objective_name} over n = {len(settings.seeds)} seeds; lighter is higher. A line is "
+        f"broken where a condition left a setting out. {search_run.explored.dataset.describe()}."
     )
     best = table.loc[table["objective"].idxmax() if settings.maximise else table["objective"].idxmin()]
     alt = "The best proposal: " + ", ".join(f"{name} {yaml_text(best[name])}" for name in names)
@@ -119,11 +124,13 @@ def _parallel_coordinates(found: SearchRun) -> Drawing:
 
 
 def draw_coordinates(ax: Axes, table: pd.DataFrame, space: dict[str, Parameter]) -> None:
-    """Draw an axis a parameter, and a line a proposal, the best ones on top."""
+    """Draw one axis per parameter and one line per proposal, those with the highest objective on top."""
     columns = {name: coordinates(parameter, table[name]) for name, parameter in space.items()}
     heights = np.array([values for values, _ in columns.values()], float).T
     scale = Normalize(table["objective"].min(), table["objective"].max())
-    spread = np.random.default_rng(0).uniform(-0.012, 0.012, heights.shape)  # lines of one choice part
+    spread = np.random.default_rng(0).uniform(
+        -0.012, 0.012, heights.shape
+    )  # separates lines of the same choice
     from matplotlib import colormaps
 
     for row in np.argsort(table["objective"].to_numpy(), kind="stable"):
@@ -142,8 +149,8 @@ def draw_coordinates(ax: Axes, table: pd.DataFrame, space: dict[str, Parameter])
     ax.spines[:].set_visible(False)
 
 
-def _importance(found: SearchRun) -> Drawing | None:
-    table = found.importance.dropna(subset=["importance"]).sort_values("importance", ascending=False)
+def _importance(search_run: SearchRun) -> Drawing | None:
+    table = search_run.importance.dropna(subset=["importance"]).sort_values("importance", ascending=False)
     if table.empty:
         return None
     figure = Figure(figsize=(8, 1.2 + 0.4 * len(table)), layout="constrained")
@@ -155,17 +162,17 @@ def _importance(found: SearchRun) -> Drawing | None:
         beside(ax, float(row), f"{value:.2f}")
     ax.set_yticks(rows, [label(name) for name in table["parameter"]])
     ax.invert_yaxis()
-    ax.set_xlabel("loss of explained variance when the setting is shuffled")
+    ax.set_xlabel("loss of explained variance when the setting's values are shuffled")
     explained, trials = table[["explained", "trials"]].iloc[0]
     caption = (
-        "How much of the objective each setting explains: by how much a forest of 300 trees, fitted to n = "
-        f"{trials:.0f} proposals, explains less once the setting's values are shuffled (Breiman, 2001). "
-        "Bars: means over 50 shuffles; lines: their 2.5% and 97.5% quantiles, which do not speak of other "
-        f"proposals. Out of its bags the forest explains {explained:.0%} of the variance. "
-        f"{found.explored.dataset.describe()}."
+        "Permutation importance: how much less of the variance of the objective a forest of 300 trees, "
+        f"fitted to n = {trials:.0f} proposals, explains once the setting's values are shuffled (Breiman, "
+        "2001). Bars: means over 50 shuffles; lines: their 2.5% and 97.5% quantiles, which do not cover "
+        f"other proposals. On out-of-bag proposals, the forest explains {explained:.0%} of the variance. "
+        f"{search_run.explored.dataset.describe()}."
     )
     alt = "Importance: " + "; ".join(f"{r.parameter} {r.importance:.2f}" for r in table.itertuples())
-    return Drawing("importance", "Which settings matter", figure, caption, alt)
+    return Drawing("importance", "Importance of the settings", figure, caption, alt)
 
 
 _FIGURES: tuple[Callable[[SearchRun], Drawing | None], ...] = (

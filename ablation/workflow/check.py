@@ -1,4 +1,4 @@
-"""A study looked at before it is run: every model built, and what tells it from the baseline's."""
+"""Check a study before it is run: build every model, and compare it with the baseline's."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Layer:
 
     Attributes:
         name: Its name.
-        kind: Its class.
-        output: The shape of its output for one image, as text; empty where that is not known.
-        parameters: How many it has.
-        settings: What it is configured to, as text by name.
+        kind: The name of its class.
+        output: The shape of its output for one image, as text; empty if it is not known.
+        parameters: The number of its parameters.
+        settings: Its configuration, as text by name.
     """
 
     name: str
@@ -58,7 +58,7 @@ class VariantCheck:
 
 @dataclass(frozen=True)
 class Difference:
-    """A layer in which a variant differs from the baseline: what it is in both, in words."""
+    """A layer in which a variant differs from the baseline, with a description of it in both."""
 
     layer: str
     baseline: str
@@ -85,7 +85,7 @@ def check_study(study: Study) -> Check:
     """Prepare a study's images, build each variant's model, and compare it with the baseline's.
 
     Raises:
-        AblationError: The images are not there or not usable, or the study does not fit them.
+        AblationError: The images are missing or not usable, or the study does not fit them.
     """
     dataset = prepare_dataset(study.dataset)
     require_fit(study, dataset)
@@ -94,11 +94,11 @@ def check_study(study: Study) -> Check:
     baseline = next(v for v in study.variants if v.name == study.baseline)
     built = next(v for v in variants if v.name == study.baseline)
     idle = [
-        f"{found.name} changes nothing: its model is that of {study.baseline}, layer for layer, and it is "
-        "trained alike."
-        for variant, found in zip(study.variants, variants, strict=True)
-        if found is not built and found.layers and variant.training == baseline.training
-        if not any(_differences(built.layers, found.layers))
+        f"{checked.name} changes nothing: its model is identical to that of {study.baseline}, layer for "
+        "layer, and so is its training."
+        for variant, checked in zip(study.variants, variants, strict=True)
+        if checked is not built and checked.layers and variant.training == baseline.training
+        if not any(_differences(built.layers, checked.layers))
     ]
     return Check(
         description=f"{study.name}: {dataset.describe()}; {_size(dataset)}",
@@ -116,8 +116,8 @@ def _size(dataset: Dataset) -> str:
 
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
     try:
-        shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        model = build_model(variant.model, shape, classes, Randomness(0), several)
+        shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
+        model = build_model(variant.model, shape, classes, Randomness(0), multi_label)
     except Exception as error:
         return VariantCheck(variant.name, error=error_summary(error))
     return VariantCheck(
@@ -134,16 +134,16 @@ def _layer(layer: keras.Layer) -> Layer:
         output = " × ".join(str(side) for side in shape)
     except (AttributeError, ValueError):  # of a subclassed model
         output = ""
-    made = layer.layer if isinstance(layer, training_only_layer()) else layer
-    settings = {k: _text(v) for k, v in made.get_config().items() if k not in _INCIDENTAL}
-    return Layer(layer.name, type(made).__name__, output, layer.count_params(), settings)
+    inner = layer.layer if isinstance(layer, training_only_layer()) else layer
+    settings = {k: _text(v) for k, v in inner.get_config().items() if k not in _INCIDENTAL}
+    return Layer(layer.name, type(inner).__name__, output, layer.count_params(), settings)
 
 
 def _text(value: Any) -> str:
-    """Return a part of a configuration as text; of an object, its class and what it is configured to."""
+    """Return a part of a configuration as text; for an object, its class and its own configuration."""
     if isinstance(value, dict) and "class_name" in value:
-        inner = {k: v for k, v in value.get("config", {}).items() if k not in _INCIDENTAL}
-        return f"{value['class_name']}{inner or ''}"
+        settings = {k: v for k, v in value.get("config", {}).items() if k not in _INCIDENTAL}
+        return f"{value['class_name']}{settings or ''}"
     return yaml_text(value)
 
 
@@ -159,14 +159,14 @@ def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Ite
         if old and new and (old.kind, old.output, old.parameters) == (new.kind, new.output, new.parameters):
             yield Difference(name, *(f"{side.kind}: {_settings(side, changed)}" for side in (old, new)))
         else:
-            yield Difference(name, _words(old, changed), _words(new, changed))
+            yield Difference(name, _description(old, changed), _description(new, changed))
 
 
 def _settings(layer: Layer, names: Sequence[str]) -> str:
     return ", ".join(f"{name} {layer.settings.get(name, '')}" for name in names)
 
 
-def _words(layer: Layer | None, changed: Sequence[str]) -> str:
+def _description(layer: Layer | None, changed: Sequence[str]) -> str:
     if layer is None:
         return "–"
     parameters = f"{layer.parameters:,} parameters" if layer.parameters else ""

@@ -1,4 +1,4 @@
-"""What a run would do, before it does it: trials, what is finished, parameters, time, and warnings."""
+"""What a run would do: its trials, which of them are finished, parameters, time, and warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ablation.workflow.run_study import chosen_variants
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """One variant of a plan: its number of trials, and the parameters of its model."""
+    """One variant of a plan: its numbers of trials, and the parameters of its model."""
 
     name: str
     parameters: int
@@ -34,7 +34,7 @@ class VariantPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `ablation run --dry-run` prints; ``seconds`` is a guess from the models' multiply-adds."""
+    """What `ablation run --dry-run` prints; ``seconds`` is an estimate from the models' multiply-adds."""
 
     description: str
     baseline: str
@@ -53,7 +53,9 @@ def plan_study(
     workers: int | None = None,
     shard: Shard = WHOLE,
 ) -> Plan:
-    """Say what `run_study` with the same arguments would do; builds each variant's model to count it.
+    """Return what `run_study` with the same arguments would do.
+
+    Each variant's model is built to count its parameters.
 
     Raises:
         AblationError: As `run_study`.
@@ -64,12 +66,12 @@ def plan_study(
     store = Store(out or RUNS / slug(study.name))
     trials = study.trials(dataset.digest)
     finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
-    mine = shard.take(trials, dataset)
-    pending = [t for t in mine if t.variant in chosen and t.id not in finished]
+    of_shard = shard.take(trials, dataset)
+    pending = [t for t in of_shard if t.variant in chosen and t.id not in finished]
     rows, seconds = [], 0.0
     with quiet_stderr():
-        shape, classes, several = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        models = [build_model(v.model, shape, classes, Randomness(0), several) for v in study.variants]
+        shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
+        models = [build_model(v.model, shape, classes, Randomness(0), multi_label) for v in study.variants]
     for variant, model in zip(study.variants, models, strict=True):
         of_variant = [t for t in trials if t.variant == variant.name]
         to_train = [t for t in pending if t.variant == variant.name]
@@ -89,17 +91,18 @@ def plan_study(
         baseline=study.baseline,
         variants=tuple(rows),
         pending_ids=tuple(t.id for t in pending),
-        notes=(*_others(store, trials), *planned_notes(study, dataset)),
+        notes=(*_other_trials(store, trials), *planned_notes(study, dataset)),
         workers=processes,
         seconds=seconds / processes,
     )
 
 
-def _others(store: Store, trials: Sequence[Trial]) -> list[str]:
+def _other_trials(store: Store, trials: Sequence[Trial]) -> list[str]:
+    """Say how many trials of the run folder do not belong to the plan."""
     count = store.count_others(trials)
     if not count:
         return []
     return [
-        f"{count} trials in {store.folder} are none of these: of other seeds, or of settings, images or "
-        "modules as they were. They stay, and are not used."
+        f"{count} trials in {store.folder} do not belong to this plan: they have other seeds, or earlier "
+        "settings, images or modules. They are kept, and not used."
     ]

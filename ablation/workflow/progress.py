@@ -26,7 +26,7 @@ _PER_SECOND = 4
 class LiveProgress:
     """Shows trials done, the running ones with epoch and metrics, and the time left.
 
-    On a terminal and in a notebook the display is redrawn in place; elsewhere a line is printed for each
+    On a terminal and in a notebook, the display is redrawn in place; elsewhere, one line is printed per
     finished trial.
     """
 
@@ -41,7 +41,7 @@ class LiveProgress:
         self._started = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
-        """Return itself; the display starts with the first news."""
+        """Return itself; the display starts when a run is planned."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,8 +56,8 @@ class LiveProgress:
         self._running, self._ended, self._clock = {}, [], None
         self._pending = [task.trial for task in pending]
         self._estimate = TimeEstimate(pending)
-        kept = len(trials) - len(pending)
-        rest = f", {kept} finished or not chosen" if kept else ""
+        others = len(trials) - len(pending)
+        rest = f", {others} finished or not chosen" if others else ""
         self._console.print(
             f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
         )
@@ -107,7 +107,7 @@ class LiveProgress:
 
     @property
     def epochs_done(self) -> int:
-        """The epochs that need not be waited for any more: all those of a trial that has ended."""
+        """The number of epochs that are over; a trial that has ended counts with all its epochs."""
         running = sum(record.epoch for _, record in list(self._running.values()) if record)
         return running + sum(trial.training.epochs for trial in self._ended)
 
@@ -116,7 +116,7 @@ class LiveProgress:
         left = self._estimate.work_left()
         if left is None or self._clock is None:
             return None
-        # The clock starts with the first epoch's end: importing TensorFlow says nothing of the rest.
+        # The clock starts at the end of the first epoch: importing TensorFlow says nothing of the rest.
         since, before = self._clock
         done = self._estimate.work_done - before
         return left * (time.monotonic() - since) / done if done else None
@@ -155,7 +155,7 @@ class LiveProgress:
 
 
 class _NotebookDisplay:
-    """One output of a notebook's cell, redrawn with the news; rich's own would need ipywidgets."""
+    """One output of a notebook's cell, redrawn at every update; rich's own display would need ipywidgets."""
 
     def __init__(self, draw: Callable[[], Group]) -> None:
         self._draw = draw
@@ -169,7 +169,7 @@ class _NotebookDisplay:
         self._handle = display(self._picture(), display_id=True)
 
     def refresh(self) -> None:
-        """Draw it anew, unless that was done a moment ago."""
+        """Draw it again, unless that was done a moment ago."""
         if time.monotonic() - self._drawn >= 1 / _PER_SECOND:
             self._handle.update(self._picture())
 

@@ -1,4 +1,4 @@
-"""Further seeds where verdicts are open."""
+"""Further seeds for the variants whose verdicts are open."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ablation.errors import GridError
 from ablation.grid.study import Study
 from ablation.results.run import Run
 
-_GROWTH = 4  # a round adds a quarter of the seeds: few rounds, and few seeds more than needed
+_GROWTH = 4  # each round adds a quarter of the seeds: few rounds, and few seeds more than needed
 
 
 def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
-    """Return the study with intervals that hold however often one looks and adds seeds.
+    """Return the study with anytime-valid intervals, which hold however often seeds are added.
 
     Raises:
-        GridError: It has more seeds already.
+        GridError: The study has more than ``max_seeds`` seeds already.
     """
     if max_seeds < len(study.seeds):
         raise GridError(
@@ -26,7 +26,7 @@ def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
 
 
 def further_seeds(run: Run, chosen: Collection[str], max_seeds: int) -> dict[str, tuple[int, ...]]:
-    """Return what `Study.further_seeds` should be next; empty where there is nothing more to train.
+    """Return what `Study.further_seeds` should be next; empty if there is nothing more to train.
 
     A variant whose verdict is open gets a quarter more seeds, at most ``max_seeds`` in all, and so does the
     baseline; one whose verdict is known keeps what it has.

@@ -40,7 +40,7 @@ PP = CompareSettings(margin=0.01)
         ),
         (
             {"verdict": "", "reason": "1 pair; a verdict needs 3", "n": 1, "low": math.nan, "high": math.nan},
-            "wide against plain in test accuracy has no verdict: 1 pair; a verdict needs 3 (+2.3 points, n = 1 pair).",
+            "wide has no verdict against plain in test accuracy: 1 pair; a verdict needs 3 (+2.3 points, n = 1 pair).",
         ),
     ],
 )  # fmt: skip
@@ -84,14 +84,40 @@ FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
             f"Averaged over the other factors, dropout = 0.2 has no resolved effect on test accuracy {FOUND}",
         ),
         (
+            {"verdict": "equivalent"},
+            f"Averaged over the other factors, dropout = 0.2 changes test accuracy by less than the margin {FOUND}",
+        ),
+        (
             {"kind": "interaction", "effect": "a × b", "verdict": "better"},
-            f"a × b: worth more together than each on its own, in test accuracy {FOUND}",
+            f"a × b: their joint effect on test accuracy is larger than the sum of their separate effects {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b", "verdict": "worse"},
+            f"a × b: their joint effect on test accuracy is smaller than the sum of their separate effects {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b × c", "verdict": "better"},
+            "a × b × c: their joint effect on test accuracy is larger than the sum of their separate effects and of "
+            f"the interactions of fewer of them {FOUND}",
         ),
         (
             {"kind": "interaction", "effect": "a × b", "verdict": "unresolved"},
-            f"a × b: whether they are worth more together is unresolved {FOUND}",
+            "a × b: whether their joint effect on test accuracy differs from the sum of their separate effects is "
+            f"unresolved {FOUND}",
         ),
     ],
-)
+)  # fmt: skip
 def test_so_does_an_effects(change: dict[Any, Any], sentence: str) -> None:
     assert effect_conclusion(EFFECT | change, PP) == sentence
+
+
+def test_a_joint_effect_on_a_loss_is_better_where_it_is_smaller() -> None:
+    loss = CompareSettings(metric="test_loss", margin=0.02)
+    row = EFFECT | {"kind": "interaction", "effect": "a × b", "verdict": "better"}
+    row |= {"difference": -0.023, "low": -0.044, "high": -0.002}
+    assert effect_conclusion(row, loss) == (
+        "a × b: their joint effect on test loss is smaller than the sum of their separate effects "
+        "(\N{MINUS SIGN}0.0230, 97.5% interval \N{MINUS SIGN}0.0440 to \N{MINUS SIGN}0.0020, n = 5 seeds)."
+    )
+    sentence = effect_conclusion(row | {"verdict": "unresolved"}, loss)
+    assert sentence.startswith("a × b: whether their joint effect on test loss differs from the sum of their")

@@ -74,7 +74,7 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
     for options, message in (
         (
             ["--seeds", "many"],
-            "Error: --seeds: expected a number of seeds, like 5, or a list, like 0,1,7; not 'many'.\n",
+            "Error: --seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not 'many'.\n",
         ),
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (
@@ -97,7 +97,7 @@ def test_the_audit_is_printed_a_seed_a_row(finished_run: Run) -> None:
     rows = [line.split() for line in done.stdout.splitlines()]
     first = finished_run.pairing.iloc[0]
     assert [str(first["seed"]), first["order"], "✓", *[first["weights"], "✓"] * 3] in rows
-    assert "All 8 trials are paired: what they share started the same, batch for batch." in done.stdout
+    assert "All 8 trials are paired: within a seed, the layers that a variant shares with the " in done.stdout
     assert "What pairing gained is known from three completed pairs on." in done.stdout
 
 
@@ -179,7 +179,8 @@ def test_plan_tells_seeds(finished_run: Run) -> None:
     assert done.returncode == 0
     first = done.stdout.splitlines()[0]
     assert first.startswith(
-        "Seeds that tell a difference of 0.5 pp in test_accuracy at 80% power, as the 2 seeds of "
+        "Seeds needed to detect a difference of 0.5 pp in test_accuracy with 80% power, estimated from the noise of "
+        "the 2 seeds in "
     )
     assert "--until-resolved" in done.stdout
 
@@ -191,5 +192,5 @@ def test_adding_seeds_needs_an_end(option: list[str], tmp_path: Path) -> None:
     done = ablation("run", "--grid", grid, *option)
     assert (done.returncode, done.stderr) == (
         2,
-        "Error: --until-resolved and --max-seeds N go together: the one adds seeds, the other ends it.\n",
+        "Error: --until-resolved and --max-seeds N go together: the first adds seeds, the second limits them.\n",
     )

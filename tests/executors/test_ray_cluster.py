@@ -200,7 +200,7 @@ def test_an_interrupted_run_ends_its_own_cluster_and_goes_on_from_there(
     told = process.communicate(timeout=30)[0]
     assert process.returncode == 130
     assert told.rstrip().endswith(
-        "Interrupted: finished trials are kept, and the same command goes on from there."
+        "Interrupted: finished trials are kept, and the same command resumes from there."
     )
     assert not psutil.wait_procs(family, timeout=10)[1]
     again = finish(command(grid, out, "--executor", "ray"))

@@ -101,7 +101,7 @@ def test_an_unknown_figure_is_told(finished_run: Run) -> None:
 def test_a_figure_that_the_study_has_no_data_for_is_told(finished_run: Run, tmp_path: Path) -> None:
     run = Run(finished_run.folder)
     run.study = run.study.model_copy(update={"factors": {}})
-    with pytest.raises(RunError, match="this study has nothing to draw as 'interaction'"):
+    with pytest.raises(RunError, match="this study has nothing to draw for the figure 'interaction'"):
         run.draw_figures(["interaction"], tmp_path)
 
 

@@ -153,11 +153,11 @@ def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Stu
     again = Run(tmp_path)
     again.write_tables()
     page = again.write_report().read_text("utf-8")
-    assert page.index("1 trial did not complete") < page.index("The variants</h2>")
+    assert page.index("1 trial did not complete") < page.index("Variants</h2>")
     assert f"{trial.id}: failed, out of &lt;memory&gt;" in page
-    assert "5 planned trials have not run" in page
+    assert "5 planned trials have not run yet. This report covers only the trials that have." in page
     assert again.compare.looks == "any"  # +Dropout has begun and is not done
-    assert "Verdicts are by the anytime-valid test" in page
+    assert "Its verdicts are from the anytime-valid test" in page
 
 
 def test_it_says_what_the_data_support(finished_run: Run, tables: dict[str, list[Table]]) -> None:
@@ -168,7 +168,7 @@ def test_it_says_what_the_data_support(finished_run: Run, tables: dict[str, list
     assert titles == ["Main effects", "Interactions", "Simple effects", "Shapley shares"]
     assert texts(column(tables["noise"][0], "Variant")) == finished_run.comparisons["variant"].tolist()
     inflation = finished_run.results.groupby("variant", sort=False)["best_epoch_inflation"].mean()
-    assert texts(column(tables["overfitting"][0], "Best epoch adds, points")) == [
+    assert texts(column(tables["overfitting"][0], "Best-epoch gain, points")) == [
         f"+{100 * value:.1f}" for value in inflation
     ]
     assert texts(column(tables["calibration"][0], "Calibration error")) == [
@@ -176,7 +176,7 @@ def test_it_says_what_the_data_support(finished_run: Run, tables: dict[str, list
         for value in finished_run.calibration_error.groupby("variant", sort=False)["calibration_error"].mean()
     ]
     text = (finished_run.folder / "report.md").read_text("utf-8")
-    assert "Nothing was changed since before the first trial." in text
+    assert "The grid has not been changed since before the first trial." in text
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_a_digit_changed_in_the_report_is_named_with_its_place(run: Run) -> None
     place = page.index(f">{mean}<", start) + 1
     file.write_text(page[:place] + "9" + page[place + 1 :], "utf-8")
     assert differences(run) == [
-        f"report.html, The variants, row +both, Test accuracy: says '9{mean[1:]}', the trials say '{mean}'"
+        f"report.html, Variants, row +both, Test accuracy: says '9{mean[1:]}', the trials say '{mean}'"
     ]
 
 

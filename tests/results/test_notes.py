@@ -48,32 +48,32 @@ def _study(text: str, folder: Path) -> Study:
         (
             "momentum: 0.9",
             "momentum: 0.99",
-            "+BatchNorm, +both: after 320 updates BatchNorm's moving statistics are still 4% their initial values "
-            "(momentum 0.99), so accuracy in inference mode will be too low. Set batch_norm_momentum: 0.9, or "
+            "+BatchNorm, +both: after 320 updates, BatchNorm's moving statistics still contain 4% of their initial "
+            "values (momentum 0.99), so accuracy in inference mode will be too low. Set batch_norm_momentum: 0.9, or "
             "train for longer.",
         ),
         (
             "train_size: 120",
             "train_size: 115",
-            "+BatchNorm, +both: the last batch of each epoch has 3 of 16 images, too few for BatchNorm's "
+            "+BatchNorm, +both: the last batch of each epoch has 3 instead of 16 images, too few for BatchNorm's "
             "statistics. Set dataset.train_size: 112, or another batch_size.",
         ),
         (
             "validation_size: 400",
             "validation_size: 50",
-            "50 validation images tell a trial's accuracy to ±14 points, and smaller differences between variants "
-            "not at all. Set a larger dataset.validation_size.",
+            "50 validation images measure a trial's accuracy to within ±14 percentage points, so they do not show "
+            "smaller differences between variants. Set a larger dataset.validation_size.",
         ),
         (
             "[[4], [6]]",
             "[[4], [4], [4], [4], [6]]",
-            "plain, +BatchNorm, +Dropout, +both: 8x8 images are one pixel small before the last block, so blocks "
+            "plain, +BatchNorm, +Dropout, +both: 8x8 images shrink to one pixel before the last block, so the blocks "
             "from there on end without pooling.",
         ),
         (
             "study: sound",
             "study: sound\n    vary: [dropout]",
-            "plain, +BatchNorm: its 5 seeds are the same training 5 times, for nothing in it draws from vary: "
+            "plain, +BatchNorm: its 5 seeds repeat the same training 5 times, because nothing in it draws from vary: "
             "[dropout]. Add init or order to vary, or train one seed.",
         ),
     ],
@@ -94,8 +94,8 @@ def test_channels_that_seem_to_come_first_are_told(dataset: Dataset, tmp_path: P
     first = replace(dataset, train=rolled(dataset.train), val=rolled(dataset.val), test=rolled(dataset.test))
     study = _study(SOUND, tmp_path)
     assert planned_notes(study, first)[-1] == (
-        "The images have a height of 1 and 8 channels: their channels seem to come first. Move them to the end, "
-        "numpy.moveaxis(x, 1, -1)."
+        "The images have a height of 1 and 8 channels: their channels seem to come first. Move the channels to "
+        "the end with numpy.moveaxis(x, 1, -1)."
     )
 
 
@@ -103,14 +103,14 @@ def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: R
     from ablation.workflow.dry_run import plan_study
 
     note = (
-        "40 validation images tell a trial's accuracy to ±15 points, and smaller differences between variants not "
-        "at all. Set a larger dataset.validation_size."
+        "40 validation images measure a trial's accuracy to within ±15 percentage points, so they do not show "
+        "smaller differences between variants. Set a larger dataset.validation_size."
     )
     assert note in plan_study(tiny_study, tmp_path / "none").notes
     assert not (tmp_path / "none").exists()
     page = (finished_run.folder / "report.html").read_text("utf-8")
     assert note.replace("'", "&#39;") in page
-    assert page.index("validation images tell") < page.index("The variants</h2>")
+    assert page.index("validation images measure") < page.index("Variants</h2>")
 
 
 @pytest.mark.parametrize("grid", ["grid.yaml", "cifar10-small.yaml", "cifar10.yaml"])
@@ -158,12 +158,13 @@ def test_a_variant_that_has_learned_nothing_is_told_from_stale_statistics(finish
         return history.assign(active_accuracy=history["active_accuracy"].mask(where(history, "+both"), 0.1))
 
     assert observed_notes(altered(finished_run, results=poor, history=active)) == [
-        "+BatchNorm (50% in training mode, 10% in inference mode): training images that are right in training mode "
-        "are wrong in inference mode, so what is measured is BatchNorm's moving statistics rather than the model. "
-        "Set a lower batch_norm_momentum, train for longer, or lower the learning rate.",
-        "Not begun to learn: +both (10%) right, of the 2000 training images that are measured. Calling all by the "
-        "commonest class gets 10%, and so few images tell an accuracy to ±1 points. Change learning_rate or train for "
-        "longer before comparing.",
+        "+BatchNorm (50% in training mode, 10% in inference mode): training images that are predicted correctly in "
+        "training mode are predicted wrongly in inference mode, so the accuracies measure BatchNorm's moving "
+        "statistics rather than the model. Set a lower batch_norm_momentum, train for longer, or lower the learning "
+        "rate.",
+        "Not learned yet (accuracy at chance level): +both (10%), on the 2000 training images that are measured. "
+        "Always predicting the most frequent class gives 10%, and 2000 images measure an accuracy to within ±1 "
+        "percentage points. Change learning_rate or train for longer before comparing.",
     ]
     own = BuilderSettings(builder="own_models:cnn", arguments={})
     spoiled = altered(finished_run, results=poor, history=active)
@@ -180,8 +181,9 @@ def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Ru
         return results.assign(val_accuracy=0.5 + 0.002 * where(results, "plain"))
 
     assert observed_notes(altered(finished_run, results=close)) == [
-        "The variants' validation accuracies lie within 0.2 points of each other, and 2000 validation images tell an "
-        "accuracy to ±2.2: do not rank variants by them. Set a larger dataset.validation_size."
+        "The variants' validation accuracies lie within 0.2 percentage points of each other, and 2000 validation "
+        "images measure an accuracy to within ±2.2 points. Do not rank variants by validation accuracy. Set a larger "
+        "dataset.validation_size."
     ]
 
 
@@ -190,8 +192,8 @@ def test_seeds_that_do_not_vary_are_told(finished_run: Run) -> None:
         return results.assign(test_loss=results["test_loss"].mask(where(results, "plain"), 1.5))
 
     assert observed_notes(altered(finished_run, results=same)) == [
-        "plain: its 2 seeds came to the same test loss to the last digit, so they are one training and no spread. "
-        "See which streams `vary:` names."
+        "plain: its 2 seeds gave the same test loss to the last digit, so they repeat one training and do not vary. "
+        "Check which streams `vary:` names."
     ]
 
 
@@ -204,8 +206,8 @@ def test_a_spread_below_one_test_image_is_told(finished_run: Run) -> None:
         return more.assign(test_accuracy=more["test_accuracy"].mask(where(more, "+both"), 0.7))
 
     assert observed_notes(altered(finished_run, results=alike)) == [
-        "+both: over 3 seeds its test accuracy spreads by less than one of the 2000 test images, which cannot tell "
-        "its seeds apart. Set a larger dataset.test_size."
+        "+both: over 3 seeds, the standard deviation of its test accuracy is less than one of the 2000 test images, "
+        "which cannot distinguish its seeds. Set a larger dataset.test_size."
     ]
 
 
@@ -226,7 +228,7 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
         return results.assign(status=results["status"].mask(failed, "failed"))
 
     assert observed_notes(altered(finished_run, results=lost)) == [
-        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both."
+        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants."
     ]
 
 
@@ -240,6 +242,7 @@ def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Ru
     here = run.trial_results[run.trials[0].id].provenance["tensorflow"]
     run.__dict__["trial_results"] = elsewhere
     assert observed_notes(run) == [
-        f"Trials were not made alike: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Only those that "
-        "most have in common are compared; run the study anew in one place (--out NEW_FOLDER) to compare all.",
+        f"Trials ran in different environments: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Only the "
+        "trials of the most frequent environment are compared. To compare all, run the study again in one environment "
+        "(--out NEW_FOLDER).",
     ]  # the host's name changes no number

@@ -245,10 +245,10 @@ def test_the_winner_is_chosen_by_validation_and_taken_apart(found: SearchRun) ->
 def test_the_report_and_tables_are_there(found: SearchRun) -> None:
     page = (found.folder / "report.html").read_text("utf-8")
     for title in (
-        "What was confirmed",
-        "What each change is worth",
-        "What was tried",
-        "Which settings matter",
+        "Confirmation",
+        "Ablation of the winner",
+        "Proposals",
+        "Importance of the settings",
     ):
         assert f"{title}</h2>" in page
     assert found.confirmed.trials[0].id in page

@@ -359,8 +359,8 @@ def test_a_metric_that_is_no_number_is_told_and_the_rest_reported(folder: Path) 
     run = run_study(grid_of(folder, training, compare), folder / "run", executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.notes[0] == (
-        "test_undefined is not a number (NaN) in 6 of 6 completed trials, of plain, width=2: its comparisons are "
-        "without them."
+        "test_undefined is not a number (NaN) in 6 of 6 completed trials, of plain, width=2: these trials are left "
+        "out of its comparisons."
     )
     assert "is not a number (NaN) in 6 of 6 completed trials" in (run.folder / "report.md").read_text("utf-8")
     assert run.verify().differences == []

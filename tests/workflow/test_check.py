@@ -62,7 +62,7 @@ def test_a_variant_that_changes_nothing_is_told_and_a_setting_that_changes_is_sh
     )
     check = check_study(Study.from_yaml(grid))
     assert check.notes[0] == (
-        "nothing changes nothing: its model is that of plain, layer for layer, and it is trained alike."
+        "nothing changes nothing: its model is identical to that of plain, layer for layer, and so is its training."
     )
     assert check.differences(check.variants[2]) == [
         Difference("drop", "Dropout: rate 0.1", "Dropout: rate 0.4")

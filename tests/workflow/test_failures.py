@@ -92,7 +92,7 @@ def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
     assert not alive
     if blow != signal.SIGKILL:
         assert process.returncode == 130
-        assert "Interrupted: finished trials are kept, and the same command goes on from there." in output
+        assert "Interrupted: finished trials are kept, and the same command resumes from there." in output
         statuses = pd.read_csv(out / "results.csv")["status"]
         assert len(statuses) == 4  # each planned trial has its row
         assert set(statuses) == {"completed", "pending"}
@@ -227,8 +227,10 @@ def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tm
     comparisons = pd.read_csv(tmp_path / "run" / "comparisons.csv").set_index("variant")
     assert comparisons.loc["wild", "n"] == 0
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "2 trials did not complete;" in page
-    assert "wild is compared with plain on 0 of 2 pairs: seeds 0, 1 did not complete in both." in page
+    assert "2 trials did not complete. Each variant" in page
+    assert (
+        "wild is compared with plain on 0 of 2 pairs: seeds 0, 1 did not complete in both variants." in page
+    )
     again = finish(command(grid, tmp_path / "run", "--executor", "inline"))
     assert "Nothing is left to train." in again.stdout  # it would only diverge again
 

@@ -162,12 +162,15 @@ def test_no_label_is_taken_for_another(run: Run, pictures: list[Picture]) -> Non
 def test_captions_speak_of_labels(run: Run, pictures: list[Picture]) -> None:
     captions = {picture.name: picture.caption for picture in pictures}
     assert captions["per_class"].startswith(
-        "Of the 60 test images, the percentage on which each label is told right: mean over"
+        "Per-label accuracy: of the 60 test images, the percentage on which each label is predicted "
+        "correctly; mean over"
     )
     assert captions["predictions"].startswith(
-        "Test images with their true labels, and the labels that each variant (seed 0) tells."
+        "Test images with their true labels, and the labels that each variant (seed 0) predicts."
     )
-    assert "share of labels, those of all images together, that are told right" in captions["calibration"]
+    assert (
+        "share of labels, over all images together, that are predicted correctly" in captions["calibration"]
+    )
 
 
 def test_the_report_says_how_it_counts_and_is_verified(
@@ -176,12 +179,16 @@ def test_the_report_says_how_it_counts_and_is_verified(
     sections = {section.id: section for section in study_report(run, pictures).sections}
     assert "confusion" not in sections
     assert sections["classes"].text == [
-        "The share of test images on which each label is told right: there, or not there. An image has any "
-        "number of labels, so none is taken for another, and there are no confusion matrices."
+        "Per-label accuracy is the share of test images on which a label is predicted correctly, as present or "
+        "as absent. An image has any number of labels, so no label is confused with another, and there are no "
+        "confusion matrices."
     ]
     measured = " ".join(sections["measured"].text)
     assert "The validation images were split from the training images at random" in measured
-    assert "accuracy is the share of such images, here and in every table and verdict." in measured
+    assert (
+        "Accuracy is exact-match accuracy: the share of images all of whose labels are predicted correctly, here "
+        "and in every table and verdict."
+    ) in measured
     monkeypatch.setattr(Run, "draw_figures", lambda run, only=(), folder=None: pictures)
     run.write_report()
     assert Run(run.folder).verify().differences == []

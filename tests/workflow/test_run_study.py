@@ -71,12 +71,12 @@ def test_the_plan_tells_of_trials_that_are_no_longer_of_the_study(
     from ablation.workflow.dry_run import plan_study
 
     def others(study: Study) -> list[str]:
-        return [note for note in plan_study(study, finished_run.folder).notes if "none of these" in note]
+        return [note for note in plan_study(study, finished_run.folder).notes if "do not belong" in note]
 
     assert others(tiny_study) == []
     assert others(tiny_study.model_copy(update={"seeds": (0, 7)})) == [
-        f"4 trials in {finished_run.folder} are none of these: of other seeds, or of settings, images or modules "
-        "as they were. They stay, and are not used."
+        f"4 trials in {finished_run.folder} do not belong to this plan: they have other seeds, or earlier settings, "
+        "images or modules. They are kept, and not used."
     ]
 
 

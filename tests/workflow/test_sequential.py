@@ -105,7 +105,9 @@ def test_changes_since_the_first_trial_are_listed(
     (tmp_path / "run" / "study.json").write_text(json.dumps(record))
     run = Run(tmp_path / "run")
     assert run.changes == ["compare.margin: 0.005 → 0.02", "seeds: [0, 1] → [0, 1, 2]"]
-    assert any(note.startswith("Seeds were added after the first trial, 3 for 2:") for note in run.notes)
+    assert any(
+        note.startswith("Seeds were added after the first trial, 3 instead of 2:") for note in run.notes
+    )
     record["dataset_digest"] = "0" * 32
     (tmp_path / "run" / "study.json").write_text(json.dumps(record))
     assert (Run(tmp_path / "run").changes or [])[-1] == (
