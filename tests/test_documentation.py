@@ -192,7 +192,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_files_and_tests_that_are_named_exist() -> None:
-    tests = "".join(file.read_text("utf-8") for file in (ROOT / "tests").glob("*.py"))
+    tests = "".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py"))
     for snippet in snippets():
         for word in snippet.split():
             if (
