@@ -51,9 +51,9 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise RunError(f"{folder} has vanished, or a part of it: {error.filename} is not there.") from None
+        raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RunError(
-            f"{folder} cannot be written to: {reason}. What is finished is kept; the same command goes on."
+            f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."
         ) from None

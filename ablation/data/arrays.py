@@ -54,20 +54,21 @@ def raw_images(arrays: Mapping[str, Any], origin: str, where: object) -> RawImag
     x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
     names = tuple(str(name) for name in arrays.get("class_names", ()))
     if x is None or y is None:
-        found = ", ".join(sorted(set(arrays) - {"class_names"}))
+        names_found = ", ".join(sorted(set(arrays) - {"class_names"}))
         raise DatasetError(
-            f"{where} holds {found or 'nothing'}; expected x_train and y_train "
-            "(and x_test and y_test, where there is a test part), or x and y."
+            f"{where} contains {names_found or 'no arrays'}; expected x_train and y_train "
+            "(with x_test and y_test if there is a test set), or x and y."
         )
     if (x_test is None) != (y_test is None):
-        raise DatasetError(f"{where}: x_test and y_test come together or not at all.")
-    images, labels = _part(x, y, f"{where}, training part")
+        raise DatasetError(f"{where}: expected both x_test and y_test, or neither of them.")
+    images, labels = _part(x, y, f"{where}, training set")
     test_images, test_labels = (
-        (None, None) if x_test is None or y_test is None else _part(x_test, y_test, f"{where}, test part")
+        (None, None) if x_test is None or y_test is None else _part(x_test, y_test, f"{where}, test set")
     )
     if test_images is not None and test_images.shape[1:] != images.shape[1:]:
         raise DatasetError(
-            f"{where}: test images are {test_images.shape[1:]}, training images {images.shape[1:]}."
+            f"{where}: test images have the shape {test_images.shape[1:]}; expected {images.shape[1:]}, as "
+            "training images have."
         )
     parts = {"training": labels} | ({} if test_labels is None else {"test": test_labels})
     parts, classes = _as_classes(parts, len(names), where)
@@ -81,23 +82,25 @@ def _part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], L
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if images.ndim != 4 or 0 in images.shape:
         raise DatasetError(
-            f"{where}: images have the shape {x.shape}; expected (n, height, width) or with channels."
+            f"{where}: images have the shape {x.shape}; expected (n, height, width) or "
+            "(n, height, width, channels)."
         )
     rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
     numbers = labels.ndim == 1 and labels.dtype.kind in "iu"
     if not (rows or numbers) or len(labels) != len(images):
         raise DatasetError(
             f"{where}: labels are {labels.dtype} of shape {y.shape}; "
-            f"expected {len(images)} whole numbers, one an image, or rows of 0 and 1, a column a label."
+            f"expected {len(images)} whole numbers, one per image, or rows of 0 and 1, one column per label."
         )
     if images.dtype.kind == "f":
         least, most = images.min(), images.max()
         if np.isnan(least):
             count = int(np.isnan(images).any(axis=tuple(range(1, images.ndim))).sum())
-            raise DatasetError(f"{where}: {count} of {len(images)} images hold NaN.")
+            raise DatasetError(f"{where}: {count} of {len(images)} images contain NaN.")
         if not (least >= 0 and most <= 1):
             raise DatasetError(
-                f"{where}: float images must lie between 0 and 1, and these run from {least:g} to {most:g}."
+                f"{where}: values of float images must be between 0 and 1; these range from {least:g} to "
+                f"{most:g}."
             )
         images = images.astype(np.float32)
     elif images.dtype != np.uint8:
@@ -111,13 +114,13 @@ def _as_classes(parts: dict[str, Labels], named: int, where: object) -> tuple[di
     """Return one-hot rows as classes, all else as it is; and how many classes, or labels, there are."""
     labels = parts["training"]
     if any(part.shape[1:] != labels.shape[1:] for part in parts.values()):
-        shapes = " and ".join(f"{name} labels the shape {part.shape}" for name, part in parts.items())
-        raise DatasetError(f"{where}: {shapes} do not go together.")
+        shapes = " and ".join(f"{name} labels of shape {part.shape}" for name, part in parts.items())
+        raise DatasetError(f"{where}: {shapes} do not match.")
     if labels.ndim == 1:
         return parts, named or int(labels.max()) + 1
     columns = labels.shape[1]
     if named not in (0, columns):
-        raise DatasetError(f"{where}: labels have {columns} columns, and there are {named} class names.")
+        raise DatasetError(f"{where}: labels have {columns} columns, but there are {named} class names.")
     if all((part.sum(axis=1) == 1).all() for part in parts.values()):
         parts = {name: part.argmax(axis=1) for name, part in parts.items()}
     return parts, columns
@@ -129,18 +132,18 @@ def _check_range(parts: dict[str, Labels], classes: int, where: object) -> None:
     if labels.ndim == 2:
         there = labels.any(axis=0)
     else:
-        for name, found in parts.items():
-            if not 0 <= found.min() <= found.max() < classes:
+        for name, part in parts.items():
+            if not 0 <= part.min() <= part.max() < classes:
                 raise DatasetError(
-                    f"{where}: {name} labels run from {found.min()} to {found.max()}; "
+                    f"{where}: {name} labels range from {part.min()} to {part.max()}; "
                     f"expected 0 to {classes - 1}."
                 )
         there = np.bincount(labels, minlength=classes) > 0
     if not there.all():
         missing = int(np.flatnonzero(~there)[0])
-        largest = "" if labels.ndim == 2 else f"; the largest label is {labels.max()}"
+        largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
         raise DatasetError(
-            f"{where}: no training image has the label {missing}, of {classes} classes{largest}."
+            f"{where}: no training image has the label {missing}, one of {classes} classes.{largest}"
         )
     if classes < 2:
         raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")

@@ -105,15 +105,15 @@ class Dataset:
             return self
         if train_size > len(self.train):
             raise DatasetError(
-                f"training.train_size: {train_size:,} of {len(self.train):,} training images; a smaller "
-                "dataset.validation_size or test_size leaves more."
+                f"training.train_size: cannot take {train_size:,} of {len(self.train):,} training images; a "
+                "smaller dataset.validation_size or dataset.test_size leaves more of them."
             )
         train = Part(self.train.images[:train_size], self.train.labels[:train_size])
         return dataclasses.replace(self, train=train)
 
     def describe(self) -> str:
         """Say in one line which images these are, for captions."""
-        several = ", right where all labels are" if self.is_multi_label else ""
+        several = ", correct if all of their labels are (exact-match accuracy)" if self.is_multi_label else ""
         return (
             f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
             f"{len(self.test):,} test images{several}"
@@ -179,7 +179,7 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
         )
     if part.labels.ndim == 2:
         if not 0 < wanted < len(part):
-            because = "there are no more." if wanted > len(part) else "both sides need at least one."
+            because = "there are too few." if wanted > len(part) else "both sides need at least one image."
             raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
         rest, taken = train_test_split(
             np.arange(len(part)), test_size=wanted, random_state=settings.split_seed
@@ -189,11 +189,11 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
     smallest = int(np.bincount(part.labels, minlength=classes).min())
     if wanted < classes or len(part) - wanted < classes or smallest < 2:
         because = (
-            f"both sides need at least one image of each of the {classes} classes, and the smallest class "
+            f"both sides need at least one image of each of the {classes} classes, but the smallest class "
             f"has {smallest}."
         )
         if wanted > len(part):
-            because = "there are no more."
+            because = "there are too few."
         raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
     rest, taken = train_test_split(
         np.arange(len(part)), test_size=wanted, random_state=settings.split_seed, stratify=part.labels

@@ -60,7 +60,7 @@ def _tfds(settings: DatasetSettings) -> RawImages:
         builder = tfds.builder(title, data_dir=settings.path)
         builder.download_and_prepare()
     except Exception as error:
-        raise _unavailable(title, error, "the folder that tfds keeps its data sets in") from None
+        raise _unavailable(title, error, "the folder in which tfds keeps its datasets") from None
     kinds, preferred = tfds.features, _flat(builder.info.supervised_keys)
     features = dict(sorted(builder.info.features.items()))  # tfds reads them from disk in no fixed order
     columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
@@ -86,7 +86,8 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
     title = folder.name if saved else str(settings.id)
     if not saved and settings.id is None:
         raise DatasetError(
-            f"{folder} holds no data set that `save_to_disk` wrote; name one of Hugging Face's by dataset.id."
+            f"{folder} contains no dataset that `save_to_disk` wrote; set dataset.id to download one from "
+            "Hugging Face."
         )
     owner, *rest = title.split("/", 2)
     name, subset = "/".join([owner, *rest[:1]]), (rest[1] if len(rest) > 1 else None)
@@ -163,7 +164,7 @@ def _read(
             named = ((f"{title}, {name}, image {k}", picture) for k, picture in enumerate(pictures))
             arrays[f"x_{part}"] = stacked(named, grey, settings.image_size)
             arrays[f"y_{part}"] = _labels(labels, len(columns.names))
-    said = ["the validation split is the test part"] if test == "validation" else []
+    said = ["the validation split is the test set"] if test == "validation" else []
     said += [columns.said] if columns.said else []
     return raw_images(arrays, f"{title} ({'; '.join(said)})" if said else title, title)
 
@@ -189,7 +190,7 @@ def _flat(keys: Any) -> set[str]:
 def _absent(extra: str, library: str, error: ImportError) -> DatasetError:
     return DatasetError(
         f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
-        f"install it by `pip install 'ablation-harness[{extra}]'`."
+        f"install it with `pip install 'ablation-harness[{extra}]'`."
     )
 
 
@@ -197,6 +198,6 @@ def _unavailable(title: str, error: Exception, remedy: str) -> DatasetError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return DatasetError(
         f"{title} is not on this machine and could not be downloaded: {reason}.\n"
-        f"Offline, name {remedy} by dataset.path or --data-dir, or use `--dataset digits`, which needs no "
+        f"Offline, set dataset.path or --data-dir to {remedy}, or use `--dataset digits`, which needs no "
         "download."
     )

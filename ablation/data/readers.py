@@ -61,7 +61,7 @@ def read_source(settings: DatasetSettings) -> RawImages:
         return _cifar10(Path(settings.path))
     if settings.name == "cifar100":
         return _cifar100(Path(settings.path))
-    raise DatasetError(f"{settings.name}: `path` and --data-dir take an .npz file here, not {settings.path}.")
+    raise DatasetError(f"{settings.name}: `path` or --data-dir must be an .npz file, not {settings.path}.")
 
 
 def _digits() -> RawImages:
@@ -98,7 +98,7 @@ def _keras(name: str) -> RawImages:
     except Exception as error:
         raise DatasetError(
             f"{name} is not on this machine and could not be downloaded: {error}\n"
-            f"Offline, bring {_OFFLINE[name]} and name it with --data-dir, or use `--dataset digits`, "
+            f"Offline, set --data-dir to {_OFFLINE[name]}, or use `--dataset digits`, "
             "which needs no download."
         ) from None
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
@@ -147,11 +147,11 @@ def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
                     name: stream.read() for name, m in members.items() if (stream := archive.extractfile(m))
                 }
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise DatasetError(f"{path} is not a tar archive that can be read: {error}.") from None
+            raise DatasetError(f"{path} cannot be read as a tar archive: {error}.") from None
 
         def read_member(name: str) -> dict[str, Any]:
             if name not in contents:
-                raise DatasetError(f"{path} has no file named {name}.")
+                raise DatasetError(f"{path} contains no file named {name}.")
             return _unpickle(contents[name], f"{path}:{name}")
 
         return read_member
@@ -159,7 +159,9 @@ def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
     folders = [path, *sorted(p for p in path.glob("*") if p.is_dir())] if path.is_dir() else []
     folder = next((f for f in folders if (f / marker).is_file()), None)
     if folder is None:
-        raise DatasetError(f"{path} holds no file named {marker}; expected a CIFAR python folder or archive.")
+        raise DatasetError(
+            f"{path} contains no file named {marker}; expected a CIFAR python folder or archive."
+        )
 
     def read_file(name: str) -> dict[str, Any]:
         try:

@@ -17,8 +17,8 @@ from ablation.grid.user_code import error_summary, load_object
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _EXPECTED = (
-    "expected (x, y), or ((x_train, y_train), (x_test, y_test)), or a dictionary with these names and, if "
-    "there are any, class_names"
+    "expected (x, y), or ((x_train, y_train), (x_test, y_test)), or a dictionary with these keys and, "
+    "optionally, class_names"
 )
 
 
@@ -34,7 +34,7 @@ def read_loader(settings: DatasetSettings) -> RawImages:
     except AblationError as error:
         raise DatasetError(f"dataset.loader: {error}") from None
     if not callable(function):
-        raise DatasetError(f"dataset.loader: {name} is no function.")
+        raise DatasetError(f"dataset.loader: {name} is not a function.")
     try:
         returned = function()
     except Exception as error:
@@ -52,8 +52,9 @@ def _named(returned: Any, name: str) -> Mapping[str, Any]:
         case (x, y):
             parts = {"x": x, "y": y}
         case _:
-            what = type(returned).__name__ + (f" of {len(returned)}" if isinstance(returned, tuple) else "")
-            raise DatasetError(f"dataset.loader: {name} returned a {what}; {_EXPECTED}.")
+            size = f" with {len(returned)} items" if isinstance(returned, tuple) else ""
+            kind = type(returned).__name__
+            raise DatasetError(f"dataset.loader: {name} returned a value of type {kind}{size}; {_EXPECTED}.")
     return {key: np.asarray(value) for key, value in parts.items()}
 
 
@@ -67,21 +68,21 @@ def read_folder(settings: DatasetSettings) -> RawImages:
     """
     folder = Path(str(settings.path))
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; expected one that holds a folder of pictures a class.")
+        raise DatasetError(f"{folder} is not a folder; expected one with a folder of pictures per class.")
     split = (folder / "train").is_dir() and (folder / "test").is_dir()
     roots = {"train": folder / "train", "test": folder / "test"} if split else {"": folder}
     first = next(iter(roots.values()))
     names = sorted(f.name for f in first.iterdir() if f.is_dir() and next(_pictures(f), None))
     if len(names) < 2:
         raise DatasetError(
-            f"{first} holds pictures of {len(names)} classes; expected two or more folders, one a class."
+            f"{first} contains pictures of {len(names)} classes; expected two or more folders, one per class."
         )
     arrays: dict[str, Any] = {"class_names": tuple(names)}
     files = {
         part: [(f, k) for k, n in enumerate(names) for f in _pictures(r / n)] for part, r in roots.items()
     }
     if split and not files["test"]:
-        raise DatasetError(f"{roots['test']} holds no pictures of these classes.")
+        raise DatasetError(f"{roots['test']} contains no pictures of the classes in {roots['train']}.")
     grey = all(_is_grey_file(file) for found in files.values() for file, _ in found)
     for part, found in files.items():
         suffix = f"_{part}" if part else ""
@@ -130,8 +131,8 @@ def stacked(
         if arrays[-1].shape != arrays[0].shape:
             sizes = [" × ".join(map(str, array.shape[:2])) for array in (arrays[0], arrays[-1])]
             raise DatasetError(
-                f"{name} is {sizes[1]} pixels and {first} {sizes[0]}; set dataset.image_size, to which "
-                "all are then resized."
+                f"{name} has {sizes[1]} pixels, but {first} has {sizes[0]}; set dataset.image_size to resize "
+                "all pictures to one size."
             )
     return np.stack(arrays)
 

@@ -1,4 +1,4 @@
-"""The page of the grid file: every key with its type, default and meaning, and an example a section."""
+"""The page of the grid file: every key with its type, default and meaning, and one example per section."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ from ablation.search.settings import SearchSettings
 Schema = dict[str, Any]  # JSON schema, as pydantic describes a class by it
 
 INTRODUCTION = """
-A study is one YAML file; `study` is the only key that it needs. A key that does not exist is told with
-its line and the nearest valid name. Every key of `model` and of `training` is a setting: fixed there,
-varied under `factors`, or changed under `variants`.
+A study is one YAML file; `study` is the only required key. A key that does not exist is reported with its
+line and the nearest valid name. Every key of `model` and of `training` is a setting, which can be fixed
+there, varied under `factors`, or changed under `variants`.
 """
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
 COMPONENTS = """
-A component is a part of training: an optimizer, a schedule of the learning rate, a loss, a metric, a
-callback, or a layer that changes training images. It is written as a name that Keras knows (`RandomZoom`,
-`huber`, `f1_score`), as `module:object`, of a module beside the grid file (a class, a function that returns
-an object, or one that is a loss or a metric), or as a mapping of such a name to arguments.
+A component is an optimizer, a learning-rate schedule, a loss, a metric, a callback, or a layer that changes
+training images. It is written as a name that Keras knows (`RandomZoom`, `huber`, `f1_score`), as
+`module:object`, or as a mapping of such a name to arguments. In `module:object`, the module is a file beside
+the grid file; the object is a class, a function that returns an object, or a function that is itself a loss
+or a metric.
 
-What does not exist, or does not take these arguments, is told with its line before anything starts. A
-user's file is part of what names a trial: change it, and its trials are run anew. Labels are one-hot and
-outputs probabilities, so that a loss or metric whose name begins with `sparse` is refused. Callbacks are
-called around epochs; one that asks for every batch is refused, for the steps of an epoch are compiled.
+A component that does not exist, or that does not accept these arguments, is reported with its line before
+anything starts. The file of your own component is part of the id of a trial: if you change the file, its
+trials are run again. Labels are one-hot and outputs are probabilities; a loss or metric whose name begins
+with `sparse` is therefore rejected. Callbacks are called at the beginning and the end of training and of each
+epoch. A callback that needs to be called for every batch is rejected, because the steps of an epoch are
+compiled.
 """
 _PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
 
@@ -158,8 +161,8 @@ def _models() -> Iterator[Section]:
         yield from _section(f"model, family: {name}", schema | {"description": text, "properties": differing})
     own = BuilderSettings.model_json_schema()
     text = (
-        f"{own['description']} They are settings like any other; of those above, `augmentation` alone is "
-        "one, too, and stands in front of your model."
+        f"{own['description']} These arguments are settings like any other. Of the settings above, only "
+        "`augmentation` is available, too; it is applied before your model."
     )
     chosen = {"builder": own["properties"]["builder"]}
     yield from _section("model, builder", own | {"description": text, "properties": chosen})
@@ -258,7 +261,7 @@ def _list(schema: Schema, several: bool) -> str:
 
 
 def _bounds(schema: Schema) -> str:
-    """The bounds of a number, like ``from 0 to below 1``."""
+    """Return the bounds of a number in words, like ``, at least 0 and below 1``."""
     low, above, high, below = (
         int(bound) if isinstance(bound, float) and bound.is_integer() else bound  # 0.0, says pydantic 2.9
         for bound in map(schema.get, ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"))
@@ -266,7 +269,7 @@ def _bounds(schema: Schema) -> str:
     if low is not None:
         if high is None and below is None:
             return f", at least {low:,}"
-        return f" from {low:,} to " + (f"{high:,}" if high is not None else f"below {below:,}")
+        return f" from {low:,} to {high:,}" if high is not None else f", at least {low:,} and below {below:,}"
     bounds = [f"above {above:,}"] if above is not None else []
     bounds += [f"below {below:,}"] if below is not None else []
     bounds += [f"at most {high:,}"] if high is not None else []

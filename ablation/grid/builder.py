@@ -47,11 +47,13 @@ class Builder:
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
-            raise AblationError(f"'{name}' is no function that returns a model.") from None
+            raise AblationError(f"'{name}' is not a function that returns a model.") from None
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         unnamed = [p.name for p in parameters if p.kind not in named]
         if unnamed:
-            raise AblationError(f"{name}: name each argument that a grid may set, instead of *{unnamed[0]}.")
+            raise AblationError(
+                f"{name}: declare each argument that a grid may set by its name, not as *{unnamed[0]}."
+            )
         arguments = {p.name: p.default for p in parameters if p.name not in GIVEN}
         return cls(name, folder, source, function, arguments)
 
@@ -64,7 +66,7 @@ class Builder:
         complete = self.arguments | values
         missing = [name for name, value in complete.items() if value is inspect.Parameter.empty]
         if missing:
-            raise AblationError(f"{self.name} needs a value for '{missing[0]}'.")
+            raise AblationError(f"{self.name} needs a value for its argument '{missing[0]}'.")
         return BuilderSettings(
             builder=self.name, folder=str(self.folder), source=self.source, arguments=complete
         )

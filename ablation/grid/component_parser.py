@@ -61,8 +61,8 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
         made = make(setting, component, **given)
     if setting == "callbacks" and (never := _never_called(made)):
         raise AblationError(
-            f"{name} overrides {never[0]}, which is never called: steps are compiled, and callbacks stand "
-            "around training and its epochs alone."
+            f"{name} overrides {never[0]}, which is never called: the steps of an epoch are compiled, and "
+            "callbacks are called only at the beginning and the end of training and of each epoch."
         )
     return component.model_dump(mode="json")
 
@@ -85,22 +85,22 @@ def _notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path]:
     try:
         return name, json.loads(json.dumps(arguments or {}, allow_nan=False)), folder
     except (TypeError, ValueError):
-        raise AblationError(f"an argument of {name} is neither text, number, list nor mapping.") from None
+        raise AblationError(f"the arguments of {name} must be text, numbers, lists or mappings.") from None
 
 
 def _refuse(setting: str, name: str, arguments: dict[str, Any]) -> None:
     """Raise an error about what Keras would accept, and the loop would not mean."""
     reason = ""
     if setting in FUNCTIONS and name.lower().startswith("sparse"):
-        reason = "reads labels that are numbers, and here they are one-hot; leave out Sparse."
+        reason = "expects labels that are numbers, but labels are one-hot here; leave out Sparse."
     elif setting in FUNCTIONS and arguments.get("from_logits"):
-        reason = "would read logits, and a model's outputs are probabilities here; leave from_logits out."
+        reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."
     elif setting == "optimizer" and "learning_rate" in arguments:
-        reason = "has the learning rate of training.learning_rate; set it there."
+        reason = "takes its learning rate from training.learning_rate; set it there."
     elif setting == "augmentation" and name in ("CutMix", "MixUp"):
-        reason = "mixes labels, too, and augmentation changes images alone."
+        reason = "also mixes labels, but augmentation may only change images."
     elif setting == "augmentation" and (taken := {"name", "seed"} & arguments.keys()):
-        reason = f"is named and seeded by the harness, so that variants pair; leave {min(taken)} out."
+        reason = f"is named and seeded by the harness, so that variants are paired; remove `{min(taken)}`."
     if reason:
         raise AblationError(f"{name} {reason}")
 

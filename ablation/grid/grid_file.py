@@ -1,4 +1,4 @@
-"""From a grid file to a study: YAML in, every error with file, line and key."""
+"""Read a study from a grid file; every error names the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -38,44 +38,47 @@ Directions = Annotated[
 
 
 class GridFile(Settings):
-    """The keys of a grid file; those of its sections stand in `settings` and `search.settings`."""
+    """The keys of a grid file; those of its sections are defined in `settings` and `search.settings`."""
 
     study: Annotated[str, Field(min_length=1, max_length=100)]
-    """The study's name, and that of its run folder, ``experiments/runs/<study>``."""
+    """The name of the study and of its run folder, ``experiments/runs/<study>``."""
     question: str = ""
-    """What the study is to answer; stands at the top of the report."""
+    """The question that the study should answer. It is shown at the top of the report."""
     dataset: DatasetSettings = DatasetSettings()
     """Which images, and how they are split and normalised."""
     model: dict[str, Any] = {}
     """The settings of the model that all variants start from."""
     training: dict[str, Any] = {}
-    """How it is compiled and trained."""
+    """How the model is compiled and trained."""
     factors: dict[str, Any] = {}
-    """Settings of model or training with two levels or more each, a list or a mapping of labels to values.
-    They are crossed: each combination of levels is a variant, the first levels together are ``plain``."""
+    """The settings of model or training that are varied, each with two or more levels: a list of values, or a
+    mapping of labels to values. Factors are crossed: each combination of levels is a variant, and the
+    combination of all first levels is ``plain``."""
     variants: dict[str, dict[str, Any]] = {}
-    """Further variants by name: ``plain`` with some settings changed."""
+    """Additional variants by name, each of them ``plain`` with some settings changed."""
     ablate: Directions = ()
-    """Not all combinations of the factors, of two levels each: ``leave_one_out``, the ``full`` model and it
-    without each component; ``add_one_in``, the ``plain`` one and it with each; or both."""
+    """The variants to build instead of all combinations of the factors, each of which must have two levels.
+    ``leave_one_out`` builds the ``full`` model, and a variant without each component; ``add_one_in`` builds
+    the ``plain`` model, and a variant with each component; a list of the two builds both."""
     baseline: str | None = None
-    """The variant that all others are compared with; without it, the first, ``plain`` or ``full``."""
+    """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
     seeds: Seeds = (0, 1, 2, 3, 4)
-    """The seeds that each variant is trained with: a list, or a number, 5 for the seeds 0 to 4."""
+    """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
     compare: CompareSettings = CompareSettings()
-    """How variants are compared with the baseline; declared before the run."""
+    """How variants are compared with the baseline. It is declared before the run."""
     save_models: bool = False
-    """Whether each trial keeps its ``model.keras``."""
+    """Whether each trial saves its trained model as ``model.keras``."""
     threads: Annotated[int, Field(ge=1)] = 1
-    """The threads of a trial, which its numbers depend on; more trials at a time beat more threads."""
+    """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
+    rather than more threads per trial."""
     vary: Vary = STREAMS
-    """The random streams that follow the seed; the others are those of seed 0 in every trial."""
+    """The random streams that follow the seed. The others are those of seed 0 in every trial."""
     timeout: Seconds | None = None
-    """The seconds after which a trial is given up; without it, it may take as long as it takes."""
+    """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0
-    """The GPUs of a trial on a Ray cluster, a fraction where several are to share one."""
+    """The number of GPUs per trial on a Ray cluster; a fraction lets several trials share one GPU."""
     search: dict[str, Any] = {}
-    """What ``ablation search`` tries; ``ablation run`` takes no notice."""
+    """What ``ablation search`` searches; ``ablation run`` ignores it."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def read_study(file: Path) -> Study:
     if grid.compare.trouble:
         raise source.error(("compare",), grid.compare.trouble)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
-        raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
+        raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     return Study(
         name=grid.study,
         question=grid.question,
@@ -170,7 +173,7 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
     seen: list[Any] = []
     for _, value, place in found:
         if value in seen:
-            raise source.error(place, f"the level {yaml_text(value)} stands twice.")
+            raise source.error(place, f"duplicate level {yaml_text(value)}.")
         seen.append(value)
     return _Factor(setting, tuple(found))
 
@@ -188,10 +191,11 @@ def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml)
         if len(factor.levels) != 2:
             raise source.error(
                 ("factors", key),
-                f"`ablate:` needs two levels, without and with; this one has {len(factor.levels)}.",
+                "`ablate` needs factors of two levels, without and with the component; this one has "
+                f"{len(factor.levels)}.",
             )
     if len(factors) < 2:
-        raise source.error(("ablate",), "needs two or more components under `factors:`.")
+        raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
     ones = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
     cells: dict[Cell, str] = {}
     if "add_one_in" in grid.ablate:
@@ -235,7 +239,7 @@ def _named(
     for name, settings in grid.variants.items():
         path: KeyPath = ("variants", name)
         if not name.strip() or len(name) > 100:
-            raise source.error(path, "a variant's name has between 1 and 100 characters.")
+            raise source.error(path, "the name of a variant must have between 1 and 100 characters.")
         named = [(known.setting(key, (*path, key)), key, value) for key, value in settings.items()]
         changes = {setting: known.change(setting, value, (*path, key)) for setting, key, value in named}
         levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
@@ -255,7 +259,9 @@ def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) 
         both = [variant.model.family, variant.model.effective, training]
         same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
         if same != variant.name:
-            raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")
+            raise source.error(
+                path, f"'{variant.name}' duplicates '{same}': all of their settings are the same."
+            )
 
 
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:

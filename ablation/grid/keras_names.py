@@ -81,7 +81,9 @@ def make(setting: str, component: Component, **given: Any) -> Any:
         raise AblationError(_why(component, target, error)) from error
     base = getattr(_module(kind), kind.base) if kind.base != "Callback" else keras.callbacks.Callback
     if not isinstance(made, base):
-        raise AblationError(f"{component.name} makes a {type(made).__name__} and no {kind.noun} of Keras's.")
+        raise AblationError(
+            f"{component.name} creates a {type(made).__name__}; expected a Keras {kind.noun}."
+        )
     return made
 
 
@@ -133,7 +135,7 @@ def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
         if found.shape not in ((), (len(one_hot),)) or found.dtype.kind not in "biuf":
             raise AblationError(
                 f"{metric.__name__} returned {found.dtype} of shape {found.shape}; expected a number, or one "
-                "an image."
+                "number per image."
             )
         return float(np.mean(found))
     metric.reset_state()
@@ -246,4 +248,4 @@ def _why(component: Component, target: Any, error: Exception) -> str:
     if unknown and known:
         return f"{component.name} has no argument '{unknown[0]}'.{did_you_mean(unknown[0], known)}"
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"{component.name} cannot be made with these arguments ({reason})."
+    return f"{component.name} cannot be created with these arguments ({reason})."

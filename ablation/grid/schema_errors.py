@@ -47,7 +47,7 @@ def validate(
         path = (*places.get(str(loc[0]), (*section, loc[0])), *loc[1:]) if loc else section
         raise source.error(path, explain(problem, _valid_keys(schema, loc))) from None
     except (TypeError, ValueError, RecursionError):
-        raise source.error(section, "holds a value that is neither text, number, list nor mapping.") from None
+        raise source.error(section, "expected text, numbers, lists and mappings only.") from None
 
 
 def _valid_keys(schema: type[Settings], loc: KeyPath) -> list[str]:
@@ -85,14 +85,14 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             return f"{yaml_text(given)} is not a valid value.{did_you_mean(str(given), valid)}"
         case "too_short":
             least = problem["ctx"]["min_length"]
-            return f"needs at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
+            return f"expected at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
         case "tuple_type":
             if key == "seeds":
                 return (
-                    "needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not "
+                    "expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "
                     f"{yaml_text(given)}."
                 )
-            return f"needs a list, like [{yaml_text(given)}], not {yaml_text(given)}."
+            return f"expected a list, like [{yaml_text(given)}], not {yaml_text(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."
     message = problem["msg"]

@@ -37,7 +37,7 @@ def _in_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
 
 def _fraction_or_whole(gpus: float) -> float:
     if gpus > 1 and gpus != round(gpus):
-        raise ValueError("must be a fraction of one GPU, or a whole number of them")
+        raise ValueError("expected a fraction of one GPU, or a whole number of GPUs")
     return gpus
 
 
@@ -149,7 +149,7 @@ class Study(Record):
 
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
-    """Raise an error where a seed stands twice."""
+    """Raise an error if a seed is listed twice."""
     repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
     if repeated:
-        raise error(f"{prefix}the seed {repeated[0]} stands twice.")
+        raise error(f"{prefix}duplicate seed {repeated[0]}.")

@@ -35,7 +35,7 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     found = getattr(module, attribute, None) if attribute else None
     if found is None:
         hint = did_you_mean(attribute, [key for key in vars(module) if not key.startswith("_")])
-        raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; give module:object.{hint}")
+        raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; expected module:object.{hint}")
     file = getattr(module, "__file__", None)
     return found, _hash(Path(file)) if file else ""
 
@@ -76,7 +76,7 @@ def _module(name: str, folder: Path) -> ModuleType:
             hint = (
                 did_you_mean(name, beside)
                 if 0 < len(beside) < 10
-                else f" It is looked for in {folder} first."
+                else f" It is searched for in {folder} first."
             )
         raise AblationError(f"the module '{name}' cannot be imported ({reason}).{hint}") from None
     if version:

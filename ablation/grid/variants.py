@@ -24,8 +24,8 @@ _TRAINING_KEYS = set(TrainingSettings.model_fields)
 Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
 
 _NO_XLA = (
-    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
-    "shift and rotate. Leave jit_compile out."
+    "XLA cannot train this model: it has no deterministic max pooling, and does not support the "
+    "augmentations shift and rotate. Remove `jit_compile`."
 )
 
 
@@ -61,7 +61,7 @@ class Known:
             raise source.error(place, str(error)) from None
         if clash := set(builder.arguments) & _TRAINING_KEYS:
             raise source.error(
-                place, f"the argument '{min(clash)}' is a setting of training; give it another name."
+                place, f"the argument '{min(clash)}' has the name of a training setting; rename it."
             )
         return cls(source, builder, threads)
 

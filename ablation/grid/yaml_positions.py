@@ -64,16 +64,19 @@ def read_yaml(file: Path) -> LocatedYaml:
 
     Raises:
         GridError: The file is missing, too big, not UTF-8, not YAML, or not a mapping; a key stands
-            twice; an anchor holds itself, or anchors unfold to more than 100,000 values.
+            twice; an anchor holds itself, or the anchors expand to more than 100,000 values.
     """
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise GridError(f"{file}: the file is larger than 1 MB; a grid file is a page of text.")
+            raise GridError(f"{file}: the file is larger than 1 MB; expected about a page of text.")
         text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise GridError(f"{file}: not a text file in UTF-8 (byte {error.start}).") from None
+        raise GridError(
+            f"{file}: the file is not UTF-8 text (invalid byte at position {error.start})."
+        ) from None
     except OSError as error:
-        raise GridError(f"{file}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        reason = (error.strerror or str(error)).lower()
+        raise GridError(f"{file}: the file cannot be read: {reason}.") from None
 
     yaml = YAML(typ="safe", pure=True)
     try:
@@ -84,11 +87,11 @@ def read_yaml(file: Path) -> LocatedYaml:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        problem = (error.problem or error.context or "not YAML").split(" with value ")[0]
+        problem = (error.problem or error.context or "not valid YAML").split(" with value ")[0]
         raise GridError(f"{file}{line}: {problem}.") from None
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        raise GridError(f"{file}: not YAML: {reason}.") from None
+        raise GridError(f"{file}: the file is not valid YAML: {reason}.") from None
     if root is None:
         raise GridError(f"{file}: the file is empty; it needs at least `study: NAME`.")
     located = LocatedYaml(str(file), text, data, root)
@@ -100,10 +103,10 @@ def read_yaml(file: Path) -> LocatedYaml:
 def _count(node: Node, file: str, above: frozenset[int], so_far: int = 0) -> int:
     """Count the values below a node, aliases unfolded, and refuse a document that never ends."""
     if id(node) in above:
-        raise GridError(f"{file}, line {node.start_mark.line + 1}: an anchor holds itself.")
+        raise GridError(f"{file}, line {node.start_mark.line + 1}: an anchor contains itself.")
     so_far += 1
     if so_far > _MOST_NODES:
-        raise GridError(f"{file}: anchors unfold to more than {_MOST_NODES:,} values.")
+        raise GridError(f"{file}: the anchors expand to more than {_MOST_NODES:,} values.")
     if isinstance(node, (MappingNode, SequenceNode)):
         children = node.value if isinstance(node, SequenceNode) else [n for pair in node.value for n in pair]
         for child in children:
