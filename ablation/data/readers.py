@@ -1,4 +1,4 @@
-"""Where images come from: the embedded digits, Keras's downloads, CIFAR's own files, an .npz file."""
+"""Read images: the digits of scikit-learn, Keras downloads, the files of CIFAR, and .npz files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_source(settings: DatasetSettings) -> RawImages:
     """Read the images that the settings name.
 
     Raises:
-        DatasetError: They are not there, cannot be downloaded, or are not images with labels.
+        DatasetError: The images are missing, cannot be downloaded, or are not images with labels.
     """
     if settings.name == "digits":
         return _digits()
@@ -56,7 +56,7 @@ def read_source(settings: DatasetSettings) -> RawImages:
     if settings.name == "npz" or (settings.path or "").endswith(".npz"):
         return _npz(Path(settings.path or ""), settings.name)
     if settings.path is None:
-        return _keras(settings.name)
+        return _from_keras(settings.name)
     if settings.name == "cifar10":
         return _cifar10(Path(settings.path))
     if settings.name == "cifar100":
@@ -88,8 +88,8 @@ _OFFLINE = {
 }
 
 
-def _keras(name: str) -> RawImages:
-    """Load by Keras's own loader: it downloads once, verifies the checksum, and caches."""
+def _from_keras(name: str) -> RawImages:
+    """Load images with Keras, which downloads them once, verifies the checksum, and caches them."""
     with quiet_stderr():
         import keras
 
@@ -106,7 +106,7 @@ def _keras(name: str) -> RawImages:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers, text, numbers and numpy arrays, and refuses everything else."""
+    """Unpickles containers, text, numbers and NumPy arrays, and rejects everything else."""
 
     _allowed = frozenset(
         {
@@ -133,11 +133,14 @@ def _unpickle(content: bytes, file: str) -> dict[str, Any]:
 
 
 def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
-    """Return a function from a batch's name to its content, for a folder or a tar archive.
+    """Return a function that reads a batch by its name, from a folder or a tar archive.
 
     Args:
-        path: The folder that holds the batches, the folder above it, or the archive.
-        marker: A file that every such folder has.
+        path: The folder that contains the batches, its parent folder, or the archive.
+        marker: The name of a file that every such folder contains.
+
+    Raises:
+        DatasetError: The path is neither such a folder nor an archive that can be read.
     """
     if path.is_file():
         try:
@@ -200,7 +203,7 @@ def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
 
 
 def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Turn rows of 3,072 values, channel by channel, into (n, 32, 32, 3)."""
+    """Return images, (n, 32, 32, 3), from rows of 3,072 values, channel by channel; and labels, (n,)."""
     try:
         rows = np.concatenate([batch["data"] for batch in batches])
         labels = np.concatenate([np.asarray(batch[key], np.int64) for batch in batches])
@@ -210,7 +213,7 @@ def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[ND
 
 
 def _npz(path: Path, name: str) -> RawImages:
-    """Read x_train, y_train, x_test, y_test; or x, y; and, if there, class_names."""
+    """Read x_train, y_train, x_test and y_test, or x and y, and the optional class_names."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}

@@ -32,8 +32,8 @@ def limits(column: str) -> tuple[float, float]:
     return (-1.0, 1.0) if part == "gap" and name in _SHARES else (-math.inf, math.inf)
 
 
-def _points(value: Any) -> Any:
-    """Read ``0.5pp``, half a percentage point, as 0.005."""
+def _parse_percentage_points(value: Any) -> Any:
+    """Convert percentage points to a share: ``0.5pp`` becomes 0.005."""
     number = value.removesuffix("pp").strip() if isinstance(value, str) and value.endswith("pp") else None
     if number is None:
         return value
@@ -54,7 +54,9 @@ class CompareSettings(Settings):
     direction: Literal["higher", "lower"] | None = None
     """Whether higher or lower values of the metric are better, for a metric whose name does not say so. By
     default, higher values are better."""
-    margin: Annotated[Positive, BeforeValidator(_points, json_schema_input_type=Positive | str)] = 0.005
+    margin: Annotated[
+        Positive, BeforeValidator(_parse_percentage_points, json_schema_input_type=Positive | str)
+    ] = 0.005
     """The smallest difference that matters, in the unit of the metric; ``0.5pp`` means 0.005. A variant whose
     interval lies within plus and minus the margin is equivalent to the baseline. Only metrics that are
     shares, such as accuracies, have a default margin."""

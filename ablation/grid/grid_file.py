@@ -91,7 +91,7 @@ class _Factor:
         return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
 
     def part_of_name(self, level: int) -> str:
-        """The level's share of the variant's name; empty where a switch is off."""
+        """Return the part of the variant's name for a level, which is empty for a switch that is off."""
         label = self.levels[level][0]
         if not self.is_switch:
             return f"{self.setting}={label}"
@@ -102,10 +102,10 @@ class _Factor:
 
 
 def read_study(file: Path) -> Study:
-    """The whole way from a YAML file to a study.
+    """Read a study from a YAML file.
 
     Raises:
-        GridError: The file is not a valid grid; the message says where, and what was expected.
+        GridError: The file is not a valid grid; the message says where the error is and what was expected.
     """
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
@@ -114,8 +114,10 @@ def read_study(file: Path) -> Study:
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
-    variants = _crossed(cells, factors, base, known) + _named(grid, factors, base, known, source)
-    _refuse_twins(variants, grid, source)
+    variants = _crossed_variants(cells, factors, base, known) + _named_variants(
+        grid, factors, base, known, source
+    )
+    _reject_duplicates(variants, grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
         hint = did_you_mean(baseline, [variant.name for variant in variants])
@@ -145,7 +147,7 @@ def read_study(file: Path) -> Study:
 
 
 def _metrics(variants: list[Variant]) -> list[str]:
-    """The columns of the results that can be compared."""
+    """Return the columns of the results that can be compared."""
     further = {metric_name(m): None for variant in variants for m in variant.training.metrics}
     measured = [
         f"{part}_{name}" for part in ("test", "val", "train") for name in ("accuracy", "loss", *further)
@@ -160,33 +162,33 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
         if setting in settings:
             raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
     if isinstance(levels, dict):
-        found = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
+        labelled_levels = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
     elif isinstance(levels, list):
         changes = [known.change(setting, value, (*path, i)) for i, value in enumerate(levels)]
-        found = [(yaml_text(value), value, place) for value, place in changes]
+        labelled_levels = [(yaml_text(value), value, place) for value, place in changes]
     else:
         raise source.error(
             path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
         )
-    if len(found) < 2:
-        raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
-    seen: list[Any] = []
-    for _, value, place in found:
-        if value in seen:
+    if len(labelled_levels) < 2:
+        raise source.error(path, f"a factor needs at least two levels; this one has {len(labelled_levels)}.")
+    earlier_values: list[Any] = []
+    for _, value, place in labelled_levels:
+        if value in earlier_values:
             raise source.error(place, f"duplicate level {yaml_text(value)}.")
-        seen.append(value)
-    return _Factor(setting, tuple(found))
+        earlier_values.append(value)
+    return _Factor(setting, tuple(labelled_levels))
 
 
 def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
-    """Name every combination of the factors' levels; the first levels together are the plain variant."""
+    """Name each combination of the factors' levels; the combination of all first levels is ``plain``."""
     every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
     cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
     return {cell: _cell_name(factors, cell) for cell in cells}
 
 
 def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Cell, str]:
-    """Name the plain model and those with one component more, the full model and those with one less."""
+    """Name the plain model with each component added, and the full model with each component removed."""
     for factor, key in zip(factors, grid.factors, strict=True):
         if len(factor.levels) != 2:
             raise source.error(
@@ -196,22 +198,22 @@ def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml)
             )
     if len(factors) < 2:
         raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
-    ones = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
+    single_cells = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
     cells: dict[Cell, str] = {}
     if "add_one_in" in grid.ablate:
         cells[(0,) * len(factors)] = PLAIN
-        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, ones, strict=True)}
+        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, single_cells, strict=True)}
     if "leave_one_out" in grid.ablate:
         cells[(1,) * len(factors)] = FULL
-        for factor, one in zip(factors, ones, strict=True):
+        for factor, one in zip(factors, single_cells, strict=True):
             cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
     return cells
 
 
-def _crossed(
+def _crossed_variants(
     cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], known: Known
 ) -> list[Variant]:
-    """The variants of these combinations of the factors' levels."""
+    """Return the variants for these combinations of the factors' levels."""
     variants = []
     for cell, name in cells.items():
         chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
@@ -230,10 +232,10 @@ def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _named(
+def _named_variants(
     grid: GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
-    """The variants under `variants:`, each the plain one with some settings changed."""
+    """Return the variants under `variants:`, each the plain variant with some settings changed."""
     plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
     variants = []
     for name, settings in grid.variants.items():
@@ -247,7 +249,7 @@ def _named(
     return variants
 
 
-def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
+def _reject_duplicates(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
     names: set[str] = set()
     settings: dict[str, str] = {}
     for variant in variants:
@@ -256,16 +258,16 @@ def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) 
             raise source.error(path, f"two variants are named '{variant.name}'.")
         names.add(variant.name)
         training = variant.training.model_dump(mode="json", context=CONTENT)
-        both = [variant.model.family, variant.model.effective, training]
-        same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
-        if same != variant.name:
+        identity = [variant.model.family, variant.model.effective, training]
+        first_name = settings.setdefault(json.dumps(identity, sort_keys=True), variant.name)
+        if first_name != variant.name:
             raise source.error(
-                path, f"'{variant.name}' duplicates '{same}': all of their settings are the same."
+                path, f"'{variant.name}' duplicates '{first_name}': all of their settings are the same."
             )
 
 
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
-    """A path in a grid file is relative to that file."""
+    """Return the dataset with an absolute path; in a grid file, paths are relative to the file."""
     if dataset.path is None:
         return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
     return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})

@@ -24,20 +24,20 @@ from pydantic import (
 )
 
 
-def _count_or_share(value: float) -> float:
+def _require_count_or_share(value: float) -> float:
     if value >= 1 and not value.is_integer():
         raise ValueError("expected a whole number of images, or a share below 1")
     return value
 
 
-def _once_each(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+def _reject_duplicates(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     duplicates = [kind for i, kind in enumerate(kinds) if kind in kinds[:i]]
     if duplicates:
         raise ValueError(f"duplicate augmentation '{duplicates[0]}'")
     return kinds
 
 
-def _a_column_each(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
+def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [metric_name(metric) for metric in metrics]
     for i, name in enumerate(names):
         if name in names[:i]:
@@ -47,21 +47,21 @@ def _a_column_each(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
     return metrics
 
 
-def _square(value: Any) -> Any:
-    """Read 32 as 32 by 32."""
+def _as_height_and_width(value: Any) -> Any:
+    """Convert a single number to a height and a width."""
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
-CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
+CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
 
 DatasetName = Literal[
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
 ]
 Stage = Literal["conv", "flatten", "dense"]
 
-# The names that stand for themselves; every other one that Keras knows becomes a `Component`.
+# Names that settings keep as they are; every other name that Keras knows becomes a `Component`.
 Augmentation = Literal["flip", "shift", "rotate"]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"]
 LossName = Literal[
@@ -145,7 +145,8 @@ class DatasetSettings(Settings):
     folder that Hugging Face's ``save_to_disk`` wrote."""
     image_size: (
         Annotated[
-            tuple[Count, Count], BeforeValidator(_square, json_schema_input_type=Count | tuple[Count, Count])
+            tuple[Count, Count],
+            BeforeValidator(_as_height_and_width, json_schema_input_type=Count | tuple[Count, Count]),
         ]
         | None
     ) = None
@@ -169,7 +170,7 @@ class DatasetSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_loaders_images_are_the_users_own(cls, values: Any) -> Any:
+    def _name_a_loader_own(cls, values: Any) -> Any:
         return {"name": "own", **values} if isinstance(values, dict) and values.get("loader") else values
 
     @model_validator(mode="after")
@@ -216,7 +217,7 @@ class ModelSettings(Settings):
     updates to settle."""
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
     """Which of Dropout and batch normalisation comes first if both follow the same stage."""
-    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_once_each)] = ()
+    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_reject_duplicates)] = ()
     """Random changes of the training images: ``flip`` mirrors them from left to right, ``shift`` moves them
     by up to one eighth of their size, ``rotate`` rotates them by up to 15 degrees. Any other layer that
     changes images can be used, too."""
@@ -268,10 +269,10 @@ class OwnModelSettings(OwnCode, ModelSettings):
     def effective(self) -> dict[str, Any]:
         """The settings that shape the model; the folder of the module is not among them."""
         others = {*ModelSettings.model_fields, "family", "folder"}
-        own = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        code_settings = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         if not self.augmentation:
-            return own
-        return own | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
+            return code_settings
+        return code_settings | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
 
 
 class HyperModelSettings(OwnModelSettings):
@@ -327,7 +328,7 @@ class TrainingSettings(Settings):
     """The learning rate of the optimizer, or a schedule."""
     loss: LossName | Component = "categorical_crossentropy"
     """The loss that training minimises. If images have several labels, use one of the ``binary`` losses."""
-    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_a_column_each)] = ()
+    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_reject_shared_columns)] = ()
     """Metrics in addition to accuracy and loss. Each has its own columns, such as ``test_f1_score``."""
     callbacks: tuple[Component, ...] = ()
     """Callbacks, which are called at the beginning and the end of training and of each epoch. They may keep
