@@ -1,4 +1,4 @@
-"""The exceptions whose message is written for the user and shown without a traceback."""
+"""The exceptions whose messages are written for users and shown without a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class AblationError(Exception):
-    """Root of every error that the command line shows as a sentence instead of a traceback."""
+    """Base class of the errors that the command line shows as a message instead of a traceback."""
 
 
 class GridError(AblationError):
@@ -17,19 +17,19 @@ class GridError(AblationError):
 
 
 class DatasetError(AblationError):
-    """The dataset cannot be read, or cannot be split as asked."""
+    """The dataset cannot be read, or cannot be split as requested."""
 
 
 class RunError(AblationError):
-    """A run folder is missing, or does not hold what was asked of it."""
+    """A run folder is missing, or does not contain what was requested."""
 
 
 def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
-    """Return ``" Did you mean 'dropout'?"`` for the nearest valid name, else the list of valid ones.
+    """Return ``" Did you mean 'dropout'?"`` for the nearest valid name, or else a list of all valid names.
 
     Args:
         wrong: The name that was given.
-        valid: The names that would have been accepted.
+        valid: The valid names.
     """
     names = sorted(set(valid))
     folded = {name.lower(): name for name in names}
@@ -43,17 +43,18 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into a sentence.
+    """Turn an error of the operating system while writing to a folder into a message for the user.
 
     Raises:
-        RunError: The disk is full or read-only, the folder is gone, or the like.
+        RunError: The folder cannot be written to; for example, the disk is full or read-only, or the folder
+            has been removed.
     """
     try:
         yield
     except FileNotFoundError as error:
-        raise RunError(f"{folder} has vanished, or a part of it: {error.filename} is not there.") from None
+        raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RunError(
-            f"{folder} cannot be written to: {reason}. What is finished is kept; the same command goes on."
+            f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."
         ) from None

@@ -98,7 +98,7 @@ def test_any_type_is_put_into_words() -> None:
         "outer.rate",
         "outer.several",
     ]
-    assert kind(inner[0].keys["rate"]) == "number from 0 to below 1"
+    assert kind(inner[0].keys["rate"]) == "number, at least 0 and below 1"
     assert kind(inner[1].keys["names"]) == "list of at least 2 texts"
 
 

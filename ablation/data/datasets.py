@@ -1,4 +1,4 @@
-"""A dataset ready to train on: split, with its normalisation, its class names and its digest."""
+"""A dataset that is ready for training: split, with its normalisation, class names and digest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Part:
 
     Attributes:
         images: (n, height, width, channels), uint8 or float32.
-        labels: A class an image, (n,), int64; or several labels an image, (n, labels), uint8.
+        labels: One class per image, (n,), int64; or several labels per image, (n, labels), uint8.
     """
 
     images: NDArray[Any]
@@ -43,13 +43,13 @@ class Dataset:
     """Training, validation and test images.
 
     Attributes:
-        train: What the models are fitted to, in a fixed shuffled order.
-        val: What is measured after each epoch; taken from the training images.
-        test: What is read once, at the end of a trial.
-        class_names: A name a class, or a label where an image has several.
-        scale: (channels,), float32: normalised = image * scale + offset.
-        offset: (channels,), float32.
-        origin: What the images are, in words.
+        train: The images that models are fitted to, in a fixed shuffled order.
+        val: The images that are measured after each epoch; they are taken from the training images.
+        test: The images that are read once, at the end of a trial.
+        class_names: One name per class, or per label if images have several.
+        scale: The scale per channel, (channels,), float32: normalised = image * scale + offset.
+        offset: The offset per channel, (channels,), float32.
+        origin: A description of the images.
     """
 
     train: Part
@@ -62,16 +62,16 @@ class Dataset:
 
     @property
     def train_probe(self) -> Part:
-        """The fixed part of the training images that is measured as validation is, and as large."""
+        """The fixed training images that are measured after each epoch, as many as validation images."""
         return Part(self.train.images[: len(self.val)], self.train.labels[: len(self.val)])
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether an image has any number of labels, rather than one class."""
+        """Whether images have any number of labels, rather than one class each."""
         return self.train.labels.ndim == 2
 
     def words(self, label: Any) -> str:
-        """Name a class by its number, or the labels of a row of 0 and 1."""
+        """Return the name of a class number, or the names of the labels in a row of 0 and 1."""
         if np.ndim(label) == 0:
             return self.class_names[int(label)]
         return ", ".join(name for name, there in zip(self.class_names, label, strict=True) if there) or "none"
@@ -92,42 +92,42 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     def normalise(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise images as training does; a saved model expects them so."""
+        """Normalise images as training does. A saved model expects images that are normalised like this."""
         return images.astype(np.float32) * self.scale + self.offset
 
     def first(self, train_size: int | None) -> Dataset:
-        """Return the dataset with the first so many of its training images; None for all.
+        """Return the dataset with only the first ``train_size`` training images, or all if it is None.
 
         Raises:
-            DatasetError: It has fewer.
+            DatasetError: The dataset has fewer training images.
         """
         if train_size is None or train_size == len(self.train):
             return self
         if train_size > len(self.train):
             raise DatasetError(
-                f"training.train_size: {train_size:,} of {len(self.train):,} training images; a smaller "
-                "dataset.validation_size or test_size leaves more."
+                f"training.train_size: cannot take {train_size:,} of {len(self.train):,} training images; a "
+                "smaller dataset.validation_size or dataset.test_size leaves more of them."
             )
         train = Part(self.train.images[:train_size], self.train.labels[:train_size])
         return dataclasses.replace(self, train=train)
 
     def describe(self) -> str:
-        """Say in one line which images these are, for captions."""
-        several = ", right where all labels are" if self.is_multi_label else ""
+        """Describe the images in one line, for captions."""
+        several = ", correct if all of their labels are (exact-match accuracy)" if self.is_multi_label else ""
         return (
             f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
             f"{len(self.test):,} test images{several}"
         )
 
     def save(self, file: Path) -> None:
-        """Write the dataset as one .npz file, whole or not at all."""
+        """Write the dataset as one .npz file, atomically."""
         with atomic_writer(file) as stream:
             arrays: dict[str, Any] = self._arrays()
             np.savez(stream, class_names=self.class_names, origin=self.origin, **arrays)
 
     @classmethod
     def load(cls, file: Path) -> Dataset:
-        """Read what `save` wrote."""
+        """Read a dataset from a file that `save` wrote."""
         with np.load(file, allow_pickle=False) as stored:
             train, val, test = (
                 Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
@@ -143,10 +143,10 @@ class Dataset:
 
 
 def prepare_dataset(settings: DatasetSettings) -> Dataset:
-    """Read, split and normalise.
+    """Read the images, split them, and determine the normalisation.
 
     Raises:
-        DatasetError: The images are not there, not usable, or too few for the split.
+        DatasetError: The images are missing, not usable, or too few for the split.
     """
     raw = read_source(settings)
     everything = Part(raw.images, raw.labels)
@@ -166,43 +166,49 @@ def prepare_dataset(settings: DatasetSettings) -> Dataset:
 
 
 def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:
-    """Split off ``size`` images, or that share of them; return (rest, split off).
+    """Split off ``size`` images, or that share of them if it is below 1.
 
-    Stratified by class; at random where an image has several labels.
+    The split is stratified by class, or random if images have several labels.
+
+    Returns:
+        The remaining images, and the images that were split off.
+
+    Raises:
+        DatasetError: There are too few images for the split.
     """
     from sklearn.model_selection import train_test_split
 
-    wanted = round(size * len(part)) if size < 1 else int(size)
-    if wanted == len(part) and key != "validation_size":
+    count = round(size * len(part)) if size < 1 else int(size)
+    if count == len(part) and key != "validation_size":
         return part.take(np.arange(0)), part.take(
             np.random.default_rng(settings.split_seed).permutation(len(part))
         )
     if part.labels.ndim == 2:
-        if not 0 < wanted < len(part):
-            because = "there are no more." if wanted > len(part) else "both sides need at least one."
-            raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
+        if not 0 < count < len(part):
+            reason = "there are too few." if count > len(part) else "both sides need at least one image."
+            raise DatasetError(f"dataset.{key}: cannot take {count:,} of {len(part):,} images: {reason}")
         rest, taken = train_test_split(
-            np.arange(len(part)), test_size=wanted, random_state=settings.split_seed
+            np.arange(len(part)), test_size=count, random_state=settings.split_seed
         )
         return part.take(rest), part.take(taken)
     classes = len(raw.class_names)
     smallest = int(np.bincount(part.labels, minlength=classes).min())
-    if wanted < classes or len(part) - wanted < classes or smallest < 2:
-        because = (
-            f"both sides need at least one image of each of the {classes} classes, and the smallest class "
+    if count < classes or len(part) - count < classes or smallest < 2:
+        reason = (
+            f"both sides need at least one image of each of the {classes} classes, but the smallest class "
             f"has {smallest}."
         )
-        if wanted > len(part):
-            because = "there are no more."
-        raise DatasetError(f"dataset.{key}: cannot take {wanted:,} of {len(part):,} images: {because}")
+        if count > len(part):
+            reason = "there are too few."
+        raise DatasetError(f"dataset.{key}: cannot take {count:,} of {len(part):,} images: {reason}")
     rest, taken = train_test_split(
-        np.arange(len(part)), test_size=wanted, random_state=settings.split_seed, stratify=part.labels
+        np.arange(len(part)), test_size=count, random_state=settings.split_seed, stratify=part.labels
     )
     return part.take(rest), part.take(taken)
 
 
 def _normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return scale and offset a channel; `standard` reads the training images only."""
+    """Return the scale and the offset per channel, both (channels,), computed on training images."""
     channels = images.shape[-1]
     unit = 1 / 255 if images.dtype == np.uint8 else 1.0
     if kind == "unit":

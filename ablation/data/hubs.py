@@ -1,4 +1,4 @@
-"""Images from TensorFlow Datasets and Hugging Face: columns found by their types, in one form."""
+"""Read images from TensorFlow Datasets and Hugging Face, whose columns are found by their types."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ablation.errors import DatasetError
 from ablation.grid.settings import DatasetSettings
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
 
-_SAVED = ("dataset_dict.json", "state.json")  # what Hugging Face's save_to_disk leaves
+_SAVED = ("dataset_dict.json", "state.json")  # files that Hugging Face's save_to_disk writes
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where images and labels lie in a data set.
+    """The columns of the images and labels of a dataset.
 
     Attributes:
         image: The column of images.
         label: The column of labels.
-        names: A name a class, or a label.
-        said: Which label column was taken, where there are several; else empty.
+        names: One name per class, or per label.
+        note: Which column of labels is used if there are several; otherwise empty.
     """
 
     image: str
     label: str
     names: tuple[str, ...]
-    said: str
+    note: str
 
 
 def read_hub(settings: DatasetSettings) -> RawImages:
-    """Read the data set that the settings name.
+    """Read the dataset that the settings name.
 
     Raises:
-        DatasetError: The library is not installed, the data set is not there and cannot be downloaded, or
-            it holds no images with class labels.
+        DatasetError: The library is not installed, the dataset is not on this machine and cannot be
+            downloaded, or it contains no images with class labels.
     """
     return _tfds(settings) if settings.name == "tfds" else _huggingface(settings)
 
@@ -52,17 +52,19 @@ def _tfds(settings: DatasetSettings) -> RawImages:
         with quiet_stderr():
             import tensorflow_datasets as tfds
 
-            configure_tensorflow(1)  # it reads by TensorFlow, which never forgets its first settings
+            configure_tensorflow(1)  # tfds starts TensorFlow, whose first settings are final
     except ImportError as error:
-        raise _absent("tfds", "tensorflow-datasets", error) from None
+        raise _missing_library("tfds", "tensorflow-datasets", error) from None
     title = str(settings.id)
     try:
         builder = tfds.builder(title, data_dir=settings.path)
         builder.download_and_prepare()
     except Exception as error:
-        raise _unavailable(title, error, "the folder that tfds keeps its data sets in") from None
-    kinds, preferred = tfds.features, _flat(builder.info.supervised_keys)
-    features = dict(sorted(builder.info.features.items()))  # tfds reads them from disk in no fixed order
+        raise _unavailable(title, error, "the folder in which tfds keeps its datasets") from None
+    kinds, preferred = tfds.features, _flat_keys(builder.info.supervised_keys)
+    features = dict(
+        sorted(builder.info.features.items())
+    )  # tfds returns features from disk in no fixed order
     columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
 
     def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
@@ -80,25 +82,26 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
     try:
         import datasets
     except ImportError as error:
-        raise _absent("huggingface", "datasets", error) from None
+        raise _missing_library("huggingface", "datasets", error) from None
     folder = Path(settings.path or "")
     saved = any((folder / file).is_file() for file in _SAVED) if settings.path else False
     title = folder.name if saved else str(settings.id)
     if not saved and settings.id is None:
         raise DatasetError(
-            f"{folder} holds no data set that `save_to_disk` wrote; name one of Hugging Face's by dataset.id."
+            f"{folder} contains no dataset that `save_to_disk` wrote; set dataset.id to download one from "
+            "Hugging Face."
         )
     owner, *rest = title.split("/", 2)
     name, subset = "/".join([owner, *rest[:1]]), (rest[1] if len(rest) > 1 else None)
     try:
-        found = (
+        loaded = (
             datasets.load_from_disk(str(folder))
             if saved
             else datasets.load_dataset(name, subset, cache_dir=settings.path)
         )
     except Exception as error:
         raise _unavailable(title, error, "a folder that `save_to_disk` wrote") from None
-    splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
+    splits = {"train": loaded} if isinstance(loaded, datasets.Dataset) else dict(loaded)
     features = next(iter(splits.values())).features
     columns = _columns(features, datasets.Image, datasets.ClassLabel, title)
 
@@ -119,9 +122,9 @@ def _columns(
     title: str,
     preferred: Collection[str] = (),
 ) -> _Columns:
-    """Find the columns by their types; of several, those that the library prefers, or the first.
+    """Find the columns by their types; of several, use those that the library prefers, or the first.
 
-    A label is a class, or a sequence of classes: then an image has several labels.
+    A label is a class, or a sequence of classes if images have several labels.
     """
     images = [name for name, kind in features.items() if isinstance(kind, image)]
     labels = [
@@ -129,11 +132,11 @@ def _columns(
         for name, kind in features.items()
         if isinstance(kind, label) or isinstance(getattr(kind, "feature", None), label)
     ]
-    for wanted, found in (("images", images), ("class labels", labels)):
-        if not found:
-            raise DatasetError(f"{title} has no column of {wanted}; its columns are {', '.join(features)}.")
-    for found in (images, labels):
-        found.sort(key=lambda name: name not in preferred)
+    for content, columns in (("images", images), ("class labels", labels)):
+        if not columns:
+            raise DatasetError(f"{title} has no column of {content}; its columns are {', '.join(features)}.")
+    for columns in (images, labels):
+        columns.sort(key=lambda name: name not in preferred)
     kind = features[labels[0]]
     names = tuple((kind if isinstance(kind, label) else kind.feature).names)
     return _Columns(images[0], labels[0], names, f"labels: {labels[0]}" if len(labels) > 1 else "")
@@ -145,7 +148,7 @@ def _read(
     title: str,
     settings: DatasetSettings,
 ) -> RawImages:
-    """Return the train split, and the test split or, where there is none, the validation split."""
+    """Return the images of the train split and of the test split or, without one, the validation split."""
     if "train" not in splits:
         raise DatasetError(f"{title} has no split named train; its splits are {', '.join(splits)}.")
     test = next((name for name in ("test", "validation") if name in splits), None)
@@ -160,36 +163,36 @@ def _read(
     for part, name in (("train", "train"), ("test", test)):
         if name:
             pictures, labels = parts[name]
-            named = ((f"{title}, {name}, image {k}", picture) for k, picture in enumerate(pictures))
-            arrays[f"x_{part}"] = stacked(named, grey, settings.image_size)
-            arrays[f"y_{part}"] = _labels(labels, len(columns.names))
-    said = ["the validation split is the test part"] if test == "validation" else []
-    said += [columns.said] if columns.said else []
-    return raw_images(arrays, f"{title} ({'; '.join(said)})" if said else title, title)
+            named_pictures = ((f"{title}, {name}, image {k}", picture) for k, picture in enumerate(pictures))
+            arrays[f"x_{part}"] = stacked(named_pictures, grey, settings.image_size)
+            arrays[f"y_{part}"] = _label_array(labels, len(columns.names))
+    notes = ["the validation split is the test set"] if test == "validation" else []
+    notes += [columns.note] if columns.note else []
+    return raw_images(arrays, f"{title} ({'; '.join(notes)})" if notes else title, title)
 
 
-def _labels(labels: Sequence[Any], classes: int) -> NDArray[Any]:
-    """Return classes as they are, and sequences of classes as rows of 0 and 1."""
+def _label_array(labels: Sequence[Any], classes: int) -> NDArray[Any]:
+    """Return classes unchanged, (n,), and sequences of classes as rows of 0 and 1, (n, classes)."""
     if np.ndim(labels[0]) == 0:
         return np.array(labels, np.int64)
     rows = np.zeros((len(labels), classes), np.uint8)
-    for row, found in zip(rows, labels, strict=True):
-        row[np.asarray(found, np.int64)] = 1
+    for row, present in zip(rows, labels, strict=True):
+        row[np.asarray(present, np.int64)] = 1
     return rows
 
 
-def _flat(keys: Any) -> set[str]:
-    """Return the names in tfds's supervised keys, which may be nested."""
+def _flat_keys(keys: Any) -> set[str]:
+    """Return the names in the supervised keys of tfds, which may be nested."""
     if isinstance(keys, str):
         return {keys}
     inner = keys.values() if isinstance(keys, Mapping) else keys or ()
-    return {name for key in inner for name in _flat(key)}
+    return {name for key in inner for name in _flat_keys(key)}
 
 
-def _absent(extra: str, library: str, error: ImportError) -> DatasetError:
+def _missing_library(extra: str, library: str, error: ImportError) -> DatasetError:
     return DatasetError(
         f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
-        f"install it by `pip install 'ablation-harness[{extra}]'`."
+        f"install it with `pip install 'ablation-harness[{extra}]'`."
     )
 
 
@@ -197,6 +200,6 @@ def _unavailable(title: str, error: Exception, remedy: str) -> DatasetError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return DatasetError(
         f"{title} is not on this machine and could not be downloaded: {reason}.\n"
-        f"Offline, name {remedy} by dataset.path or --data-dir, or use `--dataset digits`, which needs no "
+        f"Offline, set dataset.path or --data-dir to {remedy}, or use `--dataset digits`, which needs no "
         "download."
     )

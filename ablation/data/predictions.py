@@ -1,4 +1,4 @@
-"""What the trained models make of the test images, as far as tables and figures need it."""
+"""The predictions of trained models on the test images, as far as tables and figures need them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Predictions:
     """One trial's predictions on the test images.
 
     Attributes:
-        classes: The predicted classes, (images,); where an image has several labels, whether each is told to
-            be there, (images, labels), 0 or 1.
-        confidence: The probability of what is predicted, of the same shape.
+        classes: The predicted classes, (images,); or, if images have several labels, whether each label is
+            predicted, (images, labels), 0 or 1.
+        confidence: The probability of each prediction, of the same shape.
     """
 
     classes: NDArray[np.integer[Any]]
@@ -27,19 +27,22 @@ class Predictions:
 
     @classmethod
     def of(cls, probabilities: NDArray[np.float32], multi_label: bool = False) -> Predictions:
-        """Keep of (images, classes) probabilities what is needed: thousands of trials must fit in memory.
+        """Reduce probabilities, (images, classes), to predictions, of which thousands fit in memory.
 
-        A class is predicted that has the highest probability, a label that has one over 0.5.
+        The predicted class is the one with the highest probability. A label is predicted if its probability
+        is above 0.5.
         """
         if multi_label:
-            told = probabilities > 0.5
-            return cls(told.astype(np.uint8), np.where(told, probabilities, 1 - probabilities))
+            is_predicted = probabilities > 0.5
+            return cls(
+                is_predicted.astype(np.uint8), np.where(is_predicted, probabilities, 1 - probabilities)
+            )
         return cls(probabilities.argmax(axis=1).astype(np.int32), probabilities.max(axis=1))
 
     def right(self, labels: Labels) -> NDArray[np.bool_]:
-        """Tell which images are told right, (images,); of several labels, all must be."""
-        agreed: NDArray[np.bool_] = self.classes == labels
-        return agreed if agreed.ndim == 1 else np.asarray(agreed.all(axis=1))
+        """Return which images are classified correctly, (images,); of several labels, all must be correct."""
+        is_correct: NDArray[np.bool_] = self.classes == labels
+        return is_correct if is_correct.ndim == 1 else np.asarray(is_correct.all(axis=1))
 
     def take(self, images: NDArray[np.int64]) -> Predictions:
         """Return the predictions on some of the images."""
@@ -47,4 +50,4 @@ class Predictions:
 
 
 ByTrial = Mapping[str, Mapping[int, Predictions]]
-"""For each variant and seed its predictions."""
+"""The predictions by variant and seed."""

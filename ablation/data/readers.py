@@ -1,4 +1,4 @@
-"""Where images come from: the embedded digits, Keras's downloads, CIFAR's own files, an .npz file."""
+"""Read images: the digits of scikit-learn, Keras downloads, the files of CIFAR, and .npz files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_source(settings: DatasetSettings) -> RawImages:
     """Read the images that the settings name.
 
     Raises:
-        DatasetError: They are not there, cannot be downloaded, or are not images with labels.
+        DatasetError: The images are missing, cannot be downloaded, or are not images with labels.
     """
     if settings.name == "digits":
         return _digits()
@@ -56,12 +56,12 @@ def read_source(settings: DatasetSettings) -> RawImages:
     if settings.name == "npz" or (settings.path or "").endswith(".npz"):
         return _npz(Path(settings.path or ""), settings.name)
     if settings.path is None:
-        return _keras(settings.name)
+        return _from_keras(settings.name)
     if settings.name == "cifar10":
         return _cifar10(Path(settings.path))
     if settings.name == "cifar100":
         return _cifar100(Path(settings.path))
-    raise DatasetError(f"{settings.name}: `path` and --data-dir take an .npz file here, not {settings.path}.")
+    raise DatasetError(f"{settings.name}: `path` or --data-dir must be an .npz file, not {settings.path}.")
 
 
 def _digits() -> RawImages:
@@ -88,8 +88,8 @@ _OFFLINE = {
 }
 
 
-def _keras(name: str) -> RawImages:
-    """Load by Keras's own loader: it downloads once, verifies the checksum, and caches."""
+def _from_keras(name: str) -> RawImages:
+    """Load images with Keras, which downloads them once, verifies the checksum, and caches them."""
     with quiet_stderr():
         import keras
 
@@ -98,7 +98,7 @@ def _keras(name: str) -> RawImages:
     except Exception as error:
         raise DatasetError(
             f"{name} is not on this machine and could not be downloaded: {error}\n"
-            f"Offline, bring {_OFFLINE[name]} and name it with --data-dir, or use `--dataset digits`, "
+            f"Offline, set --data-dir to {_OFFLINE[name]}, or use `--dataset digits`, "
             "which needs no download."
         ) from None
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
@@ -106,7 +106,7 @@ def _keras(name: str) -> RawImages:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers, text, numbers and numpy arrays, and refuses everything else."""
+    """Unpickles containers, text, numbers and NumPy arrays, and rejects everything else."""
 
     _allowed = frozenset(
         {
@@ -133,11 +133,14 @@ def _unpickle(content: bytes, file: str) -> dict[str, Any]:
 
 
 def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
-    """Return a function from a batch's name to its content, for a folder or a tar archive.
+    """Return a function that reads a batch by its name, from a folder or a tar archive.
 
     Args:
-        path: The folder that holds the batches, the folder above it, or the archive.
-        marker: A file that every such folder has.
+        path: The folder that contains the batches, its parent folder, or the archive.
+        marker: The name of a file that every such folder contains.
+
+    Raises:
+        DatasetError: The path is neither such a folder nor an archive that can be read.
     """
     if path.is_file():
         try:
@@ -147,11 +150,11 @@ def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
                     name: stream.read() for name, m in members.items() if (stream := archive.extractfile(m))
                 }
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise DatasetError(f"{path} is not a tar archive that can be read: {error}.") from None
+            raise DatasetError(f"{path} cannot be read as a tar archive: {error}.") from None
 
         def read_member(name: str) -> dict[str, Any]:
             if name not in contents:
-                raise DatasetError(f"{path} has no file named {name}.")
+                raise DatasetError(f"{path} contains no file named {name}.")
             return _unpickle(contents[name], f"{path}:{name}")
 
         return read_member
@@ -159,7 +162,9 @@ def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
     folders = [path, *sorted(p for p in path.glob("*") if p.is_dir())] if path.is_dir() else []
     folder = next((f for f in folders if (f / marker).is_file()), None)
     if folder is None:
-        raise DatasetError(f"{path} holds no file named {marker}; expected a CIFAR python folder or archive.")
+        raise DatasetError(
+            f"{path} contains no file named {marker}; expected a CIFAR python folder or archive."
+        )
 
     def read_file(name: str) -> dict[str, Any]:
         try:
@@ -198,7 +203,7 @@ def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
 
 
 def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Turn rows of 3,072 values, channel by channel, into (n, 32, 32, 3)."""
+    """Return images, (n, 32, 32, 3), from rows of 3,072 values, channel by channel; and labels, (n,)."""
     try:
         rows = np.concatenate([batch["data"] for batch in batches])
         labels = np.concatenate([np.asarray(batch[key], np.int64) for batch in batches])
@@ -208,7 +213,7 @@ def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[ND
 
 
 def _npz(path: Path, name: str) -> RawImages:
-    """Read x_train, y_train, x_test, y_test; or x, y; and, if there, class_names."""
+    """Read x_train, y_train, x_test and y_test, or x and y, and the optional class_names."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}

@@ -1,4 +1,4 @@
-"""A user's own images: returned by a function, or as pictures in a folder a class."""
+"""Read custom images: returned by a function, or as pictures in one folder per class."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ablation.grid.user_code import error_summary, load_object
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _EXPECTED = (
-    "expected (x, y), or ((x_train, y_train), (x_test, y_test)), or a dictionary with these names and, if "
-    "there are any, class_names"
+    "expected (x, y), or ((x_train, y_train), (x_test, y_test)), or a dictionary with these keys and, "
+    "optionally, class_names"
 )
 
 
 def read_loader(settings: DatasetSettings) -> RawImages:
-    """Call the user's function.
+    """Call the custom loader.
 
     Raises:
-        DatasetError: There is none, it raises an error, or it returns no images with labels.
+        DatasetError: The loader does not exist, raises an error, or returns no images with labels.
     """
     name = str(settings.loader)
     try:
@@ -34,16 +34,16 @@ def read_loader(settings: DatasetSettings) -> RawImages:
     except AblationError as error:
         raise DatasetError(f"dataset.loader: {error}") from None
     if not callable(function):
-        raise DatasetError(f"dataset.loader: {name} is no function.")
+        raise DatasetError(f"dataset.loader: {name} is not a function.")
     try:
         returned = function()
     except Exception as error:
         raise DatasetError(f"dataset.loader: {name} raised {error_summary(error)}") from error
-    return raw_images(_named(returned, name), name, name)
+    return raw_images(_arrays_by_name(returned, name), name, name)
 
 
-def _named(returned: Any, name: str) -> Mapping[str, Any]:
-    """Return what a loader returned as arrays by name."""
+def _arrays_by_name(returned: Any, name: str) -> Mapping[str, Any]:
+    """Convert the return value of a loader to arrays by name."""
     if isinstance(returned, Mapping):
         return {k: v if k == "class_names" else np.asarray(v) for k, v in returned.items()}
     match returned:
@@ -52,53 +52,54 @@ def _named(returned: Any, name: str) -> Mapping[str, Any]:
         case (x, y):
             parts = {"x": x, "y": y}
         case _:
-            what = type(returned).__name__ + (f" of {len(returned)}" if isinstance(returned, tuple) else "")
-            raise DatasetError(f"dataset.loader: {name} returned a {what}; {_EXPECTED}.")
+            size = f" with {len(returned)} items" if isinstance(returned, tuple) else ""
+            kind = type(returned).__name__
+            raise DatasetError(f"dataset.loader: {name} returned a value of type {kind}{size}; {_EXPECTED}.")
     return {key: np.asarray(value) for key, value in parts.items()}
 
 
 def read_folder(settings: DatasetSettings) -> RawImages:
-    """Read pictures, a folder a class; or those of ``train/`` and ``test/``, which hold such folders.
+    """Read pictures from one folder per class, or from such folders in ``train/`` and ``test/``.
 
-    Grey pictures have one channel, unless others are in colour.
+    The images have one channel if all pictures are grey, and three otherwise.
 
     Raises:
-        DatasetError: There are none, one cannot be read, or they differ in size.
+        DatasetError: There are no pictures, one cannot be read, or they differ in size.
     """
     folder = Path(str(settings.path))
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; expected one that holds a folder of pictures a class.")
+        raise DatasetError(f"{folder} is not a folder; expected one with a folder of pictures per class.")
     split = (folder / "train").is_dir() and (folder / "test").is_dir()
     roots = {"train": folder / "train", "test": folder / "test"} if split else {"": folder}
     first = next(iter(roots.values()))
     names = sorted(f.name for f in first.iterdir() if f.is_dir() and next(_pictures(f), None))
     if len(names) < 2:
         raise DatasetError(
-            f"{first} holds pictures of {len(names)} classes; expected two or more folders, one a class."
+            f"{first} contains pictures of {len(names)} classes; expected two or more folders, one per class."
         )
     arrays: dict[str, Any] = {"class_names": tuple(names)}
     files = {
         part: [(f, k) for k, n in enumerate(names) for f in _pictures(r / n)] for part, r in roots.items()
     }
     if split and not files["test"]:
-        raise DatasetError(f"{roots['test']} holds no pictures of these classes.")
-    grey = all(_is_grey_file(file) for found in files.values() for file, _ in found)
-    for part, found in files.items():
+        raise DatasetError(f"{roots['test']} contains no pictures of the classes in {roots['train']}.")
+    grey = all(_is_grey_file(file) for labelled_files in files.values() for file, _ in labelled_files)
+    for part, labelled_files in files.items():
         suffix = f"_{part}" if part else ""
-        pictures = ((str(file), _opened(file)) for file, _ in found)
+        pictures = ((str(file), _open_picture(file)) for file, _ in labelled_files)
         arrays[f"x{suffix}"] = stacked(pictures, grey, settings.image_size)
-        arrays[f"y{suffix}"] = np.array([label for _, label in found])
+        arrays[f"y{suffix}"] = np.array([label for _, label in labelled_files])
     return raw_images(arrays, folder.name, folder)
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, by name, so that their order is the same everywhere."""
+    """Yield the pictures below a folder, sorted by name so that their order is the same everywhere."""
     if folder.is_dir():
         yield from sorted(f for f in folder.rglob("*") if f.suffix.lower() in _PICTURES and f.is_file())
 
 
 def is_grey(picture: Image.Image) -> bool:
-    """Tell whether a picture has no colours."""
+    """Return whether a picture is grey."""
     return picture.mode in ("1", "L", "LA", "I;16")
 
 
@@ -108,17 +109,17 @@ def stacked(
     """Return pictures as (n, height, width, channels), uint8.
 
     Args:
-        pictures: The pictures, each with its name for errors; closed when they have been read.
-        grey: With one channel rather than three.
-        size: The height and width to which all are resized; None if they have one size.
+        pictures: The pictures, each with its name for errors. They are closed after they have been read.
+        grey: Whether images have one channel rather than three.
+        size: The height and width to which all pictures are resized, or None to keep their size.
 
     Raises:
-        DatasetError: One cannot be read, or they differ in size.
+        DatasetError: A picture cannot be read, or the pictures differ in size.
     """
     arrays: list[NDArray[np.uint8]] = []
     first = ""
-    for name, opened in pictures:
-        with opened as picture:
+    for name, unread in pictures:
+        with unread as picture:
             try:
                 converted = picture.convert("L" if grey else "RGB")
             except OSError as error:
@@ -130,18 +131,18 @@ def stacked(
         if arrays[-1].shape != arrays[0].shape:
             sizes = [" × ".join(map(str, array.shape[:2])) for array in (arrays[0], arrays[-1])]
             raise DatasetError(
-                f"{name} is {sizes[1]} pixels and {first} {sizes[0]}; set dataset.image_size, to which "
-                "all are then resized."
+                f"{name} has {sizes[1]} pixels, but {first} has {sizes[0]}; set dataset.image_size to resize "
+                "all pictures to one size."
             )
     return np.stack(arrays)
 
 
 def _is_grey_file(file: Path) -> bool:
-    with _opened(file) as picture:
+    with _open_picture(file) as picture:
         return is_grey(picture)
 
 
-def _opened(file: Path) -> Image.Image:
+def _open_picture(file: Path) -> Image.Image:
     try:
         return Image.open(file)
     except (OSError, UnidentifiedImageError, ValueError) as error:

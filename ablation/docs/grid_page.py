@@ -1,4 +1,4 @@
-"""The page of the grid file: every key with its type, default and meaning, and an example a section."""
+"""The page of the grid file: every key with its type, default and meaning, and one example per section."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from ablation.grid.settings import (
 from ablation.grid.value_text import yaml_text
 from ablation.search.settings import SearchSettings
 
-Schema = dict[str, Any]  # JSON schema, as pydantic describes a class by it
+Schema = dict[str, Any]  # the JSON schema of a class, from pydantic
 
 INTRODUCTION = """
-A study is one YAML file; `study` is the only key that it needs. A key that does not exist is told with
-its line and the nearest valid name. Every key of `model` and of `training` is a setting: fixed there,
-varied under `factors`, or changed under `variants`.
+A study is one YAML file; `study` is the only required key. A key that does not exist is reported with its
+line and the nearest valid name. Every key of `model` and of `training` is a setting, which can be fixed
+there, varied under `factors`, or changed under `variants`.
 """
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
 COMPONENTS = """
-A component is a part of training: an optimizer, a schedule of the learning rate, a loss, a metric, a
-callback, or a layer that changes training images. It is written as a name that Keras knows (`RandomZoom`,
-`huber`, `f1_score`), as `module:object`, of a module beside the grid file (a class, a function that returns
-an object, or one that is a loss or a metric), or as a mapping of such a name to arguments.
+A component is an optimizer, a learning-rate schedule, a loss, a metric, a callback, or a layer that changes
+training images. It is written as a name that Keras knows (`RandomZoom`, `huber`, `f1_score`), as
+`module:object`, or as a mapping of such a name to arguments. In `module:object`, the module is a file beside
+the grid file; the object is a class, a function that returns an object, or a function that is itself a loss
+or a metric.
 
-What does not exist, or does not take these arguments, is told with its line before anything starts. A
-user's file is part of what names a trial: change it, and its trials are run anew. Labels are one-hot and
-outputs probabilities, so that a loss or metric whose name begins with `sparse` is refused. Callbacks are
-called around epochs; one that asks for every batch is refused, for the steps of an epoch are compiled.
+A component that does not exist, or that does not accept these arguments, is reported with its line before
+anything starts. The file of your own component is part of the id of a trial: if you change the file, its
+trials are run again. Labels are one-hot and outputs are probabilities; a loss or metric whose name begins
+with `sparse` is therefore rejected. Callbacks are called at the beginning and the end of training and of each
+epoch. A callback that needs to be called for every batch is rejected, because the steps of an epoch are
+compiled.
 """
 _PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
 
-# By the path of the section. A section of the file itself has one; one inside of another may have.
+# The examples by the path of the section. Every top-level section has one; a nested section may have one.
 EXAMPLES = {
     "": """
 study: digits
@@ -104,11 +107,11 @@ class Section:
     """A part of the grid file.
 
     Attributes:
-        path: Its keys, joined by dots; empty for the file itself.
-        text: What it is.
-        keys: The JSON schema of each of its keys.
-        required: The keys that it must have.
-        depth: How deep it lies.
+        path: The keys that lead to the section, joined by dots; empty for the file itself.
+        text: The description of the section.
+        keys: The JSON schema of each key of the section.
+        required: The keys that must be given.
+        depth: The number of sections that contain it.
     """
 
     path: str
@@ -124,7 +127,7 @@ def grid_page() -> str:
 
 
 def sections() -> Iterator[Section]:
-    """Every section of a grid file, in the order of its keys, those inside of one behind it."""
+    """Yield the sections of a grid file in the order of its keys, each followed by its nested sections."""
     whole = GridFile.model_json_schema()
     keys = {key: _described(value, whole["$defs"]) for key, value in whole["properties"].items()}
     yield Section("", INTRODUCTION.strip(), keys, frozenset(whole["required"]))
@@ -141,7 +144,7 @@ def sections() -> Iterator[Section]:
 
 
 def _models() -> Iterator[Section]:
-    """The first family with all of its keys, of the others those that differ, and a user's own."""
+    """Yield the first model family with all keys, the others with differing keys, and the builder."""
     first, *others = MODEL_FAMILIES.items()
     every = first[1].model_json_schema()
     common = ModelSettings.model_fields.keys()
@@ -156,42 +159,42 @@ def _models() -> Iterator[Section]:
         text = schema["description"] + (f" It has no {', '.join(missing)}." if missing else "")
         text += " What else differs from the family above:"
         yield from _section(f"model, family: {name}", schema | {"description": text, "properties": differing})
-    own = BuilderSettings.model_json_schema()
+    builder = BuilderSettings.model_json_schema()
     text = (
-        f"{own['description']} They are settings like any other; of those above, `augmentation` alone is "
-        "one, too, and stands in front of your model."
+        f"{builder['description']} These arguments are settings like any other. Of the settings above, only "
+        "`augmentation` is available, too; it is applied before your model."
     )
-    chosen = {"builder": own["properties"]["builder"]}
-    yield from _section("model, builder", own | {"description": text, "properties": chosen})
+    chosen = {"builder": builder["properties"]["builder"]}
+    yield from _section("model, builder", builder | {"description": text, "properties": chosen})
 
 
 def _section(path: str, schema: Schema, known: Schema | None = None, depth: int = 0) -> Iterator[Section]:
-    """A mapping with fixed keys, and then those inside of it."""
+    """Yield the section of a mapping with fixed keys, and then its nested sections."""
     known = known if known is not None else schema.get("$defs", {})
     keys = {key: _described(value, known) for key, value in schema["properties"].items()}
     yield Section(path, schema.get("description", ""), keys, frozenset(schema.get("required", ())), depth)
     for key, value in keys.items():
         inner = [known[name] for name in _references(value)]
-        for found in inner:
-            below = f"{path}.{key}" + (f", {_distinction(found)}" if len(inner) > 1 else "")
-            yield from _section(below, found, known, depth + 1)
+        for mapping in inner:
+            below = f"{path}.{key}" + (f", {_distinction(mapping)}" if len(inner) > 1 else "")
+            yield from _section(below, mapping, known, depth + 1)
 
 
 def _described(schema: Schema, known: Schema) -> Schema:
-    """A key with its description; pydantic leaves out one that is its class's, too."""
+    """Return the schema of a key with its description, which pydantic omits if its class has the same."""
     inner = [known[name].get("description", "") for name in _references(schema)]
     return {"description": inner[0] if inner else "", **schema}
 
 
 def _references(schema: Any) -> list[str]:
-    """The names of the classes that a schema refers to."""
+    """Return the names of the classes that a schema refers to."""
     if isinstance(schema, list):
         return [name for part in schema for name in _references(part)]
     if not isinstance(schema, dict):
         return []
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return [] if name == Component.__name__ else [name]  # a section tells of all of them
+        return [] if name == Component.__name__ else [name]  # one section describes all components
     return [
         name
         for part in ("anyOf", "oneOf", "allOf", "items", "prefixItems", "additionalProperties")
@@ -200,7 +203,7 @@ def _references(schema: Any) -> list[str]:
 
 
 def _distinction(schema: Schema) -> str:
-    """What tells one of several kinds of mapping apart: the key that has one value only, or its name."""
+    """Return what distinguishes a kind of mapping: a key that has only one value, or its class name."""
     constants = [
         f"{key}: {value['const']}" for key, value in schema["properties"].items() if "const" in value
     ]
@@ -208,7 +211,7 @@ def _distinction(schema: Schema) -> str:
 
 
 def _rendered(section: Section) -> str:
-    """A section as Markdown: heading, text, example, keys."""
+    """Return a section as Markdown: heading, text, example and keys."""
     parts = [f"{'#' * (section.depth + 2)} {code(section.path)}"] if section.path else []
     parts.append(prose(section.text))
     if example := EXAMPLES.get(section.path):
@@ -230,7 +233,7 @@ def _default(key: str, schema: Schema, section: Section) -> str:
 
 
 def kind(schema: Schema, several: bool = False) -> str:
-    """Return what a value can be in words, its bounds included, like ``whole number, at least 1``."""
+    """Return the possible values in words, with their bounds, like ``whole number, at least 1``."""
     if "enum" in schema or "const" in schema:
         return one_of([code(yaml_text(value)) for value in schema.get("enum", [schema.get("const")])])
     if choices := schema.get("anyOf", schema.get("oneOf")):
@@ -258,15 +261,15 @@ def _list(schema: Schema, several: bool) -> str:
 
 
 def _bounds(schema: Schema) -> str:
-    """The bounds of a number, like ``from 0 to below 1``."""
+    """Return the bounds of a number in words, like ``, at least 0 and below 1``."""
     low, above, high, below = (
-        int(bound) if isinstance(bound, float) and bound.is_integer() else bound  # 0.0, says pydantic 2.9
+        int(bound) if isinstance(bound, float) and bound.is_integer() else bound  # pydantic 2.9 gives 0.0
         for bound in map(schema.get, ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"))
     )
     if low is not None:
         if high is None and below is None:
             return f", at least {low:,}"
-        return f" from {low:,} to " + (f"{high:,}" if high is not None else f"below {below:,}")
+        return f" from {low:,} to {high:,}" if high is not None else f", at least {low:,} and below {below:,}"
     bounds = [f"above {above:,}"] if above is not None else []
     bounds += [f"below {below:,}"] if below is not None else []
     bounds += [f"at most {high:,}"] if high is not None else []

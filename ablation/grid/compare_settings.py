@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from ablation.grid.settings import Settings
 
-# Metrics that are shares, told in percentage points, and metrics of which less is better.
+# Metrics that are shares, whose differences are in percentage points, and metrics of which less is better.
 _SHARES = """
     accuracy binary_accuracy categorical_accuracy top_k_categorical_accuracy auc precision recall f1_score
     f_beta_score io_u one_hot_io_u mean_io_u one_hot_mean_io_u precision_at_recall recall_at_precision
@@ -23,7 +23,7 @@ _LOWER_IS_BETTER = """
 
 
 def limits(column: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a column of the results can have."""
+    """Return the smallest and the largest value that a column of the results can have."""
     part, _, name = column.partition("_")
     if part in ("train", "val", "test", "active") and name in _SHARES:
         return 0.0, 1.0
@@ -32,58 +32,61 @@ def limits(column: str) -> tuple[float, float]:
     return (-1.0, 1.0) if part == "gap" and name in _SHARES else (-math.inf, math.inf)
 
 
-def _points(value: Any) -> Any:
-    """Read ``0.5pp``, half a percentage point, as 0.005."""
+def _parse_percentage_points(value: Any) -> Any:
+    """Convert percentage points to a share: ``0.5pp`` becomes 0.005."""
     number = value.removesuffix("pp").strip() if isinstance(value, str) and value.endswith("pp") else None
     if number is None:
         return value
     try:
         return float(number) / 100
     except ValueError:
-        raise ValueError(f"'{value}' is no number of percentage points, like 0.5pp") from None
+        raise ValueError(f"'{value}' is not a number of percentage points, like 0.5pp") from None
 
 
 Positive = Annotated[float, Field(gt=0)]
 
 
 class CompareSettings(Settings):
-    """How variants are compared with the baseline; declared before the run."""
+    """How variants are compared with the baseline. It is declared before the run."""
 
     metric: str = "test_accuracy"
-    """A column of the results."""
+    """The metric that is compared, a column of the results."""
     direction: Literal["higher", "lower"] | None = None
-    """Which values of the metric are the better ones, of a metric whose name does not say so; by default the
-    higher ones."""
-    margin: Annotated[Positive, BeforeValidator(_points, json_schema_input_type=Positive | str)] = 0.005
-    """The smallest difference that matters, in the metric's own unit; ``0.5pp`` is 0.005. A variant whose
-    interval lies within plus and minus the margin is equivalent to the baseline. Only shares, like an
-    accuracy, have one by default."""
+    """Whether higher or lower values of the metric are better, for a metric whose name does not say so. By
+    default, higher values are better."""
+    margin: Annotated[
+        Positive, BeforeValidator(_parse_percentage_points, json_schema_input_type=Positive | str)
+    ] = 0.005
+    """The smallest difference that matters, in the unit of the metric; ``0.5pp`` means 0.005. A variant whose
+    interval lies within plus and minus the margin is equivalent to the baseline. Only metrics that are
+    shares, such as accuracies, have a default margin."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """The risk of calling any variant better or worse, or an effect real, where none is."""
+    """The risk of calling any variant better or worse, or an effect real, if there is no difference."""
     correction: Literal["holm", "none"] = "holm"
-    """How that risk is held over all variants: ``holm``, or ``none`` for each on its own."""
+    """How this risk is controlled: ``holm`` for all variants together, ``none`` for each one on its own."""
     looks: Literal["once", "any"] = "once"
-    """``once``: intervals and p hold for a number of seeds that was fixed beforehand. ``any``: they hold
-    however often one looks and adds seeds; they are wider."""
+    """``once``: intervals and p-values are valid for a number of seeds that was fixed in advance. ``any``:
+    they are anytime-valid, that is, valid however often the results are inspected and seeds are added, and
+    the intervals are wider."""
 
     @property
     def trouble(self) -> str:
-        """What is missing, or too much, of a metric that there is; empty where nothing is."""
+        """What is missing or superfluous for the metric, as a message; empty if the settings are complete."""
         if not self.in_points and "margin" not in self.model_fields_set:
-            return f"needs a margin, the smallest difference in {self.metric} that matters."
+            return f"{self.metric} has no default margin; set `margin`, the smallest difference that matters."
         if self.direction and (self.in_points or self._is_known_as_lower):
             better = "higher" if self.higher_is_better else "lower"
-            return f"{better} values of {self.metric} are the better ones; leave direction out."
+            return f"{better} values of {self.metric} are always better; remove `direction`."
         return ""
 
     @property
     def in_points(self) -> bool:
-        """Whether the metric is a share, whose differences are told in percentage points."""
+        """Whether the metric is a share, whose differences are given in percentage points."""
         return self._name in _SHARES
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether a higher value of the metric is the better one."""
+        """Whether higher values of the metric are better."""
         return not self._is_known_as_lower and (self.in_points or self.direction != "lower")
 
     @property
@@ -92,5 +95,5 @@ class CompareSettings(Settings):
 
     @property
     def _name(self) -> str:
-        """The metric without the part of the images that it is measured on."""
+        """The name of the metric without the prefix for the images that it is measured on."""
         return self.metric.partition("_")[2]

@@ -1,4 +1,4 @@
-"""From a grid file to a study: YAML in, every error with file, line and key."""
+"""Read a study from a grid file; every error names the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -38,44 +38,47 @@ Directions = Annotated[
 
 
 class GridFile(Settings):
-    """The keys of a grid file; those of its sections stand in `settings` and `search.settings`."""
+    """The keys of a grid file; those of its sections are defined in `settings` and `search.settings`."""
 
     study: Annotated[str, Field(min_length=1, max_length=100)]
-    """The study's name, and that of its run folder, ``experiments/runs/<study>``."""
+    """The name of the study and of its run folder, ``experiments/runs/<study>``."""
     question: str = ""
-    """What the study is to answer; stands at the top of the report."""
+    """The question that the study should answer. It is shown at the top of the report."""
     dataset: DatasetSettings = DatasetSettings()
     """Which images, and how they are split and normalised."""
     model: dict[str, Any] = {}
     """The settings of the model that all variants start from."""
     training: dict[str, Any] = {}
-    """How it is compiled and trained."""
+    """How the model is compiled and trained."""
     factors: dict[str, Any] = {}
-    """Settings of model or training with two levels or more each, a list or a mapping of labels to values.
-    They are crossed: each combination of levels is a variant, the first levels together are ``plain``."""
+    """The settings of model or training that are varied, each with two or more levels: a list of values, or a
+    mapping of labels to values. Factors are crossed: each combination of levels is a variant, and the
+    combination of all first levels is ``plain``."""
     variants: dict[str, dict[str, Any]] = {}
-    """Further variants by name: ``plain`` with some settings changed."""
+    """Additional variants by name, each of them ``plain`` with some settings changed."""
     ablate: Directions = ()
-    """Not all combinations of the factors, of two levels each: ``leave_one_out``, the ``full`` model and it
-    without each component; ``add_one_in``, the ``plain`` one and it with each; or both."""
+    """The variants to build instead of all combinations of the factors, each of which must have two levels.
+    ``leave_one_out`` builds the ``full`` model, and a variant without each component; ``add_one_in`` builds
+    the ``plain`` model, and a variant with each component; a list of the two builds both."""
     baseline: str | None = None
-    """The variant that all others are compared with; without it, the first, ``plain`` or ``full``."""
+    """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
     seeds: Seeds = (0, 1, 2, 3, 4)
-    """The seeds that each variant is trained with: a list, or a number, 5 for the seeds 0 to 4."""
+    """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
     compare: CompareSettings = CompareSettings()
-    """How variants are compared with the baseline; declared before the run."""
+    """How variants are compared with the baseline. It is declared before the run."""
     save_models: bool = False
-    """Whether each trial keeps its ``model.keras``."""
+    """Whether each trial saves its trained model as ``model.keras``."""
     threads: Annotated[int, Field(ge=1)] = 1
-    """The threads of a trial, which its numbers depend on; more trials at a time beat more threads."""
+    """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
+    rather than more threads per trial."""
     vary: Vary = STREAMS
-    """The random streams that follow the seed; the others are those of seed 0 in every trial."""
+    """The random streams that follow the seed. The others are those of seed 0 in every trial."""
     timeout: Seconds | None = None
-    """The seconds after which a trial is given up; without it, it may take as long as it takes."""
+    """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0
-    """The GPUs of a trial on a Ray cluster, a fraction where several are to share one."""
+    """The number of GPUs per trial on a Ray cluster; a fraction lets several trials share one GPU."""
     search: dict[str, Any] = {}
-    """What ``ablation search`` tries; ``ablation run`` takes no notice."""
+    """What ``ablation search`` searches; ``ablation run`` ignores it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class _Factor:
         return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
 
     def part_of_name(self, level: int) -> str:
-        """The level's share of the variant's name; empty where a switch is off."""
+        """Return the part of the variant's name for a level, which is empty for a switch that is off."""
         label = self.levels[level][0]
         if not self.is_switch:
             return f"{self.setting}={label}"
@@ -99,10 +102,10 @@ class _Factor:
 
 
 def read_study(file: Path) -> Study:
-    """The whole way from a YAML file to a study.
+    """Read a study from a YAML file.
 
     Raises:
-        GridError: The file is not a valid grid; the message says where, and what was expected.
+        GridError: The file is not a valid grid; the message says where the error is and what was expected.
     """
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
@@ -111,8 +114,10 @@ def read_study(file: Path) -> Study:
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
-    variants = _crossed(cells, factors, base, known) + _named(grid, factors, base, known, source)
-    _refuse_twins(variants, grid, source)
+    variants = _crossed_variants(cells, factors, base, known) + _named_variants(
+        grid, factors, base, known, source
+    )
+    _reject_duplicates(variants, grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
         hint = did_you_mean(baseline, [variant.name for variant in variants])
@@ -123,7 +128,7 @@ def read_study(file: Path) -> Study:
     if grid.compare.trouble:
         raise source.error(("compare",), grid.compare.trouble)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
-        raise source.error(("factors",), f"this grid has more than {_MOST_TRIALS:,} trials.")
+        raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     return Study(
         name=grid.study,
         question=grid.question,
@@ -142,7 +147,7 @@ def read_study(file: Path) -> Study:
 
 
 def _metrics(variants: list[Variant]) -> list[str]:
-    """The columns of the results that can be compared."""
+    """Return the columns of the results that can be compared."""
     further = {metric_name(m): None for variant in variants for m in variant.training.metrics}
     measured = [
         f"{part}_{name}" for part in ("test", "val", "train") for name in ("accuracy", "loss", *further)
@@ -157,57 +162,58 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
         if setting in settings:
             raise source.error(path, f"'{setting}' is also set under `{section}:`; remove one of the two.")
     if isinstance(levels, dict):
-        found = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
+        labelled_levels = [(str(k), *known.change(setting, value, (*path, k))) for k, value in levels.items()]
     elif isinstance(levels, list):
         changes = [known.change(setting, value, (*path, i)) for i, value in enumerate(levels)]
-        found = [(yaml_text(value), value, place) for value, place in changes]
+        labelled_levels = [(yaml_text(value), value, place) for value, place in changes]
     else:
         raise source.error(
             path, "expected a list of levels, like [0, 0.2], or a mapping of labels to levels."
         )
-    if len(found) < 2:
-        raise source.error(path, f"a factor needs at least two levels; this one has {len(found)}.")
-    seen: list[Any] = []
-    for _, value, place in found:
-        if value in seen:
-            raise source.error(place, f"the level {yaml_text(value)} stands twice.")
-        seen.append(value)
-    return _Factor(setting, tuple(found))
+    if len(labelled_levels) < 2:
+        raise source.error(path, f"a factor needs at least two levels; this one has {len(labelled_levels)}.")
+    earlier_values: list[Any] = []
+    for _, value, place in labelled_levels:
+        if value in earlier_values:
+            raise source.error(place, f"duplicate level {yaml_text(value)}.")
+        earlier_values.append(value)
+    return _Factor(setting, tuple(labelled_levels))
 
 
 def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
-    """Name every combination of the factors' levels; the first levels together are the plain variant."""
+    """Name each combination of the factors' levels; the combination of all first levels is ``plain``."""
     every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
     cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
     return {cell: _cell_name(factors, cell) for cell in cells}
 
 
 def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Cell, str]:
-    """Name the plain model and those with one component more, the full model and those with one less."""
+    """Name the plain model with each component added, and the full model with each component removed."""
     for factor, key in zip(factors, grid.factors, strict=True):
         if len(factor.levels) != 2:
             raise source.error(
                 ("factors", key),
-                f"`ablate:` needs two levels, without and with; this one has {len(factor.levels)}.",
+                "`ablate` needs factors of two levels, without and with the component; this one has "
+                f"{len(factor.levels)}.",
             )
     if len(factors) < 2:
-        raise source.error(("ablate",), "needs two or more components under `factors:`.")
-    ones = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
+        raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
+    single_cells = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
     cells: dict[Cell, str] = {}
     if "add_one_in" in grid.ablate:
         cells[(0,) * len(factors)] = PLAIN
-        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, ones, strict=True)}
+        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, single_cells, strict=True)}
     if "leave_one_out" in grid.ablate:
         cells[(1,) * len(factors)] = FULL
-        for factor, one in zip(factors, ones, strict=True):
+        for factor, one in zip(factors, single_cells, strict=True):
             cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
     return cells
 
 
-def _crossed(
+def _crossed_variants(
     cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], known: Known
 ) -> list[Variant]:
-    """The variants of these combinations of the factors' levels."""
+    """Return the variants for these combinations of the factors' levels."""
     variants = []
     for cell, name in cells.items():
         chosen = [factor.levels[level] for factor, level in zip(factors, cell, strict=True)]
@@ -226,16 +232,16 @@ def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _named(
+def _named_variants(
     grid: GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
-    """The variants under `variants:`, each the plain one with some settings changed."""
+    """Return the variants under `variants:`, each the plain variant with some settings changed."""
     plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
     variants = []
     for name, settings in grid.variants.items():
         path: KeyPath = ("variants", name)
         if not name.strip() or len(name) > 100:
-            raise source.error(path, "a variant's name has between 1 and 100 characters.")
+            raise source.error(path, "the name of a variant must have between 1 and 100 characters.")
         named = [(known.setting(key, (*path, key)), key, value) for key, value in settings.items()]
         changes = {setting: known.change(setting, value, (*path, key)) for setting, key, value in named}
         levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
@@ -243,7 +249,7 @@ def _named(
     return variants
 
 
-def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
+def _reject_duplicates(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:
     names: set[str] = set()
     settings: dict[str, str] = {}
     for variant in variants:
@@ -252,14 +258,16 @@ def _refuse_twins(variants: list[Variant], grid: GridFile, source: LocatedYaml) 
             raise source.error(path, f"two variants are named '{variant.name}'.")
         names.add(variant.name)
         training = variant.training.model_dump(mode="json", context=CONTENT)
-        both = [variant.model.family, variant.model.effective, training]
-        same = settings.setdefault(json.dumps(both, sort_keys=True), variant.name)
-        if same != variant.name:
-            raise source.error(path, f"'{variant.name}' is '{same}' again: all their settings are the same.")
+        identity = [variant.model.family, variant.model.effective, training]
+        first_name = settings.setdefault(json.dumps(identity, sort_keys=True), variant.name)
+        if first_name != variant.name:
+            raise source.error(
+                path, f"'{variant.name}' duplicates '{first_name}': all of their settings are the same."
+            )
 
 
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
-    """A path in a grid file is relative to that file."""
+    """Return the dataset with an absolute path; in a grid file, paths are relative to the file."""
     if dataset.path is None:
         return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
     return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})

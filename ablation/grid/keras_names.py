@@ -1,7 +1,7 @@
-"""The objects that components describe: parts of training, found in Keras or in a user's module, and made.
+"""Look up components in Keras or in a custom module, and create the objects that they describe.
 
-A class is made an object of. A function is a loss, a metric or an argument as it is; for all else it is
-called, and returns the object.
+A class is instantiated. A function is used as it is for a loss, a metric or an argument; for all other
+components, it is called and returns the object.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ablation.grid.settings import Augmentation, Component, LossName, MetricName
 from ablation.grid.user_code import load_object
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-FUNCTIONS = ("loss", "metrics")  # settings of which a function is a part as it is
+FUNCTIONS = ("loss", "metrics")  # settings for which a function is used as it is, without a call
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a setting may name.
+    """The components that a setting may name.
 
     Attributes:
-        noun: For errors.
-        module: Where Keras has its classes, and
-        base: what all of them are.
-        plain: The names that stand for themselves, and are looked up nowhere.
+        noun: The name of the kind, for errors.
+        module: The Keras module that contains the classes.
+        base: The name of their common base class.
+        plain: The names that settings keep as they are, without a lookup.
     """
 
     noun: str
@@ -51,15 +51,15 @@ KINDS = {
 
 
 def make(setting: str, component: Component, **given: Any) -> Any:
-    """Make the object that a component describes.
+    """Create the object that a component describes.
 
     Args:
-        setting: What it is for.
-        component: Its name and arguments.
-        given: Further arguments, the harness's own.
+        setting: The setting that names the component, one of `KINDS`.
+        component: The name and the arguments of the component.
+        given: Additional arguments from the harness.
 
     Raises:
-        AblationError: The user's file was changed since the study was read; or there is no such object, it
+        AblationError: The custom file has changed since the study was read; or the object does not exist,
             raises an error, or is not of the right kind.
     """
     import keras
@@ -67,7 +67,7 @@ def make(setting: str, component: Component, **given: Any) -> Any:
     kind, folder = KINDS[setting], Path(component.folder)
     if source_of(setting, component.name, component.arguments, folder) != component.source:
         raise AblationError(f"the file of {component.name} was changed since the study began.")
-    arguments = _loaded(component.arguments, folder) | given
+    arguments = _with_custom_objects(component.arguments, folder) | given
     if ":" in component.name:
         target, _ = load_object(component.name, folder, kind.noun)
     else:
@@ -75,53 +75,59 @@ def make(setting: str, component: Component, **given: Any) -> Any:
     try:
         if setting in FUNCTIONS and isinstance(target, FunctionType):
             inspect.signature(target).bind_partial(**arguments)
-            return _filled(target, arguments)
-        made = target(**arguments)
+            return _with_arguments(target, arguments)
+        instance = target(**arguments)
     except Exception as error:
-        raise AblationError(_why(component, target, error)) from error
+        raise AblationError(_creation_error(component, target, error)) from error
     base = getattr(_module(kind), kind.base) if kind.base != "Callback" else keras.callbacks.Callback
-    if not isinstance(made, base):
-        raise AblationError(f"{component.name} makes a {type(made).__name__} and no {kind.noun} of Keras's.")
-    return made
+    if not isinstance(instance, base):
+        raise AblationError(
+            f"{component.name} creates a {type(instance).__name__}; expected a Keras {kind.noun}."
+        )
+    return instance
 
 
 def source_of(setting: str, name: str, arguments: dict[str, Any], folder: Path) -> str:
-    """Return a hash of each user's file that a name and arguments refer to; empty where there is none.
+    """Return the hashes of the custom files that a name and its arguments refer to, joined by ``+``.
+
+    The result is empty if they refer to Keras only.
 
     Raises:
-        AblationError: There is no such module or object.
+        AblationError: A module or an object does not exist.
     """
     noun = KINDS[setting].noun
-    own = [*((o, noun) for o in _own_names(name)), *((o, "object") for o in _own_names(arguments))]
-    return "+".join(dict.fromkeys(load_object(name, folder, kind)[1] for name, kind in own))
+    references = [(reference, noun) for reference in _custom_names(name)]
+    references += [(reference, "object") for reference in _custom_names(arguments)]
+    return "+".join(dict.fromkeys(load_object(reference, folder, role)[1] for reference, role in references))
 
 
 def loss(name: str | Component) -> Callable[[Any, Any], Any]:
-    """Return a loss as a function of the one-hot labels and the probabilities, (images, classes) both."""
+    """Return a loss as a function of one-hot labels and probabilities, both of shape (images, classes)."""
     import keras
 
-    found: Callable[[Any, Any], Any] = (
+    function: Callable[[Any, Any], Any] = (
         make("loss", name) if isinstance(name, Component) else keras.losses.get(name)
     )
-    return found
+    return function
 
 
 def metric(name: str | Component) -> Any:
-    """Return a metric of Keras's, or a user's function of labels and probabilities."""
+    """Return a Keras metric, or a custom function of labels and probabilities."""
     import keras
 
     return make("metrics", name) if isinstance(name, Component) else keras.metrics.get(name)
 
 
 def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
-    """Return a metric of some images; the mean over the classes of one that has a value a class.
+    """Return the value of a metric on some images.
 
-    A function is given all of them at once, as NumPy arrays, and returns a number, or one an image.
+    If a Keras metric has one value per class, this is their mean. A function receives all images at once, as
+    NumPy arrays, and returns one number, or one number per image, which are averaged.
 
     Args:
-        metric: As `metric` returned it.
-        one_hot: The labels, (images, classes).
-        probabilities: (images, classes).
+        metric: The metric, as returned by `metric`.
+        one_hot: The labels, of shape (images, classes).
+        probabilities: The predicted probabilities, of shape (images, classes).
 
     Raises:
         AblationError: A function returned something else.
@@ -129,46 +135,46 @@ def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
     import numpy as np
 
     if isinstance(metric, FunctionType):
-        found = np.asarray(metric(np.asarray(one_hot), np.asarray(probabilities)))
-        if found.shape not in ((), (len(one_hot),)) or found.dtype.kind not in "biuf":
+        values = np.asarray(metric(np.asarray(one_hot), np.asarray(probabilities)))
+        if values.shape not in ((), (len(one_hot),)) or values.dtype.kind not in "biuf":
             raise AblationError(
-                f"{metric.__name__} returned {found.dtype} of shape {found.shape}; expected a number, or one "
-                "an image."
+                f"{metric.__name__} returned {values.dtype} of shape {values.shape}; expected a number, or "
+                "one number per image."
             )
-        return float(np.mean(found))
+        return float(np.mean(values))
     metric.reset_state()
     metric.update_state(one_hot, probabilities)
     return float(np.mean(metric.result()))
 
 
 def keras_class(kind: Kind, name: str) -> Any:
-    """Return one of Keras's classes by any of its spellings.
+    """Return a Keras class by any spelling of its name.
 
     Raises:
-        AblationError: There is none.
+        AblationError: Keras has no such class.
     """
-    found = find(kind, name)
-    if found is None:
+    keras_type = find(kind, name)
+    if keras_type is None:
         raise AblationError(
             f"{name} is not a valid value.{did_you_mean(name, {*kind.plain, *_classes(kind)})}"
         )
-    return found
+    return keras_type
 
 
 def find(kind: Kind, name: str) -> Any:
-    """Return one of Keras's classes by any of its spellings, or by an alias like ``mse``; None without."""
+    """Return a Keras class by any spelling of its name or by an alias like ``mse``, or None."""
     import keras
 
-    classes = {_folded(known): found for known, found in _classes(kind).items()}
-    if _folded(name) not in classes and kind.module == "losses":
+    classes = {_normalised_name(known): keras_type for known, keras_type in _classes(kind).items()}
+    if _normalised_name(name) not in classes and kind.module == "losses":
         try:
             name = keras.losses.get(name).__name__
         except (AttributeError, ValueError):
             return None
-    return classes.get(_folded(name))
+    return classes.get(_normalised_name(name))
 
 
-def _folded(name: str) -> str:
+def _normalised_name(name: str) -> str:
     return name.replace("_", "").lower()
 
 
@@ -179,53 +185,53 @@ def _module(kind: Kind) -> Any:
 
 
 def _classes(kind: Kind) -> dict[str, Any]:
-    """Return Keras's classes of a kind; of its layers those that change images."""
+    """Return the Keras classes of a kind by name; of the layers, only those that change images."""
     module = _module(kind)
     base = getattr(module, kind.base)
-    found = {
+    classes = {
         name: value
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, base) and value is not base
     }
     if kind.module != "layers":
-        return found
+        return classes
     of_images = module.RandomFlip.__base__
     unfit = {"CenterCrop", "MaxNumBoundingBoxes", "RandomCrop", "Resizing"}  # they change an image's size
     return {
         name: value
-        for name, value in found.items()
+        for name, value in classes.items()
         if (issubclass(value, of_images) or name.startswith("Gaussian")) and name not in unfit
     }
 
 
-def _own_names(value: Any) -> Iterator[str]:
-    """Yield each ``module:object`` in a name and arguments."""
+def _custom_names(value: Any) -> Iterator[str]:
+    """Yield each ``module:object`` that occurs in a name or in arguments."""
     if isinstance(value, str) and OWN.fullmatch(value):
         yield value
     elif isinstance(value, dict | list):
         for inner in value.items() if isinstance(value, dict) else value:
-            yield from _own_names(list(inner) if isinstance(inner, tuple) else inner)
+            yield from _custom_names(list(inner) if isinstance(inner, tuple) else inner)
 
 
-def _loaded(value: Any, folder: Path) -> Any:
-    """Return arguments with the objects that they name; a mapping of such a name gives it arguments."""
+def _with_custom_objects(value: Any, folder: Path) -> Any:
+    """Replace each ``module:object`` in arguments by its object; a mapping of one gives it arguments."""
     if isinstance(value, list):
-        return [_loaded(inner, folder) for inner in value]
+        return [_with_custom_objects(inner, folder) for inner in value]
     if isinstance(value, dict):
         if len(value) == 1 and OWN.fullmatch(name := next(iter(value))):
-            return _object(name, value[name] or {}, folder)
-        return {key: _loaded(inner, folder) for key, inner in value.items()}
-    return _object(value, {}, folder) if isinstance(value, str) and OWN.fullmatch(value) else value
+            return _custom_object(name, value[name] or {}, folder)
+        return {key: _with_custom_objects(inner, folder) for key, inner in value.items()}
+    return _custom_object(value, {}, folder) if isinstance(value, str) and OWN.fullmatch(value) else value
 
 
-def _object(name: str, arguments: dict[str, Any], folder: Path) -> Any:
-    found, _ = load_object(name, folder, "object")
-    arguments = _loaded(arguments, folder)
-    return found(**arguments) if isinstance(found, type) else _filled(found, arguments)
+def _custom_object(name: str, arguments: dict[str, Any], folder: Path) -> Any:
+    target, _ = load_object(name, folder, "object")
+    arguments = _with_custom_objects(arguments, folder)
+    return target(**arguments) if isinstance(target, type) else _with_arguments(target, arguments)
 
 
-def _filled(function: Any, arguments: dict[str, Any]) -> Any:
-    """Return a function with some arguments given; still a function, which Keras can save by its name."""
+def _with_arguments(function: Any, arguments: dict[str, Any]) -> Any:
+    """Return a function with some arguments bound. It keeps its name, by which Keras can save it."""
     if not arguments:
         return function
 
@@ -236,8 +242,8 @@ def _filled(function: Any, arguments: dict[str, Any]) -> Any:
     return filled
 
 
-def _why(component: Component, target: Any, error: Exception) -> str:
-    """Say why an object could not be made: an argument that there is not, or what was raised."""
+def _creation_error(component: Component, target: Any, error: Exception) -> str:
+    """Say why an object could not be created: an unknown argument, or the error that was raised."""
     try:
         known = [name for name in inspect.signature(target).parameters if name not in ("args", "kwargs")]
     except (TypeError, ValueError):
@@ -246,4 +252,4 @@ def _why(component: Component, target: Any, error: Exception) -> str:
     if unknown and known:
         return f"{component.name} has no argument '{unknown[0]}'.{did_you_mean(unknown[0], known)}"
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"{component.name} cannot be made with these arguments ({reason})."
+    return f"{component.name} cannot be created with these arguments ({reason})."

@@ -1,4 +1,4 @@
-"""Strict validation of parts of a grid file, every error put into a sentence with its place."""
+"""Validate parts of a grid file strictly; every error becomes a sentence with its place in the file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def validate(
     places: Mapping[str, KeyPath],
     section: KeyPath,
 ) -> S:
-    """Validate strictly, as JSON: there, `true` is no number, and a list may become a tuple.
+    """Validate settings strictly, as JSON: `true` is not a number, and a list may become a tuple.
 
     Args:
-        schema: What to make of the values.
-        values: Settings as the file gives them.
+        schema: The class of the settings.
+        values: The settings as the file gives them.
         source: The file, for errors.
-        places: Where settings stand that do not stand in ``section``.
-        section: Where all others stand.
+        places: The paths of those settings that are not in ``section``.
+        section: The path of the section that contains all other settings.
 
     Raises:
         GridError: A key or a value is not valid.
@@ -39,19 +39,19 @@ def validate(
         return schema.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         problems = error.errors()
-        unknown = [found for found in problems if found["type"] == "extra_forbidden"]
+        unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
         problem = problems[0]
-        if problem["type"] == "missing" and unknown:  # misspelt, probably
+        if problem["type"] == "missing" and unknown:  # the missing key is probably misspelt
             problem = unknown[0]
         loc: KeyPath = problem["loc"]
         path = (*places.get(str(loc[0]), (*section, loc[0])), *loc[1:]) if loc else section
         raise source.error(path, explain(problem, _valid_keys(schema, loc))) from None
     except (TypeError, ValueError, RecursionError):
-        raise source.error(section, "holds a value that is neither text, number, list nor mapping.") from None
+        raise source.error(section, "expected text, numbers, lists and mappings only.") from None
 
 
 def _valid_keys(schema: type[Settings], loc: KeyPath) -> list[str]:
-    """The keys that would have been accepted beside the one at ``loc``."""
+    """Return the keys that are valid at the level of ``loc``."""
     for part in loc[:-1]:
         field = schema.model_fields.get(str(part))
         inner = [c for c in _classes(field.annotation) if issubclass(c, Settings)] if field else []
@@ -68,11 +68,11 @@ def _classes(annotation: Any) -> Iterable[type]:
 
 
 def explain(problem: Any, valid_keys: list[str]) -> str:
-    """Put one of pydantic's errors into a sentence that says what was wrong and what is right.
+    """Turn an error of pydantic into a sentence that says what is wrong and what was expected.
 
     Args:
         problem: The error, as pydantic lists it.
-        valid_keys: The keys that would have been accepted in its place.
+        valid_keys: The keys that are valid in its place.
     """
     key, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
     match problem["type"]:
@@ -85,14 +85,14 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             return f"{yaml_text(given)} is not a valid value.{did_you_mean(str(given), valid)}"
         case "too_short":
             least = problem["ctx"]["min_length"]
-            return f"needs at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
+            return f"expected at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
         case "tuple_type":
             if key == "seeds":
                 return (
-                    "needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not "
+                    "expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "
                     f"{yaml_text(given)}."
                 )
-            return f"needs a list, like [{yaml_text(given)}], not {yaml_text(given)}."
+            return f"expected a list, like [{yaml_text(given)}], not {yaml_text(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."
     message = problem["msg"]

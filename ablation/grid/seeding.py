@@ -1,9 +1,10 @@
-"""Every random choice of a trial, as a pure function of its seed.
+"""The random choices of a trial, as pure functions of its seed.
 
-Keras's global seed does not pair variants: each unseeded layer draws from it in turn, so that a Dropout
-layer changes the initial weights of every layer behind it. Here a layer's seed depends on the trial's
-seed and on the layer's own name alone, and a batch order on the seed and the epoch alone. Variants that
-share a layer share its initial weights, and all variants of a seed see the same batches.
+The global seed of Keras does not pair variants: each unseeded layer draws from it in turn, so that a Dropout
+layer changes the initial weights of every layer after it. Here, the seed of a layer depends only on the seed
+of the trial and on the name of the layer, and the batch order depends only on the seed and the epoch.
+Variants that share a layer share its initial weights, and all variants with the same seed see the same
+batches.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ class Randomness:
 
     Attributes:
         seed: The trial's seed.
-        vary: The streams that follow it; the others are the same for every seed, those of seed 0.
+        vary: The streams that follow the seed; the others are those of seed 0 for every seed.
     """
 
     seed: int
     vary: tuple[Stream, ...] = STREAMS
 
     def derive(self, stream: Stream, name: str) -> int:
-        """Return the seed of what is called ``name`` in a stream, usually a layer."""
+        """Return the seed of the object called ``name``, usually a layer, in a stream."""
         return derive_seed(self.seed if stream in self.vary else 0, stream, name)
 
     def batch_order(self, epoch: int, images: int) -> NDArray[np.int32]:
-        """Return the order in which an epoch visits the training images: (images,), a permutation."""
+        """Return the order in which an epoch visits the training images, a permutation of shape (images,)."""
         return np.random.default_rng(self.derive("order", str(epoch))).permutation(images).astype(np.int32)
 
 
 def derive_seed(seed: int, stream: Stream, name: str) -> int:
-    """Return a seed from 0 to 2**31 - 1 that no other seed, stream or name shares (but by chance)."""
+    """Return a seed from 0 to 2**31 - 1, a hash of the trial's seed, the stream and the name."""
     digest = hashlib.sha256(f"{seed}/{stream}/{name}".encode()).digest()
     return int.from_bytes(digest[:4], "little") >> 1

@@ -1,7 +1,8 @@
-"""What can be set for the dataset, the model, its training and the comparison, defaults as in the notebook.
+"""The settings of the dataset, the model and its training; the defaults are those of the CIFAR-10 notebook.
 
 Every field of a model or training class is a setting that a grid file can fix, vary as a factor, or
-change in a named variant. The text below each field is its meaning, in ``docs/grid.md``, too.
+change in a named variant. The text below each field is its documentation; ``docs/grid.md`` is generated
+from it.
 """
 
 from __future__ import annotations
@@ -23,43 +24,44 @@ from pydantic import (
 )
 
 
-def _count_or_share(value: float) -> float:
+def _require_count_or_share(value: float) -> float:
     if value >= 1 and not value.is_integer():
-        raise ValueError("give a whole number of images, or a share below 1")
+        raise ValueError("expected a whole number of images, or a share below 1")
     return value
 
 
-def _once_each(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
-    if any(kind in kinds[:i] for i, kind in enumerate(kinds)):
-        raise ValueError("names the same kind twice")
+def _reject_duplicates(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    duplicates = [kind for i, kind in enumerate(kinds) if kind in kinds[:i]]
+    if duplicates:
+        raise ValueError(f"duplicate augmentation '{duplicates[0]}'")
     return kinds
 
 
-def _a_column_each(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
+def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [metric_name(metric) for metric in metrics]
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise ValueError(f"two metrics are called '{name}'; give one of them another `name`")
+            raise ValueError(f"two metrics are named '{name}'; give one of them another `name`")
         if name in ("loss", "accuracy"):
-            raise ValueError(f"the {name} is always measured; a further metric needs another `name`")
+            raise ValueError(f"{name} is always measured; give the additional metric another `name`")
     return metrics
 
 
-def _square(value: Any) -> Any:
-    """Read 32 as 32 by 32."""
+def _as_height_and_width(value: Any) -> Any:
+    """Convert a single number to a height and a width."""
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
-CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_count_or_share)]
+CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
 
 DatasetName = Literal[
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
 ]
 Stage = Literal["conv", "flatten", "dense"]
 
-# The names that stand for themselves; every other one that Keras knows becomes a `Component`.
+# Names that settings keep as they are; every other name that Keras knows becomes a `Component`.
 Augmentation = Literal["flip", "shift", "rotate"]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adamax", "adagrad", "lion"]
 LossName = Literal[
@@ -71,20 +73,20 @@ MetricName = Literal[
 ]
 
 CONTENT = {"folders": False}
-"""The context in which settings are dumped without the folders of a user's files: these change no result."""
+"""The context for dumping settings without the folders of custom code, which do not affect results."""
 
 
 class Settings(BaseModel):
-    """A frozen group of settings: unknown keys are refused, JSON restores it exactly."""
+    """A frozen group of settings. Unknown keys are rejected, and JSON restores a group exactly."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class OwnCode(Settings):
-    """Settings that may name a user's own code, ``module:object``.
+    """Settings that may name custom code as ``module:object``.
 
-    A module is looked for in ``folder`` first, which changes no result; ``source`` is a hash of the files
-    that are named, so that a changed one makes other trials.
+    A module is looked for first in ``folder``, which does not affect results. ``source`` is a hash of the
+    files that the settings name, so that a change to one of them leads to new trials.
     """
 
     folder: str = ""
@@ -99,14 +101,14 @@ class OwnCode(Settings):
 
 
 class Component(OwnCode):
-    """A part of training that Keras knows by its class's name, or that is a user's own, ``module:object``."""
+    """A component of training: a Keras class, given by its name, or custom code, ``module:object``."""
 
     name: str
     arguments: dict[str, Any] = {}
 
     @property
     def snake_case(self) -> str:
-        """The bare name, ``f1_score`` of F1Score and ``balanced`` of my_metrics:balanced."""
+        """The bare name: ``f1_score`` for F1Score, ``balanced`` for my_metrics:balanced."""
         bare = self.name.rpartition(":")[2]
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", bare).lower()
 
@@ -116,7 +118,7 @@ class Component(OwnCode):
 
 
 def metric_name(metric: str | Component) -> str:
-    """Return what a metric's columns are called: its bare name, unless its arguments name it."""
+    """Return the name of a metric's columns: its ``name`` argument, or its bare name without one."""
     if isinstance(metric, str):
         return metric
     return str(metric.arguments.get("name", metric.snake_case))
@@ -125,98 +127,104 @@ def metric_name(metric: str | Component) -> str:
 class DatasetSettings(Settings):
     """Which images, and how they are split and normalised.
 
-    All splits are stratified by class, unless an image has several labels, and the same for every seed.
+    The splits are the same for every seed. They are stratified by class, unless images have several labels.
     """
 
     name: DatasetName = "digits"
-    """A dataset by its name; ``npz``, a file of your own; ``folder``, pictures in a folder a class; ``own``,
-    which a ``loader`` implies."""
+    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads pictures from one folder per
+    class, and ``own`` calls your ``loader``; a ``loader`` implies it."""
     path: str | None = None
-    """Where the images of ``npz`` or ``folder`` lie, or a downloaded dataset does, relative to the grid
+    """The path of the images of ``npz`` or ``folder``, or of a downloaded dataset, relative to the grid
     file."""
     loader: str | None = None
-    """A function of yours that returns the images, ``module:function``; its module is looked for beside the
-    grid file first."""
+    """Your own function that returns the images, ``module:function``. Its module is looked for first in the
+    folder of the grid file."""
     id: str | None = None
-    """A data set of ``tfds``, ``name`` or ``name/config``, or of ``huggingface``, ``owner/name`` or
-    ``owner/name/subset``; ``path`` is then the folder that the library keeps its data in, or one that Hugging
-    Face's ``save_to_disk`` wrote."""
+    """The name of a dataset of ``tfds`` (``name`` or ``name/config``) or ``huggingface`` (``owner/name`` or
+    ``owner/name/subset``). In this case, ``path`` is the folder in which the library keeps its data, or a
+    folder that Hugging Face's ``save_to_disk`` wrote."""
     image_size: (
         Annotated[
-            tuple[Count, Count], BeforeValidator(_square, json_schema_input_type=Count | tuple[Count, Count])
+            tuple[Count, Count],
+            BeforeValidator(_as_height_and_width, json_schema_input_type=Count | tuple[Count, Count]),
         ]
         | None
     ) = None
-    """Height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized; one
-    number for both."""
+    """The height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized. A
+    single number sets both."""
     train_size: Count | None = None
-    """The number of training images; without it, all that the other parts leave."""
+    """The number of training images. By default, all images that are used neither for validation nor for
+    testing."""
     validation_size: CountOrShare = 0.2
-    """A number of images, or a share below 1, taken from the training images; measured after each epoch.
-    Where ``evaluate`` is ``best``, or training stops early, they decide when."""
+    """The number of validation images, or a share below 1. They are taken from the training images and
+    measured after each epoch. If ``evaluate`` is ``best``, or training stops early, they determine when."""
     test_size: CountOrShare | None = None
-    """A number of images, or a share below 1: a part of the dataset's test images, or, where it brings none,
-    of all. They are read once, at the end of a trial."""
+    """The number of test images, or a share below 1. They are taken from the dataset's own test images or, if
+    it has none, from all images. By default, all of its own test images are used, or 20% of all images. They
+    are read once, at the end of a trial."""
     normalise: Literal["unit", "standard"] = "unit"
-    """``unit``: pixels from 0 to 1; ``standard``: mean 0 and deviation 1 a channel, those of the training
-    images."""
+    """``unit`` scales pixels to the range from 0 to 1. ``standard`` scales each channel so that the training
+    images have mean 0 and standard deviation 1."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Another one splits the images in another way."""
+    """The seed of the splits. A different seed splits the images differently."""
 
     @model_validator(mode="before")
     @classmethod
-    def _a_loaders_images_are_the_users_own(cls, values: Any) -> Any:
+    def _name_a_loader_own(cls, values: Any) -> Any:
         return {"name": "own", **values} if isinstance(values, dict) and values.get("loader") else values
 
     @model_validator(mode="after")
     def _path_fits_name(self) -> DatasetSettings:
         if (self.name == "own") != (self.loader is not None):
-            raise ValueError("a loader, module:function, goes with the name own, and with no other")
+            raise ValueError("the name own needs a loader (module:function), and no other name accepts one")
         if self.loader is not None and ":" not in self.loader:
             raise ValueError(f"the loader '{self.loader}' is not of the form module:function")
         if self.id is not None and self.name not in ("tfds", "huggingface"):
-            raise ValueError("an id is for tfds and huggingface")
+            raise ValueError("an id is valid only for tfds and huggingface")
         if self.id is None and (self.name == "tfds" or (self.name == "huggingface" and self.path is None)):
-            raise ValueError(f"a dataset named {self.name} needs an id, the data set's name there")
+            raise ValueError(f"a dataset named {self.name} needs an id, the name of the dataset there")
         if self.image_size is not None and self.name not in ("folder", "tfds", "huggingface"):
-            raise ValueError("image_size is for a folder of pictures, tfds and huggingface")
+            raise ValueError("image_size is valid only for folder, tfds and huggingface")
         if self.name in ("npz", "folder") and self.path is None:
-            what = "the file to read" if self.name == "npz" else "the folder that holds one folder a class"
+            what = "the file to read" if self.name == "npz" else "a folder that contains one folder per class"
             raise ValueError(f"a dataset named {self.name} needs a path, {what}")
         if self.name == "digits" and self.path is not None:
-            raise ValueError("the digits come with scikit-learn and are read from no other path")
+            raise ValueError("the digits come with scikit-learn and cannot be read from a path")
         return self
 
 
 class ModelSettings(Settings):
-    """The settings that every model family has."""
+    """The settings that all model families share."""
 
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
-    """Multiplies the units of every hidden layer."""
+    """A factor that multiplies the number of units, or filters, of every hidden layer."""
     depth: Annotated[int, Field(ge=1, le=64)] = 1
-    """How often the last convolution of each block stands, or the last hidden Dense layer of a perceptron."""
+    """The number of copies of the last convolution of each block, or of the last hidden Dense layer of a
+    perceptron."""
     activation: Literal["relu", "elu", "gelu", "leaky_relu", "selu", "silu", "tanh", "sigmoid"] = "relu"
     """The activation of every hidden layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of values that Dropout sets to 0 in training; with 0 there is no Dropout."""
+    """The share of values that Dropout sets to 0 during training. With 0, the model has no Dropout layer."""
     dropout_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
-    """The stages behind which Dropout stands: ``conv``, a convolution and the pooling behind it, if any;
-    ``flatten``; ``dense``, a hidden Dense layer."""
+    """The stages after which Dropout is placed: ``conv``, a convolution together with the pooling that
+    follows it, if any; ``flatten``; and ``dense``, a hidden Dense layer."""
     batch_norm: bool = False
-    """Whether there is batch normalisation."""
+    """Whether the model has batch normalisation."""
     batch_norm_after: tuple[Stage, ...] = ("conv", "flatten", "dense")
-    """The stages behind which batch normalisation stands."""
+    """The stages after which batch normalisation is placed."""
     batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
-    """Of its moving averages. Keras's own 0.99 needs hundreds of updates to settle."""
+    """The momentum of the moving averages of batch normalisation. Keras's default, 0.99, needs hundreds of
+    updates to settle."""
     order: Literal["dropout_first", "batch_norm_first"] = "dropout_first"
-    """Which of the two comes first, where both stand behind a stage."""
-    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_once_each)] = ()
-    """Changes training images at random: ``flip`` from left to right, ``shift`` by up to an eighth of their
-    size, ``rotate`` by up to 15 degrees; or any layer."""
+    """Which of Dropout and batch normalisation comes first if both follow the same stage."""
+    augmentation: Annotated[tuple[Augmentation | Component, ...], AfterValidator(_reject_duplicates)] = ()
+    """Random changes of the training images: ``flip`` mirrors them from left to right, ``shift`` moves them
+    by up to one eighth of their size, ``rotate`` rotates them by up to 15 degrees. Any other layer that
+    changes images can be used, too."""
 
     @property
     def effective(self) -> dict[str, Any]:
-        """The settings that shape this model: not the defaults, and not those of a part that is off."""
+        """The settings that shape this model, without defaults and without settings of a part that is off."""
         off = set[str]()
         if not self.dropout:
             off |= {"dropout", "dropout_after", "order"}
@@ -226,48 +234,49 @@ class ModelSettings(Settings):
 
 
 class CnnSettings(ModelSettings):
-    """A Sequential CNN: blocks of 3x3 convolutions, each block ended by 2x2 max pooling; Dense layers."""
+    """A Sequential CNN: blocks of 3x3 convolutions, each ending in 2x2 max pooling; then Dense layers."""
 
     family: Literal["cnn"] = "cnn"
-    """The kind of model."""
+    """The model family."""
     blocks: Annotated[tuple[Annotated[tuple[Units, ...], Field(min_length=1)], ...], Field(min_length=1)] = (
         (32, 64),
         (64,),
         (128,),
     )
-    """The filters of the convolutions, a list a block; the default is the notebook's model."""
+    """The number of filters of each convolution, one list per block. The default is the model of the CIFAR-10
+    notebook that the project grew out of."""
     dense: tuple[Units, ...] = (32,)
-    """The units of the hidden Dense layers."""
+    """The number of units of each hidden Dense layer."""
 
 
 class DenseSettings(ModelSettings):
     """A multi-layer perceptron."""
 
     family: Literal["dense"] = "dense"
-    """The kind of model."""
+    """The model family."""
     dense: Annotated[tuple[Units, ...], Field(min_length=1)] = (256, 128)
-    """The units of the hidden Dense layers."""
+    """The number of units of each hidden Dense layer."""
     dropout_after: tuple[Stage, ...] = ("dense",)
-    """The stages behind which Dropout stands."""
+    """The stages after which Dropout is placed."""
     batch_norm_after: tuple[Stage, ...] = ("dense",)
-    """The stages behind which batch normalisation stands."""
+    """The stages after which batch normalisation is placed."""
 
 
 class OwnModelSettings(OwnCode, ModelSettings):
-    """A model that the user's own code builds: its settings are that code's own, but for augmentation."""
+    """A model that custom code builds. Apart from augmentation, its settings are those of that code."""
 
     @property
     def effective(self) -> dict[str, Any]:
-        """What shapes the model; where the module lies is no part of it."""
+        """The settings that shape the model; the folder of the module is not among them."""
         others = {*ModelSettings.model_fields, "family", "folder"}
-        own = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        code_settings = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         if not self.augmentation:
-            return own
-        return own | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
+            return code_settings
+        return code_settings | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
 
 
 class HyperModelSettings(OwnModelSettings):
-    """A user's keras-tuner ``HyperModel``, or ``build`` function, ``module:object``, with hyperparameters."""
+    """A custom keras-tuner ``HyperModel`` or ``build`` function, ``module:object``, with hyperparameters."""
 
     family: Literal["hypermodel"] = "hypermodel"
     hypermodel: str
@@ -275,11 +284,11 @@ class HyperModelSettings(OwnModelSettings):
 
 
 class BuilderSettings(OwnModelSettings):
-    """A user's function, with the arguments that the grid gives it."""
+    """Your own function that builds the model, with the arguments that the grid gives it."""
 
     family: Literal["builder"] = "builder"
     builder: str
-    """Your function, ``module:function``; its module is looked for beside the grid file first."""
+    """Your function, ``module:function``. Its module is looked for first in the folder of the grid file."""
     arguments: dict[str, Any]
 
 
@@ -293,44 +302,44 @@ MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
 
 
 class EarlyStopping(Settings):
-    """When a training is ended before its last epoch."""
+    """When training stops before its last epoch."""
 
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """What has to improve."""
+    """The measure that has to improve."""
     patience: Count = 5
-    """The number of epochs without an improvement after which it is ended."""
+    """The number of epochs without an improvement after which training stops."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """An improvement is one by more than this."""
+    """A change counts as an improvement only if it is larger than this."""
 
 
 class TrainingSettings(Settings):
     """How a model is compiled and trained."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
-    """How often the training images are gone through."""
+    """The number of passes over the training images."""
     train_size: Count | None = None
-    """Train on the first so many of the training images, so that a smaller part lies within a larger one;
-    without it, on all."""
+    """The number of training images that are used. They are the first ones, so that every smaller training
+    set is part of every larger one. By default, all are used."""
     batch_size: Count = 64
-    """The number of images in a step."""
+    """The number of images per training step."""
     optimizer: OptimizerName | Component = "adam"
-    """Keras's optimizer of this name."""
+    """The Keras optimizer of this name."""
     learning_rate: Annotated[float, Field(gt=0)] | Component = 0.001
-    """The optimizer's; or a schedule."""
+    """The learning rate of the optimizer, or a schedule."""
     loss: LossName | Component = "categorical_crossentropy"
-    """What the training makes small; one of the ``binary`` ones where an image has several labels."""
-    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_a_column_each)] = ()
-    """Measured beside accuracy and loss, each with columns of its own, like ``test_f1_score``."""
+    """The loss that training minimises. If images have several labels, use one of the ``binary`` losses."""
+    metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_reject_shared_columns)] = ()
+    """Metrics in addition to accuracy and loss. Each has its own columns, such as ``test_f1_score``."""
     callbacks: tuple[Component, ...] = ()
-    """Called around training and around each of its epochs. They may keep a state that no checkpoint holds,
-    so that an interrupted trial with callbacks starts anew."""
+    """Callbacks, which are called at the beginning and the end of training and of each epoch. They may keep
+    state that no checkpoint contains, so an interrupted trial with callbacks starts from scratch."""
     early_stopping: EarlyStopping | None = None
-    """Ends a training that does not improve; without it, all epochs are trained."""
+    """Stops training that no longer improves. By default, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"
-    """The weights that are the result of the trial, tested and saved: those after the ``last`` epoch, or
-    those of the ``best``, by validation accuracy."""
+    """The weights that are the result of the trial and are tested and saved: those after the ``last`` epoch,
+    or those of the ``best`` epoch by validation accuracy."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Keras's dtype policy."""
+    """The dtype policy of Keras."""
     jit_compile: bool | None = None
-    """Whether the training steps are compiled by XLA. Unset, they are so on a GPU, if XLA can train the model
-    to the same bits each time (one without max pooling), and are not on a CPU."""
+    """Whether XLA compiles the training steps. By default, it does so on a GPU if it can train the model to
+    the same bits each time (which needs a model without max pooling), and never on a CPU."""

@@ -31,26 +31,26 @@ Seeds = Annotated[
 ]
 
 
-def _in_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+def _in_stream_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     return tuple(stream for stream in STREAMS if stream in streams)
 
 
-def _fraction_or_whole(gpus: float) -> float:
+def _require_fraction_or_whole(gpus: float) -> float:
     if gpus > 1 and gpus != round(gpus):
-        raise ValueError("must be a fraction of one GPU, or a whole number of them")
+        raise ValueError("expected a fraction of one GPU, or a whole number of GPUs")
     return gpus
 
 
-Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_order)]
+Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_stream_order)]
 Seconds = Annotated[float, Field(gt=0)]
-Gpus = Annotated[float, Field(ge=0), AfterValidator(_fraction_or_whole)]
+Gpus = Annotated[float, Field(ge=0), AfterValidator(_require_fraction_or_whole)]
 
 
 class Variant(Record):
     """A named model with its training.
 
-    ``levels`` tells the label of each factor's level in it; ``crossed`` whether these levels are all that
-    tells it from the plain variant.
+    ``levels`` contains the label of the level of each factor. ``crossed`` says whether these levels are the
+    only differences from the plain variant.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Variant(Record):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings of model and training, by name; of a user's own model, those of its code."""
+        """All settings of model and training by name; for a custom model, the settings of its code."""
         model = self.model.model_dump(mode="json")
         if isinstance(self.model, OwnModelSettings):
             augmentation = {"augmentation": model["augmentation"]}
@@ -72,12 +72,12 @@ class Variant(Record):
 
 
 class Study(Record):
-    """A validated study: which variants of a model are trained on what, with which seeds.
+    """A validated study: the variants of a model, the dataset, and the seeds they are trained with.
 
-    ``vary`` names the random streams that follow the seed; ``timeout`` is a trial's, in seconds; ``gpus`` are
-    those of a trial on a Ray cluster.
-    ``further_seeds`` are those that single variants were given on top, by name; ``reads_test`` and
-    ``keeps_states`` are for all trials what they are for one.
+    ``vary`` names the random streams that follow the seed. ``timeout`` is the limit per trial, in seconds.
+    ``gpus`` is the number of GPUs per trial on a Ray cluster. ``further_seeds`` contains the additional seeds
+    of single variants, by name. ``reads_test`` and ``keeps_states`` apply `Trial.reads_test` and
+    `Trial.keeps_state` to all trials.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Study(Record):
 
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
-    """Raise an error where a seed stands twice."""
+    """Raise an error if a seed is listed twice."""
     repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
     if repeated:
-        raise error(f"{prefix}the seed {repeated[0]} stands twice.")
+        raise error(f"{prefix}duplicate seed {repeated[0]}.")

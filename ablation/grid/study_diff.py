@@ -1,4 +1,4 @@
-"""What a study declared before its first trial, and what was changed since."""
+"""Compare the declaration of a study before its first trial with a later one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ablation.grid.value_text import setting_text, yaml_text
 
 
 def study_digest(study: Study) -> str:
-    """Return a hash of all that a study declares; where its images lie is no part of it."""
+    """Return a hash of everything that a study declares, without the path of its images."""
     record = [_settings(study), [_flat(v.model_dump(mode="json", context=CONTENT)) for v in study.variants]]
     return short_digest(json.dumps(record, sort_keys=True), 12)
 
 
 def study_changes(first: Study, now: Study) -> list[str]:
-    """List what was changed between two versions of a study: a line a setting, or a whole variant."""
+    """List the changes between two versions of a study, one line per setting or added or removed variant."""
     before, after = ({variant.name: variant for variant in study.variants} for study in (first, now))
     lines = [f"variant {name}: added" for name in after if name not in before]
     lines += [f"variant {name}: removed" for name in before if name not in after]
@@ -29,7 +29,7 @@ def study_changes(first: Study, now: Study) -> list[str]:
 
 
 def _settings(study: Study) -> dict[str, Any]:
-    """Return all but the variants, a dotted key a setting."""
+    """Return the settings of a study without its variants, one dotted key per setting."""
     excluded: Any = {"variants": True, "gpus": True, "dataset": {"path"}}
     record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
@@ -39,7 +39,7 @@ def _changed(old: dict[str, Any], new: dict[str, Any], prefix: str) -> list[str]
     lines = []
     for key in sorted(old.keys() | new.keys()):
         before, after = (yaml_text(side[key]) if key in side else "nothing" for side in (old, new))
-        if before == after:  # a list may hold components of which only the file was changed
+        if before == after:  # a list may contain components of which only the file has changed
             before, after = (json.dumps(side.get(key)) for side in (old, new))
         if before != after:
             lines.append(f"{prefix}{key}: {before} → {after}")

@@ -1,4 +1,4 @@
-"""A trial, what comes of it, and the content id that names it."""
+"""A trial, its result, and the content id that names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablation.digest import short_digest
 from ablation.grid.seeding import STREAMS, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings
 
-# Raised whenever a change to the training code can change a result: finished trials are then run anew.
+# Increased whenever a change to the training code can change a result: finished trials are then run again.
 TRAINING_VERSION = 3
 
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
@@ -27,10 +27,10 @@ class Record(BaseModel):
 
 
 class Trial(Record):
-    """One variant trained with one seed, every setting resolved.
+    """One variant trained with one seed, with every setting resolved.
 
-    ``reads_test`` says whether the test set is read at its end; ``keeps_state`` whether its last state is
-    kept, so that a longer training can go on from there.
+    ``reads_test`` says whether the test set is read at the end of the trial. ``keeps_state`` says whether
+    the last state is kept, so that a longer training can continue from it.
     """
 
     variant: str
@@ -50,10 +50,10 @@ class Trial(Record):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that can change the trial's result, and nothing else.
+        """Everything that can change the result of the trial, and nothing else.
 
-        Settings at their default are left out, so that a setting added later does not rename trials,
-        and so are those of a part that is switched off.
+        Settings at their default are left out, so that a setting added later does not rename trials.
+        Settings of a part that is switched off are left out, too.
         """
         varied: dict[str, Any] = {} if self.vary == STREAMS else {"vary": self.vary}
         if not self.reads_test:
@@ -77,15 +77,16 @@ class Trial(Record):
 
 
 class EpochRecord(Record):
-    """What was measured in and after one epoch; see the README for the columns' meaning.
+    """The measurements during and after one epoch.
 
     Attributes:
-        loss, accuracy: As Keras logs them: running means over the epoch, in training mode.
-        active_loss, active_accuracy: After the epoch, on the training images of ``train_*``, but in training
-            mode: dropout and augmentation active, BatchNorm with the statistics of its batch.
-        train_loss, train_accuracy, val_loss, val_accuracy: After the epoch, in inference mode.
+        loss, accuracy: The values that Keras logs: running means over the epoch, in training mode.
+        active_loss, active_accuracy: Measured after the epoch on the training images of ``train_*``, but in
+            training mode: dropout and augmentation are active, and BatchNorm uses batch statistics.
+        train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode.
+        seconds: The wall time of the epoch.
         order: A hash of the order in which the epoch visited the training images.
-        extra: Further metrics, by column name.
+        extra: Additional metrics, by column name.
     """
 
     epoch: int
@@ -103,7 +104,7 @@ class EpochRecord(Record):
 
 
 class InitialWeights(Record):
-    """What a layer's weights were before training: the shape of its first array, a hash of all."""
+    """The weights of a layer before training: the shape of the first array, and a hash of all arrays."""
 
     shape: tuple[int, ...]
     digest: str
@@ -113,18 +114,19 @@ class TrialResult(Record):
     """How a trial ended. A dead worker is a result, too.
 
     Attributes:
-        history: An entry an epoch, as far as it came.
-        metrics: ``train_*``, ``val_*`` and ``test_*`` of the weights that were tested.
-        multiply_adds: Of one image in inference mode, by the model's convolutions and Dense layers.
-        seconds: Wall time, that of interrupted attempts included as far as their work was kept.
+        history: One entry per completed epoch.
+        metrics: The ``train_*``, ``val_*`` and ``test_*`` metrics of the weights that were tested.
+        multiply_adds: The number of multiply-adds per image in inference mode, in the convolutions and Dense
+            layers of the model.
+        seconds: The wall time, including interrupted attempts as far as their work was kept.
         timing: The seconds that the last attempt spent on ``start`` (of its process), ``build``, ``trace``,
             ``train``, ``evaluate``, ``checkpoint`` and ``write``.
-        memory: The most that its process held while it ran, in MiB, where that is known.
-        cause: Why it did not complete.
-        provenance: The machine and the versions that made it.
-        initial_weights: By layer name.
-        variance_shift: For each BatchNorm layer the variance of its input in training mode over that in
-            inference mode (Li et al., 2018, arXiv:1801.05134).
+        memory: The peak memory of the process during the trial, in MiB, if it is known.
+        cause: The reason why the trial did not complete.
+        provenance: The machine and the software versions that produced the result.
+        initial_weights: The initial weights, by layer name.
+        variance_shift: For each BatchNorm layer, the variance of its input in training mode divided by that
+            in inference mode (Li et al., 2018, arXiv:1801.05134).
     """
 
     trial_id: str
@@ -150,11 +152,11 @@ def slug(name: str) -> str:
 
 @dataclass(frozen=True)
 class InitialState:
-    """What a trial's training starts from.
+    """The state from which the training of a trial starts.
 
     Attributes:
         weights: The initial weights, by layer name.
-        orders: A hash of the batch order, an epoch an entry.
+        orders: The hashes of the batch orders, one per epoch.
     """
 
     weights: Mapping[str, InitialWeights]

@@ -1,4 +1,4 @@
-"""Values of settings as text: as a grid file writes them, and as a reader does."""
+"""Values of settings as text, in the notation of grid files and in that of readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ablation.grid.settings import Component
 
 
 def yaml_text(value: Any) -> str:
-    """Return a value as a grid file would write it; a component as ``SGD(momentum=0.9)``."""
+    """Return a value in the notation of grid files, but a component as ``SGD(momentum=0.9)``."""
     if _is_component(value):
         return str(Component(**value))
     if isinstance(value, list) and any(map(_is_component, value)):
@@ -22,7 +22,7 @@ def _is_component(value: Any) -> bool:
 
 
 def setting_text(value: Any) -> str:
-    """Return a setting's value as a reader would write it."""
+    """Return the value of a setting in a notation for readers, like ``none`` and ``1,000``."""
     if value is None or value == () or value == []:
         return "none"
     if isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():

@@ -1,4 +1,4 @@
-"""Which settings a grid may name, and the settings of one variant validated."""
+"""The settings that a grid may name, and the validation of the settings of one variant."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ PLAIN = "plain"
 _MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
 _TRAINING_KEYS = set(TrainingSettings.model_fields)
 
-Change = tuple[Any, KeyPath]  # a setting's new value, and where in the file it stands
+Change = tuple[Any, KeyPath]  # the new value of a setting, and its place in the file
 
 _NO_XLA = (
-    "XLA cannot train this model: it has no deterministic max pooling, and does not know the augmentations "
-    "shift and rotate. Leave jit_compile out."
+    "XLA cannot train this model: it has no deterministic max pooling, and does not support the "
+    "augmentations shift and rotate. Remove `jit_compile`."
 )
 
 
 @dataclass(frozen=True)
 class Known:
-    """The settings that there are: those of the model families, or a user's builder's arguments.
+    """The known settings: those of the model families, or the arguments of a custom builder.
 
     Attributes:
         source: The grid file, for errors.
-        builder: The user's own.
-        threads: What TensorFlow computes with, where parts of training are tried out.
+        builder: The custom builder, or None.
+        threads: The number of threads for TensorFlow when components are tried out.
     """
 
     source: LocatedYaml
@@ -45,10 +45,10 @@ class Known:
 
     @classmethod
     def of(cls, model: Mapping[str, Any], source: LocatedYaml, threads: int) -> Known:
-        """Return what the `model:` section makes known.
+        """Return the settings that are known with this `model:` section.
 
         Raises:
-            GridError: It names a builder that is none.
+            GridError: The section names a builder that cannot be used.
         """
         name, place = model.get("builder"), ("model", "builder")
         if name is None:
@@ -61,7 +61,7 @@ class Known:
             raise source.error(place, str(error)) from None
         if clash := set(builder.arguments) & _TRAINING_KEYS:
             raise source.error(
-                place, f"the argument '{min(clash)}' is a setting of training; give it another name."
+                place, f"the argument '{min(clash)}' has the name of a training setting; rename it."
             )
         return cls(source, builder, threads)
 
@@ -69,7 +69,7 @@ class Known:
         """Return the settings under `model:` and `training:`, each with its place in the file.
 
         Raises:
-            GridError: There is no such setting, or its value is not valid.
+            GridError: A setting does not exist, or its value is not valid.
         """
         base: dict[str, Change] = {}
         for section, valid, settings in (
@@ -88,7 +88,7 @@ class Known:
         """Resolve `dropout` or `model.dropout` to the setting's bare name.
 
         Raises:
-            GridError: There is no such setting.
+            GridError: The setting does not exist.
         """
         section, _, key = name.rpartition(".")
         every = self._model_keys | _TRAINING_KEYS
@@ -99,20 +99,20 @@ class Known:
         return key
 
     def change(self, setting: str, value: Any, path: KeyPath) -> Change:
-        """Return a setting's new value, parts of training looked up and tried out, and its place.
+        """Return the new value of a setting, with components looked up and tried out, and its place.
 
         Raises:
-            GridError: There is no such part, or its arguments are not valid.
+            GridError: A component does not exist, or its arguments are not valid.
         """
         if setting not in KINDS or (self.builder and setting in self.builder.arguments):
             return value, path
         if setting not in LISTS:
-            return self._part(setting, value, path), path
+            return self._resolved_component(setting, value, path), path
         if not isinstance(value, list):
             return value, path
-        return [self._part(setting, item, (*path, i)) for i, item in enumerate(value)], path
+        return [self._resolved_component(setting, item, (*path, i)) for i, item in enumerate(value)], path
 
-    def _part(self, setting: str, value: Any, path: KeyPath) -> Any:
+    def _resolved_component(self, setting: str, value: Any, path: KeyPath) -> Any:
         try:
             return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
         except AblationError as error:
@@ -121,14 +121,14 @@ class Known:
     def variant(
         self, name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool
     ) -> Variant:
-        """Validate one variant's settings; an error points at the line that set the wrong one.
+        """Validate the settings of one variant; an error names the line that sets the wrong value.
 
         Raises:
             GridError: A value is not valid.
         """
         places = {key: path for key, (_, path) in settings.items()}
         values = {key: value for key, (value, _) in settings.items()}
-        model = self._own_model(values, places) if self.builder else self._model(values, places)
+        model = self._builder_model(values, places) if self.builder else self._family_model(values, places)
         training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
         variant = Variant(
             name=name,
@@ -147,7 +147,7 @@ class Known:
     def _model_keys(self) -> set[str]:
         return {"builder", "augmentation", *self.builder.arguments} if self.builder else _MODEL_KEYS
 
-    def _own_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+    def _builder_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         assert self.builder
         arguments = {k: v for k, v in values.items() if k in self.builder.arguments}
         try:
@@ -159,7 +159,7 @@ class Known:
         model = settings.model_dump() | {"augmentation": values["augmentation"]}
         return validate(BuilderSettings, model, self.source, places, ("model",))
 
-    def _model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+    def _family_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         family = values.get("family", "cnn")
         if not isinstance(family, str) or family not in MODEL_FAMILIES:
             hint = did_you_mean(str(family), MODEL_FAMILIES)

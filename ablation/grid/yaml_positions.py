@@ -1,4 +1,4 @@
-"""YAML that remembers where everything stands, so that an error can name file, line and key."""
+"""YAML with the positions of its keys, so that an error can name the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _MOST_NODES = 100_000
 
 @dataclass(frozen=True)
 class LocatedYaml:
-    """A YAML file's data, and the places of its keys.
+    """The data of a YAML file and the positions of its keys.
 
     Attributes:
-        file: The name to show in errors.
-        text: The whole file.
-        data: The file's content as plain mappings, lists and scalars.
+        file: The name of the file, for errors.
+        text: The text of the file.
+        data: The content of the file as plain mappings, lists and scalars.
         root: The YAML node behind ``data``.
     """
 
@@ -35,7 +35,7 @@ class LocatedYaml:
     root: Node
 
     def error(self, path: KeyPath, message: str) -> GridError:
-        """Return an error that shows where in the file ``path`` stands, or the deepest part of it."""
+        """Return an error with the position of ``path``, or of the deepest part of it that exists."""
         line, known = self._locate(path)
         where = f"{self.file}, line {line + 1}"
         if known:
@@ -47,10 +47,10 @@ class LocatedYaml:
         node, line = self.root, self.root.start_mark.line
         for depth, part in enumerate(path):
             if isinstance(node, MappingNode):
-                found = [(key, value) for key, value in node.value if key.value == str(part)]
-                if not found:
+                matches = [(key, value) for key, value in node.value if key.value == str(part)]
+                if not matches:
                     return line, path[:depth]
-                line, node = found[0][0].start_mark.line, found[0][1]
+                line, node = matches[0][0].start_mark.line, matches[0][1]
             elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
                 node = node.value[part]
                 line = node.start_mark.line
@@ -63,32 +63,35 @@ def read_yaml(file: Path) -> LocatedYaml:
     """Read a YAML mapping.
 
     Raises:
-        GridError: The file is missing, too big, not UTF-8, not YAML, or not a mapping; a key stands
-            twice; an anchor holds itself, or anchors unfold to more than 100,000 values.
+        GridError: The file is missing, too large, not UTF-8, not YAML, or not a mapping; a key is
+            duplicated; an anchor contains itself, or the anchors expand to more than 100,000 values.
     """
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise GridError(f"{file}: the file is larger than 1 MB; a grid file is a page of text.")
+            raise GridError(f"{file}: the file is larger than 1 MB; expected about a page of text.")
         text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise GridError(f"{file}: not a text file in UTF-8 (byte {error.start}).") from None
+        raise GridError(
+            f"{file}: the file is not UTF-8 text (invalid byte at position {error.start})."
+        ) from None
     except OSError as error:
-        raise GridError(f"{file}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
+        reason = (error.strerror or str(error)).lower()
+        raise GridError(f"{file}: the file cannot be read: {reason}.") from None
 
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
         if root is not None:
-            _count(root, str(file), frozenset())
+            _count_values(root, str(file), frozenset())
         data = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        problem = (error.problem or error.context or "not YAML").split(" with value ")[0]
+        problem = (error.problem or error.context or "not valid YAML").split(" with value ")[0]
         raise GridError(f"{file}{line}: {problem}.") from None
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        raise GridError(f"{file}: not YAML: {reason}.") from None
+        raise GridError(f"{file}: the file is not valid YAML: {reason}.") from None
     if root is None:
         raise GridError(f"{file}: the file is empty; it needs at least `study: NAME`.")
     located = LocatedYaml(str(file), text, data, root)
@@ -97,15 +100,15 @@ def read_yaml(file: Path) -> LocatedYaml:
     return located
 
 
-def _count(node: Node, file: str, above: frozenset[int], so_far: int = 0) -> int:
-    """Count the values below a node, aliases unfolded, and refuse a document that never ends."""
+def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0) -> int:
+    """Count the values below a node, with aliases expanded, and reject a document that never ends."""
     if id(node) in above:
-        raise GridError(f"{file}, line {node.start_mark.line + 1}: an anchor holds itself.")
+        raise GridError(f"{file}, line {node.start_mark.line + 1}: an anchor contains itself.")
     so_far += 1
     if so_far > _MOST_NODES:
-        raise GridError(f"{file}: anchors unfold to more than {_MOST_NODES:,} values.")
+        raise GridError(f"{file}: the anchors expand to more than {_MOST_NODES:,} values.")
     if isinstance(node, (MappingNode, SequenceNode)):
         children = node.value if isinstance(node, SequenceNode) else [n for pair in node.value for n in pair]
         for child in children:
-            so_far = _count(child, file, above | {id(node)}, so_far)
+            so_far = _count_values(child, file, above | {id(node)}, so_far)
     return so_far

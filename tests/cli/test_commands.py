@@ -58,7 +58,7 @@ def test_a_run_with_a_failed_trial_exits_with_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--grid", "none.yaml"], "Error: none.yaml: cannot be read: no such file or directory.\n"),
+        (["run", "--grid", "none.yaml"], "Error: none.yaml: the file cannot be read: no such file or directory.\n"),
         (["figures"], "Error: there is no run in experiments/runs; make one by `ablation run --grid FILE`, or name a folder.\n"),
         (["report", "nowhere"], "Error: nowhere is not a run folder: it has no study.json.\n"),
     ],
@@ -79,7 +79,7 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (
             ["--data-dir", "x"],
-            "Error: --dataset: the digits come with scikit-learn and are read from no other path.\n",
+            "Error: --dataset: the digits come with scikit-learn and cannot be read from a path.\n",
         ),
         (
             ["--executor", "slurm"],

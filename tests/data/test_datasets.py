@@ -160,7 +160,7 @@ def test_a_hostile_batch_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_batches_or_with_broken_ones_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no file named data_batch_1"):
+    with pytest.raises(DatasetError, match="contains no file named data_batch_1"):
         prepare_dataset(DatasetSettings(name="cifar10", path=str(tmp_path)))
     files = cifar10_files(*random_images(60))
     del files["data_batch_4"]
@@ -202,25 +202,25 @@ IMAGES, LABELS = random_images(60, classes=3)
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pixels": IMAGES}, "holds pixels; expected x_train and y_train"),
-        ({"x": IMAGES}, "holds x; expected x_train and y_train"),
-        ({"x": IMAGES, "y": LABELS[:-1]}, "expected 60 whole numbers, one an image"),
+        ({"pixels": IMAGES}, "contains pixels; expected x_train and y_train"),
+        ({"x": IMAGES}, "contains x; expected x_train and y_train"),
+        ({"x": IMAGES, "y": LABELS[:-1]}, "expected 60 whole numbers, one per image"),
         ({"x": IMAGES, "y": LABELS / 2}, "labels are float64"),
-        ({"x": IMAGES, "y": LABELS - 1}, "labels run from -1 to 1; expected 0 to 1"),
+        ({"x": IMAGES, "y": LABELS - 1}, "labels range from -1 to 1; expected 0 to 1"),
         ({"x": IMAGES, "y": LABELS * 0}, "all labels are the same"),
-        ({"x": IMAGES, "y": LABELS * 2}, "has the label 1, of 5 classes; the largest label is 4"),
+        ({"x": IMAGES, "y": LABELS * 2}, "has the label 1, one of 5 classes. The largest label is 4"),
         ({"x": IMAGES.astype(np.int32), "y": LABELS}, "images are int32; expected uint8"),
-        ({"x": IMAGES / 100, "y": LABELS}, r"must lie between 0 and 1, and these run from 0 to 2\.\d+"),
+        ({"x": IMAGES / 100, "y": LABELS}, r"must be between 0 and 1; these range from 0 to 2\.\d+"),
         (
             {"x": np.where(np.arange(240).reshape(60, 2, 2) == 9, np.nan, 0), "y": LABELS},
-            "1 of 60 images hold NaN",
+            "1 of 60 images contain NaN",
         ),
         ({"x": IMAGES[:, 0, 0], "y": LABELS}, r"images have the shape \(60, 3\)"),
         ({"x": IMAGES[:0], "y": LABELS[:0]}, "images have the shape"),
-        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES}, "x_test and y_test come together or not at all"),
-        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES[:, :8], "y_test": LABELS}, "test images are"),
-        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES, "y_test": LABELS + 1}, "test labels run from 1 to 3"),
-        ({"x": IMAGES, "y": LABELS, "class_names": ["a", "b"]}, "labels run from 0 to 2; expected 0 to 1"),
+        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES}, "expected both x_test and y_test, or neither of them"),
+        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES[:, :8], "y_test": LABELS}, "test images have the shape"),
+        ({"x": IMAGES, "y": LABELS, "x_test": IMAGES, "y_test": LABELS + 1}, "test labels range from 1 to 3"),
+        ({"x": IMAGES, "y": LABELS, "class_names": ["a", "b"]}, "labels range from 0 to 2; expected 0 to 1"),
         ({"x": IMAGES[:6], "y": np.array([0, 0, 0, 0, 0, 1])}, "the smallest class has 1"),
         ({"x": np.array([None, {}]), "y": LABELS}, "cannot be read as an .npz file without pickles"),
     ],
@@ -267,27 +267,27 @@ def test_one_row_with_another_number_of_labels_makes_them_several() -> None:
     ("arrays", "message"),
     [
         ({"x": IMAGES, "y": ROWS * 2},
-         "{file}, training part: labels are uint8 of shape (60, 3); expected 60 whole numbers, one an image, or rows of "
-         "0 and 1, a column a label."),
+         "{file}, training set: labels are uint8 of shape (60, 3); expected 60 whole numbers, one per image, or rows of "
+         "0 and 1, one column per label."),
         ({"x": IMAGES, "y": ROWS[1:]},
-         "{file}, training part: labels are uint8 of shape (59, 3); expected 60 whole numbers, one an image, or rows of "
-         "0 and 1, a column a label."),
+         "{file}, training set: labels are uint8 of shape (59, 3); expected 60 whole numbers, one per image, or rows of "
+         "0 and 1, one column per label."),
         ({"x": IMAGES, "y": ROWS[..., None]},
-         "{file}, training part: labels are uint8 of shape (60, 3, 1); expected 60 whole numbers, one an image, or rows "
-         "of 0 and 1, a column a label."),
+         "{file}, training set: labels are uint8 of shape (60, 3, 1); expected 60 whole numbers, one per image, or rows "
+         "of 0 and 1, one column per label."),
         ({"x": IMAGES, "y": SEVERAL, "class_names": ["a", "b"]},
-         "{file}: labels have 3 columns, and there are 2 class names."),
+         "{file}: labels have 3 columns, but there are 2 class names."),
         ({"x_train": IMAGES, "y_train": SEVERAL, "x_test": IMAGES, "y_test": LABELS},
-         "{file}: training labels the shape (60, 3) and test labels the shape (60,) do not go together."),
+         "{file}: training labels of shape (60, 3) and test labels of shape (60,) do not match."),
         ({"x_train": IMAGES, "y_train": ROWS, "x_test": IMAGES, "y_test": ROWS[:, :2]},
-         "{file}: training labels the shape (60, 3) and test labels the shape (60, 2) do not go together."),
+         "{file}: training labels of shape (60, 3) and test labels of shape (60, 2) do not match."),
         ({"x": IMAGES, "y": SEVERAL * np.array([1, 0, 1], np.uint8)},
-         "{file}: no training image has the label 1, of 3 classes."),
+         "{file}: no training image has the label 1, one of 3 classes."),
         ({"x": IMAGES, "y": np.pad(ROWS, [(0, 0), (0, 1)])},
-         "{file}: no training image has the label 3, of 4 classes; the largest label is 2."),
+         "{file}: no training image has the label 3, one of 4 classes. The largest label is 2."),
         ({"x": IMAGES, "y": np.where(SEVERAL, np.nan, 0)},
-         "{file}, training part: labels are float64 of shape (60, 3); expected 60 whole numbers, one an image, or rows "
-         "of 0 and 1, a column a label."),
+         "{file}, training set: labels are float64 of shape (60, 3); expected 60 whole numbers, one per image, or rows "
+         "of 0 and 1, one column per label."),
     ],
 )  # fmt: skip
 def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -301,12 +301,12 @@ def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, t
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))
-    assert str(error.value) == ("dataset.train_size: cannot take 5,000 of 1,150 images: there are no more.")
+    assert str(error.value) == ("dataset.train_size: cannot take 5,000 of 1,150 images: there are too few.")
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=1145))
     assert str(error.value) == (
         "dataset.train_size: cannot take 1,145 of 1,150 images: both sides need at least one image of each of "
-        "the 10 classes, and the smallest class has 111."
+        "the 10 classes, but the smallest class has 111."
     )
 
 
@@ -352,8 +352,8 @@ def test_keras_downloads_are_read_and_their_absence_explained(
     first, second = str(error.value).splitlines()[0], str(error.value).splitlines()[-1]
     assert first.startswith("mnist is not on this machine and could not be downloaded: ")
     assert second == (
-        "Offline, bring an .npz file with x_train, y_train, x_test and y_test and name it with --data-dir, or "
-        "use `--dataset digits`, which needs no download."
+        "Offline, set --data-dir to an .npz file with x_train, y_train, x_test and y_test, or use `--dataset digits`, "
+        "which needs no download."
     )
 
 
@@ -380,5 +380,6 @@ def test_the_first_images_are_a_smaller_training_set_within_the_larger(tiny_data
     with pytest.raises(DatasetError) as error:
         tiny_dataset.first(61)
     assert str(error.value) == (
-        "training.train_size: 61 of 60 training images; a smaller dataset.validation_size or test_size leaves more."
+        "training.train_size: cannot take 61 of 60 training images; a smaller dataset.validation_size or "
+        "dataset.test_size leaves more of them."
     )

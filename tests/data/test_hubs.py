@@ -126,7 +126,7 @@ def test_validation_is_the_test_part_where_there_is_no_other(library: HuggingFac
     found = library.read({"validation": parts[:6], "train": parts[6:]})
     assert found.test_labels is not None
     assert (len(found.labels), found.test_labels.tolist()) == (18, CLASSES[:6].tolist())
-    assert found.origin == "animals (the validation split is the test part)"
+    assert found.origin == "animals (the validation split is the test set)"
 
 
 def test_pictures_of_several_sizes_are_resized(library: HuggingFace | Tfds) -> None:
@@ -143,8 +143,8 @@ def test_pictures_of_several_sizes_are_told(library: HuggingFace | Tfds) -> None
     with pytest.raises(DatasetError) as error:
         library.read({"train": parts})
     assert str(error.value) == (
-        "animals, train, image 4 is 9 × 4 pixels and animals, train, image 0 5 × 7; set dataset.image_size, to which "
-        "all are then resized."
+        "animals, train, image 4 has 9 × 4 pixels, but animals, train, image 0 has 5 × 7; set dataset.image_size to "
+        "resize all pictures to one size."
     )
 
 
@@ -190,14 +190,14 @@ def test_a_folder_that_is_none_of_hugging_faces_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as error:
         read_source(DatasetSettings(name="huggingface", path=str(tmp_path)))
     assert str(error.value) == (
-        f"{tmp_path} holds no data set that `save_to_disk` wrote; name one of Hugging Face's by dataset.id."
+        f"{tmp_path} contains no dataset that `save_to_disk` wrote; set dataset.id to download one from Hugging Face."
     )
 
 
 @pytest.mark.parametrize(
     ("name", "module", "remedy"),
     [
-        ("tfds", "tensorflow_datasets", "the folder that tfds keeps its data sets in"),
+        ("tfds", "tensorflow_datasets", "the folder in which tfds keeps its datasets"),
         ("huggingface", "datasets", "a folder that `save_to_disk` wrote"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_data_set_that_cannot_be_had_is_told(
     first, second = str(error.value).splitlines()
     assert first.startswith("nobody/has_this is not on this machine and could not be downloaded: ")
     assert second == (
-        f"Offline, name {remedy} by dataset.path or --data-dir, or use `--dataset digits`, which needs no download."
+        f"Offline, set dataset.path or --data-dir to {remedy}, or use `--dataset digits`, which needs no download."
     )
 
 
@@ -237,5 +237,5 @@ def test_the_remedy_for_an_absent_library_is_told(
         read_source(DatasetSettings(name=name, id="mnist"))
     assert str(error.value) == (
         f"dataset.name: {name} needs {library}, which cannot be imported (import of {module} halted; None in "
-        f"sys.modules); install it by `pip install 'ablation-harness[{name}]'`."
+        f"sys.modules); install it with `pip install 'ablation-harness[{name}]'`."
     )

@@ -77,13 +77,13 @@ def test_a_functions_labels_may_be_rows_of_0_and_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("nothing", "dataset.loader: own_loaders:nothing returned a int; expected (x, y), or ((x_train, y_train), "
-                    "(x_test, y_test)), or a dictionary with these names and, if there are any, class_names."),
-        ("three", "dataset.loader: own_loaders:three returned a tuple of 3; expected (x, y), or ((x_train, y_train), "
-                  "(x_test, y_test)), or a dictionary with these names and, if there are any, class_names."),
+        ("nothing", "dataset.loader: own_loaders:nothing returned a value of type int; expected (x, y), or ((x_train, y_train), "
+                    "(x_test, y_test)), or a dictionary with these keys and, optionally, class_names."),
+        ("three", "dataset.loader: own_loaders:three returned a value of type tuple with 3 items; expected (x, y), or ((x_train, "
+                  "y_train), (x_test, y_test)), or a dictionary with these keys and, optionally, class_names."),
         ("broken", "dataset.loader: own_loaders:broken raised OSError: the disk is elsewhere (own_loaders.py, "
                    "line 33)"),
-        ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; give module:object. Did you mean 'two'?"),
+        ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; expected module:object. Did you mean 'two'?"),
     ],
 )  # fmt: skip
 def test_a_function_that_returns_no_images_is_told(function: str, message: str, tmp_path: Path) -> None:
@@ -113,17 +113,20 @@ def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        ("{name: own}", "a loader, module:function, goes with the name own, and with no other"),
+        ("{name: own}", "the name own needs a loader (module:function), and no other name accepts one"),
         (
             "{name: digits, loader: 'm:f'}",
-            "a loader, module:function, goes with the name own, and with no other",
+            "the name own needs a loader (module:function), and no other name accepts one",
         ),
         ("{loader: m}", "the loader 'm' is not of the form module:function"),
-        ("{image_size: 8}", "image_size is for a folder of pictures, tfds and huggingface"),
-        ("{id: mnist}", "an id is for tfds and huggingface"),
-        ("{name: tfds, path: data}", "a dataset named tfds needs an id, the data set's name there"),
-        ("{name: huggingface}", "a dataset named huggingface needs an id, the data set's name there"),
-        ("{name: folder}", "a dataset named folder needs a path, the folder that holds one folder a class"),
+        ("{image_size: 8}", "image_size is valid only for folder, tfds and huggingface"),
+        ("{id: mnist}", "an id is valid only for tfds and huggingface"),
+        ("{name: tfds, path: data}", "a dataset named tfds needs an id, the name of the dataset there"),
+        ("{name: huggingface}", "a dataset named huggingface needs an id, the name of the dataset there"),
+        (
+            "{name: folder}",
+            "a dataset named folder needs a path, a folder that contains one folder per class",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_told(
@@ -173,17 +176,17 @@ def test_pictures_of_several_sizes_and_broken_ones_are_told(tmp_path: Path) -> N
     with pytest.raises(DatasetError) as caught:
         read_source(settings)
     assert str(caught.value) == (
-        f"{odd} is 3 × 3 pixels and {tmp_path / 'cat' / '000.png'} 7 × 8; set dataset.image_size, to which all are "
-        "then resized."
+        f"{odd} has 3 × 3 pixels, but {tmp_path / 'cat' / '000.png'} has 7 × 8; set dataset.image_size to resize all "
+        "pictures to one size."
     )
     odd.write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=f"{odd} cannot be read as a picture: "):
         read_source(settings)
     with pytest.raises(
-        DatasetError, match="is not a folder; expected one that holds a folder of pictures a class"
+        DatasetError, match="is not a folder; expected one with a folder of pictures per class"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "none")))
     with pytest.raises(
-        DatasetError, match="holds pictures of 0 classes; expected two or more folders, one a class"
+        DatasetError, match="contains pictures of 0 classes; expected two or more folders, one per class"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "cat")))

@@ -103,7 +103,7 @@ def test_cpus_and_gpus_are_both_needed(cpus: int, gpus: int, asked: float, fit: 
 
 def test_gpus_are_a_fraction_or_whole(write_grid: Any) -> None:
     assert Study.from_yaml(write_grid("{study: s, gpus: 0.25}")).gpus == 0.25
-    with pytest.raises(GridError, match="gpus: must be a fraction of one GPU, or a whole number of them"):
+    with pytest.raises(GridError, match="gpus: expected a fraction of one GPU, or a whole number of GPUs"):
         Study.from_yaml(write_grid("{study: s, gpus: 1.5}"))
 
 

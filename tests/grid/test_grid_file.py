@@ -217,7 +217,7 @@ WRONG = {
     ),
     "half an image": (
         "{study: s, dataset: {validation_size: 30.5}}",
-        "FILE, line 1, dataset.validation_size: give a whole number of images, or a share below 1.\n"
+        "FILE, line 1, dataset.validation_size: expected a whole number of images, or a share below 1.\n"
         "    1 | {study: s, dataset: {validation_size: 30.5}}",
     ),
     "empty factor": (
@@ -240,7 +240,7 @@ WRONG = {
     ),
     "level twice": (
         "{study: s, factors: {dropout: [0.2, 0.2]}}",
-        "FILE, line 1, factors.dropout.1: the level 0.2 stands twice.\n"
+        "FILE, line 1, factors.dropout.1: duplicate level 0.2.\n"
         "    1 | {study: s, factors: {dropout: [0.2, 0.2]}}",
     ),
     "factor also fixed": (
@@ -276,7 +276,7 @@ WRONG = {
         variants:
           wider: {width: 1}
         """,
-        "FILE, line 4, variants.wider: 'wider' is 'plain' again: all their settings are the same.\n"
+        "FILE, line 4, variants.wider: 'wider' duplicates 'plain': all of their settings are the same.\n"
         "    4 | wider: {width: 1}",
     ),
     "a variant that changes only what is off": (
@@ -285,7 +285,7 @@ WRONG = {
         variants:
           slow norm: {batch_norm_momentum: 0.5}
         """,
-        "FILE, line 4, variants.slow norm: 'slow norm' is 'plain' again: all their settings are the same.\n"
+        "FILE, line 4, variants.slow norm: 'slow norm' duplicates 'plain': all of their settings are the same.\n"
         "    4 | slow norm: {batch_norm_momentum: 0.5}",
     ),
     "unknown baseline": (
@@ -299,15 +299,15 @@ WRONG = {
     ),
     "no seeds": (
         "{study: s, seeds: []}",
-        "FILE, line 1, seeds: needs at least 1 value, not [].\n    1 | {study: s, seeds: []}",
+        "FILE, line 1, seeds: expected at least 1 value, not [].\n    1 | {study: s, seeds: []}",
     ),
     "seed twice": (
         "{study: s, seeds: [1, 2, 1]}",
-        "FILE, line 1, seeds: the seed 1 stands twice.\n    1 | {study: s, seeds: [1, 2, 1]}",
+        "FILE, line 1, seeds: duplicate seed 1.\n    1 | {study: s, seeds: [1, 2, 1]}",
     ),
     "digits from a path": (
         "{study: s, dataset: {path: x}}",
-        "FILE, line 1, dataset: the digits come with scikit-learn and are read from no other path.\n"
+        "FILE, line 1, dataset: the digits come with scikit-learn and cannot be read from a path.\n"
         "    1 | {study: s, dataset: {path: x}}",
     ),
     "empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
@@ -323,15 +323,15 @@ WRONG = {
     ),
     "no stream at all": (
         "{study: s, vary: []}",
-        "FILE, line 1, vary: needs at least 1 value, not [].\n    1 | {study: s, vary: []}",
+        "FILE, line 1, vary: expected at least 1 value, not [].\n    1 | {study: s, vary: []}",
     ),
     "a stream that is no list": (
         "{study: s, vary: init}",
-        "FILE, line 1, vary: needs a list, like [init], not init.\n    1 | {study: s, vary: init}",
+        "FILE, line 1, vary: expected a list, like [init], not init.\n    1 | {study: s, vary: init}",
     ),
     "seeds in words": (
         "{study: s, seeds: two}",
-        "FILE, line 1, seeds: needs a number of seeds, like 5, or a list of them, like [0, 1, 7], not two.\n"
+        "FILE, line 1, seeds: expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not two.\n"
         "    1 | {study: s, seeds: two}",
     ),
     "the one key that is needed, misspelt": (
@@ -349,13 +349,13 @@ WRONG = {
     ),
     "an augmentation twice": (
         "{study: s, model: {augmentation: [flip, flip]}}",
-        "FILE, line 1, model.augmentation: names the same kind twice.\n"
+        "FILE, line 1, model.augmentation: duplicate augmentation 'flip'.\n"
         "    1 | {study: s, model: {augmentation: [flip, flip]}}",
     ),
     "XLA where it has no deterministic gradient": (
         "{study: s, training: {jit_compile: true}}",
         "FILE, line 1, training.jit_compile: XLA cannot train this model: it has no deterministic max pooling, and "
-        "does not know the augmentations shift and rotate. Leave jit_compile out.\n"
+        "does not support the augmentations shift and rotate. Remove `jit_compile`.\n"
         "    1 | {study: s, training: {jit_compile: true}}",
     ),
     "a metric that does not exist": (
@@ -365,22 +365,22 @@ WRONG = {
     ),
     "a loss compared without a margin": (
         "{study: s, compare: {metric: test_loss}}",
-        "FILE, line 1, compare: needs a margin, the smallest difference in test_loss that matters.\n"
+        "FILE, line 1, compare: test_loss has no default margin; set `margin`, the smallest difference that matters.\n"
         "    1 | {study: s, compare: {metric: test_loss}}",
     ),
     "a margin in words": (
         "{study: s, compare: {margin: smallpp}}",
-        "FILE, line 1, compare.margin: 'smallpp' is no number of percentage points, like 0.5pp.\n"
+        "FILE, line 1, compare.margin: 'smallpp' is not a number of percentage points, like 0.5pp.\n"
         "    1 | {study: s, compare: {margin: smallpp}}",
     ),
     "ablate with one component": (
         "{study: s, ablate: add_one_in, factors: {dropout: [0, 0.2]}}",
-        "FILE, line 1, ablate: needs two or more components under `factors:`.\n"
+        "FILE, line 1, ablate: `ablate` needs at least two components under `factors:`.\n"
         "    1 | {study: s, ablate: add_one_in, factors: {dropout: [0, 0.2]}}",
     ),
     "ablate with three levels": (
         "{study: s, ablate: add_one_in, factors: {dropout: [0, 0.2, 0.5], width: [1, 2]}}",
-        "FILE, line 1, factors.dropout: `ablate:` needs two levels, without and with; this one has 3.\n"
+        "FILE, line 1, factors.dropout: `ablate` needs factors of two levels, without and with the component; this one has 3.\n"
         "    1 | {study: s, ablate: add_one_in, factors: {dropout: [0, 0.2, 0.5], width: [1, 2]}}",
     ),
     "ablate in an unknown direction": (
@@ -388,7 +388,7 @@ WRONG = {
         "FILE, line 1, ablate: leave_one_in is not a valid value. Did you mean 'leave_one_out'?\n"
         "    1 | {study: s, ablate: leave_one_in}",
     ),
-    "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor holds itself."),
+    "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor contains itself."),
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
         "FILE, line 1: could not determine a constructor for the tag "
@@ -408,11 +408,11 @@ def test_a_wrong_grid_is_told_with_its_place(case: str, write_grid: WriteGrid) -
 
 def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "grid.yaml"
-    with pytest.raises(GridError, match="cannot be read: no such file or directory"):
+    with pytest.raises(GridError, match="the file cannot be read: no such file or directory"):
         Study.from_yaml(file)
     for content in (b"\xff\xfe\x00study", "study: s".encode("utf-16"), "study: \u00fc".encode("latin-1")):
         file.write_bytes(content)
-        with pytest.raises(GridError, match="not a text file in UTF-8"):
+        with pytest.raises(GridError, match="the file is not UTF-8 text"):
             Study.from_yaml(file)
     file.write_bytes(b"#" * 1_000_001)
     with pytest.raises(GridError, match="larger than 1 MB"):
@@ -422,7 +422,7 @@ def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
 def test_anchors_cannot_unfold_without_end(write_grid: WriteGrid) -> None:
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 9)]
-    with pytest.raises(GridError, match="anchors unfold to more than 100,000 values"):
+    with pytest.raises(GridError, match="the anchors expand to more than 100,000 values"):
         Study.from_yaml(write_grid("\n".join(lines)))
 
 
@@ -432,7 +432,7 @@ def test_overrides_are_checked_too(tiny_study: Study) -> None:
         GridError, match="^--dataset: cifra10 is not a valid value. Did you mean 'cifar10'\\?$"
     ):
         tiny_study.with_overrides(dataset="cifra10")
-    with pytest.raises(GridError, match="^--seeds: the seed 3 stands twice.$"):
+    with pytest.raises(GridError, match="^--seeds: duplicate seed 3.$"):
         tiny_study.with_overrides(seeds=[3, 3])
 
 

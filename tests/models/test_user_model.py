@@ -341,17 +341,17 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: {builder: own_models:cnm}", "'own_models' has no builder 'cnm'; give module:object. Did you mean 'cnn'?"),
+        ("model: {builder: own_models:cnm}", "'own_models' has no builder 'cnm'; expected module:object. Did you mean 'cnn'?"),
         ("model: {builder: own_modelz:cnn}",
          "the module 'own_modelz' cannot be imported (ModuleNotFoundError: No module named 'own_modelz'). Did you "
          "mean 'own_models'?"),
         ("model: {builder: own_models}", "expected module:function, not own_models."),
-        ("model: {builder: own_models:number}", "'own_models:number' is no function that returns a model."),
+        ("model: {builder: own_models:number}", "'own_models:number' is not a function that returns a model."),
         ("model: {builder: own_models:loose}",
-         "own_models:loose: name each argument that a grid may set, instead of *settings."),
+         "own_models:loose: declare each argument that a grid may set by its name, not as *settings."),
         ("model: {builder: own_models:clashing}",
-         "the argument 'epochs' is a setting of training; give it another name."),
-        ("model: {builder: own_models:subclassed}", "own_models:subclassed needs a value for 'units'."),
+         "the argument 'epochs' has the name of a training setting; rename it."),
+        ("model: {builder: own_models:subclassed}", "own_models:subclassed needs a value for its argument 'units'."),
     ],
 )  # fmt: skip
 def test_a_builder_that_cannot_be_used_is_told_with_its_line(models: Path, text: str, message: str) -> None:
@@ -427,7 +427,7 @@ def test_augmentation_of_an_own_model_names_a_trial_only_where_there_is_one(mode
     with pytest.raises(GridError) as caught:
         study_of(models, "model: {builder: own_models:cnn, augmentation: [flip, flip]}\n")
     assert str(caught.value) == (
-        f"{models / 'own.yaml'}, line 4, model.augmentation: names the same kind twice.\n"
+        f"{models / 'own.yaml'}, line 4, model.augmentation: duplicate augmentation 'flip'.\n"
         "    4 | model: {builder: own_models:cnn, augmentation: [flip, flip]}"
     )
 

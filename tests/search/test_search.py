@@ -397,7 +397,7 @@ def test_a_users_hypermodel_is_searched_and_confirmed(
     ("name", "message"),
     [
         ("nowhere:build", "the module 'nowhere' cannot be imported (ModuleNotFoundError"),
-        ("own_x:biuld", "'own_x' has no HyperModel 'biuld'; give module:object. Did you mean 'build'?"),
+        ("own_x:biuld", "'own_x' has no HyperModel 'biuld'; expected module:object. Did you mean 'build'?"),
         ("own_x:broken", "the HyperModel cannot be built: ValueError: not today"),
     ],
 )

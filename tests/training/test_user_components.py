@@ -327,7 +327,7 @@ def grid_of(folder: Path, training: str, more: str = "") -> Study:
          "argument: 'more'. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
         ('metrics: ["own_parts:several"]',
          "training.metrics: own_parts:several cannot be measured: several returned float32 of shape (10,); expected a "
-         "number, or one an image. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+         "number, or one number per image. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
         ("callbacks: [{EarlyStopping: {monitor: val_acc}}]",
          "plain: EarlyStopping watches val_acc, and there is none. Did you mean 'val_accuracy'?"),
     ],

@@ -140,7 +140,7 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(tiny_study: Study, sma
     with pytest.raises(RunError) as caught:
         run_study(tiny_study, out, only=["plain"], executor="inline", observer=filling)
     assert str(caught.value) == (
-        f"{out} cannot be written to: no space left on device. What is finished is kept; the same command goes on."
+        f"{out} cannot be written to: no space left on device. Finished work is kept; the same command continues it."
     )
     (small_disk / "filler").unlink()
     going_on = After(lambda: None)
@@ -164,7 +164,7 @@ def test_a_read_only_folder_is_told(grid: Path, small_disk: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2,
         f"Error: {small_disk / 'run'} cannot be written to: read-only file system. "
-        "What is finished is kept; the same command goes on.\n",
+        "Finished work is kept; the same command continues it.\n",
     )
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_turns_read_only_keeps_what_is_finished(tiny_study: Study,
 @pytest.mark.usefixtures("without_report")
 def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with pytest.raises(RunError, match=f"^{out} has vanished, or a part of it: "):
+    with pytest.raises(RunError, match=f"^{out} or a part of it is missing: "):
         run_study(tiny_study, out, executor=executor, observer=After(lambda: shutil.rmtree(out)))
 
 

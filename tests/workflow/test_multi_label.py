@@ -85,7 +85,8 @@ def test_the_images_and_their_labels_are_kept_as_they_are(run: Run) -> None:
     assert dataset.words(np.array([1, 0, 1])) == "left, right"
     assert dataset.words(np.array([0, 0, 0])) == "none"
     assert dataset.describe() == (
-        "stripes.npz: 140 training, 40 validation and 60 test images, right where all labels are"
+        "stripes.npz: 140 training, 40 validation and 60 test images, correct if all of their labels are "
+        "(exact-match accuracy)"
     )
     thirds = dataset.test.images[..., 0].reshape(60, 6, 3, 3).mean(axis=(1, 3)) > 100
     np.testing.assert_array_equal(thirds, dataset.test.labels)
@@ -290,5 +291,5 @@ def test_too_few_images_for_the_split_are_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         prepared(tmp_path, validation_size=192)
     assert str(caught.value) == (
-        "dataset.validation_size: cannot take 192 of 192 images: both sides need at least one."
+        "dataset.validation_size: cannot take 192 of 192 images: both sides need at least one image."
     )

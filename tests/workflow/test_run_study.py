@@ -194,7 +194,7 @@ def test_more_training_images_than_there_are_is_told_before_anything_starts(
     write_grid: Callable[[str], Path], tmp_path: Path
 ) -> None:
     study = Study.from_yaml(write_grid(TINY_GRID + "    variants: {greedy: {train_size: 61}}"))
-    with pytest.raises(DatasetError, match="^training.train_size: 61 of 60 training images;"):
+    with pytest.raises(DatasetError, match="^training.train_size: cannot take 61 of 60 training images;"):
         run_study(study, tmp_path / "run", executor="inline")
     assert not (tmp_path / "run" / "study.json").exists()
 
