@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -46,7 +46,7 @@ def print_plan(plan: Plan) -> None:
     """Print what a run would do."""
     console = Console()
     console.print(Text(plan.description, style="bold"))
-    table = _table("variant", "parameters", "trials", "finished", "to train")
+    table = results_table("variant", "parameters", "trials", "finished", "to train")
     for row in plan.variants:
         mark = " (baseline)" if row.name == plan.baseline else ""
         table.add_row(
@@ -102,7 +102,7 @@ def print_status(run: Run) -> None:
 def print_search(search_run: SearchRun) -> None:
     """Print the scores of a search, and those of the confirmation with fresh seeds."""
     console, in_percent = Console(), search_run.search.settings.maximise
-    table = _table(
+    table = results_table(
         "setting", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
     )
     compare = search_run.confirmed.compare
@@ -147,13 +147,13 @@ def print_comparisons(run: Run) -> None:
         Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
         soft_wrap=True,
     )
-    table = _table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
+    table = results_table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
     for row in run.comparisons.to_dict("records"):
         table.add_row(Text(str(row["variant"])), *_judged(row, compare), Text(verdict_phrase(row)))
     console.print(table)
     estimated = run.effects[run.effects["n"] > 0]
     for kind, effects in estimated.groupby("kind", sort=False):
-        table = _table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        table = results_table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
         for row in effects.to_dict("records"):
             name = f"{row['effect']}: {row['levels']}"
             table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
@@ -176,7 +176,9 @@ def print_seeds_needed(run: Run) -> None:
         ),
         soft_wrap=True,
     )
-    table = _table("variant", "pilot pairs", "deviation", "seeds needed", "80% interval", "training time")
+    table = results_table(
+        "variant", "pilot pairs", "deviation", "seeds needed", "80% interval", "training time"
+    )
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
             table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
@@ -203,7 +205,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     console = Console()
     baseline = run.study.baseline
     by_seed = pairing_by_seed(pairing, baseline)
-    table = _table(*map(escape, by_seed.columns))
+    table = results_table(*map(escape, by_seed.columns))
     for row in by_seed.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in row))
     console.print(
@@ -216,7 +218,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     if gains.empty:
         console.print("What pairing gained is known from three completed pairs on.")
         return
-    table = _table("variant", "correlation", "variance reduction", "pairs")
+    table = results_table("variant", "correlation", "variance reduction", "pairs")
     for row in gains.itertuples(index=False):
         correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
         table.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
@@ -233,7 +235,7 @@ def _print_summary(console: Console, run: Run) -> None:
     completed = run.results[run.results["status"] == "completed"]
     if completed.empty:
         return
-    table = _table(*SUMMARY_HEADINGS)
+    table = results_table(*SUMMARY_HEADINGS)
     for variant, *cells in summary_rows(run):
         table.add_row(Text(variant), *cells)
     console.print(table)
@@ -261,11 +263,17 @@ def _print_verdicts(console: Console, run: Run) -> None:
         )
 
 
-def _table(*headings: str) -> Table:
-    """Return a table whose names and verdicts are broken into lines if the terminal is narrow."""
+def results_table(name: str | Text, *numbers: str, left: Sequence[str | Text] = ()) -> Table:
+    """Return a table whose names and verdicts are broken into lines if the terminal is narrow.
+
+    Args:
+        name: The heading of the first column.
+        numbers: The headings of the columns that are aligned right.
+        left: The headings of further columns of text.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    name, *numbers = headings
-    table.add_column(name, overflow="fold")
+    for heading in (name, *left):
+        table.add_column(heading, overflow="fold")
     for heading in numbers:
         table.add_column(heading, justify="right", no_wrap=heading != "verdict")
     return table
@@ -286,7 +294,7 @@ def _print_noise(console: Console, run: Run) -> None:
     differences = run.noise[run.noise["against"] != ""]
     if differences.empty:
         return
-    table = _table("noise", "from seeds", "from images", "interaction", "more helpful")
+    table = results_table("noise", "from seeds", "from images", "interaction", "more helpful")
     for row in differences.to_dict("records"):
         parts = (f"{100 * row[part]:.2f}" for part in ("se_seeds", "se_images", "se_rest"))
         table.add_row(Text(row["variant"]), *parts, Text(row["more"]))

@@ -27,6 +27,10 @@ A study is one YAML file; `study` is the only required key. A key that does not 
 line and the nearest valid name. Every key of `model` and of `training` is a setting, which can be fixed
 there, varied under `factors`, or changed under `variants`.
 """
+KEYS = (
+    "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "baseline", "seeds",
+    "compare", "save_models", "threads", "vary", "timeout", "gpus", "search",
+)  # fmt: skip  # in the order in which a grid file is written
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
 COMPONENTS = """
 A component is an optimizer, a learning-rate schedule, a loss, a metric, a callback, or a layer that changes
@@ -129,7 +133,7 @@ def grid_page() -> str:
 def sections() -> Iterator[Section]:
     """Yield the sections of a grid file in the order of its keys, each followed by its nested sections."""
     whole = GridFile.model_json_schema()
-    keys = {key: _described(value, whole["$defs"]) for key, value in whole["properties"].items()}
+    keys = {key: _described(whole["properties"][key], whole["$defs"]) for key in KEYS}
     yield Section("", INTRODUCTION.strip(), keys, frozenset(whole["required"]))
     for key, schema in keys.items():
         if key == "model":

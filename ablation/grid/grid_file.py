@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ablation.errors import did_you_mean
-from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.schema_errors import validate
-from ablation.grid.seeding import STREAMS
-from ablation.grid.settings import CONTENT, DatasetSettings, Settings, metric_name
-from ablation.grid.study import Gpus, Seconds, Seeds, Study, Variant, Vary, refuse_repeated
+from ablation.grid.settings import CONTENT, DatasetSettings, metric_name
+from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import PLAIN, Change, Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
@@ -37,15 +35,11 @@ Directions = Annotated[
 ]
 
 
-class GridFile(Settings):
+class GridFile(StudyOptions):
     """The keys of a grid file; those of its sections are defined in `settings` and `search.settings`."""
 
     study: Annotated[str, Field(min_length=1, max_length=100)]
     """The name of the study and of its run folder, ``experiments/runs/<study>``."""
-    question: str = ""
-    """The question that the study should answer. It is shown at the top of the report."""
-    dataset: DatasetSettings = DatasetSettings()
-    """Which images, and how they are split and normalised."""
     model: dict[str, Any] = {}
     """The settings of the model that all variants start from."""
     training: dict[str, Any] = {}
@@ -62,21 +56,6 @@ class GridFile(Settings):
     the ``plain`` model, and a variant with each component; a list of the two builds both."""
     baseline: str | None = None
     """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
-    seeds: Seeds = (0, 1, 2, 3, 4)
-    """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
-    compare: CompareSettings = CompareSettings()
-    """How variants are compared with the baseline. It is declared before the run."""
-    save_models: bool = False
-    """Whether each trial saves its trained model as ``model.keras``."""
-    threads: Annotated[int, Field(ge=1)] = 1
-    """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
-    rather than more threads per trial."""
-    vary: Vary = STREAMS
-    """The random streams that follow the seed. The others are those of seed 0 in every trial."""
-    timeout: Seconds | None = None
-    """The number of seconds after which a trial is stopped. By default, there is no limit."""
-    gpus: Gpus = 0.0
-    """The number of GPUs per trial on a Ray cluster; a fraction lets several trials share one GPU."""
     search: dict[str, Any] = {}
     """What ``ablation search`` searches; ``ablation run`` ignores it."""
 
@@ -129,20 +108,14 @@ def read_study(file: Path) -> Study:
         raise source.error(("compare",), grid.compare.trouble)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
+    options = {name: getattr(grid, name) for name in StudyOptions.model_fields}
+    options["dataset"] = _resolved_path(grid.dataset, Path(source.file).parent)
     return Study(
         name=grid.study,
-        question=grid.question,
-        dataset=_resolved_path(grid.dataset, Path(source.file).parent),
         variants=tuple(variants),
         factors={f.setting: tuple(label for label, _, _ in f.levels) for f in factors},
         baseline=baseline,
-        seeds=grid.seeds,
-        compare=grid.compare,
-        save_models=grid.save_models,
-        threads=grid.threads,
-        vary=grid.vary,
-        timeout=grid.timeout,
-        gpus=grid.gpus,
+        **options,
     )
 
 

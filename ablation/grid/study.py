@@ -13,7 +13,14 @@ from ablation.errors import GridError
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.schema_errors import explain
 from ablation.grid.seeding import STREAMS, Stream
-from ablation.grid.settings import AnyModel, Count, DatasetSettings, OwnModelSettings, TrainingSettings
+from ablation.grid.settings import (
+    AnyModel,
+    Count,
+    DatasetSettings,
+    OwnModelSettings,
+    Settings,
+    TrainingSettings,
+)
 from ablation.grid.trial import Record, Trial
 
 
@@ -71,29 +78,42 @@ class Variant(Record):
         return model | self.training.model_dump(mode="json")
 
 
-class Study(Record):
+class StudyOptions(Settings):
+    """What a grid file says of a study as a whole, and a study keeps as it is."""
+
+    question: str = ""
+    """The question that the study should answer. It is shown at the top of the report."""
+    dataset: DatasetSettings = DatasetSettings()
+    """Which images, and how they are split and normalised."""
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
+    compare: CompareSettings = CompareSettings()
+    """How variants are compared with the baseline. It is declared before the run."""
+    save_models: bool = False
+    """Whether each trial saves its trained model as ``model.keras``."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
+    rather than more threads per trial."""
+    vary: Vary = STREAMS
+    """The random streams that follow the seed. The others are those of seed 0 in every trial."""
+    timeout: Seconds | None = None
+    """The number of seconds after which a trial is stopped. By default, there is no limit."""
+    gpus: Gpus = 0.0
+    """The number of GPUs per trial on a Ray cluster; a fraction lets several trials share one GPU."""
+
+
+class Study(StudyOptions):
     """A validated study: the variants of a model, the dataset, and the seeds they are trained with.
 
-    ``vary`` names the random streams that follow the seed. ``timeout`` is the limit per trial, in seconds.
-    ``gpus`` is the number of GPUs per trial on a Ray cluster. ``further_seeds`` contains the additional seeds
-    of single variants, by name. ``reads_test`` and ``keeps_states`` apply `Trial.reads_test` and
-    `Trial.keeps_state` to all trials.
+    ``further_seeds`` contains the additional seeds of single variants, by name. ``reads_test`` and
+    ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials.
     """
 
     name: str
-    question: str
-    dataset: DatasetSettings
     variants: tuple[Variant, ...]
     factors: dict[str, tuple[str, ...]]
     baseline: str
-    seeds: Seeds
     further_seeds: dict[str, tuple[int, ...]] = {}
-    compare: CompareSettings = CompareSettings()
-    save_models: bool = False
-    threads: Annotated[int, Field(ge=1)] = 1
-    vary: Vary = STREAMS
-    timeout: Seconds | None = None
-    gpus: Gpus = 0.0
     reads_test: bool = True
     keeps_states: bool = False
 

@@ -204,10 +204,10 @@ def _winner_ablated(search_run: SearchRun) -> list[Section]:
 
 def _tried(search_run: SearchRun) -> Table:
     names = list(search_run.search.settings.space)
-    size, count = len(search_run.search.settings.seeds), len(search_run.explored.study.variants[:1])
+    size = len(search_run.search.settings.seeds)
     rows = []
     for k, row in enumerate(search_run.table.to_dict("records")):
-        first = (count + k) * size
+        first = (1 + k) * size  # the baseline is the first variant
         trials = tuple(range(first, first + size))
         deviation = "" if math.isnan(row["deviation"]) else f"± {_score(search_run, row['deviation'])}"
         values = {name: row[name] for name in names if row[name] is not None and not _is_nan(row[name])}
