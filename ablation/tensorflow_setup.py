@@ -38,8 +38,8 @@ def configure_tensorflow(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         raise AblationError(
-            f"TensorFlow has computed in this process with other threads than {threads}, and keeps to them; "
-            "use --executor local, whose trials have processes of their own."
+            f"TensorFlow already runs in this process with a number of threads other than {threads}, which "
+            "cannot be changed any more; use --executor local, which runs trials in processes of their own."
         ) from None
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):

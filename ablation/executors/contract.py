@@ -37,7 +37,9 @@ class Task:
             status="timeout",
             history=tuple(history),
             seconds=self.timeout or 0.0,
-            cause=f"was ended after its timeout of {self.timeout:g} s, with {len(history)} epochs done",
+            cause=(
+                f"was stopped after its timeout of {self.timeout:g} s, with {len(history)} epochs completed"
+            ),
         )
 
 

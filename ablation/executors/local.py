@@ -216,6 +216,6 @@ def _describe_exit(code: int) -> str:
         meaning = (
             " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
         )
-        return f"by {name}{meaning}"
+        return f"killed by {name}{meaning}"
     except ValueError:
-        return f"by signal {-code}"
+        return f"killed by signal {-code}"

@@ -37,7 +37,7 @@ def make_executor(
         AblationError: There is no such executor.
     """
     if address and name != "ray":
-        raise AblationError("--address names a Ray cluster: it goes with --executor ray.")
+        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
     if name == "inline":
         return InlineExecutor()
     if name == "local":

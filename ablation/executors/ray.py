@@ -199,7 +199,7 @@ def _kept(task: Task, ended: Ended) -> TrialResult:
 
 def _died(task: Task, error: Exception) -> TrialResult:
     last = str(error).strip().splitlines()[0].rstrip(".")
-    cause = f"the worker process died {_ATTEMPTS} times, the last time, as Ray tells it: {last}"
+    cause = f"the worker process died {_ATTEMPTS} times; the last time, Ray reported: {last}"
     return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
 
@@ -208,6 +208,6 @@ def _unfit(error: Any) -> str:
     first, *_, last = str(error).strip().splitlines()
     where = first.partition(" (")[2].rstrip(")")
     return (
-        f"a node of the Ray cluster cannot train ({where}): {last}. Each node needs the same ablation and "
-        "TensorFlow as this machine."
+        f"a node of the Ray cluster cannot train ({where}): {last}. Each node needs the same versions of "
+        "ablation and TensorFlow as this machine."
     )

@@ -131,12 +131,12 @@ class RayCluster:
         return int(min(by_cpu, by_gpu))
 
     def _tell_of_no_room(self, nodes: list[Mapping[str, float]], threads: int) -> None:
-        asked = f"a trial asks for CPU {threads} and GPU {self.gpus:g}"
-        has = " and ".join(f"{kind} {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU"))
+        needed = f"each trial needs CPU: {threads}, GPU: {self.gpus:g}"
+        has = ", ".join(f"{kind}: {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU"))
         if self._own:
-            raise RunError(f"--executor ray: {asked}; this machine has {has}.")
+            raise RunError(f"--executor ray: {needed}, but this machine has {has}.")
         if not self._told:
-            print(f"Waiting for a node: {asked}; the cluster has {has} so far.", file=sys.stderr)
+            print(f"Waiting for a node: {needed}, but the cluster has {has} so far.", file=sys.stderr)
         self._told = True
 
 
@@ -167,4 +167,4 @@ def _refuse_unreachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise RunError(f"--address {address}: no Ray cluster answers there: {reason}.") from None
+        raise RunError(f"--address {address}: no Ray cluster answers at this address: {reason}.") from None

@@ -65,7 +65,7 @@ def train(
     """
     trial = Trial.model_validate(settings)
     if trial.id != trial_id:
-        raise RuntimeError("the node's version of ablation trains otherwise")
+        raise RuntimeError("the node's version of ablation would train a different trial")
     start = _start_tensorflow(threads)
     yield None
     events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()

@@ -33,8 +33,8 @@ class Shard:
             shard = cls(0, 0)
         if not slash or not 1 <= shard.index <= shard.count:
             raise GridError(
-                f"--shard: expected I/N, like 2/8, with I from 1 to N; not '{text}'. Where a job array "
-                "counts from 0, add 1 to its index."
+                f"--shard: expected I/N with I from 1 to N, like 2/8, not '{text}'. If the job array counts "
+                "from 0, add 1 to its index."
             )
         return shard
 

@@ -33,7 +33,9 @@ def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None
         if name not in FORMATS:
             raise RunError(f"--to: there is no format '{name}'.{did_you_mean(name, FORMATS)}")
     if tracking_uri and "mlflow" not in formats:
-        raise RunError("--tracking-uri says where MLflow keeps its runs: it goes with --to mlflow.")
+        raise RunError(
+            "--tracking-uri says where MLflow keeps its runs; it can be used only with --to mlflow."
+        )
     writers = [_writer(name, tracking_uri) for name in dict.fromkeys(formats)]
     return [write(run) for write in writers]
 

@@ -90,13 +90,16 @@ def _component(
     layer = make("augmentation", component)
     changed = layer(keras.ops.zeros((2, *image_shape)), **training_argument(layer))
     if tuple(changed.shape) != (2, *image_shape):
-        raise AblationError(f"{component.name} makes images of another size, {tuple(changed.shape[1:])}.")
+        raise AblationError(
+            f"{component.name} returns images of the shape {tuple(changed.shape[1:])}; augmentation must "
+            f"keep their shape, {image_shape}."
+        )
     if layer.trainable_variables:
-        raise AblationError(f"{component.name} has weights to train; augmentation only changes images.")
+        raise AblationError(f"{component.name} has trainable weights; augmentation may only change images.")
     if ":" in component.name and _draws_unseeded(layer, image_shape):
         raise AblationError(
-            f"{component.name} draws random numbers that do not follow the trial's seed; draw them by "
-            "keras.random, with a keras.random.SeedGenerator that is an attribute of the layer as `seed`."
+            f"{component.name} draws random numbers that do not depend on the trial's seed. Draw them with "
+            "keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer."
         )
     for i, inner in enumerate(layer._flatten_layers()):
         for k, generator in enumerate(inner._seed_generators):

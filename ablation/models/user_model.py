@@ -34,7 +34,10 @@ def build_user_model(
 
     builder = Builder.load(settings.builder, Path(settings.folder))
     if builder.source != settings.source:
-        raise AblationError(f"the file of {settings.builder} was changed since the study began.")
+        raise AblationError(
+            f"the file of {settings.builder} was changed since the study began; the same `ablation run` "
+            "command trains with its new version."
+        )
     given = {"image_shape": image_shape, "classes": classes}
     wanted = inspect.signature(builder.function).parameters
     told = {name: value for name, value in given.items() if name in wanted}
@@ -43,7 +46,10 @@ def build_user_model(
     with _named_seeds(randomness):
         model = builder.function(**told, **settings.arguments)
         if not isinstance(model, keras.Model):
-            raise AblationError(f"{settings.builder} returned a {type(model).__name__} and no Keras model.")
+            raise AblationError(
+                f"{settings.builder} returned an object of type {type(model).__name__}; expected a Keras "
+                "model."
+            )
         model(keras.ops.zeros((2, *image_shape)), training=False)
     _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
     _seed_generators(model, randomness)
@@ -64,24 +70,25 @@ def _refuse_no_classifier(
     if found != (classes,) and not one_unit:
         kind = "label" if multi_label else "class"
         raise AblationError(
-            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), a "
-            f"probability a {kind}."
+            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), one "
+            f"probability per {kind}."
         )
     adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
     if multi_label or one_unit:
         if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
             raise AblationError(
-                f"{name}: the model's outputs are no probabilities, they do not lie between 0 and 1; end it "
-                "with sigmoid."
+                f"{name}: the model's outputs do not lie between 0 and 1, so they are not probabilities; end "
+                "the model with sigmoid."
             )
         if multi_label and adds_up:
             raise AblationError(
-                f"{name}: the model's outputs add up to 1, as those of softmax do, and images have any "
-                "number of labels; end it with sigmoid."
+                f"{name}: the model's outputs sum to 1, as those of softmax do, but these images have any "
+                "number of labels; end the model with sigmoid."
             )
     elif not adds_up:
         raise AblationError(
-            f"{name}: the model's outputs are no probabilities, they do not add up to 1; end it with softmax."
+            f"{name}: the model's outputs do not sum to 1, so they are not probabilities; end the model with "
+            "softmax."
         )
 
 

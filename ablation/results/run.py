@@ -72,7 +72,7 @@ class Run:
         for found in runs_below(Path(folder)):
             return cls(found)
         raise RunError(
-            f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder."
+            f"there is no run in {folder}; start one with `ablation run --grid FILE`, or name a run folder."
         )
 
     @cached_property
@@ -152,7 +152,7 @@ class Run:
             return None
         lines = study_changes(declared[0], self.study)
         if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
-            lines.append("dataset: its images, or their labels or order, are others")
+            lines.append("dataset: its images, their labels or their order have changed")
         return lines
 
     @cached_property

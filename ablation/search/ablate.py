@@ -29,7 +29,10 @@ def ablation_study(found: SearchRun) -> Study:
         RunError: The winner is the setting that the search started from.
     """
     if found.search.settings.hypermodel:
-        raise RunError("--then-ablate takes settings apart, and those of a HyperModel are its own.")
+        raise RunError(
+            "--then-ablate cannot be used with a HyperModel: it takes settings apart, and those of a "
+            "HyperModel are its own."
+        )
     search, best = found.search, winner(found.confirmation, found.search.settings.maximise)
     variant = next(v for v in found.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
@@ -37,7 +40,7 @@ def ablation_study(found: SearchRun) -> Study:
     idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
     parts = {key: levels for key, levels in changed.items() if key not in idle}
     if not parts:
-        raise RunError(f"{best} changes nothing: there is nothing to take apart.")
+        raise RunError(f"{best} changes nothing, so there is nothing to take apart.")
     grid = _grid(found, variant, parts, idle)
     file = found.folder / GRID
     with writing(found.folder), file.open("w", encoding="utf-8") as stream:

@@ -30,7 +30,7 @@ def hypermodel_space(
     defaults = default_hyperparameters(hypermodel)
     space = {p.name: _parameter(p) for p in defaults.space if _is_open(p)}
     if not space:
-        raise AblationError(f"{name} names no hyperparameters to search.")
+        raise AblationError(f"{name} declares no hyperparameters to search.")
     values = dict(defaults.values)
     return HyperModelSettings(hypermodel=name, folder=str(folder), source=source, values=values), space
 

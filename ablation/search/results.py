@@ -33,9 +33,11 @@ class SearchRun:
             self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
         except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a search's folder: it has no {SEARCH}.") from None
+            raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.folder / SEARCH} is damaged; search again to restore it.") from None
+            raise RunError(
+                f"{self.folder / SEARCH} is damaged; run the search again to restore it."
+            ) from None
 
     @cached_property
     def explored(self) -> Run:

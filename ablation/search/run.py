@@ -77,7 +77,10 @@ def run_search(
         found = SearchRun(folder)
         best = found.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
         if best.empty:
-            raise RunError(f"{folder}: no proposal was trained with all of its seeds; see its search/logs.")
+            raise RunError(
+                f"{folder}: no proposal was trained with all of its seeds; see the logs in its subfolder "
+                "search/logs."
+            )
         run_study(_confirmation(search, found, list(best["trial"])), folder / "confirmation", **options)
         if then_ablate:
             study = ablation_study(found)

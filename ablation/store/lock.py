@@ -87,7 +87,8 @@ def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
             raise RunError(_in_use(folder, part)) from None
         except NotImplementedError:
             raise RunError(
-                f"{folder} is on a file system without locks; name another folder by --out."
+                f"{folder} is on a file system that does not support file locks; choose another folder with "
+                "--out."
             ) from None
 
 
@@ -109,8 +110,8 @@ def _kind(part: str) -> str:
 def _in_use(folder: Path, part: str) -> str:
     what = str(folder) if part in (RUN, _SHORT) else f"{folder}, {part.replace('-', ' ')},"
     return (
-        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or name "
-        "another folder by --out."
+        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or choose "
+        "another folder with --out."
     )
 
 

@@ -74,8 +74,8 @@ class Store:
             changed = not self.study_file.is_file() or self.study_file.read_text("utf-8") != text
             if changed and beside:
                 raise RunError(
-                    f"{self.folder}: {beside[0].replace('-', ' ')} is at work on another version of the "
-                    "study. Wait until it ends, or name another folder by --out."
+                    f"{self.folder}: {beside[0].replace('-', ' ')} is running another version of the study. "
+                    "Wait until it ends, or choose another folder with --out."
                 )
             self._running.mkdir(parents=True, exist_ok=True)
             for left in () if beside else self._running.iterdir():
@@ -144,7 +144,10 @@ class Store:
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
             if is_search(self.folder):
-                message = f"{self.folder} is a search's; its runs are in search/ and confirmation/ there."
+                message = (
+                    f"{self.folder} is the folder of a search; its runs are in the subfolders search/ and "
+                    "confirmation/."
+                )
             raise RunError(message) from None
         except (ValueError, KeyError, TypeError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
@@ -239,8 +242,11 @@ class Store:
             result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
             if result.trial_id == trial.id:
                 return result
-            damage = f"result.json is that of {result.trial_id}"
-        cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
+            damage = f"result.json belongs to {result.trial_id}"
+        cause = (
+            f"{damage}: it was damaged or edited after it was written; the same `ablation run` command "
+            "trains the trial again"
+        )
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def damage(self, trial: Trial) -> str:
@@ -331,8 +337,8 @@ def _damage(folder: Path, with_model: bool = False) -> str:
     except OSError as error:
         return f"{Path(error.filename).name} cannot be read"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "trial.json is not what was written"
-    return "" if "result.json" in files else "trial.json names no result.json"
+        return "trial.json does not contain what was written"
+    return "" if "result.json" in files else "trial.json does not list a result.json"
 
 
 def figures_folder(folder: Path) -> Path:

@@ -40,5 +40,5 @@ def _cause(error: Exception) -> str:
     """Put an exception into a line; one about memory says what needs less of it."""
     reason = error_summary(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory; a smaller batch_size, width or --workers needs less ({reason})"
+        return f"out of memory; try a smaller batch_size or width, or fewer --workers ({reason})"
     return reason

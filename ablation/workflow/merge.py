@@ -58,14 +58,15 @@ def _refuse_strangers(first: Run, other: Run) -> None:
     """Raise an error where two runs differ in more than their seeds."""
     found = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
     if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
-        found.append("seeds were added where verdicts were open")
+        found.append("seeds were added to variants whose verdicts were open")
     if not found and first.dataset.digest != other.dataset.digest:
         found = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
     if found:
-        more = f", and {len(found) - 1} further differences" if len(found) > 1 else ""
+        more = len(found) - 1
+        further = f", and {more} further difference{'s' if more > 1 else ''}" if more else ""
         raise RunError(
-            f"{first.folder} and {other.folder} do not belong together: {found[0]}{more}. Only their seeds "
-            "may differ."
+            f"{first.folder} and {other.folder} cannot be merged: {found[0]}{further}. Only their seeds may "
+            "differ."
         )
 
 
@@ -103,8 +104,8 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _Found | None:
             why = "; ".join(f"{key}: {' and '.join(values)}" for key, values in unlike.items())
             raise RunError(
                 f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}"
-                f"{f' ({why})' if why else ', though nothing that is known tells the machines apart'}. "
-                "Remove one of the two, its folder in trials/, and merge again."
+                f"{f' ({why})' if why else ', although nothing that is known distinguishes the machines'}. "
+                "Remove one of the two by deleting its folder in trials/, and merge again."
             )
     return min(found, key=lambda pair: _WORTH.index(pair[1].status), default=None)
 

@@ -43,7 +43,7 @@ def _refuse_monitor(variant: Variant) -> None:
         watched = callback.arguments.get("monitor", "loss")
         if not callback.source and watched not in known:
             raise GridError(
-                f"{variant.name}: {callback.name} watches {watched}, and there is none."
+                f"{variant.name}: {callback.name} monitors '{watched}', which is not logged."
                 f"{did_you_mean(str(watched), known)}"
             )
 
@@ -59,8 +59,8 @@ def _try_out(component: Component, dataset: Dataset) -> None:
         )
     except Exception as error:
         raise GridError(
-            f"training.metrics: {component} cannot be measured: {error_summary(error).rstrip('.')}. It is "
-            f"given one-hot labels and probabilities, arrays of the shape {one_hot.shape} both."
+            f"training.metrics: {component} cannot be measured: {error_summary(error).rstrip('.')}. It "
+            f"receives one-hot labels and probabilities, two arrays of the shape {one_hot.shape}."
         ) from error
 
 
@@ -71,15 +71,15 @@ def _refuse_one_class(study: Study) -> None:
         if _is_of_one_class(training.loss):
             own = isinstance(variant.model, OwnModelSettings)
             raise GridError(
-                f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
-                "any number of labels. Set `training: {loss: binary_crossentropy}`"
-                + (", and end your model with sigmoid." if own else ".")
+                f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
+                "images have any number of labels. Set `training: {loss: binary_crossentropy}`"
+                + (" and end your model with sigmoid." if own else ".")
             )
         for metric in training.metrics:
             if _is_of_one_class(metric):
                 raise GridError(
-                    f"{variant.name}: the metric {metric} is for images of one class each, and these have "
-                    "any number of labels. Take it out of `training: {metrics: [...]}`."
+                    f"{variant.name}: the metric {metric} is for images of exactly one class, but these "
+                    "images have any number of labels. Remove it from `training: {metrics: [...]}`."
                 )
 
 

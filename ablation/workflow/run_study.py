@@ -86,7 +86,9 @@ def run_study(
 
 def _until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
     if not shard.is_whole:
-        raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
+        raise GridError(
+            "--shard cannot be combined with --until-resolved, which looks at all trials together."
+        )
     return with_anytime_intervals(study, max_seeds)
 
 

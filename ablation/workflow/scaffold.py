@@ -28,7 +28,7 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
     files = [folder / name for name in (GRID, *([MODELS] if builder else []))]
     for file in files:
         if file.exists():
-            raise RunError(f"{file} is there already; name another folder, or move it away.")
+            raise RunError(f"{file} already exists; choose another folder, or move the file away.")
     environment = Environment(
         loader=PackageLoader("ablation"), undefined=StrictUndefined, keep_trailing_newline=True
     )
