@@ -135,9 +135,7 @@ def _write_trial(
         client.log_batch(written, metrics=measures[start : start + _MOST_METRICS])
     if (model := run.store.model_file(trial)).is_file():
         client.log_artifact(written, str(model))
-    client.set_terminated(
-        written, "FINISHED" if result.status == "completed" else "FAILED", _milliseconds(ended)
-    )
+    client.set_terminated(written, "FINISHED" if result.is_completed else "FAILED", _milliseconds(ended))
     client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last: all of it is there
 
 

@@ -7,11 +7,10 @@ variant are one session group of HParams.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ablation.errors import writing
 from ablation.executors.contract import Progress, Task
 from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
+from ablation.files import atomic_writer
 from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
@@ -179,7 +179,7 @@ def _write_study(root: Path, run: Run) -> None:
         [summary_v2.Metric(FINAL + name, display_name=name) for name in metrics],
         time_created_secs=0.0,
     )
-    with _whole(root / _name("study", 0.0)) as file:
+    with _event_file(root / _name("study", 0.0)) as file:
         _put(RecordWriter(file), 0.0, file_version="brain.Event:2")
         _put(RecordWriter(file), 0.0, summary=summary)
 
@@ -187,7 +187,7 @@ def _write_study(root: Path, run: Run) -> None:
 def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
     """Write a trial that has ended, with the times at which its epochs did, as far as they are known."""
     began = ended - result.seconds
-    with _whole(place.folder / _name(place.trial.id, began)) as file:
+    with _event_file(place.folder / _name(place.trial.id, began)) as file:
         events = _Events(file, place, began)
         for record, at in zip(result.history, epoch_times(result, ended), strict=True):
             events.epoch(record, at)
@@ -222,7 +222,7 @@ class _Events:
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
         _put(self._records, at, step=len(result.history), summary=_scalars(final_measures(result)))
-        status = STATUS_SUCCESS if result.status == "completed" else STATUS_FAILURE
+        status = STATUS_SUCCESS if result.is_completed else STATUS_FAILURE
         ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=at))
         summary = Summary()
         about = metadata.create_summary_metadata(ended)
@@ -255,10 +255,7 @@ def _name(what: str, at: float) -> str:
     return f"events.out.tfevents.{int(at):010}.{what}"
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file, whole or not at all."""
-    partial = path.with_name(".partial")
-    with partial.open("wb") as file:
-        yield file
-    os.replace(partial, path)
+def _event_file(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """Open an event file that is written whole or not at all."""
+    # TensorBoard reads every file whose name contains "tfevents", and so must not see that name too early.
+    return atomic_writer(path, partial=path.with_name(".partial"))

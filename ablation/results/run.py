@@ -20,7 +20,7 @@ from ablation.analysis.confusion import (
     per_class_table,
 )
 from ablation.analysis.effects import effects_table
-from ablation.analysis.intervals import comparable, paired_comparisons
+from ablation.analysis.intervals import comparable, completed, paired_comparisons
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
 from ablation.analysis.sample_size import seeds_table
 from ablation.analysis.trial_tables import (
@@ -196,9 +196,9 @@ class Run:
     def cost(self) -> pd.DataFrame:
         """A row a variant: its parameters, multiply-adds, seconds and memory, and its test accuracy."""
         counted = {
-            trial.variant: found.multiply_adds or 0
+            trial.variant: result.multiply_adds or 0
             for trial in self.trials
-            if (found := self.trial_results.get(trial.id)) and found.status == "completed"
+            if (result := self.trial_results.get(trial.id)) and result.is_completed
         }
         return cost_table(self.results, self.study, self.dataset, counted)
 
@@ -230,8 +230,8 @@ class Run:
     @property
     def completed_trials(self) -> list[Trial]:
         """The trials that ended well, in the order of the plan."""
-        completed = set(self.results.loc[self.results["status"] == "completed", "trial_id"])
-        return [trial for trial in self.trials if trial.id in completed]
+        completed_ids = set(completed(self.results)["trial_id"])
+        return [trial for trial in self.trials if trial.id in completed_ids]
 
     @property
     def figures_folder(self) -> Path:

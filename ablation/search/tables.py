@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.analysis.intervals import completed
 from ablation.grid.value_text import yaml_text
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
@@ -37,7 +38,7 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
     rows, total = [], 0.0
     for proposal in proposals:
         own = grouped.get_group(proposal.name)
-        done = own[own["status"] == "completed"]
+        done = completed(own)
         values = done[search.settings.objective].astype(float)
         whole = len(done) == planned
         anew = not proposal.goes_on_from or variants[proposal.name].training.callbacks
@@ -110,8 +111,7 @@ def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> p
         `Run.comparisons` against the baseline, on the metric that the grid declares.
     """
     objective = search.settings.objective
-    completed = confirmed.results[confirmed.results["status"] == "completed"]
-    means = completed.groupby("variant")[objective].mean()
+    means = completed(confirmed.results).groupby("variant")[objective].mean()
     searched = table.set_index("trial")["objective"]
     comparisons = confirmed.comparisons.set_index("variant")
     sign = 1 if search.settings.maximise else -1

@@ -261,9 +261,11 @@ class Store:
 
     def is_finished(self, trial: Trial, result: TrialResult | None, with_model: bool = False) -> bool:
         """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
-        if result is None or result.status not in ("completed", "diverged"):
+        if result is None:
             return False
-        return result.status == "diverged" or not with_model or self.model_file(trial).exists()
+        if result.status == "diverged":  # training it again would diverge again, and leaves no model
+            return True
+        return result.is_completed and (not with_model or self.model_file(trial).exists())
 
     def count_others(self, trials: Sequence[Trial]) -> int:
         """Count the kept trials that are none of these: of settings, images or modules as they once were."""

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ablation import Run, Study
+from ablation.analysis.intervals import completed
 from ablation.executors.contract import Task
 from ablation.executors.ray import _write
 from ablation.executors.ray_cluster import RayCluster
@@ -45,7 +46,7 @@ TRIVIAL = {
 def simulate(run: Run, latency: float) -> tuple[float, float, float]:
     """Return makespan, ideal, and the workers' time, in seconds."""
     generator = np.random.default_rng(0)
-    measured = run.results[run.results["status"] == "completed"].groupby("variant")["seconds"].apply(list)
+    measured = completed(run.results).groupby("variant")["seconds"].apply(list)
     results = run.trial_results.values()
     trace = float(np.median([r.timing["trace"] for r in results if "trace" in r.timing]))
     start = IMPORT + float(np.median([r.timing["start"] for r in results if "start" in r.timing]))

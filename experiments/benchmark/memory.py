@@ -42,7 +42,7 @@ class Scale:
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
         """Add the resident memory of this process's children."""
-        assert result.status == "completed", result.cause
+        assert result.is_completed, result.cause
         weight = sum(child.memory_info().rss for child in psutil.Process().children())
         self.gib.append(weight / 2**30 if weight else self.gib[-1])  # the worker ends with its last trial
         if len(self.gib) % 20 == 0:
