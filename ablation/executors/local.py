@@ -35,7 +35,7 @@ class LocalExecutor:
         self._workers = workers
         self._log_folder = log_folder
         self._keep = keep
-        self._kept: dict[tuple[Path, int], list[_Worker]] = {}
+        self._idle_workers: dict[tuple[Path, int], list[_Worker]] = {}
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
@@ -47,36 +47,36 @@ class LocalExecutor:
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
-        workers = self._kept.pop((dataset_file, threads), [])
+        workers = self._idle_workers.pop((dataset_file, threads), [])
         for k in range(len(workers), min(self._workers, len(tasks))):
             log = self._log_folder / f"worker-{k}.log"
             workers.append(_Worker(dataset_file, threads, log, self._keep))
         for worker in workers:
             threading.Thread(target=worker.tend, args=(task_queue, events), daemon=True).start()
-        left = len(tasks)
+        unfinished = len(tasks)
         try:
-            while left:
+            while unfinished:
                 event = events.get()
                 if isinstance(event, BaseException):
                     raise event
-                task, news = event
-                if isinstance(news, TrialResult):
-                    left -= 1
-                    yield task, news
+                task, outcome = event
+                if isinstance(outcome, TrialResult):
+                    unfinished -= 1
+                    yield task, outcome
                 else:
-                    on_progress(Progress(task.trial, news))
+                    on_progress(Progress(task.trial, outcome))
             if self._keep:
-                self._kept[dataset_file, threads], workers = workers, []
+                self._idle_workers[dataset_file, threads], workers = workers, []
         finally:
             for worker in workers:
                 worker.stop()
 
     def close(self) -> None:
         """See `Executor.close`."""
-        for workers in self._kept.values():
+        for workers in self._idle_workers.values():
             for worker in workers:
                 worker.stop()
-        self._kept.clear()
+        self._idle_workers.clear()
 
 
 class _Worker:
@@ -126,23 +126,23 @@ class _Worker:
         ending = ""
         for _ in range(_ATTEMPTS):
             events.put((task, None))
-            process = self._started()
+            process = self._living_process()
             if process is None:
                 break
-            told: list[EpochRecord] = []
+            history: list[EpochRecord] = []
             overdue = threading.Event()
-            result = self._converse(process, task, events, told, overdue)
+            result = self._converse(process, task, events, history, overdue)
             if result is not None:
                 return result
             if overdue.is_set():
-                return task.timed_out(told)
+                return task.timed_out(history)
             ending = _describe_exit(process.wait())
             if self._stopped:
                 break
         cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {self._log}"
         return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
-    def _started(self) -> subprocess.Popen[str] | None:
+    def _living_process(self) -> subprocess.Popen[str] | None:
         """Return the living process, a new one if need be; None once stopped."""
         with self._lock:
             if self._stopped:
@@ -166,7 +166,7 @@ class _Worker:
         process: subprocess.Popen[str],
         task: Task,
         events: queue.SimpleQueue[_Event | BaseException],
-        told: list[EpochRecord],
+        history: list[EpochRecord],
         overdue: threading.Event,
     ) -> TrialResult | None:
         """Hand over a task and listen until its result; None where the process died first.
@@ -199,8 +199,8 @@ class _Worker:
                 if "result" in event:
                     return TrialResult.model_validate(event["result"])
                 if "epoch" in event:
-                    told.append(EpochRecord.model_validate(event["epoch"]))
-                    events.put((task, told[-1]))
+                    history.append(EpochRecord.model_validate(event["epoch"]))
+                    events.put((task, history[-1]))
                 elif task.timeout is not None:  # it has started: TensorFlow is imported
                     clock.start()
             return None

@@ -33,7 +33,7 @@ class _Attempt:
 
     task: Task
     deaths: int = 0
-    told: list[EpochRecord] = field(default_factory=list)
+    history: list[EpochRecord] = field(default_factory=list)
     deadline: float | None = None
 
     @property
@@ -65,13 +65,13 @@ class RayExecutor:
         if not tasks:
             return
         self._cluster.connect(threads)
-        done = False
+        all_yielded = False
         try:
             yield from self._results(tasks, dataset_file, threads, on_progress)
-            done = True
+            all_yielded = True
         finally:
             if not self._keep:
-                self._cluster.close(wait=not done)
+                self._cluster.close(wait=not all_yielded)
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -82,12 +82,12 @@ class RayExecutor:
     ) -> Generator[tuple[Task, TrialResult]]:
         import ray
 
-        task_queue, left = TaskQueue(tasks), len(tasks)
+        task_queue, unfinished = TaskQueue(tasks), len(tasks)
         running: dict[Any, _Attempt] = {}  # by the stream of its events
         ended: Task | None = None
         try:
             dataset = self._cluster.dataset(dataset_file)
-            while left:
+            while unfinished:
                 while len(running) < self._cluster.places(threads) and (task := task_queue.next(ended)):
                     running[self._start(task, dataset, threads)] = _Attempt(task)
                     ended = None
@@ -101,7 +101,7 @@ class RayExecutor:
                         continue
                     if result is not None:
                         ended = running.pop(stream).task
-                        left -= 1
+                        unfinished -= 1
                         yield ended, result
         finally:
             for stream in running:
@@ -147,16 +147,16 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
     task = attempt.task
     if attempt.is_overdue:
         ray.cancel(stream, force=True)
-        return task.timed_out(attempt.told)
+        return task.timed_out(attempt.history)
     try:
         event: Event = ray.get(next(stream))
     except ray.exceptions.RayTaskError as error:
-        raise RunError(_unfit(error)) from None
+        raise RunError(_unfit_node_message(error)) from None
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         attempt.deaths += 1
         if attempt.deaths < _ATTEMPTS:
             raise _LostError from None
-        return _died(task, error)
+        return _died_result(task, error)
     except _lost_with_a_node():
         raise _LostError from None
     except ray.exceptions.RayError as error:
@@ -164,17 +164,17 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
         raise RunError(f"Ray cannot run the trials: {reason}") from None
     match event:
         case None:
-            attempt.told.clear()
+            attempt.history.clear()
             attempt.deadline = time.monotonic() + task.timeout if task.timeout else None
             on_progress(Progress(task.trial, None))
         case EpochRecord():
-            attempt.told.append(event)
+            attempt.history.append(event)
             on_progress(Progress(task.trial, event))
         case Saved():
             with suppress(OSError):  # a full disk is told of where the result is kept
                 write_atomically(task.folder / CHECKPOINT, event.content)
         case Ended():
-            return _kept(task, event)
+            return _write_files(task, event)
     return None
 
 
@@ -186,7 +186,7 @@ def _lost_with_a_node() -> tuple[type[Exception], ...]:
     return errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError
 
 
-def _kept(task: Task, ended: Ended) -> TrialResult:
+def _write_files(task: Task, ended: Ended) -> TrialResult:
     """Write a trial's files into its folder; where that fails, so has the trial."""
     try:
         (task.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -197,13 +197,13 @@ def _kept(task: Task, ended: Ended) -> TrialResult:
     return ended.result
 
 
-def _died(task: Task, error: Exception) -> TrialResult:
+def _died_result(task: Task, error: Exception) -> TrialResult:
     last = str(error).strip().splitlines()[0].rstrip(".")
     cause = f"the worker process died {_ATTEMPTS} times; the last time, Ray reported: {last}"
     return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
 
-def _unfit(error: Any) -> str:
+def _unfit_node_message(error: Any) -> str:
     """Say what is wrong with a node that cannot even begin."""
     first, *_, last = str(error).strip().splitlines()
     where = first.partition(" (")[2].rstrip(")")

@@ -35,13 +35,13 @@ class RayCluster:
 
     def __init__(self, address: str | None, workers: int | None, gpus: float) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or "local"
-        self._own = self._address == "local"
+        self._starts_cluster = self._address == "local"
         self._workers = workers
         self.gpus = gpus
         self._connected = False  # by this object, and so to be ended by it
-        self._sent: dict[Path, Any] = {}
-        self._looked, self._room = -_LOOK_AGAIN, 0
-        self._told = False
+        self._dataset_references: dict[Path, Any] = {}
+        self._counted_at, self._room = -_LOOK_AGAIN, 0
+        self._has_announced_waiting = False
 
     def connect(self, threads: int) -> None:
         """Connect, unless this process is connected already.
@@ -49,7 +49,7 @@ class RayCluster:
         Raises:
             RunError: Ray is not installed, or no cluster of its version answers.
         """
-        if self._own or self._address.startswith(("127.", "localhost")):
+        if self._starts_cluster or self._address.startswith(("127.", "localhost")):
             # Ray's switch for clusters over the network: without it, all stays on the loopback address.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -65,14 +65,14 @@ class RayCluster:
             return
         _refuse_unreachable(self._address)
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(threads)}
-        if self._own:  # processes that are there before the first task inherit it
+        if self._starts_cluster:  # processes that are there before the first task inherit it
             cores = self._workers and self._workers * threads
             options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
         else:
             options = {"runtime_env": {"env_vars": environment}}
         on_termination = signal.getsignal(signal.SIGTERM)
         try:
-            with _environment(environment if self._own else {}):
+            with _environment(environment if self._starts_cluster else {}):
                 ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RunError(f"--address {self._address}: {str(error).strip().splitlines()[0]}") from None
@@ -87,7 +87,7 @@ class RayCluster:
             wait: Return when they have ended; else only the next connection waits. Nothing may then be left
                 that belongs to Ray, not even in the traceback of an exception: it would end this process.
         """
-        self._sent.clear()
+        self._dataset_references.clear()
         if self._connected:
             import ray
 
@@ -101,9 +101,9 @@ class RayCluster:
         """Return a reference to a dataset that each node fetches once, for all of its processes."""
         import ray
 
-        if file not in self._sent:
-            self._sent[file] = ray.put(Dataset.load(file))
-        return self._sent[file]
+        if file not in self._dataset_references:
+            self._dataset_references[file] = ray.put(Dataset.load(file))
+        return self._dataset_references[file]
 
     def places(self, threads: int) -> int:
         """Return how many tasks Ray is to have at a time; nodes come and go.
@@ -114,14 +114,15 @@ class RayCluster:
         Raises:
             RunError: None fits, and none ever will.
         """
-        if time.monotonic() - self._looked >= _LOOK_AGAIN:
+        if time.monotonic() - self._counted_at >= _LOOK_AGAIN:
             import ray
 
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             room = sum(self.fitting(node, threads) for node in nodes)
             if not room:
                 self._tell_of_no_room(nodes, threads)
-            self._looked, self._room = time.monotonic(), room if self._own else 2 * room + _AHEAD
+            self._counted_at = time.monotonic()
+            self._room = room if self._starts_cluster else 2 * room + _AHEAD
         return min(self._room, self._workers or self._room)
 
     def fitting(self, node: Mapping[str, float], threads: int) -> int:
@@ -132,12 +133,14 @@ class RayCluster:
 
     def _tell_of_no_room(self, nodes: list[Mapping[str, float]], threads: int) -> None:
         needed = f"each trial needs CPU: {threads}, GPU: {self.gpus:g}"
-        has = ", ".join(f"{kind}: {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU"))
-        if self._own:
-            raise RunError(f"--executor ray: {needed}, but this machine has {has}.")
-        if not self._told:
-            print(f"Waiting for a node: {needed}, but the cluster has {has} so far.", file=sys.stderr)
-        self._told = True
+        available = ", ".join(
+            f"{kind}: {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU")
+        )
+        if self._starts_cluster:
+            raise RunError(f"--executor ray: {needed}, but this machine has {available}.")
+        if not self._has_announced_waiting:
+            print(f"Waiting for a node: {needed}, but the cluster has {available} so far.", file=sys.stderr)
+        self._has_announced_waiting = True
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class TaskQueue:
         self._waiting: dict[str, deque[Task]] = {}
         for task in tasks:
             self._waiting.setdefault(task.trial.variant, deque()).append(task)
-        self._taken: dict[str, int] = {}  # how many workers are at a variant
+        self._workers_at: dict[str, int] = {}  # how many workers are at a variant
         self._lock = threading.Lock()
 
     def next(self, last: Task | None) -> Task | None:
@@ -28,17 +28,17 @@ class TaskQueue:
         with self._lock:
             variant = last.trial.variant if last else ""
             if variant not in self._waiting:
-                self._taken[variant] = self._taken.get(variant, 0) - 1
+                self._workers_at[variant] = self._workers_at.get(variant, 0) - 1
                 if not self._waiting:
                     return None
-                free = [name for name in self._waiting if not self._taken.get(name)]
-                variant = max(free or self._waiting, key=self._left)
-                self._taken[variant] = self._taken.get(variant, 0) + 1
+                free = [name for name in self._waiting if not self._workers_at.get(name)]
+                variant = max(free or self._waiting, key=self._seconds_left)
+                self._workers_at[variant] = self._workers_at.get(variant, 0) + 1
             tasks = self._waiting[variant]
             task = tasks.popleft()
             if not tasks:
                 del self._waiting[variant]
             return task
 
-    def _left(self, variant: str) -> float:
+    def _seconds_left(self, variant: str) -> float:
         return sum(task.seconds for task in self._waiting[variant])

@@ -59,17 +59,19 @@ def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
 
 def _write(client: MlflowClient, run: Run) -> None:
     name = run.study.name
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
+    existing = client.get_experiment_by_name(name)
+    experiment = existing.experiment_id if existing else client.create_experiment(name)
     parent = _parent(client, experiment, run)
-    there = {nested.data.tags.get(_TRIAL): nested for nested in _runs(client, experiment, _PARENT, parent)}
+    written_runs = {
+        nested.data.tags.get(_TRIAL): nested for nested in _runs(client, experiment, _PARENT, parent)
+    }
     for trial in run.trials:
         result, fingerprint = run.trial_results.get(trial.id), run.store.fingerprint(trial)
-        before = there.get(trial.id)
-        if result is None or (before and before.data.tags.get(_FINGERPRINT) == fingerprint):
+        written = written_runs.get(trial.id)
+        if result is None or (written and written.data.tags.get(_FINGERPRINT) == fingerprint):
             continue
-        if before:
-            client.delete_run(before.info.run_id)
+        if written:
+            client.delete_run(written.info.run_id)
         _write_trial(client, experiment, parent, run, trial, result)
     for file in ("report.html", "report.md", *(f"{table}.csv" for table in TABLES)):
         if (run.folder / file).is_file():
@@ -81,9 +83,9 @@ def _write(client: MlflowClient, run: Run) -> None:
 def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
     """Return the id of the study's run: the one that is there, or a new one."""
     digest = run.dataset.digest
-    for found in _runs(client, experiment, _DATASET, digest):
-        if _PARENT not in found.data.tags:
-            return str(found.info.run_id)
+    for candidate in _runs(client, experiment, _DATASET, digest):
+        if _PARENT not in candidate.data.tags:
+            return str(candidate.info.run_id)
     tags = {_DATASET: digest, "mlflow.note.content": run.study.question}
     return str(client.create_run(experiment, tags=tags, run_name=run.study.name).info.run_id)
 
@@ -91,11 +93,11 @@ def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
 def _runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Any]:
     """Return all runs with this tag."""
     page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'")
-    found = list(page)
+    runs = list(page)
     while page.token:
         page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", page_token=page.token)
-        found += page
-    return found
+        runs += page
+    return runs
 
 
 def _write_trial(
@@ -105,7 +107,7 @@ def _write_trial(
 
     ended = run.store.ended_at(trial)
     variant = next(variant for variant in run.study.variants if variant.name == trial.variant)
-    told = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
+    parameters = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
     tags = {
         _PARENT: parent,
         _TRIAL: trial.id,
@@ -129,7 +131,7 @@ def _write_trial(
         for name, value in final_measures(result).items()
     ]
     client.log_batch(
-        written, params=[Param(name, yaml_text(value)[:_LONGEST]) for name, value in told.items()]
+        written, params=[Param(name, yaml_text(value)[:_LONGEST]) for name, value in parameters.items()]
     )
     for start in range(0, len(measures), _MOST_METRICS):
         client.log_batch(written, metrics=measures[start : start + _MOST_METRICS])

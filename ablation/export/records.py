@@ -18,28 +18,28 @@ EPOCH, FINAL = "epoch/", "final/"  # the first part of a measure's name: `train_
 
 def parameters(study: Study) -> dict[str, dict[str, Scalar]]:
     """Return, by variant, its settings of those that vary: the factors first, and each of one type."""
-    every = {variant.name: variant.settings for variant in study.variants}
-    names = dict.fromkeys([*study.factors, *(name for own in every.values() for name in own)])
-    found: dict[str, dict[str, Scalar]] = {variant: {} for variant in every}
+    by_variant = {variant.name: variant.settings for variant in study.variants}
+    names = dict.fromkeys([*study.factors, *(name for settings in by_variant.values() for name in settings)])
+    varying: dict[str, dict[str, Scalar]] = {variant: {} for variant in by_variant}
     for name in names:
-        if name in study.factors or len({repr(own.get(name)) for own in every.values()}) > 1:
-            for variant, value in _of_one_type(name, study.variants, every).items():
-                found[variant][name] = value
-    return found
+        if name in study.factors or len({repr(settings.get(name)) for settings in by_variant.values()}) > 1:
+            for variant, value in _of_one_type(name, study.variants, by_variant).items():
+                varying[variant][name] = value
+    return varying
 
 
 def _of_one_type(
-    name: str, variants: Sequence[Variant], every: Mapping[str, Mapping[str, Any]]
+    name: str, variants: Sequence[Variant], by_variant: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Scalar]:
     """Return a setting by variant: switches and numbers as they are, else labels of levels, or text."""
-    given = {variant: own[name] for variant, own in every.items() if name in own}
-    kinds = {type(value) for value in given.values()}
+    values = {variant: settings[name] for variant, settings in by_variant.items() if name in settings}
+    kinds = {type(value) for value in values.values()}
     if kinds in ({bool}, {int}, {float}):
-        return given
+        return values
     if kinds == {int, float}:
-        return {variant: float(value) for variant, value in given.items()}
+        return {variant: float(value) for variant, value in values.items()}
     labels = {variant.name: variant.levels.get(name) for variant in variants}
-    return {variant: labels[variant] or setting_text(value) for variant, value in given.items()}
+    return {variant: labels[variant] or setting_text(value) for variant, value in values.items()}
 
 
 def epoch_measures(record: EpochRecord) -> dict[str, float]:

@@ -50,7 +50,7 @@ class _Place:
         """Return what the folder says of itself; without a fingerprint, the trial has not ended."""
         return {"trial": self.trial.id, "fingerprint": fingerprint, "parameters": dict(self.parameters)}
 
-    def say(self, fingerprint: str) -> None:
+    def write_about(self, fingerprint: str) -> None:
         """Have the folder say that the trial has ended."""
         (self.folder / _ABOUT).write_text(json.dumps(self.about(fingerprint)), "utf-8")
 
@@ -58,7 +58,7 @@ class _Place:
         """Remove what was written there, for the trial to be written anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.say("")
+        self.write_about("")
 
 
 class TensorBoard:
@@ -96,7 +96,7 @@ class TensorBoard:
             if not events.epochs.issuperset(record.epoch for record in result.history):
                 place.clear()  # it went on from a checkpoint: its first epochs were told earlier
                 _write_trial(place, result, store.ended_at(trial))
-            place.say(store.fingerprint(trial))
+            place.write_about(store.fingerprint(trial))
 
     def _events(self, trial: Trial) -> _Events:
         """Return the trial's open event file: a new one with its first news."""
@@ -128,40 +128,40 @@ def write_tensorboard(run: Run) -> Path:
         for trial in run.trials:
             result, place = run.trial_results.get(trial.id), places[trial.id]
             fingerprint = run.store.fingerprint(trial)
-            if result and _said(place.folder) != place.about(fingerprint):
+            if result and _read_about(place.folder) != place.about(fingerprint):
                 place.clear()
                 _write_trial(place, result, run.store.ended_at(trial))
-                place.say(fingerprint)
+                place.write_about(fingerprint)
     return root
 
 
 def _places(run: Run) -> dict[str, _Place]:
     """Return every trial's place, by its id; names that look alike as folders are told apart."""
-    told, folders = parameters(run.study), dict[str, str]()
+    by_variant, folders = parameters(run.study), dict[str, str]()
     for variant in run.study.variants:
         name = slug(variant.name)
         taken = {folder.lower() for folder in folders.values()}
         folders[variant.name] = f"{name}_{len(taken) + 1}" if name.lower() in taken else name
     return {
-        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, told[t.variant])
+        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, by_variant[t.variant])
         for t in run.trials
     }
 
 
-def _said(folder: Path) -> dict[str, Any]:
+def _read_about(folder: Path) -> dict[str, Any]:
     """Return what a trial's folder says of itself."""
     try:
-        said: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
+        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return said
+    return about
 
 
 def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
     """Remove trials that are no longer the study's."""
-    own = {place.folder: trial_id for trial_id, place in places.items()}
+    trial_ids = {place.folder: trial_id for trial_id, place in places.items()}
     for about in root.glob(f"*/s*/{_ABOUT}"):
-        if own.get(about.parent) != _said(about.parent).get("trial"):
+        if trial_ids.get(about.parent) != _read_about(about.parent).get("trial"):
             shutil.rmtree(about.parent, ignore_errors=True)
 
 
@@ -170,12 +170,14 @@ def _write_study(root: Path, run: Run) -> None:
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    told = parameters(run.study)
-    names = dict.fromkeys(name for own in told.values() for name in own)
-    values = {name: [own[name] for own in told.values() if name in own] for name in names}
+    by_variant = parameters(run.study)
+    names = dict.fromkeys(name for settings in by_variant.values() for name in settings)
+    values = {
+        name: [settings[name] for settings in by_variant.values() if name in settings] for name in names
+    }
     metrics = dict.fromkeys([run.study.compare.metric, *_METRICS])
     summary = summary_v2.hparams_config_pb(
-        [summary_v2.HParam(name, summary_v2.Discrete(set(found))) for name, found in values.items()],
+        [summary_v2.HParam(name, summary_v2.Discrete(set(levels))) for name, levels in values.items()],
         [summary_v2.Metric(FINAL + name, display_name=name) for name in metrics],
         time_created_secs=0.0,
     )

@@ -119,5 +119,5 @@ def _draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bo
     definition = graph.graph.as_graph_def()
     inner = (node for function in definition.library.function for node in function.node_def)
     operations = {node.op for node in (*definition.node, *inner)}
-    own = {id(variable.value) for variable in layer.variables}
-    return bool(operations & _UNSEEDED) or any(id(variable) not in own for variable in graph.variables)
+    of_layer = {id(variable.value) for variable in layer.variables}
+    return bool(operations & _UNSEEDED) or any(id(variable) not in of_layer for variable in graph.variables)

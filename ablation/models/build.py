@@ -43,8 +43,8 @@ def build_model(
     if isinstance(settings, HyperModelSettings):
         return build_hypermodel(settings, randomness)
     if isinstance(settings, BuilderSettings):
-        own = build_user_model(settings, image_shape, classes, randomness, multi_label)
-        return augmented(own, settings, image_shape, randomness)
+        user_model = build_user_model(settings, image_shape, classes, randomness, multi_label)
+        return augmented(user_model, settings, image_shape, randomness)
     layers = [keras.Input(image_shape)]
     if settings.augmentation:
         layers += augmentation(settings, image_shape, randomness)

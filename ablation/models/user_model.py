@@ -38,13 +38,13 @@ def build_user_model(
             f"the file of {settings.builder} was changed since the study began; the same `ablation run` "
             "command trains with its new version."
         )
-    given = {"image_shape": image_shape, "classes": classes}
-    wanted = inspect.signature(builder.function).parameters
-    told = {name: value for name, value in given.items() if name in wanted}
+    known_arguments = {"image_shape": image_shape, "classes": classes}
+    parameters = inspect.signature(builder.function).parameters
+    wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
     keras.utils.clear_session()  # layers without a name are numbered anew
     keras.utils.set_random_seed(randomness.derive("init", "builder"))
     with _named_seeds(randomness):
-        model = builder.function(**told, **settings.arguments)
+        model = builder.function(**wanted_arguments, **settings.arguments)
         if not isinstance(model, keras.Model):
             raise AblationError(
                 f"{settings.builder} returned an object of type {type(model).__name__}; expected a Keras "
@@ -65,12 +65,12 @@ def _refuse_no_classifier(
     # Far from zero, where a sum without an activation is no probability either.
     images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
     outputs = model(images, training=False)
-    found = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
-    one_unit = found == (1,) and classes == 2 and not multi_label
-    if found != (classes,) and not one_unit:
+    shape = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
+    one_unit = shape == (1,) and classes == 2 and not multi_label
+    if shape != (classes,) and not one_unit:
         kind = "label" if multi_label else "class"
         raise AblationError(
-            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), one "
+            f"{name}: the model's output for an image has the shape {shape}; expected ({classes},), one "
             f"probability per {kind}."
         )
     adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
@@ -108,7 +108,9 @@ def _named_seeds(randomness: Randomness) -> Iterator[None]:
             weight = f"{layer.name}/{named.get('name')}"
             seen[weight] = seen.get(weight, 0) + 1
             name = weight if seen[weight] == 1 else f"{weight}/{seen[weight]}"
-            chosen = keras.initializers.get(named.get("initializer") or _default(named.get("dtype")))
+            chosen = keras.initializers.get(
+                named.get("initializer") or _default_initializer(named.get("dtype"))
+            )
             config = chosen.get_config() if isinstance(chosen, keras.initializers.Initializer) else {}
             if "seed" in config and config["seed"] is None:
                 seed = randomness.derive("init", name)
@@ -122,7 +124,7 @@ def _named_seeds(randomness: Randomness) -> Iterator[None]:
         keras.layers.Layer.add_weight = original
 
 
-def _default(dtype: Any) -> str:
+def _default_initializer(dtype: Any) -> str:
     """Return the initializer that Keras takes where none is named."""
     return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
 

@@ -69,8 +69,8 @@ class Run:
         Raises:
             RunError: There is none.
         """
-        for found in runs_below(Path(folder)):
-            return cls(found)
+        for run_folder in runs_below(Path(folder)):
+            return cls(run_folder)
         raise RunError(
             f"there is no run in {folder}; start one with `ablation run --grid FILE`, or name a run folder."
         )
@@ -95,8 +95,8 @@ class Run:
     @cached_property
     def trial_results(self) -> dict[str, TrialResult]:
         """What is known of each trial, by its id."""
-        found = ((trial.id, self.store.result(trial)) for trial in self.trials)
-        return {trial_id: result for trial_id, result in found if result is not None}
+        results = ((trial.id, self.store.result(trial)) for trial in self.trials)
+        return {trial_id: result for trial_id, result in results if result is not None}
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -132,12 +132,12 @@ class Run:
     @cached_property
     def noise(self) -> pd.DataFrame:
         """A row a variant, and one its difference from the baseline: the noise of seeds and of images."""
-        return noise_table(self._right, self.study.baseline)
+        return noise_table(self._is_right, self.study.baseline)
 
     @cached_property
     def mcnemar(self) -> pd.DataFrame:
         """A row a pair of trials: McNemar's test of variant against baseline, image by image."""
-        return mcnemar_table(self._right, self.study.baseline)
+        return mcnemar_table(self._is_right, self.study.baseline)
 
     @property
     def seeds_needed(self) -> pd.DataFrame:
@@ -206,12 +206,12 @@ class Run:
     def predictions(self) -> ByTrial:
         """By variant and seed, what is told of each test image; the trials are `comparable` ones."""
         chosen = set(comparable(self.results)["trial_id"])
-        found: dict[str, dict[int, Predictions]] = {}
+        by_variant: dict[str, dict[int, Predictions]] = {}
         for trial in self.trials:
-            if trial.id in chosen and (p := self.store.test_probabilities(trial)) is not None:
-                predictions = Predictions.of(p, self.dataset.is_multi_label)
-                found.setdefault(trial.variant, {})[trial.seed] = predictions
-        return found
+            if trial.id in chosen and (probabilities := self.store.test_probabilities(trial)) is not None:
+                predictions = Predictions.of(probabilities, self.dataset.is_multi_label)
+                by_variant.setdefault(trial.variant, {})[trial.seed] = predictions
+        return by_variant
 
     @cached_property
     def _counts(self) -> Counts:
@@ -219,11 +219,11 @@ class Run:
         return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
 
     @property
-    def _right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
+    def _is_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """By variant and seed, whether each test image was told right."""
         labels = self.dataset.test.labels
         return {
-            variant: {seed: found.right(labels) for seed, found in trials.items()}
+            variant: {seed: predictions.right(labels) for seed, predictions in trials.items()}
             for variant, trials in self.predictions.items()
         }
 

@@ -18,7 +18,7 @@ from ablation.search.tables import winner
 GRID = "ablation.yaml"
 
 
-def ablation_study(found: SearchRun) -> Study:
+def ablation_study(searched: SearchRun) -> Study:
     """Write the grid that takes the winner of a search apart, and return it as a study.
 
     The baseline is the winner with all of its changes; each change is taken out of it, and added alone to the
@@ -28,22 +28,22 @@ def ablation_study(found: SearchRun) -> Study:
     Raises:
         RunError: The winner is the setting that the search started from.
     """
-    if found.search.settings.hypermodel:
+    if searched.search.settings.hypermodel:
         raise RunError(
             "--then-ablate cannot be used with a HyperModel: it takes settings apart, and those of a "
             "HyperModel are its own."
         )
-    search, best = found.search, winner(found.confirmation, found.search.settings.maximise)
-    variant = next(v for v in found.confirmed.study.variants if v.name == best)
+    search, best = searched.search, winner(searched.confirmation, searched.search.settings.maximise)
+    variant = next(v for v in searched.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
     # A setting of a part that is off changes nothing on its own: it comes with the part that it belongs to.
     idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
     parts = {key: levels for key, levels in changed.items() if key not in idle}
     if not parts:
         raise RunError(f"{best} changes nothing, so there is nothing to take apart.")
-    grid = _grid(found, variant, parts, idle)
-    file = found.folder / GRID
-    with writing(found.folder), file.open("w", encoding="utf-8") as stream:
+    grid = _grid(searched, variant, parts, idle)
+    file = searched.folder / GRID
+    with writing(searched.folder), file.open("w", encoding="utf-8") as stream:
         YAML().dump(grid, stream)
     return read_study(file)
 
@@ -60,9 +60,9 @@ def _is_idle(search: Search, key: str, value: Any) -> bool:
 
 
 def _grid(
-    found: SearchRun, variant: Variant, changed: dict[str, tuple[Any, Any]], idle: dict[str, Any]
+    searched: SearchRun, variant: Variant, changed: dict[str, tuple[Any, Any]], idle: dict[str, Any]
 ) -> dict[str, Any]:
-    study, base = found.search.study, found.search.baseline
+    study, base = searched.search.study, searched.search.baseline
     given: dict[str, Any] = {
         "study": f"{study.name} ablation",
         "question": f"Which of the changes that the search found ({variant.name}) are worth anything?",
@@ -72,7 +72,7 @@ def _grid(
         "training": _unchanged(base.training, changed),
         "factors": {key: {_label(level): level for level in levels} for key, levels in changed.items()},
         "seeds": [
-            max(found.confirmed.study.seeds) + 1 + k for k in range(found.search.settings.confirm.seeds)
+            max(searched.confirmed.study.seeds) + 1 + k for k in range(searched.search.settings.confirm.seeds)
         ],
         "compare": study.compare.model_dump(mode="json"),
         "threads": study.threads,
@@ -90,5 +90,5 @@ def _label(level: Any) -> str:
 
 
 def _unchanged(settings: Any, changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    own: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
-    return {key: value for key, value in own.items() if key not in changed and key != "family"}
+    given: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in given.items() if key not in changed and key != "family"}

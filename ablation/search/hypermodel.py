@@ -35,22 +35,24 @@ def hypermodel_space(
     return HyperModelSettings(hypermodel=name, folder=str(folder), source=source, values=values), space
 
 
-def _is_open(found: Any) -> bool:
+def _is_open(hyperparameter: Any) -> bool:
     from keras_tuner.engine import hyperparameters as kinds
 
-    if isinstance(found, kinds.Choice):
-        return len(found.values) > 1
-    return not isinstance(found, kinds.Fixed)
+    if isinstance(hyperparameter, kinds.Choice):
+        return len(hyperparameter.values) > 1
+    return not isinstance(hyperparameter, kinds.Fixed)
 
 
-def _parameter(found: Any) -> Parameter:
+def _parameter(hyperparameter: Any) -> Parameter:
     """Return one of keras-tuner's hyperparameters as tables and figures show it."""
     from keras_tuner.engine import hyperparameters as kinds
 
-    when = {c.name: c.values[0] for c in getattr(found, "conditions", []) if getattr(c, "values", None)}
-    if isinstance(found, kinds.Boolean):
+    when = {
+        c.name: c.values[0] for c in getattr(hyperparameter, "conditions", []) if getattr(c, "values", None)
+    }
+    if isinstance(hyperparameter, kinds.Boolean):
         return Parameter(choice=(False, True), when=when)
-    if isinstance(found, kinds.Choice):
-        return Parameter(choice=tuple(found.values), when=when)
-    log = found.sampling in ("log", "reverse_log")
-    return Parameter(range=(found.min_value, found.max_value), log=log, when=when)
+    if isinstance(hyperparameter, kinds.Choice):
+        return Parameter(choice=tuple(hyperparameter.values), when=when)
+    log = hyperparameter.sampling in ("log", "reverse_log")
+    return Parameter(range=(hyperparameter.min_value, hyperparameter.max_value), log=log, when=when)

@@ -130,18 +130,18 @@ def hyperparameters(space: dict[str, Parameter]) -> Any:
     """Return the space as keras-tuner's hyperparameters; each stands behind those that it depends on."""
     import keras_tuner
 
-    found = keras_tuner.HyperParameters()
+    registered = keras_tuner.HyperParameters()
     for name in _in_order(space):
         with ExitStack() as scopes:
             for other, value in space[name].when.items():
-                scopes.enter_context(found.conditional_scope(other, [_encoded(space[other], value)]))
-            _register(found, name, space[name])
-    return found
+                scopes.enter_context(registered.conditional_scope(other, [_encoded(space[other], value)]))
+            _register(registered, name, space[name])
+    return registered
 
 
-def _register(found: Any, name: str, parameter: Parameter) -> None:
+def _register(hyperparameters: Any, name: str, parameter: Parameter) -> None:
     if parameter.choice is not None:
-        found.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
+        hyperparameters.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
         return
     assert parameter.range is not None
     low, high = parameter.range
@@ -149,9 +149,9 @@ def _register(found: Any, name: str, parameter: Parameter) -> None:
     if parameter.is_whole:
         # A step on a log scale is a factor there, so that one without a step is left to keras-tuner.
         step = None if parameter.log and not parameter.step else int(parameter.step or 1)
-        found.Int(name, int(low), int(high), step=step, sampling=sampling)
+        hyperparameters.Int(name, int(low), int(high), step=step, sampling=sampling)
     else:
-        found.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
+        hyperparameters.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
 
 
 def _encoded(parameter: Parameter, value: Any) -> Any:

@@ -74,18 +74,18 @@ def run_search(
     }
     with locked(folder):
         _explore(search, folder, **options)
-        found = SearchRun(folder)
-        best = found.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
+        searched = SearchRun(folder)
+        best = searched.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
         if best.empty:
             raise RunError(
                 f"{folder}: no proposal was trained with all of its seeds; see the logs in its subfolder "
                 "search/logs."
             )
-        run_study(_confirmation(search, found, list(best["trial"])), folder / "confirmation", **options)
+        run_study(_confirmation(search, searched, list(best["trial"])), folder / "confirmation", **options)
         if then_ablate:
-            study = ablation_study(found)
+            study = ablation_study(searched)
             run_study(study, folder / "ablation", **options)
-        write_search_report(found)
+        write_search_report(searched)
     return SearchRun(folder)
 
 
@@ -152,11 +152,11 @@ def _carry_on(store: Store, study: Study, proposed: Sequence[Proposal], digest: 
                 store.copy_checkpoint(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
 
 
-def _confirmation(search: Search, found: SearchRun, names: Sequence[str]) -> Study:
+def _confirmation(search: Search, searched: SearchRun, names: Sequence[str]) -> Study:
     """Return the best proposals and the baseline with seeds that the search has not seen."""
     first = max(search.settings.seeds) + 1
     seeds = tuple(range(first, first + search.settings.confirm.seeds))
-    variants = [v for v in found.explored.study.variants if v.name in names]
+    variants = [v for v in searched.explored.study.variants if v.name in names]
     ordered = sorted(variants, key=lambda variant: names.index(variant.name))
     changes = {
         "name": f"{search.study.name} confirmation",

@@ -117,8 +117,8 @@ class Search(Settings):
             changes = {"values": model.values | values} | ({"epochs": epochs} if epochs else {})
         parts = []
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
-            own = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
-            parts.append(type(part).model_validate_json(json.dumps(own), strict=True))
+            settings = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
+            parts.append(type(part).model_validate_json(json.dumps(settings), strict=True))
         levels = {key: yaml_text(value) for key, value in values.items()}
         return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
 

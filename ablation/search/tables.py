@@ -37,20 +37,20 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
     variants = {variant.name: variant for variant in run.study.variants}
     rows, total = [], 0.0
     for proposal in proposals:
-        own = grouped.get_group(proposal.name)
-        done = completed(own)
-        values = done[search.settings.objective].astype(float)
-        whole = len(done) == planned
-        anew = not proposal.goes_on_from or variants[proposal.name].training.callbacks
-        before = 0.0 if anew else spent[proposal.goes_on_from]
+        of_proposal = grouped.get_group(proposal.name)
+        completed_seeds = completed(of_proposal)
+        values = completed_seeds[search.settings.objective].astype(float)
+        whole = len(completed_seeds) == planned
+        from_scratch = not proposal.goes_on_from or variants[proposal.name].training.callbacks
+        before = 0.0 if from_scratch else spent[proposal.goes_on_from]
         total += float(spent[proposal.name]) - before  # a training that went on counts only what came new
-        troubles = sorted(set(own["status"]) - {"completed"})
+        troubles = sorted(set(of_proposal["status"]) - {"completed"})
         rows.append(
             {
                 "trial": proposal.name,
-                **{name: _shown(proposal.values.get(name)) for name in search.settings.space},
+                **{name: _cell(proposal.values.get(name)) for name in search.settings.space},
                 "epochs": variants[proposal.name].training.epochs,
-                "seeds": len(done),
+                "seeds": len(completed_seeds),
                 "objective": float(values.mean()) if whole else math.nan,
                 "deviation": float(values.std(ddof=1)) if whole and planned > 1 else math.nan,
                 "seconds": total,
@@ -118,8 +118,8 @@ def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> p
     rows = []
     for name, row in comparisons.iterrows():
         fresh = float(means.get(name, math.nan))
-        own = {"trial": name, "searched": searched[name], "confirmed": fresh}
-        rows.append(own | {"optimism": sign * (searched[name] - fresh)} | row.to_dict())
+        scores = {"trial": name, "searched": searched[name], "confirmed": fresh}
+        rows.append(scores | {"optimism": sign * (searched[name] - fresh)} | row.to_dict())
     return pd.DataFrame(rows)
 
 
@@ -129,7 +129,7 @@ def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
     return str(known.idxmax() if maximise else known.idxmin())
 
 
-def _shown(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """Return a value as a cell: components as text."""
     parts = value if isinstance(value, list) else [value]
     return yaml_text(value) if any(isinstance(part, dict) for part in parts) else value

@@ -41,9 +41,13 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
             for other in active_holders(folder, part):
                 if RUN in (part, other) or _kind(part) != _kind(other):
                     raise RunError(_in_use(folder, other))
-            me = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+            holder = {
+                "pid": os.getpid(),
+                "host": platform.node(),
+                "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+            }
             with writing(folder):
-                owner.write_text(json.dumps(me) + "\n", "utf-8")
+                owner.write_text(json.dumps(holder) + "\n", "utf-8")
         except BaseException:
             lock.release()
             raise
@@ -117,7 +121,7 @@ def _in_use(folder: Path, part: str) -> str:
 
 def _describe(owner: Path) -> str:
     try:
-        found = json.loads(owner.read_text("utf-8"))
-        return f"process {found['pid']} on {found['host']}, since {found['since']}"
+        record = json.loads(owner.read_text("utf-8"))
+        return f"process {record['pid']} on {record['host']}, since {record['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -78,9 +78,9 @@ class Store:
                     "Wait until it ends, or choose another folder with --out."
                 )
             self._running.mkdir(parents=True, exist_ok=True)
-            for left in () if beside else self._running.iterdir():
-                if not (left / CHECKPOINT).is_file():
-                    shutil.rmtree(left)
+            for leftover in () if beside else self._running.iterdir():
+                if not (leftover / CHECKPOINT).is_file():
+                    shutil.rmtree(leftover)
             saved = self._saved_dataset()
             if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
                 dataset.save(self.dataset_file)
@@ -178,11 +178,11 @@ class Store:
 
     def copy_checkpoint(self, shorter: Trial, trial: Trial) -> None:
         """Let a trial begin where a shorter training of the same model ended, if that state was kept."""
-        kept, own = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
-        if kept.is_file() and not own.exists() and not (self._trials / trial.id).exists():
+        source, target = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
+        if source.is_file() and not target.exists() and not (self._trials / trial.id).exists():
             with writing(self.folder):
-                own.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(own, kept.read_bytes())
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, source.read_bytes())
 
     def forget_states(self) -> None:
         """Remove the states that were kept for longer trainings."""
@@ -203,7 +203,7 @@ class Store:
             files = {f.name: _checksum(f) for f in sorted(scratch.iterdir()) if f.name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             (scratch / "trial.json").write_text(json_text(record), "utf-8")
-            self._put(scratch, final)
+            self._put_in_place(scratch, final)
             if (final / CHECKPOINT).exists():
                 scratch.mkdir()
                 (final / CHECKPOINT).rename(scratch / CHECKPOINT)
@@ -221,9 +221,9 @@ class Store:
         with writing(self.folder):
             shutil.rmtree(copied, ignore_errors=True)
             shutil.copytree(source, copied)
-            self._put(copied, final)
+            self._put_in_place(copied, final)
 
-    def _put(self, scratch: Path, final: Path) -> None:
+    def _put_in_place(self, scratch: Path, final: Path) -> None:
         """Move a trial's folder to its place, once all of it is on the disk."""
         for file in scratch.iterdir():
             with file.open("rb") as stream:

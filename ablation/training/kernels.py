@@ -43,10 +43,10 @@ def faster_kernels() -> Iterator[None]:
 
 
 def _can_fuse(layer: Any, inputs: Any) -> bool:
-    images = len(inputs.shape) == 4 and layer.axis in (-1, 3)
-    plain = layer.trainable and layer.scale and layer.center and not getattr(layer, "renorm", False)
-    known = inputs.dtype in ("float32", "bfloat16", "float16")
-    return bool(images and plain and known and not getattr(layer, "synchronized", False))
+    has_images = len(inputs.shape) == 4 and layer.axis in (-1, 3)
+    is_plain = layer.trainable and layer.scale and layer.center and not getattr(layer, "renorm", False)
+    has_known_type = inputs.dtype in ("float32", "bfloat16", "float16")
+    return bool(has_images and is_plain and has_known_type and not getattr(layer, "synchronized", False))
 
 
 def _fused_batch_norm(layer: Any, inputs: Any) -> Any:
@@ -64,8 +64,8 @@ def _fused_batch_norm(layer: Any, inputs: Any) -> Any:
     )
     values = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)  # of a channel
     variance = unbiased * (values - 1) / values
-    for moving, found in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + found * (1 - layer.momentum))
+    for moving, of_batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + of_batch * (1 - layer.momentum))
     return outputs
 
 

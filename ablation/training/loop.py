@@ -115,11 +115,11 @@ class CompiledLoop:
         if probabilities is None:
             probabilities = self.predict(part)
         targets = self._targets(part.labels)
-        found = {
+        measures = {
             "loss": float(np.mean(self._loss(targets, probabilities))),
             "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
         }
-        return found | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
+        return measures | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
 
     def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
         """Return loss and accuracy in training mode; the model is left as it was.
@@ -134,8 +134,8 @@ class CompiledLoop:
             return inactive["loss"], inactive["accuracy"]
         with self._state_kept():
             probabilities = self._predict_active(tf.constant(part.images)).numpy()
-        found = self.measure(part, probabilities)
-        return found["loss"], found["accuracy"]
+        measures = self.measure(part, probabilities)
+        return measures["loss"], measures["accuracy"]
 
     def variance_shift(self, part: Part) -> dict[str, float]:
         """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
@@ -152,12 +152,12 @@ class CompiledLoop:
             return {}  # its layers do not follow one another
         variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
         with self._state_kept():
-            for active, found in variances.items():
+            for active, by_layer in variances.items():
                 values = self._normalise(part.images[:_SHIFT_IMAGES])
-                for layer in _in_a_row(self.model):
+                for layer in _sequential_layers(self.model):
                     if isinstance(layer, keras.layers.BatchNormalization):
                         units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
-                        found[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
+                        by_layer[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
                     values = layer(values, training=active)
         return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
 
@@ -222,14 +222,16 @@ class CompiledLoop:
                 tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
             )
 
-            def batch(number: Any, found: Any) -> tuple[Any, Any]:
+            def batch(number: Any, written: Any) -> tuple[Any, Any]:
                 chunk = images[number * batch_size : (number + 1) * batch_size]
-                return number + 1, found.write(number, self._probabilities(self._normalise(chunk), training))
+                return number + 1, written.write(
+                    number, self._probabilities(self._normalise(chunk), training)
+                )
 
-            _, found = tf.while_loop(
+            _, written = tf.while_loop(
                 lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
             )
-            return found.concat()
+            return written.concat()
 
         return predict
 
@@ -242,12 +244,12 @@ def _all_labels_right(targets: Any, probabilities: Any) -> Any:
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
 
 
-def _in_a_row(model: keras.Sequential) -> Iterator[keras.Layer]:
+def _sequential_layers(model: keras.Sequential) -> Iterator[keras.Layer]:
     """Yield a Sequential model's layers, and those of the Sequential models among them."""
     import keras
 
     for layer in model.layers:
-        yield from _in_a_row(layer) if isinstance(layer, keras.Sequential) else [layer]
+        yield from _sequential_layers(layer) if isinstance(layer, keras.Sequential) else [layer]
 
 
 def _augments(model: keras.Model) -> bool:

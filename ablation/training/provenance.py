@@ -54,12 +54,12 @@ def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str,
     Args:
         provenances: One a trial; empty ones, of trials that never ran, do not count.
     """
-    found: dict[str, dict[str, int]] = {}
+    values: dict[str, dict[str, int]] = {}
     for provenance in provenances:
         for key, value in numeric(provenance).items() if provenance else ():
-            counts = found.setdefault(key, {})
+            counts = values.setdefault(key, {})
             counts[value] = counts.get(value, 0) + 1
-    return {key: counts for key, counts in found.items() if len(counts) > 1}
+    return {key: counts for key, counts in values.items() if len(counts) > 1}
 
 
 @cache

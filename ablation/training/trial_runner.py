@@ -204,7 +204,9 @@ def _final_metrics(
     """
     if trial.training.callbacks and trial.training.evaluate == "last":
         parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
-        return {f"{part}_{name}": value for part, found in parts.items() for name, value in found.items()}
+        return {
+            f"{part}_{name}": value for part, measures in parts.items() for name, value in measures.items()
+        }
     measured = record.model_dump(exclude={"extra"}) | record.extra
     return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
 
@@ -215,8 +217,8 @@ def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> Ep
     order = trial.randomness.batch_order(epoch, len(dataset.train))
     with loop.timing.of("train"):
         loss, accuracy = loop.train(order)
-    nothing = {"loss": math.nan, "accuracy": math.nan}
-    train, val = dict(nothing), dict(nothing)
+    not_measured = {"loss": math.nan, "accuracy": math.nan}
+    train, val = dict(not_measured), dict(not_measured)
     active_loss, active_accuracy = math.nan, math.nan
     if math.isfinite(loss):
         with loop.timing.of("evaluate"):

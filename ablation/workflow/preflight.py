@@ -30,8 +30,10 @@ def require_fit(study: Study, dataset: Dataset) -> None:
         _refuse_monitor(variant)
     if dataset.is_multi_label:
         _refuse_one_class(study)
-    own = [m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source]
-    for component in {str(metric): metric for metric in own}.values():
+    user_metrics = [
+        m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source
+    ]
+    for component in {str(metric): metric for metric in user_metrics}.values():
         _try_out(component, dataset)
 
 
@@ -69,11 +71,11 @@ def _refuse_one_class(study: Study) -> None:
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):
-            own = isinstance(variant.model, OwnModelSettings)
+            is_user_model = isinstance(variant.model, OwnModelSettings)
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
                 "images have any number of labels. Set `training: {loss: binary_crossentropy}`"
-                + (" and end your model with sigmoid." if own else ".")
+                + (" and end your model with sigmoid." if is_user_model else ".")
             )
         for metric in training.metrics:
             if _is_of_one_class(metric):

@@ -134,8 +134,8 @@ def schedule(folder: Path) -> float:
     clock = Clock()
     run = run_study(Study.from_yaml(grid), folder / "trivial", workers=1, observer=clock)
     seconds = clock.times[1] - clock.times[0]
-    own = sum(r.timing.get("start", 0.0) + r.seconds for r in run.trial_results.values())
-    return (seconds - own) / len(run.trials)
+    training = sum(r.timing.get("start", 0.0) + r.seconds for r in run.trial_results.values())
+    return (seconds - training) / len(run.trials)
 
 
 def main() -> None:

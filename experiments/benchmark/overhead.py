@@ -45,21 +45,21 @@ def main() -> None:
     options = parser.parse_args()
     data_dir = str(options.data_dir.absolute()) if options.data_dir else None
     shape = grid_of(options.study, data_dir, None, seeds=2 if options.study == "cifar10" else None)
-    ratios, alike = [], True
+    ratios, same_numbers = [], True
     for turn in range(options.repeats):
-        found = {}
+        reports = {}
         for way in ("local", "ray"):
             with tempfile.TemporaryDirectory() as name:
                 grid = Path(name) / "grid.yaml"
                 grid.write_text(json.dumps(shape))  # JSON is YAML
-                found[way] = timed(way, grid, Path(name), __file__)
-        ratios.append(found["ray"]["seconds"] / found["local"]["seconds"])
-        alike &= found["ray"]["metrics"] == found["local"]["metrics"]
-        seconds = ", ".join(f"{way} {run['seconds']:.1f} s" for way, run in found.items())
+                reports[way] = timed(way, grid, Path(name), __file__)
+        ratios.append(reports["ray"]["seconds"] / reports["local"]["seconds"])
+        same_numbers &= reports["ray"]["metrics"] == reports["local"]["metrics"]
+        seconds = ", ".join(f"{way} {run['seconds']:.1f} s" for way, run in reports.items())
         print(f"turn {turn + 1}: {seconds}, ratio {ratios[-1]:.3f}", flush=True)
     print(f"ray / local: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
-    print(f"the numbers are {'the same' if alike else 'NOT THE SAME'} in both")
-    raise SystemExit(int(statistics.median(ratios) > BAR or not alike))
+    print(f"the numbers are {'the same' if same_numbers else 'NOT THE SAME'} in both")
+    raise SystemExit(int(statistics.median(ratios) > BAR or not same_numbers))
 
 
 if __name__ == "__main__":

@@ -33,11 +33,11 @@ EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
     """(a): return the winner's scores."""
-    found = run_search(Search.from_yaml(grid), folder / "out")
-    best = winner(found.confirmation, found.search.settings.maximise)
-    row = found.confirmation.set_index("trial").loc[best]
-    values = next(p.values for p in found.proposals if p.name == best)
-    return {"values": values, "searched": float(row["searched"]), **_means(found.confirmed, best)}
+    searched = run_search(Search.from_yaml(grid), folder / "out")
+    best = winner(searched.confirmation, searched.search.settings.maximise)
+    row = searched.confirmation.set_index("trial").loc[best]
+    values = next(p.values for p in searched.proposals if p.name == best)
+    return {"values": values, "searched": float(row["searched"]), **_means(searched.confirmed, best)}
 
 
 def tuner(grid: Path, folder: Path) -> dict[str, Any]:
@@ -86,16 +86,16 @@ def confirmed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Train a setting with the seeds that confirm (a)'s, and return its scores."""
     from ablation import run_study
 
-    found = SearchRun(folder / "out")
-    study = found.confirmed.study
-    variants = (study.variants[0], found.search.variant("theirs", values))
+    searched = SearchRun(folder / "out")
+    study = searched.confirmed.study
+    variants = (study.variants[0], searched.search.variant("theirs", values))
     run = run_study(study.model_copy(update={"variants": variants}), folder / "theirs")
     return _means(run, "theirs")
 
 
 def _means(run: Any, name: str) -> dict[str, Any]:
-    own = run.results[run.results["variant"] == name]
-    return {part: float(own[f"{part}_accuracy"].mean()) for part in ("val", "test")}
+    of_variant = run.results[run.results["variant"] == name]
+    return {part: float(of_variant[f"{part}_accuracy"].mean()) for part in ("val", "test")}
 
 
 WAYS = {"a": harness, "b": tuner}
@@ -114,13 +114,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "grid.yaml").write_text(json.dumps(read_yaml(EMBEDDED).data))
-            found = {way: timed(way, folder / "grid.yaml", folder, __file__) for way in WAYS}
-            found["b"] |= confirmed(folder, found["b"]["values"])
+            reports = {way: timed(way, folder / "grid.yaml", folder, __file__) for way in WAYS}
+            reports["b"] |= confirmed(folder, reports["b"]["values"])
         print(f"turn {turn + 1}     seconds  best in the search  confirmed: validation   test accuracy")
-        for way, run in found.items():
+        for way, run in reports.items():
             scores = f"{run['searched']:19.1%} {run['val']:22.1%} {run['test']:15.1%}"
             print(f"  ({way}) {run['seconds']:12.1f} {scores}")
-        print(f"  (a) / (b): {found['a']['seconds'] / found['b']['seconds']:.2f}", flush=True)
+        print(f"  (a) / (b): {reports['a']['seconds'] / reports['b']['seconds']:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,30 +32,30 @@ SPREAD = 0.01  # the standard deviation of a seed's difference
 def differences(generator: np.random.Generator, effects: list[float], seeds: int) -> dict[str, np.ndarray]:
     """Draw each variant's differences from the same baseline: correlated, for they share it."""
     baseline = generator.normal(0, SPREAD / math.sqrt(2), seeds)
-    own = generator.normal(effects, SPREAD / math.sqrt(2), (seeds, len(effects)))
-    return {f"v{k}": own[:, k] - baseline for k in range(len(effects))}
+    accuracies = generator.normal(effects, SPREAD / math.sqrt(2), (seeds, len(effects)))
+    return {f"v{k}": accuracies[:, k] - baseline for k in range(len(effects))}
 
 
 def share(name: str, promised: float, hits: list[bool], holds: Callable[[float, float], bool]) -> Row:
     """Return a row of the table."""
-    found = float(np.mean(hits))
-    error = math.sqrt(max(found * (1 - found), promised * (1 - promised)) / len(hits))
-    return name, promised, found, error, holds(found, error)
+    rate = float(np.mean(hits))
+    error = math.sqrt(max(rate * (1 - rate), promised * (1 - promised)) / len(hits))
+    return name, promised, rate, error, holds(rate, error)
 
 
 def at_most(promised: float) -> Callable[[float, float], bool]:
     """Hold a rate to its bound."""
-    return lambda found, error: found <= promised + 3 * error
+    return lambda rate, error: rate <= promised + 3 * error
 
 
 def at_least(promised: float) -> Callable[[float, float], bool]:
     """Hold a rate to its bound."""
-    return lambda found, error: found >= promised - 3 * error
+    return lambda rate, error: rate >= promised - 3 * error
 
 
 def near(promised: float, tolerance: float) -> Callable[[float, float], bool]:
     """Hold a rate to its promise, from both sides."""
-    return lambda found, error: abs(found - promised) <= tolerance + 3 * error
+    return lambda rate, error: abs(rate - promised) <= tolerance + 3 * error
 
 
 def null_families(generator: np.random.Generator, studies: int) -> Iterator[Row]:
@@ -197,8 +197,8 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=4000)
     rows = table(parser.parse_args().studies)
     print(f"{'what':76} {'promised':>9} {'found':>7} {'±':>6}")
-    for name, promised, found, error, holds in rows:
-        print(f"{name:76} {promised:9.3f} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
+    for name, promised, rate, error, holds in rows:
+        print(f"{name:76} {promised:9.3f} {rate:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
     raise SystemExit(int(not all(row[-1] for row in rows)))
 
 

@@ -187,26 +187,26 @@ def compare(study: str, shape: dict[str, Any], repeats: int) -> None:
     print(
         f"{study}: 4 variants x {shape['seeds']} seeds, {shape['dataset']}, {shape['training']}", flush=True
     )
-    found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    reports: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for turn in range(repeats):
         for way in WAYS:
             with tempfile.TemporaryDirectory() as name:
                 grid = Path(name) / "grid.yaml"
                 grid.write_text(json.dumps(shape))  # JSON is YAML
-                found[way].append(timed(way, grid, Path(name)))
-            last = found[way][-1]
+                reports[way].append(timed(way, grid, Path(name)))
+            last = reports[way][-1]
             print(f"  turn {turn + 1} ({way}) {last['seconds']:6.1f} s  {last['val_accuracy']}", flush=True)
     print("way   seconds (each turn)            images/s   GiB")
-    for way, runs in found.items():
+    for way, runs in reports.items():
         seconds = [run["seconds"] for run in runs]
         each = ", ".join(f"{s:.1f}" for s in seconds)
         rate, memory = images / statistics.median(seconds), max(run["memory"] for run in runs)
         print(f"({way})   {each:30} {rate:8.0f} {memory:6.2f}")
     for other in ("b", "c"):
-        ratios = [a["seconds"] / b["seconds"] for a, b in zip(found["a"], found[other], strict=True)]
+        ratios = [a["seconds"] / b["seconds"] for a, b in zip(reports["a"], reports[other], strict=True)]
         spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if repeats > 1 else ""
         print(f"(a) / ({other}): {statistics.median(ratios):.2f}{spread}")
-    _print_workers(found["a"][-1])
+    _print_workers(reports["a"][-1])
 
 
 def _print_workers(run: dict[str, Any]) -> None:
