@@ -106,8 +106,8 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
                 f" ({reasons})" if reasons else ", although nothing that is known distinguishes the machines"
             )
             raise RunError(
-                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}{why}. Remove one of "
-                "the two by deleting its folder in trials/, and merge again."
+                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}{why}. Remove one "
+                "of the two by deleting its folder in trials/, and merge again."
             )
     return min(candidates, key=lambda pair: _BEST_FIRST.index(pair[1].status), default=None)
 
