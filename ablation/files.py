@@ -42,5 +42,5 @@ def write_atomically(file: Path, content: bytes | str) -> Path:
 
 
 def json_text(value: Any) -> str:
-    """Return a value as the JSON text that all records of a run folder are written in."""
+    """Return a value as JSON text, in the layout of all records of a run folder."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""How long a run will still take, learned from the epochs that have ended."""
+"""An estimate of the time that a run still needs, learned from the epochs that have ended."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ablation.grid.trial import EpochRecord, Trial
 
 
 class TimeEstimate:
-    """Knows the share of each trial that is left, and what an epoch of each variant takes.
+    """The share of each trial that is left, and the seconds that an epoch of each variant takes.
 
     Args:
-        tasks: What is to be run. Their guesses are scaled by what epochs of other variants took, until
-            an epoch of their own variant has ended.
+        tasks: The tasks to run. Until an epoch of its variant has ended, a task's own estimate is used,
+            scaled by the time that epochs of other variants took.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -23,22 +23,22 @@ class TimeEstimate:
         self._guessed_seconds = self._measured_seconds = 0.0  # of all epochs that have ended
 
     def trained(self, trial: Trial, record: EpochRecord) -> None:
-        """An epoch has ended."""
+        """Take note that a trial has ended an epoch."""
         self._share_left[trial.id] = 1 - record.epoch / trial.training.epochs
         self._epoch_seconds.setdefault(trial.variant, []).append(record.seconds)
         self._guessed_seconds += self._tasks[trial.id].seconds / trial.training.epochs
         self._measured_seconds += record.seconds
 
     def started(self, trial: Trial) -> None:
-        """A trial begins, or begins again."""
+        """Take note that a trial has started, possibly for another time."""
         self._share_left[trial.id] = 1.0
 
     def finished(self, trial: Trial) -> None:
-        """A trial has ended, whatever became of it."""
+        """Take note that a trial has ended, with whatever status."""
         self._share_left[trial.id] = 0.0
 
     def work_left(self) -> float | None:
-        """Return the seconds of training left, were one worker to do it; None before the first epoch."""
+        """Return the seconds that one worker would still need; None before the first epoch has ended."""
         if not self._measured_seconds:
             return None
         return sum(
@@ -47,7 +47,7 @@ class TimeEstimate:
 
     @property
     def work_done(self) -> float:
-        """The seconds that epochs took."""
+        """The seconds that all epochs took which have ended."""
         return self._measured_seconds
 
     def _seconds(self, task: Task) -> float:

@@ -1,4 +1,4 @@
-"""Trials in worker processes on this machine, kept warm from one trial to the next."""
+"""Trials in worker processes on this machine, which are kept from one trial to the next."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ablation.executors.contract import OnProgress, Progress, Task
 from ablation.executors.task_queue import TaskQueue
 from ablation.grid.trial import EpochRecord, TrialResult
 
-_ATTEMPTS = 2  # a worker that dies takes no trial with it the first time
+_ATTEMPTS = 2  # a trial whose worker dies is tried once more
 
 _Event = tuple[Task, EpochRecord | TrialResult | None]
 
 
 class LocalExecutor:
-    """Runs tasks in ``workers`` processes, one thread of this process tending each.
+    """Runs tasks in worker processes, each of them tended by a thread of this process.
 
     Args:
-        workers: The number of processes.
-        log_folder: Where each worker's error output goes.
-        keep: Keep the processes for the next `run`, until `close`.
+        workers: The number of worker processes.
+        log_folder: The folder for the error output of each worker.
+        keep: Whether to keep the processes for the next `run`, until `close`.
     """
 
     def __init__(self, workers: int, log_folder: Path, keep: bool = False) -> None:
@@ -80,7 +80,7 @@ class LocalExecutor:
 
 
 class _Worker:
-    """One child process, replaced when it dies."""
+    """A worker process, which is replaced when it dies."""
 
     def __init__(self, dataset_file: Path, threads: int, log: Path, keep: bool) -> None:
         self._command = [
@@ -99,7 +99,7 @@ class _Worker:
         self._lock = threading.Lock()
 
     def tend(self, task_queue: TaskQueue, events: queue.SimpleQueue[_Event | BaseException]) -> None:
-        """Take tasks until none waits; put all that happens into ``events``."""
+        """Run tasks until none is waiting, and put everything that happens into ``events``."""
         task = None
         try:
             while not self._stopped and (task := task_queue.next(task)):
@@ -115,7 +115,7 @@ class _Worker:
                 self.stop()
 
     def stop(self) -> None:
-        """End the process at once; nothing is started after this."""
+        """Kill the process; no other is started afterwards."""
         with self._lock:
             self._stopped = True
             if self._process is not None:
@@ -143,7 +143,7 @@ class _Worker:
         return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
     def _living_process(self) -> subprocess.Popen[str] | None:
-        """Return the living process, a new one if need be; None once stopped."""
+        """Return the process, a new one if it does not live; None once the worker is stopped."""
         with self._lock:
             if self._stopped:
                 return None
@@ -157,7 +157,7 @@ class _Worker:
                         text=True,
                         bufsize=1,
                         env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
-                        start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its workers
+                        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its workers
                     )
             return self._process
 
@@ -169,9 +169,14 @@ class _Worker:
         history: list[EpochRecord],
         overdue: threading.Event,
     ) -> TrialResult | None:
-        """Hand over a task and listen until its result; None where the process died first.
+        """Hand over a task and wait for its result; return None if the process died first.
 
-        Its epochs are put into ``told``; ``overdue`` is set when it was ended for its timeout.
+        Args:
+            process: The worker process.
+            task: The task to run.
+            events: Receives each epoch as it ends.
+            history: Receives each epoch as it ends, too.
+            overdue: Is set if the process was killed because of the task's timeout.
         """
 
         def end() -> None:
@@ -201,7 +206,7 @@ class _Worker:
                 if "epoch" in event:
                     history.append(EpochRecord.model_validate(event["epoch"]))
                     events.put((task, history[-1]))
-                elif task.timeout is not None:  # it has started: TensorFlow is imported
+                elif task.timeout is not None:  # the trial has started, TensorFlow is imported
                     clock.start()
             return None
         finally:

@@ -1,4 +1,4 @@
-"""Which trial a worker takes next."""
+"""The choice of the trial that a worker takes next."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ablation.executors.contract import Task
 
 
 class TaskQueue:
-    """The tasks that wait, the longest variants first; safe to share between threads.
+    """The tasks that are waiting, the longest variants first; threads may share it.
 
-    A worker stays with a variant as long as it has trials, for it need not trace that model anew. Then it
-    takes up the variant that has most left to do, one that nobody works on if there is any.
+    A worker stays with a variant as long as the variant has trials, because it need not trace the model
+    again. Then it takes the variant with the most work left, if possible one that no other worker is at.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -24,7 +24,7 @@ class TaskQueue:
         self._lock = threading.Lock()
 
     def next(self, last: Task | None) -> Task | None:
-        """Return the next task for the worker that has done ``last``; None where none waits."""
+        """Return the next task for the worker that has done ``last``; None if no task is waiting."""
         with self._lock:
             variant = last.trial.variant if last else ""
             if variant not in self._waiting:

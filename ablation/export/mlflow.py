@@ -1,4 +1,4 @@
-"""A run for MLflow: an experiment a study, a parent run for all of it, and a nested run a trial."""
+"""A run for MLflow: one experiment per study, with one parent run and one nested run per trial."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _DATASET, _TRIAL, _FINGERPRINT = "ablation.dataset_digest", "ablation.trial_id", "ablation.fingerprint"
-_PARENT = "mlflow.parentRunId"  # what MLflow itself calls the run that a run is nested in
-_MOST_METRICS, _LONGEST = 1000, 500  # what MLflow takes in at once
+_PARENT = "mlflow.parentRunId"  # MLflow's own tag for the run that a run is nested in
+_MOST_METRICS, _LONGEST = 1000, 500  # MLflow's limits: metrics per batch, and characters per parameter
 
 
 def require_mlflow() -> None:
-    """Raise an error where MLflow is not installed.
+    """Raise an error unless MLflow is installed.
 
     Raises:
-        RunError: It is not.
+        RunError: MLflow is not installed.
     """
     if find_spec("mlflow") is None:
         raise RunError("MLflow is not installed: pip install 'ablation-harness[mlflow]'")
 
 
 def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
-    """Write a run's trials that have ended, its tables and its report; what is there already stays.
+    """Write a run's trials that have ended, its tables and its report; trials that are there already stay.
 
-    The parent run is known again by the study's name and its dataset, a trial by its id. One that was trained
-    anew since takes the place of the one that was written.
+    The parent run is recognised by the study's name and its dataset, and a trial by its id. A trial that was
+    trained again since it was written replaces the earlier one.
 
     Args:
         run: The run, finished or not.
-        tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
-            MLflow's own default.
+        tracking_uri: Where MLflow keeps its runs. The default is ``MLFLOW_TRACKING_URI`` or, if that is not
+            set, MLflow's own default.
 
     Returns:
-        Where it was written: the URI, and the experiment.
+        The place where the run was written: the URI and the experiment.
 
     Raises:
-        RunError: MLflow refuses.
+        RunError: MLflow raised an error.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -81,7 +81,7 @@ def _write(client: MlflowClient, run: Run) -> None:
 
 
 def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
-    """Return the id of the study's run: the one that is there, or a new one."""
+    """Return the id of the study's parent run, which is created if it does not exist."""
     digest = run.dataset.digest
     for candidate in _runs(client, experiment, _DATASET, digest):
         if _PARENT not in candidate.data.tags:
@@ -91,7 +91,7 @@ def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
 
 
 def _runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Any]:
-    """Return all runs with this tag."""
+    """Return all runs of an experiment whose tag has this value."""
     page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'")
     runs = list(page)
     while page.token:
@@ -138,7 +138,7 @@ def _write_trial(
     if (model := run.store.model_file(trial)).is_file():
         client.log_artifact(written, str(model))
     client.set_terminated(written, "FINISHED" if result.is_completed else "FAILED", _milliseconds(ended))
-    client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last: all of it is there
+    client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last, as it marks a complete export
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,7 +1,7 @@
-"""A run for TensorBoard: every trial's curves and final measures, and HParams; TensorFlow is not needed.
+"""A run for TensorBoard: the curves and final measures of every trial, and HParams, without TensorFlow.
 
-A trial is a TensorBoard run of its own, ``<run folder>/tensorboard/<variant>/s<seed>``; the trials of a
-variant are one session group of HParams.
+Each trial is one TensorBoard run, ``<run folder>/tensorboard/<variant>/s<seed>``. The trials of a variant are
+one session group of HParams.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
 FOLDER = "tensorboard"
-_ABOUT = "trial.json"  # which trial a folder shows, and in which state
+_ABOUT = "trial.json"  # says which trial a folder holds, and in which state
 _METRICS = ("test_accuracy", "val_accuracy", "train_accuracy", "gap_accuracy", "test_loss", "val_loss")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a trial is written, and what HParams says of it.
+    """The place where a trial is written, and its parameters for HParams.
 
     Attributes:
-        folder: The TensorBoard run.
+        folder: The folder of the TensorBoard run.
         trial: The trial.
-        parameters: Its settings of those that vary in the study.
+        parameters: The trial's values of the settings that vary in the study.
     """
 
     folder: Path
@@ -47,22 +47,22 @@ class _Place:
     parameters: Mapping[str, Scalar]
 
     def about(self, fingerprint: str = "") -> dict[str, Any]:
-        """Return what the folder says of itself; without a fingerprint, the trial has not ended."""
+        """Return the record about the folder; without a fingerprint, it says that the trial has not ended."""
         return {"trial": self.trial.id, "fingerprint": fingerprint, "parameters": dict(self.parameters)}
 
     def write_about(self, fingerprint: str) -> None:
-        """Have the folder say that the trial has ended."""
+        """Write the record about the folder; a fingerprint says that the trial has ended."""
         (self.folder / _ABOUT).write_text(json.dumps(self.about(fingerprint)), "utf-8")
 
     def clear(self) -> None:
-        """Remove what was written there, for the trial to be written anew."""
+        """Remove what was written there, so that the trial can be written from the start."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.write_about("")
 
 
 class TensorBoard:
-    """Writes a run for TensorBoard while it trains; an `ablation.workflow.observers.Observer`.
+    """An `ablation.workflow.observers.Observer` that writes a run for TensorBoard while it trains.
 
     Args:
         folder: The run folder.
@@ -74,7 +74,7 @@ class TensorBoard:
         self._open: dict[str, _Events] = {}
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
-        """See `Observer.planned`; trials that are finished are written, too."""
+        """See `Observer.planned`; trials that have ended before are written, too."""
         run = Run(self._folder)
         write_tensorboard(run)
         self._places = _places(run)
@@ -94,12 +94,12 @@ class TensorBoard:
             events.close()
             del self._open[trial.id]
             if not events.epochs.issuperset(record.epoch for record in result.history):
-                place.clear()  # it went on from a checkpoint: its first epochs were told earlier
+                place.clear()  # it resumed from a checkpoint, so that its first epochs are not in this file
                 _write_trial(place, result, store.ended_at(trial))
             place.write_about(store.fingerprint(trial))
 
     def _events(self, trial: Trial) -> _Events:
-        """Return the trial's open event file: a new one with its first news."""
+        """Return the trial's open event file, a new one at the trial's first event."""
         if trial.id not in self._open:
             place, now = self._places[trial.id], time.time()
             place.clear()
@@ -109,16 +109,16 @@ class TensorBoard:
 
 
 def write_tensorboard(run: Run) -> Path:
-    """Write the trials of a run that have ended; those that are there already stay as they are.
+    """Write the trials of a run that have ended; trials that are there already stay as they are.
 
     Args:
         run: The run, finished or not.
 
     Returns:
-        The folder, ``tensorboard --logdir``'s argument.
+        The folder, which is the argument of ``tensorboard --logdir``.
 
     Raises:
-        RunError: It cannot be written to.
+        RunError: The folder cannot be written to.
     """
     root, places = run.folder / FOLDER, _places(run)
     with writing(root):
@@ -136,7 +136,7 @@ def write_tensorboard(run: Run) -> Path:
 
 
 def _places(run: Run) -> dict[str, _Place]:
-    """Return every trial's place, by its id; names that look alike as folders are told apart."""
+    """Return the place of every trial, by its id; names that would be the same folder get a number."""
     by_variant, folders = parameters(run.study), dict[str, str]()
     for variant in run.study.variants:
         name = slug(variant.name)
@@ -149,7 +149,7 @@ def _places(run: Run) -> dict[str, _Place]:
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
-    """Return what a trial's folder says of itself."""
+    """Return the record about a trial's folder; empty if it is missing or damaged."""
     try:
         about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
     except (OSError, ValueError):
@@ -158,7 +158,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 
 def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
-    """Remove trials that are no longer the study's."""
+    """Remove trials that are no longer part of the study."""
     trial_ids = {place.folder: trial_id for trial_id, place in places.items()}
     for about in root.glob(f"*/s*/{_ABOUT}"):
         if trial_ids.get(about.parent) != _read_about(about.parent).get("trial"):
@@ -166,7 +166,7 @@ def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
 
 
 def _write_study(root: Path, run: Run) -> None:
-    """Write which settings vary and which measures are shown, for HParams."""
+    """Write for HParams which settings vary and which measures it shows."""
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -187,7 +187,7 @@ def _write_study(root: Path, run: Run) -> None:
 
 
 def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
-    """Write a trial that has ended, with the times at which its epochs did, as far as they are known."""
+    """Write a trial that has ended, with the computed times at which its epochs ended."""
     began = ended - result.seconds
     with _event_file(place.folder / _name(place.trial.id, began)) as file:
         events = _Events(file, place, began)
@@ -211,13 +211,13 @@ class _Events:
         _put(self._records, began, summary=session)
 
     def epoch(self, record: EpochRecord, at: float) -> None:
-        """Write an epoch, unless it is there: a trial whose worker died repeats some."""
+        """Write an epoch, unless it is written already: a trial whose worker died repeats some epochs."""
         if record.epoch not in self.epochs:
             self.epochs.add(record.epoch)
             _put(self._records, at, step=record.epoch, summary=_scalars(epoch_measures(record)))
 
     def end(self, result: TrialResult, at: float) -> None:
-        """Write the final measures, and how the trial ended."""
+        """Write the final measures and the status of the trial."""
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams import metadata
         from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
@@ -253,7 +253,7 @@ def _put(records: RecordWriter, at: float, **what: Any) -> None:
 
 
 def _name(what: str, at: float) -> str:
-    """Return an event file's name: TensorBoard looks for the middle part, and reads in this order."""
+    """Return an event file's name: TensorBoard recognises "tfevents", and reads files in order of name."""
     return f"events.out.tfevents.{int(at):010}.{what}"
 
 

@@ -1,4 +1,4 @@
-"""Your own keras-tuner HyperModel: found, asked for its hyperparameters, and built with their values."""
+"""A user's keras-tuner HyperModel: loading it, asking for its hyperparameters, and building its model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
-    """Return a HyperModel and a hash of the file that it is from.
+    """Return a HyperModel and a hash of the file that defines it.
 
-    A class is made an object of; a function is what keras-tuner takes it for, a ``build``.
+    A class is instantiated; a function is taken as the ``build`` method of a HyperModel, as in keras-tuner.
+
+    Args:
+        name: ``module:object``.
+        folder: The folder where the module is looked for first.
 
     Raises:
-        AblationError: There is none of that name.
+        AblationError: There is no such object, or it is neither a HyperModel nor a function.
     """
     hypermodel, source = load_object(name, folder, "HyperModel")
     if not callable(hypermodel) and not hasattr(hypermodel, "build"):
@@ -31,10 +35,10 @@ def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
 
 
 def default_hyperparameters(hypermodel: Any) -> Any:
-    """Return the hyperparameters that a HyperModel names when it builds, at their defaults.
+    """Return the hyperparameters that a HyperModel declares while it builds, at their defaults.
 
     Raises:
-        AblationError: It raises an error.
+        AblationError: Building the model raised an error.
     """
     import keras_tuner
 
@@ -58,7 +62,7 @@ def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> ke
 
 
 def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
-    """Return a HyperModel's hyperparameters with these values."""
+    """Return a HyperModel's hyperparameters with the given values instead of their defaults."""
     hyperparameters = default_hyperparameters(hypermodel).copy()
     hyperparameters.values = dict(hyperparameters.values) | values
     return hyperparameters

@@ -1,4 +1,4 @@
-"""A user's own model: the function that builds it, its arguments, and weights that follow layer names."""
+"""A user's own model: the function that builds it, its arguments, and seeds that follow layer names."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ def build_user_model(
     randomness: Randomness,
     multi_label: bool = False,
 ) -> keras.Model:
-    """Build a user's model; each layer's initial weights depend on the trial's seed and its own name alone.
+    """Build a user's model, in which initial weights depend only on the trial's seed and on layer names.
+
+    Args:
+        settings: The function and its arguments.
+        image_shape: The height, width and channels of an image.
+        classes: The number of classes.
+        randomness: The randomness of the trial.
+        multi_label: Whether an image has several labels.
 
     Raises:
-        AblationError: The module was changed since the study was read, or its function returns no
+        AblationError: The module was changed since the study was read, or its function does not return a
             classifier of these images.
     """
     import keras
@@ -41,7 +48,7 @@ def build_user_model(
     known_arguments = {"image_shape": image_shape, "classes": classes}
     parameters = inspect.signature(builder.function).parameters
     wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
-    keras.utils.clear_session()  # layers without a name are numbered anew
+    keras.utils.clear_session()  # so that layers without a name are numbered from the start
     keras.utils.set_random_seed(randomness.derive("init", "builder"))
     with _named_seeds(randomness):
         model = builder.function(**wanted_arguments, **settings.arguments)
@@ -59,10 +66,13 @@ def build_user_model(
 def _refuse_no_classifier(
     name: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, multi_label: bool
 ) -> None:
-    """Raise an error unless a model gives a probability a class; of two classes, the second's will do."""
+    """Raise an error unless a model outputs one probability per class.
+
+    For two classes, a model may output the probability of the second class alone.
+    """
     import keras
 
-    # Far from zero, where a sum without an activation is no probability either.
+    # The images lie far from zero, so that outputs without an activation cannot pass as probabilities.
     images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
     outputs = model(images, training=False)
     shape = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
@@ -94,9 +104,9 @@ def _refuse_no_classifier(
 
 @contextmanager
 def _named_seeds(randomness: Randomness) -> Iterator[None]:
-    """Let weights without a seed of their own be drawn from one of their layer's name.
+    """Draw weights whose initializer has no seed from a seed that is derived from their layer's name.
 
-    Weights that a model brings, or loads, are left as they are.
+    Weights that a model brings with it or loads are left as they are.
     """
     import keras
 
@@ -125,12 +135,12 @@ def _named_seeds(randomness: Randomness) -> Iterator[None]:
 
 
 def _default_initializer(dtype: Any) -> str:
-    """Return the initializer that Keras takes where none is named."""
+    """Return the initializer that Keras uses where none is named."""
     return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
 
 
 def _seed_generators(model: keras.Model, randomness: Randomness) -> None:
-    """Let dropout and augmentation draw from a seed of their layer's name, unless it has one of its own."""
+    """Seed dropout and augmentation by the name of their layer, unless the layer has a seed of its own."""
     import keras
 
     for layer in model._flatten_layers(include_self=False):

@@ -1,4 +1,4 @@
-"""From a search to an ablation: the grid that takes the winner apart."""
+"""From a search to an ablation study: the grid that takes the winner apart."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ GRID = "ablation.yaml"
 def ablation_study(searched: SearchRun) -> Study:
     """Write the grid that takes the winner of a search apart, and return it as a study.
 
-    The baseline is the winner with all of its changes; each change is taken out of it, and added alone to the
-    setting that the search started from (a change that is alone is compared with that setting). The seeds are
-    ones that neither search nor confirmation has seen.
+    The baseline is the winner with all of its changes. Each change is taken out of it, and added alone to the
+    setting that the search started from; if there is only one change, it is compared with that setting. The
+    seeds are new: neither the search nor the confirmation has used them.
 
     Raises:
-        RunError: The winner is the setting that the search started from.
+        RunError: The winner is the setting that the search started from, the search was over a HyperModel, or
+            the folder cannot be written to.
     """
     if searched.search.settings.hypermodel:
         raise RunError(
@@ -36,7 +37,7 @@ def ablation_study(searched: SearchRun) -> Study:
     search, best = searched.search, winner(searched.confirmation, searched.search.settings.maximise)
     variant = next(v for v in searched.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
-    # A setting of a part that is off changes nothing on its own: it comes with the part that it belongs to.
+    # A setting of a component that is off changes nothing on its own: it comes with the component.
     idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
     parts = {key: levels for key, levels in changed.items() if key not in idle}
     if not parts:
@@ -49,7 +50,7 @@ def ablation_study(searched: SearchRun) -> Study:
 
 
 def changed_settings(baseline: Variant, variant: Variant) -> dict[str, tuple[Any, Any]]:
-    """Return the settings in which two variants differ: without and with the change."""
+    """Return the settings in which two variants differ, each with the baseline's and the variant's value."""
     flat = [v.model.model_dump(mode="json") | v.training.model_dump(mode="json") for v in (baseline, variant)]
     return {key: (flat[0][key], flat[1][key]) for key in flat[0] if flat[0][key] != flat[1][key]}
 

@@ -1,4 +1,4 @@
-"""The space of your own HyperModel: the hyperparameters that it names."""
+"""The search space of a user's HyperModel: the hyperparameters that it declares."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def hypermodel_space(
 
     Args:
         name: ``module:object``.
-        folder: Where the module is looked for first.
-        threads: What TensorFlow computes with in this process, which builds the model once.
+        folder: The folder where the module is looked for first.
+        threads: The number of threads of TensorFlow in this process, which builds the model once.
 
     Raises:
-        AblationError: There is no such object, it raises an error, or it names no hyperparameters.
+        AblationError: There is no such object, it raises an error, or it declares no hyperparameters.
     """
     configure_tensorflow(threads)
     hypermodel, source = load_hypermodel(name, folder)
@@ -44,7 +44,7 @@ def _is_open(hyperparameter: Any) -> bool:
 
 
 def _parameter(hyperparameter: Any) -> Parameter:
-    """Return one of keras-tuner's hyperparameters as tables and figures show it."""
+    """Return a hyperparameter of keras-tuner as a parameter, for tables and figures."""
     from keras_tuner.engine import hyperparameters as kinds
 
     when = {

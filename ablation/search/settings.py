@@ -1,4 +1,4 @@
-"""What a search is: a space of settings, a tuner, a budget, and a confirmation; read from the grid file."""
+"""The description of a search in the grid file: a space of settings, a tuner, a budget, a confirmation."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class SearchSettings(Settings):
 
     @property
     def most_trials(self) -> int | None:
-        """How many settings may be tried; None where the tuner says when to end."""
+        """The largest number of settings to try; None if the tuner decides when to end."""
         return None if self.tuner in ("hyperband", "grid") and not self.trials else self.trials or _TRIALS
 
 
@@ -83,9 +83,9 @@ class Search(Settings):
     """A validated search: the study that it starts from, and the section that describes it.
 
     Attributes:
-        study: The grid file's study; the search starts from its baseline, and the confirmation compares with
-            it as the study declares.
-        settings: The section.
+        study: The study of the grid file. The search starts from its baseline, and the confirmation compares
+            with the baseline as the study declares.
+        settings: The section ``search`` of the grid file.
     """
 
     study: Study
@@ -106,10 +106,15 @@ class Search(Settings):
         return next(v for v in self.study.variants if v.name == self.study.baseline)
 
     def variant(self, name: str, values: dict[str, Any], epochs: int | None = None) -> Variant:
-        """Return the baseline with other settings.
+        """Return the baseline with some settings changed.
+
+        Args:
+            name: The name of the new variant.
+            values: The changed settings, or the changed hyperparameters of a HyperModel.
+            epochs: The number of epochs; by default that of the baseline, or of ``values``.
 
         Raises:
-            ValidationError: They are not valid.
+            ValidationError: The changed settings are not valid.
         """
         changes = values | ({"epochs": epochs} if epochs else {})
         model, training = self.baseline.model, self.baseline.training
@@ -124,7 +129,7 @@ class Search(Settings):
 
 
 def read_search(file: Path) -> Search:
-    """The whole way from a YAML file to a search.
+    """Read and validate the grid file of a search.
 
     Raises:
         GridError: The file is not valid; the message says where, and what was expected.
@@ -164,7 +169,7 @@ def read_search(file: Path) -> Search:
 
 
 def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
-    """Return the search over what a HyperModel names, from the setting that its defaults are."""
+    """Return the search over the hyperparameters of a HyperModel, which starts from their defaults."""
     model, space = hypermodel_space(name, folder, search.study.threads)
     changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
     baseline = search.baseline.model_copy(update=changes)
@@ -174,7 +179,7 @@ def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
 
 
 def _spelled_out(name: str, value: Any, known: Known) -> Any:
-    """A list stands for its choices; parts of training are looked up in them."""
+    """Return a parameter in full: a list becomes a choice, and the components in it are looked up."""
     parameter = {"choice": value} if isinstance(value, list) else value
     if not isinstance(parameter, dict) or not isinstance(parameter.get("choice"), list):
         return parameter
@@ -184,7 +189,7 @@ def _spelled_out(name: str, value: Any, known: Known) -> Any:
 
 
 def _check_space(search: Search, source: LocatedYaml) -> None:
-    """Refuse parameters that are no setting, values that are not valid, and conditions that never hold."""
+    """Refuse parameters that are not settings, values that are not valid, and conditions that never hold."""
     space = search.settings.space
     valid = {*type(search.baseline.model).model_fields, *TrainingSettings.model_fields} - {"family"}
     for name, parameter in space.items():

@@ -40,10 +40,10 @@ class Parameter(Settings):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a range of whole numbers."""
+        """Whether the parameter is a range of whole numbers."""
         return self.range is not None and all(isinstance(end, int) for end in self.range)
 
     @property
     def extremes(self) -> tuple[Any, ...]:
-        """The values that stand for all others when it is checked what is valid."""
+        """The values to validate: all choices, or the two ends of a range."""
         return self.choice if self.choice is not None else (self.range or ())

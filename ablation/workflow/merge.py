@@ -1,4 +1,4 @@
-"""Joining the run folders of machines that share none."""
+"""Merging the run folders of machines that share no folder."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _BEST_FIRST = ("completed", "diverged", "timeout", "failed")
 
 
 def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
-    """Join runs of one study, with the same seeds or others, into one folder, and write its report.
+    """Merge runs of one study, with the same or different seeds, into one folder, and write its report.
 
-    Trials are copied as they are, those of ``out`` stay, and damaged ones are left behind; what is in none of
-    the folders is pending.
+    Trials are copied as they are. Those of ``out`` stay, damaged trials are left out, and trials that are in
+    none of the folders are pending.
 
     Args:
-        folders: Run folders; they are only read.
-        out: The folder to join them in: a new one, or a run folder of the same study.
+        folders: The run folders to merge; they are only read.
+        out: The folder to merge them into: a new one, or a run folder of the same study.
 
     Raises:
-        RunError: A folder is no run folder, or they do not belong together; nothing was written.
+        RunError: A folder is not a run folder, or the runs cannot be merged; nothing was written.
     """
     store = Store(out)
     runs = [Run(folder) for folder in folders]
@@ -55,7 +55,7 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
 
 
 def _refuse_strangers(first: Run, other: Run) -> None:
-    """Raise an error where two runs differ in more than their seeds."""
+    """Raise an error if two runs differ in more than their seeds."""
     changes = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
     if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
         changes.append("seeds were added to variants whose verdicts were open")
@@ -71,13 +71,16 @@ def _refuse_strangers(first: Run, other: Run) -> None:
 
 
 def _joined(studies: Sequence[Study]) -> Study:
-    """Return the study with the seeds of all."""
+    """Return the study with the seeds of all studies."""
     seeds = sorted({seed for study in studies for seed in study.seeds})
     return studies[0].model_copy(update={"seeds": tuple(seeds)})
 
 
 def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
-    """Return what was declared before the first trial; one run that was changed since then shows in it."""
+    """Return what was declared before the first trial; None if that is not known.
+
+    If a run was changed since its first trial, what that run declared is returned, so that the change shows.
+    """
     if any(run.changes is None for run in runs):
         return None
     changed = [run for run in runs if run.changes]
@@ -86,10 +89,10 @@ def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
 
 
 def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
-    """Return the best result of a trial, the first where several are as good.
+    """Return the best result of a trial and its run, the first of several equally good ones.
 
     Raises:
-        RunError: It was finished twice, to other numbers.
+        RunError: The trial was finished in two runs, with different numbers.
     """
     candidates = [
         (run, result)

@@ -1,4 +1,4 @@
-"""Does the training of a study fit its images, and do its parts go together? Told before anything starts."""
+"""Checks, before anything starts, that the training of a study fits its images and that its parts fit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _OF_ONE_CLASS = (
 
 
 def require_fit(study: Study, dataset: Dataset) -> None:
-    """Refuse to train on more images than there are, or by a loss or metric without a meaning for them.
+    """Refuse a study whose training does not fit its images.
 
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
-        GridError: It asks for one class an image, and the images have several labels; a callback watches what
-            is not logged; or a user's own metric cannot be measured.
+        GridError: A loss or metric is for images of exactly one class, but the images have any number of
+            labels; a callback monitors what is not logged; or a user's metric cannot be measured.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
@@ -38,7 +38,7 @@ def require_fit(study: Study, dataset: Dataset) -> None:
 
 
 def _refuse_monitor(variant: Variant) -> None:
-    """Refuse a callback of Keras's that watches what no epoch logs."""
+    """Refuse a callback of Keras that monitors a quantity that is not logged."""
     names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
     known = [*names, *(f"val_{name}" for name in names)]
     for callback in variant.training.callbacks:
@@ -51,7 +51,7 @@ def _refuse_monitor(variant: Variant) -> None:
 
 
 def _try_out(component: Component, dataset: Dataset) -> None:
-    """Measure a user's own metric once, of the validation labels and of probabilities drawn at random."""
+    """Measure a user's metric once, on the validation labels and probabilities drawn at random."""
     labels, classes = dataset.val.labels, len(dataset.class_names)
     one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
     drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
@@ -67,7 +67,7 @@ def _try_out(component: Component, dataset: Dataset) -> None:
 
 
 def _refuse_one_class(study: Study) -> None:
-    """Refuse losses and metrics of one class an image."""
+    """Refuse losses and metrics that are for images of exactly one class."""
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):

@@ -1,11 +1,11 @@
-"""How the harness does when a study has grown: 1,000 finished trials of 30 epochs.
+"""How the harness performs with a large study: 1,000 finished trials of 30 epochs.
 
     python experiments/benchmark/growth.py
 
-The trials are synthetic (drawn, not trained), for only the time and memory of what comes after training are
-measured: finding that nothing is left, tables, figures, report, and scheduling. Each step is a process of
-its own. Then 1,000 trials that are hardly any work are really trained, to see what handing out a trial and
-keeping its result costs. Prints a table; exits with 1 where a step takes longer than its bar, or over 1 GiB.
+The trials are synthetic (drawn, not trained), because only the time and memory of what comes after training
+are measured: finding that nothing is left to do, tables, figures and report. Each step is a process of its
+own. Then 1,000 trials that are hardly any work are really trained, to measure what handing out a trial and
+keeping its result costs. Prints a table; exits with 1 if a step exceeds its time limit or 1 GiB of memory.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def load(): return pickle.load(open("pictures", "rb"))
 
 
 def synthetic(trial: Trial, generator: np.random.Generator, images: int) -> tuple[TrialResult, np.ndarray]:
-    """Draw a result that looks like a trained trial's."""
+    """Draw a result that looks like that of a trained trial, and its (images, 10) probabilities."""
     history = []
     for epoch in range(1, EPOCHS + 1):
         train, val = (1 - np.exp(-epoch / 8)) * np.array([0.98, 0.8]) + generator.normal(0, 0.01, 2)
@@ -84,7 +84,7 @@ def synthetic(trial: Trial, generator: np.random.Generator, images: int) -> tupl
 
 
 def grow(folder: Path, factors: dict[str, list[Any]] = FACTORS) -> Path:
-    """Write a run folder with all its trials finished; return the grid file."""
+    """Write a run folder in which all trials are finished; return the grid file."""
     grid = folder / "grid.yaml"
     grid.write_text(GRID.format(epochs=EPOCHS, factors=json.dumps(factors), seeds=SEEDS))
     study = Study.from_yaml(grid)
@@ -100,7 +100,7 @@ def grow(folder: Path, factors: dict[str, list[Any]] = FACTORS) -> Path:
 
 
 def measure(code: str) -> tuple[float, float]:
-    """Run code in a process of its own; return its seconds, start included, and its peak memory in GiB."""
+    """Run code in a new process; return its seconds, start included, and its peak memory in GiB."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -110,7 +110,7 @@ def measure(code: str) -> tuple[float, float]:
 
 
 class Clock:
-    """Keeps when the trials were handed out, and when the last one was kept."""
+    """Records when the trials were handed out, and when the last result was kept."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -128,7 +128,7 @@ class Clock:
 
 
 def schedule(folder: Path) -> float:
-    """Train 1,000 trivial trials in one worker; return the seconds a trial that were not its own."""
+    """Train 1,000 trivial trials in one worker; return the seconds of overhead per trial."""
     grid = folder / "trivial.yaml"
     grid.write_text(json.dumps(TRIVIAL))
     clock = Clock()
@@ -155,14 +155,14 @@ def main() -> None:
             ("ablation status", _command("status", run), None),
             ("ablation run, nothing left to do", _command("run", "--grid", grid, "--out", run), 2.0),
         ]
-        print(f"{'step':34} {'seconds':>8} {'bar':>6} {'GiB':>6}")
+        print(f"{'step':34} {'seconds':>8} {'limit':>6} {'GiB':>6}")
         failed = False
-        for step, code, bar in steps:
+        for step, code, limit in steps:
             seconds, memory = measure(code)
-            failed |= memory > 1 or (bar is not None and seconds > bar)
-            print(f"{step:34} {seconds:8.1f} {bar or '':>6} {memory:6.2f}", flush=True)
+            failed |= memory > 1 or (limit is not None and seconds > limit)
+            print(f"{step:34} {seconds:8.1f} {limit or '':>6} {memory:6.2f}", flush=True)
         overhead = 1000 * schedule(folder)
-        print(f"{'scheduling a trial':34} {overhead:5.1f} ms {'10 ms':>6}")
+        print(f"{'scheduling, per trial':34} {overhead:5.1f} ms {'10 ms':>6}")
     raise SystemExit(int(failed or overhead > 10))
 
 

@@ -3,12 +3,12 @@
     pip install '.[benchmark,ray]'
     python experiments/benchmark/large_plan.py RUN      # a finished run folder
 
-Simulated are the trials: 200 workers take them in the order in which the executor gives them out, each as
-long as a trial of its variant in RUN took, drawn anew, with the import of TensorFlow once a worker, the
-graphs wherever a worker changes variants, and the driver's latency. Measured, on this machine with a real Ray
-cluster of its own, is what the driver spends on a trial, on an epoch and on a checkpoint: its processor time,
-all threads. The size of the store is that of RUN's trials. Exits with 1 where the makespan is over 1.1 of the
-ideal or the driver would need over half a core.
+The trials are simulated: 200 workers take them in the order in which the executor hands them out. The
+duration of each trial is drawn from those of its variant in RUN. Added are the import of TensorFlow once per
+worker, the tracing of graphs whenever a worker changes variants, and the driver's latency. The driver is
+measured, with a real Ray cluster on this machine: its processor time, over all threads, per trial, per epoch
+and per checkpoint. The size of the store is that of RUN's trials. Exits with 1 if the makespan is more than
+1.1 times the ideal, or if the driver would need more than half a core.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TRIVIAL = {
 
 
 def simulate(run: Run, latency: float) -> tuple[float, float, float]:
-    """Return makespan, ideal, and the workers' time, in seconds."""
+    """Return the makespan, the ideal makespan and the total time of the workers, in seconds."""
     generator = np.random.default_rng(0)
     measured = completed(run.results).groupby("variant")["seconds"].apply(list)
     results = run.trial_results.values()
@@ -76,10 +76,10 @@ def simulate(run: Run, latency: float) -> tuple[float, float, float]:
 
 
 def driver_seconds(folder: Path, trials: int, epochs: int) -> float:
-    """Return the processor time that the driver spends on trials that are hardly any work."""
+    """Return the processor seconds that the driver spends on trials that are hardly any work."""
 
     class Clock(NullObserver):
-        """Starts once the cluster does, and ends with the last trial."""
+        """Records the processor time from the first news of a trial to the end of the last trial."""
 
         def __init__(self) -> None:
             self.began = self.ended = 0.0
@@ -99,7 +99,7 @@ def driver_seconds(folder: Path, trials: int, epochs: int) -> float:
 
 
 def checkpoint_seconds(size: int, folder: Path, count: int = 40) -> float:
-    """Return the processor time that the driver spends on a checkpoint of so many bytes."""
+    """Return the processor seconds that the driver spends on a checkpoint of so many bytes."""
     import ray
 
     def send() -> Iterator[Saved]:
@@ -133,21 +133,21 @@ def main() -> None:
         per_checkpoint = checkpoint_seconds(size, folder)
     makespan, ideal, total = simulate(run, per_trial)
     seconds = [record.seconds for result in done for record in result.history]
-    pause = max(float(np.mean(seconds)), size / _BYTES_A_SECOND)  # at most one an epoch
+    pause = max(float(np.mean(seconds)), size / _BYTES_A_SECOND)  # at most one checkpoint per epoch
     checkpoints = total / pause
     load = (TRIALS * (per_trial + epochs * per_epoch) + checkpoints * per_checkpoint) / makespan
     stored = [sum(f.stat().st_size for f in (run.folder / "trials" / r.trial_id).iterdir()) for r in done]
     mebibyte = 2**20
     print(
-        f"the driver's processor: {1e3 * per_trial:.2f} ms a trial, {1e3 * per_epoch:.2f} ms an epoch, "
-        f"{1e3 * per_checkpoint:.1f} ms a checkpoint of {size / mebibyte:.1f} MiB\n"
+        f"the driver's processor: {1e3 * per_trial:.2f} ms per trial, {1e3 * per_epoch:.2f} ms per epoch, "
+        f"{1e3 * per_checkpoint:.1f} ms per checkpoint of {size / mebibyte:.1f} MiB\n"
         f"{TRIALS:,} trials like those of {run.study.name}, {total / TRIALS:.0f} s each, on {WORKERS} "
         f"workers: {makespan / 3600:.2f} h; the ideal is {ideal / 3600:.2f} h, "
         f"the ratio {makespan / ideal:.3f}\n"
         f"the driver: {load:.1%} of a core; "
-        f"checkpoints come in at {size * checkpoints / makespan / mebibyte:.0f} MiB a second\n"
-        f"the store: {np.mean(stored) / 1024:.0f} KiB a trial, {TRIALS * np.mean(stored) / 2**30:.2f} GiB in "
-        f"all, and {WORKERS * size / mebibyte:.0f} MiB of checkpoints while it runs"
+        f"checkpoints come in at {size * checkpoints / makespan / mebibyte:.0f} MiB per second\n"
+        f"the store: {np.mean(stored) / 1024:.0f} KiB per trial, {TRIALS * np.mean(stored) / 2**30:.2f} GiB "
+        f"in all, and {WORKERS * size / mebibyte:.0f} MiB of checkpoints while it runs"
     )
     raise SystemExit(int(makespan / ideal > 1.1 or load > 0.5))
 

@@ -2,8 +2,8 @@
 
     python experiments/benchmark/memory.py
 
-Prints the worker's resident memory after every 20 trials; exits with 1 where the second half grows by more
-than 5%.
+Prints the worker's resident memory after every 20 trials; exits with 1 if the peak of all trials is more than
+5% above that of the first half.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GRID = {
 
 
 class Scale:
-    """Weighs the worker after every trial."""
+    """Measures the memory of the worker after every trial."""
 
     def __init__(self) -> None:
         self.gib: list[float] = []
@@ -41,10 +41,10 @@ class Scale:
         """See `ablation.workflow.observers.Observer`."""
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
-        """Add the resident memory of this process's children."""
+        """Record the resident memory of this process's children."""
         assert result.is_completed, result.cause
-        weight = sum(child.memory_info().rss for child in psutil.Process().children())
-        self.gib.append(weight / 2**30 if weight else self.gib[-1])  # the worker ends with its last trial
+        resident = sum(child.memory_info().rss for child in psutil.Process().children())
+        self.gib.append(resident / 2**30 if resident else self.gib[-1])  # the worker ends with its last trial
         if len(self.gib) % 20 == 0:
             print(f"{len(self.gib):4} trials ({trial.variant:11}) {self.gib[-1]:6.3f} GiB", flush=True)
 
@@ -57,7 +57,7 @@ def main() -> None:
         scale = Scale()
         run_study(Study.from_yaml(grid), Path(name) / "run", workers=1, observer=scale)
     middle, end = max(scale.gib[: TRIALS // 2]), max(scale.gib)
-    print(f"most in the first half {middle:.3f} GiB, in all {end:.3f} GiB")
+    print(f"peak in the first half {middle:.3f} GiB, in all {end:.3f} GiB")
     sys.exit(int(end > 1.05 * middle))
 
 

@@ -1,12 +1,12 @@
-"""The same study by worker processes and on a Ray cluster of the same cores: what does Ray cost?
+"""The same study in worker processes and on a Ray cluster of the same cores: what does Ray cost?
 
     pip install '.[benchmark,ray]'
     python experiments/benchmark/overhead.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
     python experiments/benchmark/overhead.py digits                      # the embedded study, ../grid.yaml
 
-Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says; that
-of Ray starts and ends a cluster of its own. Exits with 1 where Ray takes over a tenth longer than the local
-executor, or comes to other numbers.
+Each is a process of its own, timed from start to end. They take turns, as often as `--repeats` says; the one
+with Ray starts and ends its own cluster. Exits with 1 if Ray takes more than a tenth longer than the local
+executor, or if the numbers differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BAR = 1.1
 
 
 def train(executor: str, grid: Path, folder: Path) -> dict[str, Any]:
-    """Run the study; return each trial's numbers."""
+    """Run the study; return the metrics of each trial."""
     from ablation import Study, run_study
 
     run = run_study(Study.from_yaml(grid), folder / "run", executor=executor)

@@ -1,14 +1,14 @@
-"""The same search twice, side by side: by this harness, and by plain keras-tuner.
+"""The same search twice, side by side: with this harness and with plain keras-tuner.
 
     pip install '.[benchmark]'
     python experiments/benchmark/search.py            # the search of ../grid.yaml
 
-(a) `ablation search`: its confirmation with fresh seeds, its figures and its report included;
-(b) keras-tuner: the same space, oracle, seed, trials and executions a trial, `fit` on arrays.
+(a) `ablation search`, including its confirmation with fresh seeds, its figures and its report;
+(b) keras-tuner with the same space, oracle, seed, trials and executions per trial, and `fit` on arrays.
 
-Both are processes of their own, timed from start to end, taking turns as often as `--repeats` says. Then
-the best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds, so that the two
-answers can be compared by what they are worth and not by what each search thought of them.
+Each is a process of its own, timed from start to end. They take turns, as often as `--repeats` says. Then the
+best setting of (b) is confirmed in the same way as that of (a), with the same fresh seeds, so that the two
+answers are compared by their confirmed scores and not by the scores that each search gave them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
-    """(a): return the winner's scores."""
+    """(a): return the scores of the winner."""
     searched = run_search(Search.from_yaml(grid), folder / "out")
     best = winner(searched.confirmation, searched.search.settings.maximise)
     row = searched.confirmation.set_index("trial").loc[best]
@@ -83,7 +83,7 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
 
 
 def confirmed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Train a setting with the seeds that confirm (a)'s, and return its scores."""
+    """Train a setting with the seeds of (a)'s confirmation, and return its scores."""
     from ablation import run_study
 
     searched = SearchRun(folder / "out")

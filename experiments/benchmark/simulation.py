@@ -1,11 +1,11 @@
-"""Are the conclusions right as often as they say? Thousands of simulated studies with a known truth.
+"""Are the conclusions right as often as promised? Thousands of simulated studies with a known truth.
 
     python experiments/benchmark/simulation.py [--studies 4000]
 
-Each study draws the accuracies of a baseline and of variants, seed by seed (a seed's luck is shared, as in
-paired trials), and is judged by the very code that judges a run. Prints a table of what was promised and what
-came; exits with 1 where an error rate is above its promise, or power more than 5 points from its own, by more
-than three standard errors of the simulation.
+Each study draws the accuracies of a baseline and of variants, seed by seed (the luck of a seed is shared, as
+in paired trials), and is judged by the very code that judges a run. Prints a table of promised and simulated
+rates. Exits with 1 if an error rate is above its promise, or a power more than 5 percentage points from its
+promise, by more than three standard errors of the simulation.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ SPREAD = 0.01  # the standard deviation of a seed's difference
 
 
 def differences(generator: np.random.Generator, effects: list[float], seeds: int) -> dict[str, np.ndarray]:
-    """Draw each variant's differences from the same baseline: correlated, for they share it."""
+    """Draw the differences of each variant from the same baseline; sharing it makes them correlated."""
     baseline = generator.normal(0, SPREAD / math.sqrt(2), seeds)
     accuracies = generator.normal(effects, SPREAD / math.sqrt(2), (seeds, len(effects)))
     return {f"v{k}": accuracies[:, k] - baseline for k in range(len(effects))}
 
 
 def share(name: str, promised: float, hits: list[bool], holds: Callable[[float, float], bool]) -> Row:
-    """Return a row of the table."""
+    """Return a row of the table: the share of hits, its standard error, and whether the promise holds."""
     rate = float(np.mean(hits))
     error = math.sqrt(max(rate * (1 - rate), promised * (1 - promised)) / len(hits))
     return name, promised, rate, error, holds(rate, error)
 
 
 def at_most(promised: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its bound."""
+    """Return a test of whether a rate is at most as promised, within the error of the simulation."""
     return lambda rate, error: rate <= promised + 3 * error
 
 
 def at_least(promised: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its bound."""
+    """Return a test of whether a rate is at least as promised, within the error of the simulation."""
     return lambda rate, error: rate >= promised - 3 * error
 
 
 def near(promised: float, tolerance: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its promise, from both sides."""
+    """Return a test of whether a rate is as promised, within a tolerance and the simulation's error."""
     return lambda rate, error: abs(rate - promised) <= tolerance + 3 * error
 
 
@@ -70,7 +70,7 @@ def null_families(generator: np.random.Generator, studies: int) -> Iterator[Row]
 
 
 def coverage(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """How often an interval holds the true difference."""
+    """How often an interval contains the true difference."""
     for correction, looks in (("none", "once"), ("holm", "once"), ("holm", "any")):
         compare = CompareSettings(correction=correction, looks=looks)
         hits = []
@@ -78,14 +78,14 @@ def coverage(generator: np.random.Generator, studies: int) -> Iterator[Row]:
         for _ in range(studies):
             judged = judge(differences(generator, effects, 8), compare)
             hits += list((judged["low"] <= effects) & (judged["high"] >= effects))
-        name = f"interval holds the difference ({correction}, looks: {looks}), 8 seeds"
+        name = f"interval contains the difference ({correction}, looks: {looks}), 8 seeds"
         yield share(name, 0.95, hits, near(0.95, 0) if correction == "none" else at_least(0.95))
 
 
 def looked_at(
     generator: np.random.Generator, effects: list[float], compare: CompareSettings, most: int
 ) -> pd.DataFrame:
-    """Judge after 3 seeds, add a quarter where verdicts are open, until all are known or seeds end."""
+    """Judge after 3 seeds, and add a quarter where verdicts are open, until none is or seeds run out."""
     drawn = differences(generator, effects, most)
     seeds = dict.fromkeys(drawn, 3)
     while True:
@@ -97,7 +97,7 @@ def looked_at(
 
 
 def under_looking(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """The same under `--until-resolved`, and what Student's t would do there."""
+    """The same error rates under `--until-resolved`, and those of Student's t there."""
     for looks, variants in (("any", 1), ("any", 3), ("once", 3)):
         compare = CompareSettings(looks=looks, margin=0.0005)
         hits = []
@@ -118,7 +118,7 @@ def under_looking(generator: np.random.Generator, studies: int) -> Iterator[Row]
 
 
 def power(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """Whether as many seeds as `ablation plan` says find a difference of the margin as often as it says."""
+    """Whether the seeds that `ablation plan` recommends detect a difference of the margin as promised."""
     for ratio, variants in itertools.product((0.4, 0.8, 1.5), (1, 3)):
         compare = CompareSettings(margin=ratio * SPREAD)
         seeds = seeds_needed(SPREAD, compare.alpha / variants, compare)
@@ -127,13 +127,13 @@ def power(generator: np.random.Generator, studies: int) -> Iterator[Row]:
             judge(differences(generator, effects, seeds), compare).loc["v0", "verdict"] == "better"
             for _ in range(studies // 2)
         ]
-        name = f"power to tell a margin of {ratio:g} deviations, {variants} variants, {seeds} seeds"
+        name = f"power to detect a margin of {ratio:g} deviations, {variants} variants, {seeds} seeds"
         promised = power_of(seeds, ratio, compare.alpha / variants, compare)
         yield share(name, promised, hits, near(promised, 0.05))
 
 
 def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """How often a difference of exactly the margin is called equivalent, and one of nothing is."""
+    """How often a difference of exactly the margin is called equivalent, and how often no difference is."""
     compare = CompareSettings(margin=SPREAD)
     for name, effect, promised, holds in (
         ("a difference of the margin called equivalent, 10 seeds", SPREAD, 0.05, at_most(0.05)),
@@ -148,7 +148,7 @@ def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:
 
 
 def interactions(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """Planted interactions of a 2x2 study, and main effects without any."""
+    """How often interactions that are planted in a 2x2 study are found and misjudged; one of them is 0."""
     study = _two_by_two()
     cells = list(itertools.product((0, 1), (0, 1)))
     for planted in (0.0, 0.03, -0.03):
@@ -184,7 +184,7 @@ def _two_by_two() -> Study:
 
 
 def table(studies: int, seed: int = 0) -> list[Row]:
-    """Simulate everything; each part draws from a generator of its own."""
+    """Simulate everything; each part draws from its own generator."""
     parts = (null_families, under_looking, coverage, power, equivalence, interactions)
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))

@@ -4,14 +4,15 @@
     python experiments/benchmark/speed.py digits                      # the embedded study, ../grid.yaml
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
 
-(a) `ablation run`: its evaluation of the training part, tables, figures and report included;
-(b) the loop a person would write: one process, every model built, compiled and fitted on arrays, with
-    `validation_data`, and evaluated on the test images at the end;
-(c) keras-tuner's GridSearch over the same four variants, `executions_per_trial` the number of seeds.
+(a) `ablation run`, including its evaluation of the training part, tables, figures and report;
+(b) the loop that one would write: one process in which every model is built, compiled and fitted on arrays
+    with `validation_data`, and evaluated on the test images at the end;
+(c) keras-tuner's GridSearch over the same four variants, with `executions_per_trial` as the number of seeds.
 
-All three train the same models on the same images for the same epochs in the same batches. They take turns,
-as often as `--repeats` says; each is a process of its own, timed from its start to its end. Prints the wall
-time, the ratios, images a second, peak memory, and where the time of the harness's workers went.
+All three train the same models on the same images for the same number of epochs in batches of the same size.
+They take turns, as often as `--repeats` says; each is a process of its own, timed from its start to its end.
+Prints the wall time, the ratios, the images per second, the peak memory, and how the harness's workers spent
+their time.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def grid_of(
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
-    """(a): return the accuracies, and where the workers' time went."""
+    """(a): return the accuracies, and how the workers spent their time."""
     from ablation import Study, run_study
     from ablation.executors.cores import available_cores
 
@@ -58,7 +59,7 @@ def harness(grid: Path, folder: Path) -> dict[str, Any]:
     began: list[float] = []
 
     class Clock:
-        """Tells when the trials began, and keeps when the last one ended."""
+        """Records when the trials began and when the last one ended."""
 
         def planned(self, *_: object) -> None:
             began.append(time.perf_counter())
@@ -82,7 +83,7 @@ def harness(grid: Path, folder: Path) -> dict[str, Any]:
 
 
 def loop(grid: Path, _: Path) -> dict[str, Any]:
-    """(b): what a person would write."""
+    """(b): the loop that one would write."""
     import keras
     import pandas as pd
 
@@ -125,7 +126,7 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
 
 
 def _arrays(grid: Path) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Return the study, and its images as a person would hold them: normalised, labels one-hot."""
+    """Return the study, and its images as plain arrays: images normalised, labels one-hot."""
     import keras
 
     from ablation import Study
@@ -159,7 +160,7 @@ WAYS = {"a": harness, "b": loop, "c": tuner}
 
 
 def timed(way: str, grid: Path, folder: Path, script: str = __file__) -> dict[str, Any]:
-    """Run one way as a process; return its seconds, its processes' peak memory, and what it returned."""
+    """Run one way as a process; return its seconds, its processes' peak memory in GiB, and its report."""
     import psutil
 
     started, peak = time.perf_counter(), 0
@@ -181,7 +182,7 @@ def timed(way: str, grid: Path, folder: Path, script: str = __file__) -> dict[st
 
 
 def compare(study: str, shape: dict[str, Any], repeats: int) -> None:
-    """Let the three ways take turns, and print what came of it."""
+    """Let the three ways take turns, and print the comparison."""
     trials = 4 * shape["seeds"]
     images = trials * shape["training"]["epochs"] * shape["dataset"]["train_size"]
     print(

@@ -2,8 +2,8 @@
 
     python experiments/benchmark/steps.py --data-dir FOLDER   # a CIFAR-10 python folder
 
-Prints milliseconds a step of the notebook's model, 64 images on one core, the variants taking turns; the
-fastest of three turns.
+Prints the milliseconds per step of 64 images for the notebook's model on one core: the fastest of three
+turns, in which the two kinds of kernels alternate.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEPS = 16
 
 
 def loop_of(dataset: Dataset, changes: dict[str, object], faster: bool) -> CompiledLoop:
-    """Return a traced loop."""
+    """Return a traced loop of a variant, with the faster kernels or with Keras's own."""
     training = TrainingSettings(batch_size=64)
     model = CnnSettings.model_validate(changes)
     trial = Trial(variant="", seed=0, dataset_digest=dataset.digest, model=model, training=training)
@@ -45,7 +45,7 @@ def loop_of(dataset: Dataset, changes: dict[str, object], faster: bool) -> Compi
 
 
 def milliseconds(loop: CompiledLoop) -> float:
-    """Return how long a step takes."""
+    """Return the milliseconds that a step takes."""
     order = np.arange(64 * STEPS, dtype=np.int32)
     started = time.perf_counter()
     loop.train(order)
@@ -53,7 +53,7 @@ def milliseconds(loop: CompiledLoop) -> float:
 
 
 def main() -> None:
-    """Time every variant both ways."""
+    """Time every variant with both kinds of kernels."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     folder = str(parser.parse_args().data_dir)
