@@ -1,6 +1,6 @@
-"""The face of the library for Python and notebooks: a study that runs, a run that draws and reports itself.
+"""The interface for Python and notebooks: a study that runs, and a run that draws and reports itself.
 
-All of it is a line around a function of the rooms below, which take these objects, too.
+Each method is a thin wrapper around a function of another module, which accepts these objects, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ablation.workflow.progress import LiveProgress
 
 
 class Study(grid_study.Study):
-    """A study that is read from a grid file, and runs."""
+    """A study that can be read from a grid file and run."""
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Study:
@@ -42,21 +42,21 @@ class Study(grid_study.Study):
 
     @classmethod
     def of(cls, study: grid_study.Study) -> Study:
-        """Return a study that has this face."""
+        """Return a study as an object of this class."""
         return study if isinstance(study, cls) else cls.model_construct(**dict(study))
 
     def run(self, out: str | Path | None = None, **options: Any) -> Run:
-        """Run what is not finished yet, and show its progress.
+        """Run what is not finished yet, and show the progress.
 
         Args:
-            out: The run folder, by default ``experiments/runs/<study>``.
-            options: As for `run_study`; an ``observer`` is told instead.
+            out: The run folder; by default ``experiments/runs/<study>``.
+            options: The options of `run_study`; an ``observer`` replaces the display of the progress.
         """
         with LiveProgress() as progress:
             return run_study(self, out, **{"observer": progress, **options})
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the question, and what tells each variant from the baseline."""
+        """Return what a notebook shows: the question, and how each variant differs from the baseline."""
         return study_html(self)
 
 
@@ -64,10 +64,10 @@ class Run(results_run.Run):
     """A run folder, finished or not: its tables as DataFrames, its figures and its report.
 
     Args:
-        folder: The run folder, as `run_study` made it.
+        folder: The run folder, as `run_study` wrote it.
 
     Raises:
-        RunError: The folder is no run folder.
+        RunError: The folder is not a run folder.
     """
 
     study: Study
@@ -78,11 +78,11 @@ class Run(results_run.Run):
 
     @property
     def notes(self) -> list[str]:
-        """What to know before believing the numbers, a sentence or two each."""
+        """What to know before trusting the numbers, as notes of one or two sentences each."""
         return run_notes(self)
 
     def audit(self) -> pd.DataFrame:
-        """Return `pairing` with the trials that are not trained yet: their models are built to look at."""
+        """Return `pairing` with the trials that are not trained yet, whose models are built for it."""
         return audit_pairing(self)
 
     def write_tables(self) -> None:
@@ -94,15 +94,15 @@ class Run(results_run.Run):
         return draw_figures(self, only, folder)
 
     def figure(self, name: str) -> Picture:
-        """Draw one figure, the first of its name; a notebook shows it.
+        """Draw one figure, the first one of that name; a notebook shows it.
 
         Raises:
-            RunError: As for `draw_figures`.
+            RunError: There is no such figure, or it cannot be drawn; see `draw_figures`.
         """
         return draw_figures(self, [name])[0]
 
     def write_report(self) -> Path:
-        """Write ``report.html``, ``report.md`` and ``report.tex``; return the first one's path."""
+        """Write ``report.html``, ``report.md`` and ``report.tex``; return the path of ``report.html``."""
         return write_report(self)
 
     def write_side_by_side(self, other: results_run.Run) -> Path:
@@ -118,7 +118,7 @@ class Run(results_run.Run):
         return verify_run(self, Path(report) if report else None)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: each variant's accuracies, and the verdicts."""
+        """Return what a notebook shows: the accuracies of each variant and the verdicts."""
         return summary_html(self)
 
 
@@ -131,7 +131,7 @@ def run_study(study: grid_study.Study, out: str | Path | None = None, **options:
 
 
 def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
-    """Join runs of one study into one folder.
+    """Merge runs of one study into one folder.
 
     Arguments and errors are those of `ablation.workflow.merge.merge_runs`.
     """

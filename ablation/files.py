@@ -11,14 +11,16 @@ from typing import IO, Any
 
 
 @contextmanager
-def atomic_writer(file: Path, durable: bool = False) -> Iterator[IO[bytes]]:
+def atomic_writer(file: Path, durable: bool = False, *, partial: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a binary stream whose content replaces ``file`` once the block ends without an error.
 
     Args:
-        file: The file; another process sees its old content or its new one, never a part.
-        durable: Have the content on the disk before it replaces the old one.
+        file: The file. Another process sees either its old content or its new content, never a part of it.
+        durable: Have the new content on the disk before it replaces the old one.
+        partial: The temporary file in the same folder, ``.<name>.partial`` by default. Name another one where
+            a program that watches the folder would read a file of that name.
     """
-    partial = file.with_name(f".{file.name}.partial")
+    partial = partial or file.with_name(f".{file.name}.partial")
     try:
         with partial.open("wb") as stream:
             yield stream
@@ -40,5 +42,5 @@ def write_atomically(file: Path, content: bytes | str) -> Path:
 
 
 def json_text(value: Any) -> str:
-    """Return a value as the JSON text that all records of a run folder are written in."""
+    """Return a value as JSON text, in the layout of all records of a run folder."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

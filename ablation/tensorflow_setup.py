@@ -1,4 +1,4 @@
-"""TensorFlow's start in a process: imported quietly and quickly, with its threads, deterministic."""
+"""Starting TensorFlow in a process: quietly and quickly, with a number of threads, deterministic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablation.errors import AblationError
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep TensorFlow's native messages, about absent GPUs for example, away from the terminal."""
+    """Hide TensorFlow's native messages, about missing GPUs for example, from the terminal."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -26,10 +26,10 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def configure_tensorflow(threads: int) -> None:
-    """Set TensorFlow's threads and its determinism; must precede the first operation of the process.
+    """Set TensorFlow's number of threads and its determinism, before the first operation of the process.
 
     Raises:
-        AblationError: TensorFlow has already computed with another number of threads.
+        AblationError: TensorFlow already runs with another number of threads.
     """
     import tensorflow as tf
 
@@ -38,8 +38,8 @@ def configure_tensorflow(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         raise AblationError(
-            f"TensorFlow has computed in this process with other threads than {threads}, and keeps to them; "
-            "use --executor local, whose trials have processes of their own."
+            f"TensorFlow already runs in this process with a number of threads other than {threads}, which "
+            "cannot be changed any more; use --executor local, which runs trials in processes of their own."
         ) from None
     tf.config.experimental.enable_op_determinism()
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -47,20 +47,20 @@ def configure_tensorflow(threads: int) -> None:
 
 
 def start_tensorflow(threads: int) -> None:
-    """Import TensorFlow as fast as it can be and configure it, at the start of a worker process."""
-    gc.disable()  # looking for garbage would take a quarter of the time that the import takes
+    """Import TensorFlow as fast as possible and configure it, at the start of a worker process."""
+    gc.disable()  # garbage collection would take a quarter of the time of the import
     with _absent("sklearn", "matplotlib", "IPython"):  # so would these, which Keras imports if it can
         configure_tensorflow(threads)
         import keras  # noqa: F401
-    gc.freeze()  # what was imported stays: no collection need look at it
+    gc.freeze()  # imported modules stay for good, so that no collection need examine them
     gc.enable()
 
 
 @contextmanager
 def _absent(*modules: str) -> Iterator[None]:
-    """Let modules that are not imported yet look as if they were not installed."""
+    """Make modules that are not imported yet look as if they were not installed."""
     hidden = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Where trials run. An executor takes trials and yields their results, in whatever order they end."""
+"""The contract of executors: an executor takes trials and yields their results in the order they end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Task:
 
     Attributes:
         trial: What to train.
-        folder: Where its files go; a checkpoint in it is taken up.
+        folder: The folder where its files go; training resumes from a checkpoint in it.
         save_model: Whether to keep its model.
-        seconds: A guess of how long it takes.
-        timeout: The seconds after which it is ended; without it, as long as it takes.
+        seconds: An estimate of how long it takes.
+        timeout: The seconds after which it is stopped; by default it is never stopped.
     """
 
     trial: Trial
@@ -31,19 +31,26 @@ class Task:
     timeout: float | None = None
 
     def timed_out(self, history: Sequence[EpochRecord]) -> TrialResult:
-        """Return the result of a trial that was ended."""
+        """Return the result of a trial that was stopped after its timeout, with the completed epochs."""
         return TrialResult(
             trial_id=self.trial.id,
             status="timeout",
             history=tuple(history),
             seconds=self.timeout or 0.0,
-            cause=f"was ended after its timeout of {self.timeout:g} s, with {len(history)} epochs done",
+            cause=(
+                f"was stopped after its timeout of {self.timeout:g} s, with {len(history)} epochs completed"
+            ),
         )
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A running trial has started (no record), or has ended an epoch."""
+    """News of a running trial: it has started, or it has ended an epoch.
+
+    Attributes:
+        trial: The trial.
+        record: The record of the epoch; None when the trial has started.
+    """
 
     trial: Trial
     record: EpochRecord | None
@@ -53,14 +60,21 @@ OnProgress = Callable[[Progress], None]
 
 
 class Executor(Protocol):
-    """Runs tasks. A trial that fails, or whose process dies, is a result and never an exception."""
+    """Runs tasks. A trial that fails, or whose process dies, yields a result and never an exception."""
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
     ) -> Generator[tuple[Task, TrialResult]]:
-        """Yield each task with its result as it ends; closing the iterator ends what runs."""
+        """Yield each task with its result as it ends; closing the iterator stops the trials that run.
+
+        Args:
+            tasks: The trials to run.
+            dataset_file: The file that holds their dataset.
+            threads: The number of threads per trial.
+            on_progress: Called when a trial starts and when it ends an epoch.
+        """
         ...
 
     def close(self) -> None:
-        """End what is kept from one `run` to the next."""
+        """End the processes or connections that are kept from one `run` to the next."""
         ...

@@ -1,4 +1,4 @@
-"""Trials in this very process, one after the other: for tests and for a debugger."""
+"""Trials in this process, one after the other: for tests and for a debugger."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ablation.training.attempt import attempt
 
 
 class InlineExecutor:
-    """Runs each task here; a timeout is noticed after an epoch.
+    """Runs each task in this process; a timeout takes effect at the end of an epoch.
 
-    TensorFlow must not have run in this process with other threads before.
+    TensorFlow must not already run in this process with another number of threads.
     """
 
     def run(
@@ -55,4 +55,4 @@ class InlineExecutor:
 
 
 class _TimeoutReached(BaseException):
-    """Not an error of the trial, so nothing that handles those may catch it."""
+    """Stops a trial. It is not an `Exception`, so that no handler of the trial's errors catches it."""

@@ -1,4 +1,4 @@
-"""Trials in worker processes on this machine, kept warm from one trial to the next."""
+"""Trials in worker processes on this machine, which are kept from one trial to the next."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ablation.executors.contract import OnProgress, Progress, Task
 from ablation.executors.task_queue import TaskQueue
 from ablation.grid.trial import EpochRecord, TrialResult
 
-_ATTEMPTS = 2  # a worker that dies takes no trial with it the first time
+_ATTEMPTS = 2  # a trial whose worker dies is tried once more
 
 _Event = tuple[Task, EpochRecord | TrialResult | None]
 
 
 class LocalExecutor:
-    """Runs tasks in ``workers`` processes, one thread of this process tending each.
+    """Runs tasks in worker processes, each of them tended by a thread of this process.
 
     Args:
-        workers: The number of processes.
-        log_folder: Where each worker's error output goes.
-        keep: Keep the processes for the next `run`, until `close`.
+        workers: The number of worker processes.
+        log_folder: The folder for the error output of each worker.
+        keep: Whether to keep the processes for the next `run`, until `close`.
     """
 
     def __init__(self, workers: int, log_folder: Path, keep: bool = False) -> None:
         self._workers = workers
         self._log_folder = log_folder
         self._keep = keep
-        self._kept: dict[tuple[Path, int], list[_Worker]] = {}
+        self._idle_workers: dict[tuple[Path, int], list[_Worker]] = {}
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
@@ -47,40 +47,40 @@ class LocalExecutor:
         events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
-        workers = self._kept.pop((dataset_file, threads), [])
+        workers = self._idle_workers.pop((dataset_file, threads), [])
         for k in range(len(workers), min(self._workers, len(tasks))):
             log = self._log_folder / f"worker-{k}.log"
             workers.append(_Worker(dataset_file, threads, log, self._keep))
         for worker in workers:
             threading.Thread(target=worker.tend, args=(task_queue, events), daemon=True).start()
-        left = len(tasks)
+        unfinished = len(tasks)
         try:
-            while left:
+            while unfinished:
                 event = events.get()
                 if isinstance(event, BaseException):
                     raise event
-                task, news = event
-                if isinstance(news, TrialResult):
-                    left -= 1
-                    yield task, news
+                task, outcome = event
+                if isinstance(outcome, TrialResult):
+                    unfinished -= 1
+                    yield task, outcome
                 else:
-                    on_progress(Progress(task.trial, news))
+                    on_progress(Progress(task.trial, outcome))
             if self._keep:
-                self._kept[dataset_file, threads], workers = workers, []
+                self._idle_workers[dataset_file, threads], workers = workers, []
         finally:
             for worker in workers:
                 worker.stop()
 
     def close(self) -> None:
         """See `Executor.close`."""
-        for workers in self._kept.values():
+        for workers in self._idle_workers.values():
             for worker in workers:
                 worker.stop()
-        self._kept.clear()
+        self._idle_workers.clear()
 
 
 class _Worker:
-    """One child process, replaced when it dies."""
+    """A worker process, which is replaced when it dies."""
 
     def __init__(self, dataset_file: Path, threads: int, log: Path, keep: bool) -> None:
         self._command = [
@@ -99,7 +99,7 @@ class _Worker:
         self._lock = threading.Lock()
 
     def tend(self, task_queue: TaskQueue, events: queue.SimpleQueue[_Event | BaseException]) -> None:
-        """Take tasks until none waits; put all that happens into ``events``."""
+        """Run tasks until none is waiting, and put everything that happens into ``events``."""
         task = None
         try:
             while not self._stopped and (task := task_queue.next(task)):
@@ -115,7 +115,7 @@ class _Worker:
                 self.stop()
 
     def stop(self) -> None:
-        """End the process at once; nothing is started after this."""
+        """Kill the process; no other is started afterwards."""
         with self._lock:
             self._stopped = True
             if self._process is not None:
@@ -126,24 +126,24 @@ class _Worker:
         ending = ""
         for _ in range(_ATTEMPTS):
             events.put((task, None))
-            process = self._started()
+            process = self._living_process()
             if process is None:
                 break
-            told: list[EpochRecord] = []
+            history: list[EpochRecord] = []
             overdue = threading.Event()
-            result = self._converse(process, task, events, told, overdue)
+            result = self._converse(process, task, events, history, overdue)
             if result is not None:
                 return result
             if overdue.is_set():
-                return task.timed_out(told)
+                return task.timed_out(history)
             ending = _describe_exit(process.wait())
             if self._stopped:
                 break
         cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {self._log}"
         return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
-    def _started(self) -> subprocess.Popen[str] | None:
-        """Return the living process, a new one if need be; None once stopped."""
+    def _living_process(self) -> subprocess.Popen[str] | None:
+        """Return the process, a new one if it does not live; None once the worker is stopped."""
         with self._lock:
             if self._stopped:
                 return None
@@ -157,7 +157,7 @@ class _Worker:
                         text=True,
                         bufsize=1,
                         env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
-                        start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its workers
+                        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its workers
                     )
             return self._process
 
@@ -166,12 +166,17 @@ class _Worker:
         process: subprocess.Popen[str],
         task: Task,
         events: queue.SimpleQueue[_Event | BaseException],
-        told: list[EpochRecord],
+        history: list[EpochRecord],
         overdue: threading.Event,
     ) -> TrialResult | None:
-        """Hand over a task and listen until its result; None where the process died first.
+        """Hand over a task and wait for its result; return None if the process died first.
 
-        Its epochs are put into ``told``; ``overdue`` is set when it was ended for its timeout.
+        Args:
+            process: The worker process.
+            task: The task to run.
+            events: Receives each epoch as it ends.
+            history: Receives each epoch as it ends, too.
+            overdue: Is set if the process was killed because of the task's timeout.
         """
 
         def end() -> None:
@@ -199,9 +204,9 @@ class _Worker:
                 if "result" in event:
                     return TrialResult.model_validate(event["result"])
                 if "epoch" in event:
-                    told.append(EpochRecord.model_validate(event["epoch"]))
-                    events.put((task, told[-1]))
-                elif task.timeout is not None:  # it has started: TensorFlow is imported
+                    history.append(EpochRecord.model_validate(event["epoch"]))
+                    events.put((task, history[-1]))
+                elif task.timeout is not None:  # the trial has started, TensorFlow is imported
                     clock.start()
             return None
         finally:
@@ -216,6 +221,6 @@ def _describe_exit(code: int) -> str:
         meaning = (
             " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
         )
-        return f"by {name}{meaning}"
+        return f"killed by {name}{meaning}"
     except ValueError:
-        return f"by signal {-code}"
+        return f"killed by signal {-code}"

@@ -1,4 +1,4 @@
-"""An executor by its name."""
+"""Making an executor by its name."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def make_executor(
     Args:
         name: ``local`` (worker processes), ``inline`` (this process, one trial after the other) or ``ray``
             (a Ray cluster).
-        workers: How many trials at a time; by default as many as there is room for.
-        threads: Threads a trial.
-        log_folder: Where the error output of worker processes goes.
-        keep: Keep the processes from one `run` to the next, until `close`.
-        address: The Ray cluster; by default one that is started on this machine.
-        gpus: GPUs a trial, or a fraction of one; only Ray deals them out.
+        workers: The number of trials at a time; by default as many as there is room for.
+        threads: The number of threads per trial.
+        log_folder: The folder for the error output of worker processes.
+        keep: Whether to keep the processes from one `run` to the next, until `close`.
+        address: The address of the Ray cluster; by default a cluster is started on this machine.
+        gpus: The number of GPUs per trial, or a fraction of one; only Ray assigns GPUs.
 
     Raises:
-        AblationError: There is no such executor.
+        AblationError: There is no such executor, or it does not take an address.
     """
     if address and name != "ray":
-        raise AblationError("--address names a Ray cluster: it goes with --executor ray.")
+        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
     if name == "inline":
         return InlineExecutor()
     if name == "local":

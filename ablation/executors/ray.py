@@ -1,4 +1,4 @@
-"""Trials as tasks of a Ray cluster: Ray says where each one runs, this process keeps what comes of it."""
+"""Trials as tasks of a Ray cluster: Ray decides where each one runs, and this process keeps the results."""
 
 from __future__ import annotations
 
@@ -19,26 +19,33 @@ from ablation.grid.trial import EpochRecord, TrialResult
 from ablation.training.attempt import failed
 from ablation.training.checkpoint import CHECKPOINT
 
-_ATTEMPTS = 2  # of a trial whose process dies; that its node was lost is no fault of its own
-_PATIENCE = 5.0  # seconds without news until nodes are counted anew
+_ATTEMPTS = 2  # of a trial whose process dies; the loss of its node is not the trial's fault, and not counted
+_PATIENCE = 5.0  # seconds without news until nodes are counted again
 
 
 class _LostError(Exception):
-    """The trial must go on elsewhere."""
+    """A trial was lost with its node or its process, and must go on elsewhere."""
 
 
 @dataclass
 class _Attempt:
-    """A task that Ray was given, and what it has told."""
+    """A task that was submitted to Ray, and what has come back from it.
+
+    Attributes:
+        task: The task.
+        deaths: How many times its process has died.
+        history: The epochs of the present attempt.
+        deadline: The monotonic time at which its timeout is over, once it has started.
+    """
 
     task: Task
     deaths: int = 0
-    told: list[EpochRecord] = field(default_factory=list)
+    history: list[EpochRecord] = field(default_factory=list)
     deadline: float | None = None
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its timeout is over."""
+        """Whether the task's timeout is over."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
 
@@ -48,10 +55,10 @@ class RayExecutor:
     A trial whose node or process is lost goes on elsewhere, from the last checkpoint that came back.
 
     Args:
-        address: See `RayCluster`, as for ``workers`` and ``gpus``.
-        workers: The most trials at a time.
-        gpus: GPUs a trial.
-        keep: Stay connected from one `run` to the next, until `close`.
+        address: The address of the cluster; see `RayCluster`.
+        workers: The largest number of trials at a time; see `RayCluster`.
+        gpus: The number of GPUs per trial, or a fraction of one.
+        keep: Whether to stay connected from one `run` to the next, until `close`.
     """
 
     def __init__(self, address: str | None, workers: int | None, gpus: float, keep: bool = False) -> None:
@@ -65,13 +72,13 @@ class RayExecutor:
         if not tasks:
             return
         self._cluster.connect(threads)
-        done = False
+        all_yielded = False
         try:
             yield from self._results(tasks, dataset_file, threads, on_progress)
-            done = True
+            all_yielded = True
         finally:
             if not self._keep:
-                self._cluster.close(wait=not done)
+                self._cluster.close(wait=not all_yielded)
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -82,12 +89,12 @@ class RayExecutor:
     ) -> Generator[tuple[Task, TrialResult]]:
         import ray
 
-        task_queue, left = TaskQueue(tasks), len(tasks)
+        task_queue, unfinished = TaskQueue(tasks), len(tasks)
         running: dict[Any, _Attempt] = {}  # by the stream of its events
         ended: Task | None = None
         try:
             dataset = self._cluster.dataset(dataset_file)
-            while left:
+            while unfinished:
                 while len(running) < self._cluster.places(threads) and (task := task_queue.next(ended)):
                     running[self._start(task, dataset, threads)] = _Attempt(task)
                     ended = None
@@ -101,14 +108,14 @@ class RayExecutor:
                         continue
                     if result is not None:
                         ended = running.pop(stream).task
-                        left -= 1
+                        unfinished -= 1
                         yield ended, result
         finally:
             for stream in running:
                 ray.cancel(stream, force=True)
 
     def _start(self, task: Task, dataset: Any, threads: int) -> Any:
-        """Give Ray a task; return the stream of its events."""
+        """Submit a task to Ray; return the stream of its events."""
         import ray
 
         remote = ray.remote(train).options(
@@ -116,7 +123,7 @@ class RayExecutor:
             num_cpus=threads,
             num_gpus=self._cluster.gpus,
             num_returns="streaming",
-            max_retries=0,  # tried again by `run`, which has the checkpoint
+            max_retries=0,  # `run` retries it, because it has the checkpoint
         )
         file = task.folder / CHECKPOINT
         checkpoint = file.read_bytes() if file.is_file() else None
@@ -125,7 +132,7 @@ class RayExecutor:
 
 
 def _with_news(running: dict[Any, _Attempt]) -> list[Any]:
-    """Wait until a trial has told something, or is overdue; return the streams of these."""
+    """Wait until a trial has an event or is overdue; return the streams of all such trials."""
     import ray
 
     streams, now = list(running), time.monotonic()
@@ -136,27 +143,27 @@ def _with_news(running: dict[Any, _Attempt]) -> list[Any]:
 
 
 def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialResult | None:
-    """Take up what a trial tells; return its result once it has one.
+    """Handle the next event of a trial; return the trial's result once it has one.
 
     Raises:
-        _LostError: Its node or its process died.
-        RunError: A node is not set up to train, or Ray refuses to run it.
+        _LostError: The trial's node or process died, and it is to be tried again.
+        RunError: A node is not set up to train, or Ray cannot run the trial.
     """
     import ray
 
     task = attempt.task
     if attempt.is_overdue:
         ray.cancel(stream, force=True)
-        return task.timed_out(attempt.told)
+        return task.timed_out(attempt.history)
     try:
         event: Event = ray.get(next(stream))
     except ray.exceptions.RayTaskError as error:
-        raise RunError(_unfit(error)) from None
+        raise RunError(_unfit_node_message(error)) from None
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         attempt.deaths += 1
         if attempt.deaths < _ATTEMPTS:
             raise _LostError from None
-        return _died(task, error)
+        return _died_result(task, error)
     except _lost_with_a_node():
         raise _LostError from None
     except ray.exceptions.RayError as error:
@@ -164,30 +171,30 @@ def _listen(stream: Any, attempt: _Attempt, on_progress: OnProgress) -> TrialRes
         raise RunError(f"Ray cannot run the trials: {reason}") from None
     match event:
         case None:
-            attempt.told.clear()
+            attempt.history.clear()
             attempt.deadline = time.monotonic() + task.timeout if task.timeout else None
             on_progress(Progress(task.trial, None))
         case EpochRecord():
-            attempt.told.append(event)
+            attempt.history.append(event)
             on_progress(Progress(task.trial, event))
         case Saved():
-            with suppress(OSError):  # a full disk is told of where the result is kept
+            with suppress(OSError):  # a full disk is reported when the result is written
                 write_atomically(task.folder / CHECKPOINT, event.content)
         case Ended():
-            return _kept(task, event)
+            return _write_files(task, event)
     return None
 
 
 def _lost_with_a_node() -> tuple[type[Exception], ...]:
-    """Return what Ray raises where a trial, or what it has told, is lost with a node."""
+    """Return the exceptions that Ray raises when a trial, or one of its events, is lost with a node."""
     import ray
 
     errors = ray.exceptions
     return errors.NodeDiedError, errors.ObjectLostError, errors.LocalRayletDiedError
 
 
-def _kept(task: Task, ended: Ended) -> TrialResult:
-    """Write a trial's files into its folder; where that fails, so has the trial."""
+def _write_files(task: Task, ended: Ended) -> TrialResult:
+    """Write a trial's files into its folder and return its result; a failed one if they cannot be written."""
     try:
         (task.folder / CHECKPOINT).unlink(missing_ok=True)
         for name, content in ended.files.items():
@@ -197,17 +204,17 @@ def _kept(task: Task, ended: Ended) -> TrialResult:
     return ended.result
 
 
-def _died(task: Task, error: Exception) -> TrialResult:
+def _died_result(task: Task, error: Exception) -> TrialResult:
     last = str(error).strip().splitlines()[0].rstrip(".")
-    cause = f"the worker process died {_ATTEMPTS} times, the last time, as Ray tells it: {last}"
+    cause = f"the worker process died {_ATTEMPTS} times; the last time, Ray reported: {last}"
     return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
 
 
-def _unfit(error: Any) -> str:
-    """Say what is wrong with a node that cannot even begin."""
+def _unfit_node_message(error: Any) -> str:
+    """Return the message about a node on which a trial cannot even begin."""
     first, *_, last = str(error).strip().splitlines()
     where = first.partition(" (")[2].rstrip(")")
     return (
-        f"a node of the Ray cluster cannot train ({where}): {last}. Each node needs the same ablation and "
-        "TensorFlow as this machine."
+        f"a node of the Ray cluster cannot train ({where}): {last}. Each node needs the same versions of "
+        "ablation and TensorFlow as this machine."
     )

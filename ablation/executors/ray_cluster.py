@@ -1,4 +1,4 @@
-"""A Ray cluster: reached or started, and how much fits into it."""
+"""A connection to a Ray cluster, which it may have to start, and how many trials fit into it."""
 
 from __future__ import annotations
 
@@ -17,39 +17,42 @@ from typing import Any, ClassVar
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError
 
-_LOOK_AGAIN = 5.0  # seconds until nodes are counted anew
-_AHEAD = 16  # tasks that wait in a shared cluster, beside twice what it can run: they make it grow
+_LOOK_AGAIN = 5.0  # seconds until nodes are counted again
+_AHEAD = 16  # tasks that wait in a shared cluster, beside twice as many as it can run: they make it grow
 
 
 class RayCluster:
     """A connection to a Ray cluster, made when it is first needed.
 
     Args:
-        address: As `ray.init` takes it; by default what RAY_ADDRESS names, else a cluster of this process's
-            own, which listens on the loopback interface only.
-        workers: The most trials at a time; by default what there is room for.
-        gpus: GPUs a trial, or a fraction of one.
+        address: The address, as `ray.init` takes it. The default is that of RAY_ADDRESS or, if it is not set,
+            a new cluster of this process, which listens on the loopback interface only.
+        workers: The largest number of trials at a time; by default as many as there is room for.
+        gpus: The number of GPUs per trial, or a fraction of one.
     """
 
-    _ending: ClassVar[threading.Thread | None] = None  # Ray is one of a process
+    _ending: ClassVar[threading.Thread | None] = None  # shared, because a process has one Ray connection
 
     def __init__(self, address: str | None, workers: int | None, gpus: float) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or "local"
-        self._own = self._address == "local"
+        self._starts_cluster = self._address == "local"
         self._workers = workers
         self.gpus = gpus
-        self._connected = False  # by this object, and so to be ended by it
-        self._sent: dict[Path, Any] = {}
-        self._looked, self._room = -_LOOK_AGAIN, 0
-        self._told = False
+        self._connected = False  # whether this object made the connection, and so has to end it
+        self._dataset_references: dict[Path, Any] = {}
+        self._counted_at, self._room = -_LOOK_AGAIN, 0
+        self._has_announced_waiting = False
 
     def connect(self, threads: int) -> None:
         """Connect, unless this process is connected already.
 
+        Args:
+            threads: The number of threads per trial.
+
         Raises:
-            RunError: Ray is not installed, or no cluster of its version answers.
+            RunError: Ray is not installed, or no cluster of the same Ray version answers.
         """
-        if self._own or self._address.startswith(("127.", "localhost")):
+        if self._starts_cluster or self._address.startswith(("127.", "localhost")):
             # Ray's switch for clusters over the network: without it, all stays on the loopback address.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -65,29 +68,32 @@ class RayCluster:
             return
         _refuse_unreachable(self._address)
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(threads)}
-        if self._own:  # processes that are there before the first task inherit it
+        if (
+            self._starts_cluster
+        ):  # Ray starts processes before the first task, and they inherit the environment
             cores = self._workers and self._workers * threads
             options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
         else:
             options = {"runtime_env": {"env_vars": environment}}
         on_termination = signal.getsignal(signal.SIGTERM)
         try:
-            with _environment(environment if self._own else {}):
+            with _environment(environment if self._starts_cluster else {}):
                 ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RunError(f"--address {self._address}: {str(error).strip().splitlines()[0]}") from None
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_termination)  # Ray's own ends the process without a word
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's handler would end the process silently
         self._connected = True
 
     def close(self, wait: bool = True) -> None:
-        """End the connection, and a cluster of one's own.
+        """End the connection, and the cluster if this process started it.
 
         Args:
-            wait: Return when they have ended; else only the next connection waits. Nothing may then be left
-                that belongs to Ray, not even in the traceback of an exception: it would end this process.
+            wait: Whether to return only when they have ended; otherwise the next connection waits for that.
+                When they have ended, no object of Ray may be left, not even in the traceback of an exception:
+                it would end this process.
         """
-        self._sent.clear()
+        self._dataset_references.clear()
         if self._connected:
             import ray
 
@@ -101,27 +107,29 @@ class RayCluster:
         """Return a reference to a dataset that each node fetches once, for all of its processes."""
         import ray
 
-        if file not in self._sent:
-            self._sent[file] = ray.put(Dataset.load(file))
-        return self._sent[file]
+        if file not in self._dataset_references:
+            self._dataset_references[file] = ray.put(Dataset.load(file))
+        return self._dataset_references[file]
 
     def places(self, threads: int) -> int:
-        """Return how many tasks Ray is to have at a time; nodes come and go.
+        """Return how many tasks to submit to Ray at a time; nodes may come and go.
 
-        In a cluster of one's own, as many as can run: a process that has ended a trial is then given another
-        one of the variant whose graph it has. Elsewhere some more, so that a new node finds work.
+        In a cluster that this process started, that is as many as can run: a process that has ended a trial
+        is then given another trial of the variant whose graph it has. In other clusters it is more, so that a
+        new node has work at once.
 
         Raises:
-            RunError: None fits, and none ever will.
+            RunError: No trial fits into the cluster, and no node can join it.
         """
-        if time.monotonic() - self._looked >= _LOOK_AGAIN:
+        if time.monotonic() - self._counted_at >= _LOOK_AGAIN:
             import ray
 
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             room = sum(self.fitting(node, threads) for node in nodes)
             if not room:
                 self._tell_of_no_room(nodes, threads)
-            self._looked, self._room = time.monotonic(), room if self._own else 2 * room + _AHEAD
+            self._counted_at = time.monotonic()
+            self._room = room if self._starts_cluster else 2 * room + _AHEAD
         return min(self._room, self._workers or self._room)
 
     def fitting(self, node: Mapping[str, float], threads: int) -> int:
@@ -131,18 +139,20 @@ class RayCluster:
         return int(min(by_cpu, by_gpu))
 
     def _tell_of_no_room(self, nodes: list[Mapping[str, float]], threads: int) -> None:
-        asked = f"a trial asks for CPU {threads} and GPU {self.gpus:g}"
-        has = " and ".join(f"{kind} {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU"))
-        if self._own:
-            raise RunError(f"--executor ray: {asked}; this machine has {has}.")
-        if not self._told:
-            print(f"Waiting for a node: {asked}; the cluster has {has} so far.", file=sys.stderr)
-        self._told = True
+        needed = f"each trial needs CPU: {threads}, GPU: {self.gpus:g}"
+        available = ", ".join(
+            f"{kind}: {sum(node.get(kind, 0) for node in nodes):g}" for kind in ("CPU", "GPU")
+        )
+        if self._starts_cluster:
+            raise RunError(f"--executor ray: {needed}, but this machine has {available}.")
+        if not self._has_announced_waiting:
+            print(f"Waiting for a node: {needed}, but the cluster has {available} so far.", file=sys.stderr)
+        self._has_announced_waiting = True
 
 
 @contextmanager
 def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Change this process's environment for a while, for what it starts."""
+    """Change this process's environment within the block, for the processes that it starts there."""
     before = dict(os.environ)
     os.environ.update(changes)
     try:
@@ -154,7 +164,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Say at once what Ray would try for a quarter of an hour."""
+    """Raise an error at once if no cluster answers; Ray itself would try for a quarter of an hour."""
     if "://" in address:
         raise RunError(
             f"--address {address}: run the command inside the cluster, as `ray job submit` does; there it "
@@ -167,4 +177,4 @@ def _refuse_unreachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise RunError(f"--address {address}: no Ray cluster answers there: {reason}.") from None
+        raise RunError(f"--address {address}: no Ray cluster answers at this address: {reason}.") from None

@@ -1,4 +1,4 @@
-"""The part of the Ray executor that runs on a node: one trial, told of as it goes."""
+"""The part of the Ray executor that runs on a node: it trains one trial and yields what happens."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ from ablation.tensorflow_setup import start_tensorflow
 from ablation.training.attempt import attempt
 from ablation.training.checkpoint import CHECKPOINT
 
-_BYTES_A_SECOND = (
-    2**20
-)  # of checkpoints, from each running trial: hundreds of them share the driver's network
+# Of checkpoints, from each running trial: hundreds of trials share the driver's network.
+_BYTES_A_SECOND = 2**20
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A running trial's checkpoint file."""
+    """The content of a running trial's checkpoint file."""
 
     content: bytes
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial's result, and the files that it leaves behind, by name."""
+    """The result of a trial, and the content of the files that it leaves, by name."""
 
     result: TrialResult
     files: dict[str, bytes]
 
 
-# None: the trial has started, TensorFlow is imported.
+# None says that the trial has started, so that TensorFlow is imported.
 Event = EpochRecord | Saved | Ended | None
 
 
@@ -53,19 +52,19 @@ def train(
     """Run a trial in a folder of this node, and yield what happens.
 
     Args:
-        trial_id: The trial's id where it was planned.
+        trial_id: The trial's id on the machine that planned it.
         settings: The trial, as JSON.
-        dataset: What to train it on, from this node's memory.
-        threads: How many TensorFlow may use.
-        save_model: Whether the model is among the files that it leaves.
-        checkpoint: What an earlier attempt had come to.
+        dataset: The dataset to train it on, from this node's memory.
+        threads: The number of threads of TensorFlow.
+        save_model: Whether to keep the trained model.
+        checkpoint: The checkpoint file of an earlier attempt, if there is one.
 
     Raises:
-        RuntimeError: This node's ablation would train another trial of that name.
+        RuntimeError: The version of ablation on this node would train a different trial.
     """
     trial = Trial.model_validate(settings)
     if trial.id != trial_id:
-        raise RuntimeError("the node's version of ablation trains otherwise")
+        raise RuntimeError("the node's version of ablation would train a different trial")
     start = _start_tensorflow(threads)
     yield None
     events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
@@ -102,7 +101,11 @@ _started = False
 
 
 def _start_tensorflow(threads: int) -> dict[str, float]:
-    """Import TensorFlow and set its threads, once a process; return what it took, for the first trial."""
+    """Import TensorFlow and set its threads, once per process.
+
+    Returns:
+        ``start``, the seconds that it took; empty if TensorFlow had been started before.
+    """
     global _started
     if _started:
         return {}
@@ -113,7 +116,7 @@ def _start_tensorflow(threads: int) -> dict[str, float]:
 
 
 def _changes(file: Path) -> Callable[[], bytes | None]:
-    """Return a function that returns the file's content where it is new and it is time to send it."""
+    """Return a function that returns the file's content if it is new and due to be sent, and else None."""
     seen = file.stat().st_mtime_ns if file.exists() else 0
     allowed = 0.0
 

@@ -1,4 +1,4 @@
-"""A part of a study's trials, for job arrays on a shared folder."""
+"""Shards: the parts of a study's trials that the jobs of an array train in a shared folder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ablation.store.lock import RUN
 
 @dataclass(frozen=True)
 class Shard:
-    """The ``index``-th of ``count`` parts, counted from 1; the first of one is the whole."""
+    """The ``index``-th of ``count`` parts, counted from 1; the first of 1 part is the whole study."""
 
     index: int = 1
     count: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read ``2/8``.
+        """Read a shard from a text like ``2/8``.
 
         Raises:
-            GridError: It is no such thing.
+            GridError: The text is not of this form, or the index is not from 1 to the count.
         """
         index, slash, count = text.partition("/")
         try:
@@ -33,23 +33,28 @@ class Shard:
             shard = cls(0, 0)
         if not slash or not 1 <= shard.index <= shard.count:
             raise GridError(
-                f"--shard: expected I/N, like 2/8, with I from 1 to N; not '{text}'. Where a job array "
-                "counts from 0, add 1 to its index."
+                f"--shard: expected I/N with I from 1 to N, like 2/8, not '{text}'. If the job array counts "
+                "from 0, add 1 to its index."
             )
         return shard
 
     @property
     def is_whole(self) -> bool:
-        """Whether there are no other parts."""
+        """Whether this is the only part."""
         return self.count == 1
 
     @property
     def name(self) -> str:
-        """``shard-2-of-8``, or ``run`` where it is the whole."""
+        """The name of the part, like ``shard-2-of-8``, or ``run`` if it is the whole."""
         return RUN if self.is_whole else f"shard-{self.index}-of-{self.count}"
 
     def take(self, trials: Sequence[Trial], dataset: Dataset) -> list[Trial]:
-        """Return this part of all trials of a study: they are dealt out, the longest first."""
+        """Return this part's trials of all trials of a study, which are dealt to the parts by length.
+
+        Args:
+            trials: All trials of the study.
+            dataset: The study's dataset, by which the length of a trial is estimated.
+        """
         if self.is_whole:
             return list(trials)
 

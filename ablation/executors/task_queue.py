@@ -1,4 +1,4 @@
-"""Which trial a worker takes next."""
+"""The choice of the trial that a worker takes next."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from ablation.executors.contract import Task
 
 
 class TaskQueue:
-    """The tasks that wait, the longest variants first; safe to share between threads.
+    """The tasks that are waiting, the longest variants first; threads may share it.
 
-    A worker stays with a variant as long as it has trials, for it need not trace that model anew. Then it
-    takes up the variant that has most left to do, one that nobody works on if there is any.
+    A worker stays with a variant as long as the variant has trials, because it need not trace the model
+    again. Then it takes the variant with the most work left, if possible one that no other worker is at.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._waiting: dict[str, deque[Task]] = {}
         for task in tasks:
             self._waiting.setdefault(task.trial.variant, deque()).append(task)
-        self._taken: dict[str, int] = {}  # how many workers are at a variant
+        self._workers_at: dict[str, int] = {}  # how many workers are at a variant
         self._lock = threading.Lock()
 
     def next(self, last: Task | None) -> Task | None:
-        """Return the next task for the worker that has done ``last``; None where none waits."""
+        """Return the next task for the worker that has done ``last``; None if no task is waiting."""
         with self._lock:
             variant = last.trial.variant if last else ""
             if variant not in self._waiting:
-                self._taken[variant] = self._taken.get(variant, 0) - 1
+                self._workers_at[variant] = self._workers_at.get(variant, 0) - 1
                 if not self._waiting:
                     return None
-                free = [name for name in self._waiting if not self._taken.get(name)]
-                variant = max(free or self._waiting, key=self._left)
-                self._taken[variant] = self._taken.get(variant, 0) + 1
+                free = [name for name in self._waiting if not self._workers_at.get(name)]
+                variant = max(free or self._waiting, key=self._seconds_left)
+                self._workers_at[variant] = self._workers_at.get(variant, 0) + 1
             tasks = self._waiting[variant]
             task = tasks.popleft()
             if not tasks:
                 del self._waiting[variant]
             return task
 
-    def _left(self, variant: str) -> float:
+    def _seconds_left(self, variant: str) -> float:
         return sum(task.seconds for task in self._waiting[variant])

@@ -1,4 +1,4 @@
-"""What other tools read of a run: TensorBoard, MLflow, Parquet."""
+"""Exporting a run in the formats of other tools: TensorBoard, MLflow and Parquet."""
 
 from __future__ import annotations
 
@@ -13,32 +13,38 @@ from ablation.results.run import Run
 
 
 def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None) -> list[str]:
-    """Write a run for other tools; what was written before is brought up to date, and nothing stands twice.
+    """Write a run for other tools; an earlier export is brought up to date, without duplicates.
 
     Args:
         run: The run, finished or not.
         formats: Names from `FORMATS`.
-        tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
-            MLflow's own default.
+        tracking_uri: Where MLflow keeps its runs. The default is ``MLFLOW_TRACKING_URI`` or, if that is not
+            set, MLflow's own default.
 
     Returns:
-        Where each was written.
+        For each format, the place where it was written.
 
     Raises:
-        RunError: A format is not known, or its package is not installed, and nothing was written; or what is
-            to be written to refuses.
+        RunError: A format is not known or its package is not installed, and nothing was written; or writing
+            failed.
     """
     for name in formats:
         if name not in FORMATS:
             raise RunError(f"--to: there is no format '{name}'.{did_you_mean(name, FORMATS)}")
     if tracking_uri and "mlflow" not in formats:
-        raise RunError("--tracking-uri says where MLflow keeps its runs: it goes with --to mlflow.")
+        raise RunError(
+            "--tracking-uri says where MLflow keeps its runs; it can be used only with --to mlflow."
+        )
     writers = [_writer(name, tracking_uri) for name in dict.fromkeys(formats)]
     return [write(run) for write in writers]
 
 
 def _writer(name: str, tracking_uri: str | None) -> Callable[[Run], str]:
-    """Return the function that writes a format; importing it says what is not installed."""
+    """Return the function that writes a format.
+
+    Raises:
+        RunError: The package that the format needs is not installed.
+    """
     if name == "tensorboard":
         return lambda run: str(write_tensorboard(run))
     if name == "mlflow":

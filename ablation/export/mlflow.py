@@ -1,4 +1,4 @@
-"""A run for MLflow: an experiment a study, a parent run for all of it, and a nested run a trial."""
+"""A run for MLflow: one experiment per study, with one parent run and one nested run per trial."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _DATASET, _TRIAL, _FINGERPRINT = "ablation.dataset_digest", "ablation.trial_id", "ablation.fingerprint"
-_PARENT = "mlflow.parentRunId"  # what MLflow itself calls the run that a run is nested in
-_MOST_METRICS, _LONGEST = 1000, 500  # what MLflow takes in at once
+_PARENT = "mlflow.parentRunId"  # MLflow's own tag for the run that a run is nested in
+_MOST_METRICS, _LONGEST = 1000, 500  # MLflow's limits: metrics per batch, and characters per parameter
 
 
 def require_mlflow() -> None:
-    """Raise an error where MLflow is not installed.
+    """Raise an error unless MLflow is installed.
 
     Raises:
-        RunError: It is not.
+        RunError: MLflow is not installed.
     """
     if find_spec("mlflow") is None:
         raise RunError("MLflow is not installed: pip install 'ablation-harness[mlflow]'")
 
 
 def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
-    """Write a run's trials that have ended, its tables and its report; what is there already stays.
+    """Write a run's trials that have ended, its tables and its report; trials that are there already stay.
 
-    The parent run is known again by the study's name and its dataset, a trial by its id. One that was trained
-    anew since takes the place of the one that was written.
+    The parent run is recognised by the study's name and its dataset, and a trial by its id. A trial that was
+    trained again since it was written replaces the earlier one.
 
     Args:
         run: The run, finished or not.
-        tracking_uri: Where MLflow keeps its runs; by default what ``MLFLOW_TRACKING_URI`` says, or else
-            MLflow's own default.
+        tracking_uri: Where MLflow keeps its runs. The default is ``MLFLOW_TRACKING_URI`` or, if that is not
+            set, MLflow's own default.
 
     Returns:
-        Where it was written: the URI, and the experiment.
+        The place where the run was written: the URI and the experiment.
 
     Raises:
-        RunError: MLflow refuses.
+        RunError: MLflow raised an error.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -59,17 +59,19 @@ def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
 
 def _write(client: MlflowClient, run: Run) -> None:
     name = run.study.name
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
+    existing = client.get_experiment_by_name(name)
+    experiment = existing.experiment_id if existing else client.create_experiment(name)
     parent = _parent(client, experiment, run)
-    there = {nested.data.tags.get(_TRIAL): nested for nested in _runs(client, experiment, _PARENT, parent)}
+    written_runs = {
+        nested.data.tags.get(_TRIAL): nested for nested in _runs(client, experiment, _PARENT, parent)
+    }
     for trial in run.trials:
         result, fingerprint = run.trial_results.get(trial.id), run.store.fingerprint(trial)
-        before = there.get(trial.id)
-        if result is None or (before and before.data.tags.get(_FINGERPRINT) == fingerprint):
+        written = written_runs.get(trial.id)
+        if result is None or (written and written.data.tags.get(_FINGERPRINT) == fingerprint):
             continue
-        if before:
-            client.delete_run(before.info.run_id)
+        if written:
+            client.delete_run(written.info.run_id)
         _write_trial(client, experiment, parent, run, trial, result)
     for file in ("report.html", "report.md", *(f"{table}.csv" for table in TABLES)):
         if (run.folder / file).is_file():
@@ -79,23 +81,23 @@ def _write(client: MlflowClient, run: Run) -> None:
 
 
 def _parent(client: MlflowClient, experiment: str, run: Run) -> str:
-    """Return the id of the study's run: the one that is there, or a new one."""
+    """Return the id of the study's parent run, which is created if it does not exist."""
     digest = run.dataset.digest
-    for found in _runs(client, experiment, _DATASET, digest):
-        if _PARENT not in found.data.tags:
-            return str(found.info.run_id)
+    for candidate in _runs(client, experiment, _DATASET, digest):
+        if _PARENT not in candidate.data.tags:
+            return str(candidate.info.run_id)
     tags = {_DATASET: digest, "mlflow.note.content": run.study.question}
     return str(client.create_run(experiment, tags=tags, run_name=run.study.name).info.run_id)
 
 
 def _runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Any]:
-    """Return all runs with this tag."""
+    """Return all runs of an experiment whose tag has this value."""
     page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'")
-    found = list(page)
+    runs = list(page)
     while page.token:
         page = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", page_token=page.token)
-        found += page
-    return found
+        runs += page
+    return runs
 
 
 def _write_trial(
@@ -105,7 +107,7 @@ def _write_trial(
 
     ended = run.store.ended_at(trial)
     variant = next(variant for variant in run.study.variants if variant.name == trial.variant)
-    told = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
+    parameters = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
     tags = {
         _PARENT: parent,
         _TRIAL: trial.id,
@@ -129,16 +131,14 @@ def _write_trial(
         for name, value in final_measures(result).items()
     ]
     client.log_batch(
-        written, params=[Param(name, yaml_text(value)[:_LONGEST]) for name, value in told.items()]
+        written, params=[Param(name, yaml_text(value)[:_LONGEST]) for name, value in parameters.items()]
     )
     for start in range(0, len(measures), _MOST_METRICS):
         client.log_batch(written, metrics=measures[start : start + _MOST_METRICS])
     if (model := run.store.model_file(trial)).is_file():
         client.log_artifact(written, str(model))
-    client.set_terminated(
-        written, "FINISHED" if result.status == "completed" else "FAILED", _milliseconds(ended)
-    )
-    client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last: all of it is there
+    client.set_terminated(written, "FINISHED" if result.is_completed else "FAILED", _milliseconds(ended))
+    client.set_tag(written, _FINGERPRINT, run.store.fingerprint(trial))  # last, as it marks a complete export
 
 
 def _milliseconds(seconds: float) -> int:

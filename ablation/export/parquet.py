@@ -1,4 +1,4 @@
-"""The two tables that others compute with, as Parquet: with their types, which CSV does not keep."""
+"""The results and the history as Parquet files, which keep the types of columns, as CSV does not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ PARQUET = ("results", "history")
 
 
 def has_parquet() -> bool:
-    """Tell whether pyarrow is installed."""
+    """Return whether pyarrow is installed."""
     return find_spec("pyarrow") is not None
 
 
 def require_parquet() -> None:
-    """Raise an error where pyarrow is not installed.
+    """Raise an error unless pyarrow is installed.
 
     Raises:
-        RunError: It is not.
+        RunError: pyarrow is not installed.
     """
     if not has_parquet():
         raise RunError(
@@ -30,7 +30,7 @@ def require_parquet() -> None:
 
 
 def write_parquet(run: Run) -> list[Path]:
-    """Write `PARQUET`'s tables beside their CSV files, with the DataFrames' dtypes; return the paths.
+    """Write the tables of `PARQUET` beside their CSV files, with the DataFrames' dtypes; return the paths.
 
     Raises:
         RunError: The folder cannot be written to.

@@ -1,4 +1,4 @@
-"""What other tools are told of a trial: its settings, its measures by epoch, and the final ones."""
+"""The records of a trial for other tools: its settings, its measures by epoch, and its final measures."""
 
 from __future__ import annotations
 
@@ -13,50 +13,58 @@ from ablation.grid.value_text import setting_text
 
 Scalar = bool | int | float | str
 
-EPOCH, FINAL = "epoch/", "final/"  # the first part of a measure's name: `train_accuracy` is one of both
+EPOCH, FINAL = "epoch/", "final/"  # prefixes of a measure's name, as `train_accuracy` is a measure of both
 
 
 def parameters(study: Study) -> dict[str, dict[str, Scalar]]:
-    """Return, by variant, its settings of those that vary: the factors first, and each of one type."""
-    every = {variant.name: variant.settings for variant in study.variants}
-    names = dict.fromkeys([*study.factors, *(name for own in every.values() for name in own)])
-    found: dict[str, dict[str, Scalar]] = {variant: {} for variant in every}
+    """Return the settings that vary in a study, by variant and name.
+
+    The factors come first, and all values of a setting have one type.
+    """
+    by_variant = {variant.name: variant.settings for variant in study.variants}
+    names = dict.fromkeys([*study.factors, *(name for settings in by_variant.values() for name in settings)])
+    varying: dict[str, dict[str, Scalar]] = {variant: {} for variant in by_variant}
     for name in names:
-        if name in study.factors or len({repr(own.get(name)) for own in every.values()}) > 1:
-            for variant, value in _of_one_type(name, study.variants, every).items():
-                found[variant][name] = value
-    return found
+        if name in study.factors or len({repr(settings.get(name)) for settings in by_variant.values()}) > 1:
+            for variant, value in _of_one_type(name, study.variants, by_variant).items():
+                varying[variant][name] = value
+    return varying
 
 
 def _of_one_type(
-    name: str, variants: Sequence[Variant], every: Mapping[str, Mapping[str, Any]]
+    name: str, variants: Sequence[Variant], by_variant: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Scalar]:
-    """Return a setting by variant: switches and numbers as they are, else labels of levels, or text."""
-    given = {variant: own[name] for variant, own in every.items() if name in own}
-    kinds = {type(value) for value in given.values()}
+    """Return a setting by variant: booleans and numbers as they are, other values as labels or text."""
+    values = {variant: settings[name] for variant, settings in by_variant.items() if name in settings}
+    kinds = {type(value) for value in values.values()}
     if kinds in ({bool}, {int}, {float}):
-        return given
+        return values
     if kinds == {int, float}:
-        return {variant: float(value) for variant, value in given.items()}
+        return {variant: float(value) for variant, value in values.items()}
     labels = {variant.name: variant.levels.get(name) for variant in variants}
-    return {variant: labels[variant] or setting_text(value) for variant, value in given.items()}
+    return {variant: labels[variant] or setting_text(value) for variant, value in values.items()}
 
 
 def epoch_measures(record: EpochRecord) -> dict[str, float]:
-    """Return what was measured in and after an epoch, by the name of its column, and the gap."""
+    """Return what was measured in and after an epoch, the overfitting gap included, by prefixed column."""
     measured = record.model_dump(exclude={"epoch", "extra", "order"}) | record.extra
     return {EPOCH + name: value for name, value in (measured | _gap(measured)).items()}
 
 
 def epoch_times(result: TrialResult, ended: float) -> list[float]:
-    """Return when each epoch ended, in seconds since 1970, as far as its trial's end and seconds tell."""
+    """Return when each epoch ended, in seconds since 1970.
+
+    Args:
+        result: The result of the trial, whose duration and epochs the times are computed from.
+        ended: When the trial ended, in seconds since 1970.
+    """
     times = np.full(len(result.history), ended - result.seconds)
     times += np.cumsum([record.seconds for record in result.history])
     return [float(at) for at in np.minimum(times, ended)]
 
 
 def final_measures(result: TrialResult) -> dict[str, float]:
-    """Return what was measured of the weights that were tested, by the name of its column, and the costs."""
+    """Return the measures of the tested weights, the overfitting gap and the costs, by prefixed column."""
     measured = dict(result.metrics)
     if result.metrics:
         measured |= _gap(result.metrics)

@@ -7,9 +7,9 @@ from ablation.results.run import TABLES, Run
 
 
 def write_tables(run: Run) -> None:
-    """Read the run again, and write each of its tables as a CSV file, ``results.csv`` and the others.
+    """Read the run again, and write each of its tables as a CSV file, such as ``results.csv``.
 
-    Where pyarrow is installed, results and history are written as Parquet, too.
+    If pyarrow is installed, results and history are also written as Parquet files.
 
     Raises:
         RunError: The run folder cannot be written to.

@@ -1,17 +1,16 @@
-"""A run for TensorBoard: every trial's curves and final measures, and HParams; TensorFlow is not needed.
+"""A run for TensorBoard: the curves and final measures of every trial, and HParams, without TensorFlow.
 
-A trial is a TensorBoard run of its own, ``<run folder>/tensorboard/<variant>/s<seed>``; the trials of a
-variant are one session group of HParams.
+Each trial is one TensorBoard run, ``<run folder>/tensorboard/<variant>/s<seed>``. The trials of a variant are
+one session group of HParams.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ablation.errors import writing
 from ablation.executors.contract import Progress, Task
 from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
+from ablation.files import atomic_writer
 from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
 FOLDER = "tensorboard"
-_ABOUT = "trial.json"  # which trial a folder shows, and in which state
+_ABOUT = "trial.json"  # says which trial a folder holds, and in which state
 _METRICS = ("test_accuracy", "val_accuracy", "train_accuracy", "gap_accuracy", "test_loss", "val_loss")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a trial is written, and what HParams says of it.
+    """The place where a trial is written, and its parameters for HParams.
 
     Attributes:
-        folder: The TensorBoard run.
+        folder: The folder of the TensorBoard run.
         trial: The trial.
-        parameters: Its settings of those that vary in the study.
+        parameters: The trial's values of the settings that vary in the study.
     """
 
     folder: Path
@@ -47,22 +47,22 @@ class _Place:
     parameters: Mapping[str, Scalar]
 
     def about(self, fingerprint: str = "") -> dict[str, Any]:
-        """Return what the folder says of itself; without a fingerprint, the trial has not ended."""
+        """Return the record about the folder; without a fingerprint, it says that the trial has not ended."""
         return {"trial": self.trial.id, "fingerprint": fingerprint, "parameters": dict(self.parameters)}
 
-    def say(self, fingerprint: str) -> None:
-        """Have the folder say that the trial has ended."""
+    def write_about(self, fingerprint: str) -> None:
+        """Write the record about the folder; a fingerprint says that the trial has ended."""
         (self.folder / _ABOUT).write_text(json.dumps(self.about(fingerprint)), "utf-8")
 
     def clear(self) -> None:
-        """Remove what was written there, for the trial to be written anew."""
+        """Remove what was written there, so that the trial can be written from the start."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.say("")
+        self.write_about("")
 
 
 class TensorBoard:
-    """Writes a run for TensorBoard while it trains; an `ablation.workflow.observers.Observer`.
+    """An `ablation.workflow.observers.Observer` that writes a run for TensorBoard while it trains.
 
     Args:
         folder: The run folder.
@@ -74,7 +74,7 @@ class TensorBoard:
         self._open: dict[str, _Events] = {}
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
-        """See `Observer.planned`; trials that are finished are written, too."""
+        """See `Observer.planned`; trials that have ended before are written, too."""
         run = Run(self._folder)
         write_tensorboard(run)
         self._places = _places(run)
@@ -94,12 +94,12 @@ class TensorBoard:
             events.close()
             del self._open[trial.id]
             if not events.epochs.issuperset(record.epoch for record in result.history):
-                place.clear()  # it went on from a checkpoint: its first epochs were told earlier
+                place.clear()  # it resumed from a checkpoint, so that its first epochs are not in this file
                 _write_trial(place, result, store.ended_at(trial))
-            place.say(store.fingerprint(trial))
+            place.write_about(store.fingerprint(trial))
 
     def _events(self, trial: Trial) -> _Events:
-        """Return the trial's open event file: a new one with its first news."""
+        """Return the trial's open event file, a new one at the trial's first event."""
         if trial.id not in self._open:
             place, now = self._places[trial.id], time.time()
             place.clear()
@@ -109,16 +109,16 @@ class TensorBoard:
 
 
 def write_tensorboard(run: Run) -> Path:
-    """Write the trials of a run that have ended; those that are there already stay as they are.
+    """Write the trials of a run that have ended; trials that are there already stay as they are.
 
     Args:
         run: The run, finished or not.
 
     Returns:
-        The folder, ``tensorboard --logdir``'s argument.
+        The folder, which is the argument of ``tensorboard --logdir``.
 
     Raises:
-        RunError: It cannot be written to.
+        RunError: The folder cannot be written to.
     """
     root, places = run.folder / FOLDER, _places(run)
     with writing(root):
@@ -128,66 +128,68 @@ def write_tensorboard(run: Run) -> Path:
         for trial in run.trials:
             result, place = run.trial_results.get(trial.id), places[trial.id]
             fingerprint = run.store.fingerprint(trial)
-            if result and _said(place.folder) != place.about(fingerprint):
+            if result and _read_about(place.folder) != place.about(fingerprint):
                 place.clear()
                 _write_trial(place, result, run.store.ended_at(trial))
-                place.say(fingerprint)
+                place.write_about(fingerprint)
     return root
 
 
 def _places(run: Run) -> dict[str, _Place]:
-    """Return every trial's place, by its id; names that look alike as folders are told apart."""
-    told, folders = parameters(run.study), dict[str, str]()
+    """Return the place of every trial, by its id; names that would be the same folder get a number."""
+    by_variant, folders = parameters(run.study), dict[str, str]()
     for variant in run.study.variants:
         name = slug(variant.name)
         taken = {folder.lower() for folder in folders.values()}
         folders[variant.name] = f"{name}_{len(taken) + 1}" if name.lower() in taken else name
     return {
-        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, told[t.variant])
+        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, by_variant[t.variant])
         for t in run.trials
     }
 
 
-def _said(folder: Path) -> dict[str, Any]:
-    """Return what a trial's folder says of itself."""
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Return the record about a trial's folder; empty if it is missing or damaged."""
     try:
-        said: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
+        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return said
+    return about
 
 
 def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
-    """Remove trials that are no longer the study's."""
-    own = {place.folder: trial_id for trial_id, place in places.items()}
+    """Remove trials that are no longer part of the study."""
+    trial_ids = {place.folder: trial_id for trial_id, place in places.items()}
     for about in root.glob(f"*/s*/{_ABOUT}"):
-        if own.get(about.parent) != _said(about.parent).get("trial"):
+        if trial_ids.get(about.parent) != _read_about(about.parent).get("trial"):
             shutil.rmtree(about.parent, ignore_errors=True)
 
 
 def _write_study(root: Path, run: Run) -> None:
-    """Write which settings vary and which measures are shown, for HParams."""
+    """Write for HParams which settings vary and which measures it shows."""
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    told = parameters(run.study)
-    names = dict.fromkeys(name for own in told.values() for name in own)
-    values = {name: [own[name] for own in told.values() if name in own] for name in names}
+    by_variant = parameters(run.study)
+    names = dict.fromkeys(name for settings in by_variant.values() for name in settings)
+    values = {
+        name: [settings[name] for settings in by_variant.values() if name in settings] for name in names
+    }
     metrics = dict.fromkeys([run.study.compare.metric, *_METRICS])
     summary = summary_v2.hparams_config_pb(
-        [summary_v2.HParam(name, summary_v2.Discrete(set(found))) for name, found in values.items()],
+        [summary_v2.HParam(name, summary_v2.Discrete(set(levels))) for name, levels in values.items()],
         [summary_v2.Metric(FINAL + name, display_name=name) for name in metrics],
         time_created_secs=0.0,
     )
-    with _whole(root / _name("study", 0.0)) as file:
+    with _event_file(root / _name("study", 0.0)) as file:
         _put(RecordWriter(file), 0.0, file_version="brain.Event:2")
         _put(RecordWriter(file), 0.0, summary=summary)
 
 
 def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
-    """Write a trial that has ended, with the times at which its epochs did, as far as they are known."""
+    """Write a trial that has ended, with the computed times at which its epochs ended."""
     began = ended - result.seconds
-    with _whole(place.folder / _name(place.trial.id, began)) as file:
+    with _event_file(place.folder / _name(place.trial.id, began)) as file:
         events = _Events(file, place, began)
         for record, at in zip(result.history, epoch_times(result, ended), strict=True):
             events.epoch(record, at)
@@ -209,20 +211,20 @@ class _Events:
         _put(self._records, began, summary=session)
 
     def epoch(self, record: EpochRecord, at: float) -> None:
-        """Write an epoch, unless it is there: a trial whose worker died repeats some."""
+        """Write an epoch, unless it is written already: a trial whose worker died repeats some epochs."""
         if record.epoch not in self.epochs:
             self.epochs.add(record.epoch)
             _put(self._records, at, step=record.epoch, summary=_scalars(epoch_measures(record)))
 
     def end(self, result: TrialResult, at: float) -> None:
-        """Write the final measures, and how the trial ended."""
+        """Write the final measures and the status of the trial."""
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams import metadata
         from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
         _put(self._records, at, step=len(result.history), summary=_scalars(final_measures(result)))
-        status = STATUS_SUCCESS if result.status == "completed" else STATUS_FAILURE
+        status = STATUS_SUCCESS if result.is_completed else STATUS_FAILURE
         ended = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=at))
         summary = Summary()
         about = metadata.create_summary_metadata(ended)
@@ -251,14 +253,11 @@ def _put(records: RecordWriter, at: float, **what: Any) -> None:
 
 
 def _name(what: str, at: float) -> str:
-    """Return an event file's name: TensorBoard looks for the middle part, and reads in this order."""
+    """Return an event file's name: TensorBoard recognises "tfevents", and reads files in order of name."""
     return f"events.out.tfevents.{int(at):010}.{what}"
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file, whole or not at all."""
-    partial = path.with_name(".partial")
-    with partial.open("wb") as file:
-        yield file
-    os.replace(partial, path)
+def _event_file(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """Open an event file that is written whole or not at all."""
+    # TensorBoard reads every file whose name contains "tfevents", and so must not see that name too early.
+    return atomic_writer(path, partial=path.with_name(".partial"))

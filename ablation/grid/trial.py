@@ -144,6 +144,11 @@ class TrialResult(Record):
     initial_weights: dict[str, InitialWeights] = {}
     variance_shift: dict[str, float] = {}
 
+    @property
+    def is_completed(self) -> bool:
+        """Whether the trial trained to its end and was measured: its status is ``completed``."""
+        return self.status == "completed"
+
 
 def slug(name: str) -> str:
     """Return a name that is safe as a file name on every system, at most 40 characters long."""

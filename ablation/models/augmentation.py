@@ -1,4 +1,4 @@
-"""Layers that change training images at random, by the trial's seed; in inference they do nothing."""
+"""Layers that change training images at random, from the trial's seed; in inference they do nothing."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ _UNSEEDED = {
 def augmentation(
     settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
 ) -> list[keras.Layer]:
-    """Return the layers of the settings' augmentation, in its order.
+    """Return the layers of the settings' augmentation, in the order of the settings.
 
     Args:
-        settings: The model's.
-        image_shape: Height, width and channels of an image.
-        randomness: The trial's; a layer draws from its stream of augmentation, by the layer's name.
+        settings: The settings of the model.
+        image_shape: The height, width and channels of an image.
+        randomness: The randomness of the trial. A layer's seed is derived from the augmentation stream and
+            the layer's name.
 
     Raises:
-        AblationError: A layer changes an image's size, has weights to train, or draws random numbers that do
-            not follow the trial's seed.
+        AblationError: A layer changes the shape of an image, has trainable weights, or draws random numbers
+            that do not depend on the trial's seed.
     """
     import keras
 
@@ -60,9 +61,9 @@ def augmentation(
 def augmented(
     model: keras.Model, settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
 ) -> keras.Model:
-    """Return a user's model behind the layers of the settings' augmentation; without any, as it is.
+    """Return a user's model behind the layers of the settings' augmentation, or as it is without any.
 
-    Arguments and errors are those of `augmentation`.
+    The other arguments and the errors are those of `augmentation`.
     """
     if not settings.augmentation:
         return model
@@ -76,7 +77,7 @@ def augmented(
 
 
 def layers_of(model: keras.Model) -> list[keras.Layer]:
-    """Return a model's layers; of a user's behind augmentation, those and its own."""
+    """Return a model's layers; for a user's model behind augmentation, the layers of both."""
     if model.name != _AUGMENTED:
         return list(model.layers)
     return [*model.layers[:-1], *model.layers[-1].layers]
@@ -90,13 +91,16 @@ def _component(
     layer = make("augmentation", component)
     changed = layer(keras.ops.zeros((2, *image_shape)), **training_argument(layer))
     if tuple(changed.shape) != (2, *image_shape):
-        raise AblationError(f"{component.name} makes images of another size, {tuple(changed.shape[1:])}.")
+        raise AblationError(
+            f"{component.name} returns images of the shape {tuple(changed.shape[1:])}; augmentation must "
+            f"keep their shape, {image_shape}."
+        )
     if layer.trainable_variables:
-        raise AblationError(f"{component.name} has weights to train; augmentation only changes images.")
+        raise AblationError(f"{component.name} has trainable weights; augmentation may only change images.")
     if ":" in component.name and _draws_unseeded(layer, image_shape):
         raise AblationError(
-            f"{component.name} draws random numbers that do not follow the trial's seed; draw them by "
-            "keras.random, with a keras.random.SeedGenerator that is an attribute of the layer as `seed`."
+            f"{component.name} draws random numbers that do not depend on the trial's seed. Draw them with "
+            "keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer."
         )
     for i, inner in enumerate(layer._flatten_layers()):
         for k, generator in enumerate(inner._seed_generators):
@@ -105,7 +109,7 @@ def _component(
 
 
 def _draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bool:
-    """Tell whether a built layer's graph holds random state that is not the layer's own."""
+    """Return whether a built layer's graph uses randomness other than the layer's own variables."""
     import tensorflow as tf
 
     training_mode = training_argument(layer)
@@ -116,5 +120,5 @@ def _draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bo
     definition = graph.graph.as_graph_def()
     inner = (node for function in definition.library.function for node in function.node_def)
     operations = {node.op for node in (*definition.node, *inner)}
-    own = {id(variable.value) for variable in layer.variables}
-    return bool(operations & _UNSEEDED) or any(id(variable) not in own for variable in graph.variables)
+    of_layer = {id(variable.value) for variable in layer.variables}
+    return bool(operations & _UNSEEDED) or any(id(variable) not in of_layer for variable in graph.variables)

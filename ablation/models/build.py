@@ -29,22 +29,29 @@ def build_model(
     randomness: Randomness,
     multi_label: bool = False,
 ) -> keras.Model:
-    """Build the model that the settings describe: a Sequential one, every layer seeded by its name.
+    """Build the model that the settings describe; each layer of a built-in one is seeded by its name.
 
     Args:
-        settings: The model's settings.
-        image_shape: Height, width and channels of an image.
-        classes: The number of classes; the output is a probability each.
-        randomness: The trial's. A layer's initial weights depend on it and on the layer's name alone.
-        multi_label: Whether an image has several labels: then their probabilities need not add up to 1.
+        settings: The settings of the model.
+        image_shape: The height, width and channels of an image.
+        classes: The number of classes. The model outputs one probability per class.
+        randomness: The randomness of the trial. A layer's initial weights depend only on it and on the
+            layer's name.
+        multi_label: Whether an image has several labels, so that its probabilities need not sum to 1.
+
+    Returns:
+        The model, not compiled unless the user's own code has compiled it.
+
+    Raises:
+        AblationError: The user's model, or the augmentation, cannot be used.
     """
     import keras
 
     if isinstance(settings, HyperModelSettings):
         return build_hypermodel(settings, randomness)
     if isinstance(settings, BuilderSettings):
-        own = build_user_model(settings, image_shape, classes, randomness, multi_label)
-        return augmented(own, settings, image_shape, randomness)
+        user_model = build_user_model(settings, image_shape, classes, randomness, multi_label)
+        return augmented(user_model, settings, image_shape, randomness)
     layers = [keras.Input(image_shape)]
     if settings.augmentation:
         layers += augmentation(settings, image_shape, randomness)
@@ -62,7 +69,7 @@ def build_model(
     layers.append(
         keras.layers.Dense(classes, ending, kernel_initializer=kernel, dtype="float32", name="output")
     )
-    return keras.Sequential(layers, name="model")  # `add` would build the model anew with every layer
+    return keras.Sequential(layers, name="model")  # `add` would build the model again with every layer
 
 
 def _blocks(
@@ -95,7 +102,7 @@ def _blocks(
 def _regularisation(
     settings: ModelSettings, stage: Stage, name: str, randomness: Randomness
 ) -> list[keras.Layer]:
-    """Return Dropout and batch normalisation behind a stage, where and in the order the settings say."""
+    """Return the Dropout and batch normalisation layers behind a stage, in the order of the settings."""
     import keras
 
     layers = []

@@ -1,4 +1,4 @@
-"""What a trial costs: its model's multiply-adds, and a guess of its seconds before it has run."""
+"""What a trial costs: the multiply-adds of its model, and an estimate of its seconds before it runs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from ablation.data.datasets import Dataset
 from ablation.grid.settings import AnyModel, CnnSettings, OwnModelSettings, TrainingSettings
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 
-# Measured on one core of a 2024 server: the notebook's model trains about 350 images a second there, at
-# 34 million multiply-adds an image forward and three times that in all. Small models are bound by overhead.
+# Measured on one core of a 2024 server: the notebook's model trains about 350 images per second there, at
+# 34 million multiply-adds per image forward and three times that in all. Small models are bound by overhead.
 _MULTIPLY_ADDS_A_SECOND = 3.5e10
-_DROPOUT, _BATCH_NORM = 0.2, 0.25  # what they add to the time of that model
+_DROPOUT, _BATCH_NORM = 0.2, 0.25  # the share that each adds to the time of that model
 _SECONDS_A_STEP = 0.006
 _SECONDS_A_TRIAL = 1.0
 
-_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # the last two: of a SeparableConv2D
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # a SeparableConv2D has the last two
 
 
 def multiply_adds(model: AnyModel, image_shape: tuple[int, int, int], classes: int) -> int:
     """Count the multiply-adds of convolutions and Dense layers for one image in inference mode.
 
     Returns:
-        The count; 0 of a user's own model, of which it is not known.
+        The count, or 0 for a user's own model, whose layers are not known before it is built.
     """
     height, width, channels = image_shape
     total = 0
     if isinstance(model, OwnModelSettings):
-        return 0  # not known before it is built
+        return 0
     if isinstance(model, CnnSettings):
         pooled = pooled_blocks(model, image_shape)
         for number, filters in enumerate(block_filters(model), 1):
@@ -45,12 +45,12 @@ def multiply_adds(model: AnyModel, image_shape: tuple[int, int, int], classes: i
 
 
 def updates(training: TrainingSettings, images: int) -> int:
-    """Return the number of optimizer steps of a trial."""
+    """Return the number of optimizer steps of a trial that trains on so many images."""
     return training.epochs * math.ceil(images / training.batch_size)
 
 
 def guess_seconds(model: AnyModel, training: TrainingSettings, dataset: Dataset) -> float:
-    """Guess a trial's seconds on one core: training costs three passes, measuring one."""
+    """Estimate the seconds of a trial on one core: training costs three passes, measuring costs one."""
     dataset = dataset.first(training.train_size)
     once = multiply_adds(model, dataset.image_shape, len(dataset.class_names))
     active = len(dataset.train_probe) if model.dropout or model.batch_norm or model.augmentation else 0
@@ -64,8 +64,10 @@ def counted_multiply_adds(model: Any) -> int:
     """Count the multiply-adds of a built Keras model's kernels for one image in inference mode.
 
     Args:
-        model: A Sequential or functional model, its convolutions and Dense layers are counted; 0 of a
-            subclassed one, whose shapes are not known.
+        model: A Sequential or functional model, of which convolutions and Dense layers are counted.
+
+    Returns:
+        The count; layers of a subclassed model, whose shapes are not known, count as 0.
     """
     total = 0
     for layer in model._flatten_layers(include_self=False):

@@ -1,4 +1,4 @@
-"""Your own keras-tuner HyperModel: found, asked for its hyperparameters, and built with their values."""
+"""A user's keras-tuner HyperModel: loading it, asking for its hyperparameters, and building its model."""
 
 from __future__ import annotations
 
@@ -15,35 +15,39 @@ if TYPE_CHECKING:
 
 
 def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
-    """Return a HyperModel and a hash of the file that it is from.
+    """Return a HyperModel and a hash of the file that defines it.
 
-    A class is made an object of; a function is what keras-tuner takes it for, a ``build``.
+    A class is instantiated; a function is taken as the ``build`` method of a HyperModel, as in keras-tuner.
+
+    Args:
+        name: ``module:object``.
+        folder: The folder where the module is looked for first.
 
     Raises:
-        AblationError: There is none of that name.
+        AblationError: There is no such object, or it is neither a HyperModel nor a function.
     """
-    found, source = load_object(name, folder, "HyperModel")
-    if not callable(found) and not hasattr(found, "build"):
+    hypermodel, source = load_object(name, folder, "HyperModel")
+    if not callable(hypermodel) and not hasattr(hypermodel, "build"):
         raise AblationError(f"'{name}' is neither a HyperModel nor a function that builds a model.")
-    if isinstance(found, type):
-        found = found()
-    return (found if hasattr(found, "build") else _Function(found)), source
+    if isinstance(hypermodel, type):
+        hypermodel = hypermodel()
+    return (hypermodel if hasattr(hypermodel, "build") else _FunctionHyperModel(hypermodel)), source
 
 
 def default_hyperparameters(hypermodel: Any) -> Any:
-    """Return the hyperparameters that a HyperModel names when it builds, at their defaults.
+    """Return the hyperparameters that a HyperModel declares while it builds, at their defaults.
 
     Raises:
-        AblationError: It raises an error.
+        AblationError: Building the model raised an error.
     """
     import keras_tuner
 
-    found = keras_tuner.HyperParameters()
+    hyperparameters = keras_tuner.HyperParameters()
     try:
-        hypermodel.build(found)
+        hypermodel.build(hyperparameters)
     except Exception as error:
         raise AblationError(f"the HyperModel cannot be built: {error_summary(error)}") from error
-    return found
+    return hyperparameters
 
 
 def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> keras.Model:
@@ -51,20 +55,20 @@ def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> ke
     import keras
 
     hypermodel, _ = load_hypermodel(settings.hypermodel, Path(settings.folder))
-    found = hyperparameters_with(hypermodel, settings.values)
+    hyperparameters = hyperparameters_with(hypermodel, settings.values)
     keras.utils.clear_session()
     keras.utils.set_random_seed(randomness.derive("init", "hypermodel"))
-    return hypermodel.build(found)
+    return hypermodel.build(hyperparameters)
 
 
 def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
-    """Return a HyperModel's hyperparameters with these values."""
-    found = default_hyperparameters(hypermodel).copy()
-    found.values = dict(found.values) | values
-    return found
+    """Return a HyperModel's hyperparameters with the given values instead of their defaults."""
+    hyperparameters = default_hyperparameters(hypermodel).copy()
+    hyperparameters.values = dict(hyperparameters.values) | values
+    return hyperparameters
 
 
-class _Function:
+class _FunctionHyperModel:
     """A ``build`` function as a HyperModel."""
 
     def __init__(self, build: Any) -> None:

@@ -1,4 +1,4 @@
-"""A Keras layer that applies another one in training mode alone."""
+"""A Keras layer that applies another layer in training mode only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def training_argument(layer: keras.Layer) -> dict[str, bool]:
-    """Return the argument that tells a layer that it trains; empty where its ``call`` takes none."""
+    """Return the argument that puts a layer into training mode; empty where its ``call`` takes none."""
     return {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
 
 
 @cache
 def training_only_layer() -> type[Any]:
-    """Return the class `TrainingOnly`, a Keras layer, made on first use: Keras takes long to import."""
+    """Return the class `TrainingOnly`, a Keras layer; it is defined on first use, as Keras imports slowly."""
     import keras
 
     @keras.saving.register_keras_serializable("ablation")
@@ -25,8 +25,8 @@ def training_only_layer() -> type[Any]:
         """Applies a layer in training mode; in inference mode it changes nothing.
 
         Args:
-            layer: The layer. One whose ``call`` has an argument ``training`` is told that it is true.
-            options: As for every layer.
+            layer: The layer. If its ``call`` has an argument ``training``, that is set to True.
+            options: The options of every Keras layer.
         """
 
         def __init__(self, layer: keras.Layer, **options: Any) -> None:
@@ -35,20 +35,20 @@ def training_only_layer() -> type[Any]:
             self._arguments = training_argument(layer)
 
         def build(self, shape: Any) -> None:
-            """Build the layer."""
+            """Build the inner layer, unless it is built already."""
             if not self.layer.built:
                 self.layer.build(shape)
 
         def call(self, images: Any, training: bool | None = None) -> Any:
-            """Return the images, changed in training mode."""
+            """Return the images, changed by the inner layer in training mode."""
             return self.layer(images, **self._arguments) if training else images
 
         def compute_output_shape(self, shape: Any) -> Any:
-            """Return the shape as it is."""
+            """Return the input's shape, which the layer keeps."""
             return shape
 
         def get_config(self) -> dict[str, Any]:
-            """Return what `from_config` needs."""
+            """Return what `from_config` needs to restore the layer."""
             config: dict[str, Any] = super().get_config()
             return config | {"layer": keras.saving.serialize_keras_object(self.layer)}
 
@@ -57,7 +57,7 @@ def training_only_layer() -> type[Any]:
             """Restore a saved layer."""
             return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
-    TrainingOnly.__qualname__ = "TrainingOnly"  # a saved model finds it in this module
+    TrainingOnly.__qualname__ = "TrainingOnly"  # so that a saved model finds the class in this module
     return TrainingOnly
 
 

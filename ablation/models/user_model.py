@@ -1,4 +1,4 @@
-"""A user's own model: the function that builds it, its arguments, and weights that follow layer names."""
+"""A user's own model: the function that builds it, its arguments, and seeds that follow layer names."""
 
 from __future__ import annotations
 
@@ -24,26 +24,39 @@ def build_user_model(
     randomness: Randomness,
     multi_label: bool = False,
 ) -> keras.Model:
-    """Build a user's model; each layer's initial weights depend on the trial's seed and its own name alone.
+    """Build a user's model, in which initial weights depend only on the trial's seed and on layer names.
+
+    Args:
+        settings: The function and its arguments.
+        image_shape: The height, width and channels of an image.
+        classes: The number of classes.
+        randomness: The randomness of the trial.
+        multi_label: Whether an image has several labels.
 
     Raises:
-        AblationError: The module was changed since the study was read, or its function returns no
+        AblationError: The module was changed since the study was read, or its function does not return a
             classifier of these images.
     """
     import keras
 
     builder = Builder.load(settings.builder, Path(settings.folder))
     if builder.source != settings.source:
-        raise AblationError(f"the file of {settings.builder} was changed since the study began.")
-    given = {"image_shape": image_shape, "classes": classes}
-    wanted = inspect.signature(builder.function).parameters
-    told = {name: value for name, value in given.items() if name in wanted}
-    keras.utils.clear_session()  # layers without a name are numbered anew
+        raise AblationError(
+            f"the file of {settings.builder} was changed since the study began; the same `ablation run` "
+            "command trains with its new version."
+        )
+    known_arguments = {"image_shape": image_shape, "classes": classes}
+    parameters = inspect.signature(builder.function).parameters
+    wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
+    keras.utils.clear_session()  # so that layers without a name are numbered from the start
     keras.utils.set_random_seed(randomness.derive("init", "builder"))
     with _named_seeds(randomness):
-        model = builder.function(**told, **settings.arguments)
+        model = builder.function(**wanted_arguments, **settings.arguments)
         if not isinstance(model, keras.Model):
-            raise AblationError(f"{settings.builder} returned a {type(model).__name__} and no Keras model.")
+            raise AblationError(
+                f"{settings.builder} returned an object of type {type(model).__name__}; expected a Keras "
+                "model."
+            )
         model(keras.ops.zeros((2, *image_shape)), training=False)
     _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
     _seed_generators(model, randomness)
@@ -53,43 +66,47 @@ def build_user_model(
 def _refuse_no_classifier(
     name: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, multi_label: bool
 ) -> None:
-    """Raise an error unless a model gives a probability a class; of two classes, the second's will do."""
+    """Raise an error unless a model outputs one probability per class.
+
+    For two classes, a model may output the probability of the second class alone.
+    """
     import keras
 
-    # Far from zero, where a sum without an activation is no probability either.
+    # The images lie far from zero, so that outputs without an activation cannot pass as probabilities.
     images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
     outputs = model(images, training=False)
-    found = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
-    one_unit = found == (1,) and classes == 2 and not multi_label
-    if found != (classes,) and not one_unit:
+    shape = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
+    one_unit = shape == (1,) and classes == 2 and not multi_label
+    if shape != (classes,) and not one_unit:
         kind = "label" if multi_label else "class"
         raise AblationError(
-            f"{name}: the model's output for an image has the shape {found}; expected ({classes},), a "
-            f"probability a {kind}."
+            f"{name}: the model's output for an image has the shape {shape}; expected ({classes},), one "
+            f"probability per {kind}."
         )
     adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
     if multi_label or one_unit:
         if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
             raise AblationError(
-                f"{name}: the model's outputs are no probabilities, they do not lie between 0 and 1; end it "
-                "with sigmoid."
+                f"{name}: the model's outputs do not lie between 0 and 1, so they are not probabilities; end "
+                "the model with sigmoid."
             )
         if multi_label and adds_up:
             raise AblationError(
-                f"{name}: the model's outputs add up to 1, as those of softmax do, and images have any "
-                "number of labels; end it with sigmoid."
+                f"{name}: the model's outputs sum to 1, as those of softmax do, but these images have any "
+                "number of labels; end the model with sigmoid."
             )
     elif not adds_up:
         raise AblationError(
-            f"{name}: the model's outputs are no probabilities, they do not add up to 1; end it with softmax."
+            f"{name}: the model's outputs do not sum to 1, so they are not probabilities; end the model with "
+            "softmax."
         )
 
 
 @contextmanager
 def _named_seeds(randomness: Randomness) -> Iterator[None]:
-    """Let weights without a seed of their own be drawn from one of their layer's name.
+    """Draw weights whose initializer has no seed from a seed that is derived from their layer's name.
 
-    Weights that a model brings, or loads, are left as they are.
+    Weights that a model brings with it or loads are left as they are.
     """
     import keras
 
@@ -101,7 +118,9 @@ def _named_seeds(randomness: Randomness) -> Iterator[None]:
             weight = f"{layer.name}/{named.get('name')}"
             seen[weight] = seen.get(weight, 0) + 1
             name = weight if seen[weight] == 1 else f"{weight}/{seen[weight]}"
-            chosen = keras.initializers.get(named.get("initializer") or _default(named.get("dtype")))
+            chosen = keras.initializers.get(
+                named.get("initializer") or _default_initializer(named.get("dtype"))
+            )
             config = chosen.get_config() if isinstance(chosen, keras.initializers.Initializer) else {}
             if "seed" in config and config["seed"] is None:
                 seed = randomness.derive("init", name)
@@ -115,13 +134,13 @@ def _named_seeds(randomness: Randomness) -> Iterator[None]:
         keras.layers.Layer.add_weight = original
 
 
-def _default(dtype: Any) -> str:
-    """Return the initializer that Keras takes where none is named."""
+def _default_initializer(dtype: Any) -> str:
+    """Return the initializer that Keras uses where none is named."""
     return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
 
 
 def _seed_generators(model: keras.Model, randomness: Randomness) -> None:
-    """Let dropout and augmentation draw from a seed of their layer's name, unless it has one of its own."""
+    """Seed dropout and augmentation by the name of their layer, unless the layer has a seed of its own."""
     import keras
 
     for layer in model._flatten_layers(include_self=False):

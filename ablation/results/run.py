@@ -1,4 +1,4 @@
-"""What is known of a run: its study, its trials, and its tables as DataFrames."""
+"""A run: its study, its trials, and its tables as DataFrames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablation.analysis.confusion import (
     per_class_table,
 )
 from ablation.analysis.effects import effects_table
-from ablation.analysis.intervals import comparable, paired_comparisons
+from ablation.analysis.intervals import comparable, completed, paired_comparisons
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
 from ablation.analysis.sample_size import seeds_table
 from ablation.analysis.trial_tables import (
@@ -50,10 +50,10 @@ class Run:
     """A run folder, finished or not, and its tables as DataFrames.
 
     Args:
-        folder: The run folder, as `run_study` made it.
+        folder: The run folder, as `run_study` wrote it.
 
     Raises:
-        RunError: The folder is no run folder.
+        RunError: The folder is not a run folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -64,15 +64,15 @@ class Run:
 
     @classmethod
     def newest(cls, folder: str | Path = RUNS) -> Self:
-        """Open the run that was started last.
+        """Open the run in ``folder`` that was started last.
 
         Raises:
-            RunError: There is none.
+            RunError: There is no run.
         """
-        for found in runs_below(Path(folder)):
-            return cls(found)
+        for run_folder in runs_below(Path(folder)):
+            return cls(run_folder)
         raise RunError(
-            f"there is no run in {folder}; make one by `ablation run --grid FILE`, or name a folder."
+            f"there is no run in {folder}; start one with `ablation run --grid FILE`, or name a run folder."
         )
 
     @cached_property
@@ -80,7 +80,7 @@ class Run:
         """The images that the study was trained, validated and tested on.
 
         Raises:
-            RunError: The file that holds them is missing or is not what was written.
+            RunError: The file that holds them is missing or damaged.
         """
         try:
             dataset = Dataset.load(self.store.dataset_file)
@@ -94,25 +94,25 @@ class Run:
 
     @cached_property
     def trial_results(self) -> dict[str, TrialResult]:
-        """What is known of each trial, by its id."""
-        found = ((trial.id, self.store.result(trial)) for trial in self.trials)
-        return {trial_id: result for trial_id, result in found if result is not None}
+        """The results of the trials that have one, by trial id."""
+        results = ((trial.id, self.store.result(trial)) for trial in self.trials)
+        return {trial_id: result for trial_id, result in results if result is not None}
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """A row a planned trial; the columns are described in the README."""
+        """One row per planned trial; the columns are described in ``ablation/docs/run-folder.md``."""
         return results_table(self.study, self.trials, self.trial_results)
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """A row an epoch."""
+        """One row per epoch."""
         return history_table(self.trials, self.trial_results)
 
     @property
     def compare(self) -> CompareSettings:
-        """How variants are compared: as declared, or, while trials of them are pending, under looking.
+        """How variants are compared: as declared, or anytime-valid while a variant is partly trained.
 
-        A verdict on a part of the seeds is a look ahead, so it must be one that holds however many follow.
+        A verdict on a part of the seeds is an interim look, so it must stay valid however many seeds follow.
         """
         declared = self.study.compare
         begun = self.results.groupby("variant")["status"].transform(lambda s: (s != "pending").any())
@@ -121,97 +121,97 @@ class Run:
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """A row a variant, compared with the baseline on the metric that the study declares."""
+        """One row per variant: its comparison with the baseline on the metric that the study declares."""
         return paired_comparisons(self.results, self.study.baseline, self.compare)
 
     @cached_property
     def effects(self) -> pd.DataFrame:
-        """A row an effect of the factors: main effects, interactions, simple effects, Shapley shares."""
+        """One row per effect of the factors: main effects, interactions, simple effects, Shapley shares."""
         return effects_table(self.results, self.study, self.compare)
 
     @cached_property
     def noise(self) -> pd.DataFrame:
-        """A row a variant, and one its difference from the baseline: the noise of seeds and of images."""
-        return noise_table(self._right, self.study.baseline)
+        """The variance components, seeds and images, of each variant and its difference from the baseline."""
+        return noise_table(self._is_right, self.study.baseline)
 
     @cached_property
     def mcnemar(self) -> pd.DataFrame:
-        """A row a pair of trials: McNemar's test of variant against baseline, image by image."""
-        return mcnemar_table(self._right, self.study.baseline)
+        """One row per pair of trials: McNemar's test of variant against baseline, image by image."""
+        return mcnemar_table(self._is_right, self.study.baseline)
 
     @property
     def seeds_needed(self) -> pd.DataFrame:
-        """A row a variant: how many seeds would tell a difference of the margin, taking this for a pilot."""
+        """One row per variant: the seeds needed to detect a difference of the margin, from this pilot run."""
         return seeds_table(self.results, self.study.baseline, self.study.compare)
 
     @property
     def changes(self) -> list[str] | None:
-        """What was changed since the first trial, a line a setting; None where that is not known."""
+        """What was changed since the first trial, one line per setting; None if that is not known."""
         declared = self.store.declared()
         if not declared:
             return None
         lines = study_changes(declared[0], self.study)
         if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
-            lines.append("dataset: its images, or their labels or order, are others")
+            lines.append("dataset: its images, their labels or their order have changed")
         return lines
 
     @cached_property
     def pairing(self) -> pd.DataFrame:
-        """A row a trial: what its training started from, beside the baseline's with the same seed."""
+        """One row per trial: its initial state, compared with that of the baseline with the same seed."""
         return pairing_table(self.trials, recorded_initial_states(self.trial_results), self.study.baseline)
 
     @cached_property
     def variance_shift(self) -> pd.DataFrame:
-        """A row a BatchNorm layer and trial: how dropout shifts the variance of the layer's input."""
+        """One row per trial and BatchNorm layer: how dropout shifts the variance of the layer's input."""
         return variance_shift_table(self.trials, self.trial_results)
 
     @cached_property
     def confusion(self) -> pd.DataFrame:
-        """A row a variant, true class and predicted class; none where an image has several labels."""
+        """One row per variant, true class and predicted class; empty if an image has several labels."""
         return confusion_table(self._counts, self.dataset.class_names)
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
-        """A row a variant and class: its accuracy, and its difference from the baseline's."""
+        """One row per variant and class: the accuracy, and its difference from the baseline."""
         return per_class_table(
             self.predictions, self.dataset.test.labels, self.study.baseline, self.dataset.class_names
         )
 
     @cached_property
     def confusion_differences(self) -> pd.DataFrame:
-        """A row a variant and pair of classes: how much oftener than the baseline it mixes them up."""
+        """One row per variant and pair of classes: how much more often than the baseline it confuses them."""
         return confusion_differences(self._counts, self.study.baseline, self.dataset.class_names)
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
-        """A row a variant and bin of confidence: how often what is told with it is right."""
+        """One row per variant and bin of confidence: how often predictions of this confidence are correct."""
         return calibration_table(self.predictions, self.dataset.test.labels)
 
     @cached_property
     def calibration_error(self) -> pd.DataFrame:
-        """A row a trial: its mean confidence, its accuracy, and its expected calibration error."""
+        """One row per trial: its mean confidence, its accuracy and its expected calibration error."""
         return calibration_errors(self.predictions, self.dataset.test.labels)
 
     @cached_property
     def cost(self) -> pd.DataFrame:
-        """A row a variant: its parameters, multiply-adds, seconds and memory, and its test accuracy."""
+        """One row per variant: its parameters, multiply-adds, seconds, memory and test accuracy."""
         counted = {
-            trial.variant: found.multiply_adds or 0
+            trial.variant: result.multiply_adds or 0
             for trial in self.trials
-            if (found := self.trial_results.get(trial.id)) and found.status == "completed"
+            if (result := self.trial_results.get(trial.id)) and result.is_completed
         }
         return cost_table(self.results, self.study, self.dataset, counted)
 
     @cached_property
     def predictions(self) -> ByTrial:
-        """By variant and seed, what is told of each test image; the trials are `comparable` ones."""
+        """The predictions for the test images, by variant and seed, of the trials that are `comparable`."""
         chosen = set(comparable(self.results)["trial_id"])
-        found: dict[str, dict[int, Predictions]] = {}
+        by_variant: dict[str, dict[int, Predictions]] = {}
         for trial in self.trials:
-            if trial.id in chosen and (p := self.store.test_probabilities(trial)) is not None:
-                predictions = Predictions.of(p, self.dataset.is_multi_label)
-                found.setdefault(trial.variant, {})[trial.seed] = predictions
-        return found
+            if trial.id in chosen and (probabilities := self.store.test_probabilities(trial)) is not None:
+                predictions = Predictions.of(probabilities, self.dataset.is_multi_label)
+                by_variant.setdefault(trial.variant, {})[trial.seed] = predictions
+        return by_variant
 
     @cached_property
     def _counts(self) -> Counts:
@@ -219,28 +219,28 @@ class Run:
         return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
 
     @property
-    def _right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
-        """By variant and seed, whether each test image was told right."""
+    def _is_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
+        """Whether each test image was classified correctly, by variant and seed, each of shape (images,)."""
         labels = self.dataset.test.labels
         return {
-            variant: {seed: found.right(labels) for seed, found in trials.items()}
+            variant: {seed: predictions.right(labels) for seed, predictions in trials.items()}
             for variant, trials in self.predictions.items()
         }
 
     @property
     def completed_trials(self) -> list[Trial]:
-        """The trials that ended well, in the order of the plan."""
-        completed = set(self.results.loc[self.results["status"] == "completed", "trial_id"])
-        return [trial for trial in self.trials if trial.id in completed]
+        """The trials that completed, in the order of the plan."""
+        completed_ids = set(completed(self.results)["trial_id"])
+        return [trial for trial in self.trials if trial.id in completed_ids]
 
     @property
     def figures_folder(self) -> Path:
-        """``figures/<study>`` beside ``experiments/`` for a run in its usual place, else in the folder."""
+        """The folder for the run's figures; see `ablation.store.run_folder.figures_folder`."""
         return figures_folder(self.folder)
 
     @property
     def is_reported(self) -> bool:
-        """Whether report and figures are there, and younger than all that they tell of."""
+        """Whether report and figures exist, and are at least as new as the study and its trials."""
         written = [self.folder / "report.html"]
         if self.completed_trials:  # else there is nothing to draw
             written.append(self.figures_folder / "captions.md")
@@ -248,7 +248,7 @@ class Run:
         return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in written)
 
     def refresh(self) -> None:
-        """Forget what was read of the trials, so that it is read again when it is next asked for."""
+        """Forget what was read of the trials, so that it is read again on next use."""
         for name in ("trial_results", "predictions", "_counts", *TABLES):
             self.__dict__.pop(name, None)
 

@@ -1,4 +1,4 @@
-"""From a search to an ablation: the grid that takes the winner apart."""
+"""From a search to an ablation study: the grid that takes the winner apart."""
 
 from __future__ import annotations
 
@@ -18,35 +18,39 @@ from ablation.search.tables import winner
 GRID = "ablation.yaml"
 
 
-def ablation_study(found: SearchRun) -> Study:
+def ablation_study(searched: SearchRun) -> Study:
     """Write the grid that takes the winner of a search apart, and return it as a study.
 
-    The baseline is the winner with all of its changes; each change is taken out of it, and added alone to the
-    setting that the search started from (a change that is alone is compared with that setting). The seeds are
-    ones that neither search nor confirmation has seen.
+    The baseline is the winner with all of its changes. Each change is taken out of it, and added alone to the
+    setting that the search started from; if there is only one change, it is compared with that setting. The
+    seeds are new: neither the search nor the confirmation has used them.
 
     Raises:
-        RunError: The winner is the setting that the search started from.
+        RunError: The winner is the setting that the search started from, the search was over a HyperModel, or
+            the folder cannot be written to.
     """
-    if found.search.settings.hypermodel:
-        raise RunError("--then-ablate takes settings apart, and those of a HyperModel are its own.")
-    search, best = found.search, winner(found.confirmation, found.search.settings.maximise)
-    variant = next(v for v in found.confirmed.study.variants if v.name == best)
+    if searched.search.settings.hypermodel:
+        raise RunError(
+            "--then-ablate cannot be used with a HyperModel: it takes settings apart, and those of a "
+            "HyperModel are its own."
+        )
+    search, best = searched.search, winner(searched.confirmation, searched.search.settings.maximise)
+    variant = next(v for v in searched.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
-    # A setting of a part that is off changes nothing on its own: it comes with the part that it belongs to.
+    # A setting of a component that is off changes nothing on its own: it comes with the component.
     idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
     parts = {key: levels for key, levels in changed.items() if key not in idle}
     if not parts:
-        raise RunError(f"{best} changes nothing: there is nothing to take apart.")
-    grid = _grid(found, variant, parts, idle)
-    file = found.folder / GRID
-    with writing(found.folder), file.open("w", encoding="utf-8") as stream:
+        raise RunError(f"{best} changes nothing, so there is nothing to take apart.")
+    grid = _grid(searched, variant, parts, idle)
+    file = searched.folder / GRID
+    with writing(searched.folder), file.open("w", encoding="utf-8") as stream:
         YAML().dump(grid, stream)
     return read_study(file)
 
 
 def changed_settings(baseline: Variant, variant: Variant) -> dict[str, tuple[Any, Any]]:
-    """Return the settings in which two variants differ: without and with the change."""
+    """Return the settings in which two variants differ, each with the baseline's and the variant's value."""
     flat = [v.model.model_dump(mode="json") | v.training.model_dump(mode="json") for v in (baseline, variant)]
     return {key: (flat[0][key], flat[1][key]) for key in flat[0] if flat[0][key] != flat[1][key]}
 
@@ -57,9 +61,9 @@ def _is_idle(search: Search, key: str, value: Any) -> bool:
 
 
 def _grid(
-    found: SearchRun, variant: Variant, changed: dict[str, tuple[Any, Any]], idle: dict[str, Any]
+    searched: SearchRun, variant: Variant, changed: dict[str, tuple[Any, Any]], idle: dict[str, Any]
 ) -> dict[str, Any]:
-    study, base = found.search.study, found.search.baseline
+    study, base = searched.search.study, searched.search.baseline
     given: dict[str, Any] = {
         "study": f"{study.name} ablation",
         "question": f"Which of the changes that the search found ({variant.name}) are worth anything?",
@@ -69,7 +73,7 @@ def _grid(
         "training": _unchanged(base.training, changed),
         "factors": {key: {_label(level): level for level in levels} for key, levels in changed.items()},
         "seeds": [
-            max(found.confirmed.study.seeds) + 1 + k for k in range(found.search.settings.confirm.seeds)
+            max(searched.confirmed.study.seeds) + 1 + k for k in range(searched.search.settings.confirm.seeds)
         ],
         "compare": study.compare.model_dump(mode="json"),
         "threads": study.threads,
@@ -87,5 +91,5 @@ def _label(level: Any) -> str:
 
 
 def _unchanged(settings: Any, changed: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    own: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
-    return {key: value for key, value in own.items() if key not in changed and key != "family"}
+    given: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in given.items() if key not in changed and key != "family"}

@@ -1,4 +1,4 @@
-"""The space of your own HyperModel: the hyperparameters that it names."""
+"""The search space of a user's HyperModel: the hyperparameters that it declares."""
 
 from __future__ import annotations
 
@@ -19,38 +19,40 @@ def hypermodel_space(
 
     Args:
         name: ``module:object``.
-        folder: Where the module is looked for first.
-        threads: What TensorFlow computes with in this process, which builds the model once.
+        folder: The folder where the module is looked for first.
+        threads: The number of threads of TensorFlow in this process, which builds the model once.
 
     Raises:
-        AblationError: There is no such object, it raises an error, or it names no hyperparameters.
+        AblationError: There is no such object, it raises an error, or it declares no hyperparameters.
     """
     configure_tensorflow(threads)
     hypermodel, source = load_hypermodel(name, folder)
     defaults = default_hyperparameters(hypermodel)
     space = {p.name: _parameter(p) for p in defaults.space if _is_open(p)}
     if not space:
-        raise AblationError(f"{name} names no hyperparameters to search.")
+        raise AblationError(f"{name} declares no hyperparameters to search.")
     values = dict(defaults.values)
     return HyperModelSettings(hypermodel=name, folder=str(folder), source=source, values=values), space
 
 
-def _is_open(found: Any) -> bool:
+def _is_open(hyperparameter: Any) -> bool:
     from keras_tuner.engine import hyperparameters as kinds
 
-    if isinstance(found, kinds.Choice):
-        return len(found.values) > 1
-    return not isinstance(found, kinds.Fixed)
+    if isinstance(hyperparameter, kinds.Choice):
+        return len(hyperparameter.values) > 1
+    return not isinstance(hyperparameter, kinds.Fixed)
 
 
-def _parameter(found: Any) -> Parameter:
-    """Return one of keras-tuner's hyperparameters as tables and figures show it."""
+def _parameter(hyperparameter: Any) -> Parameter:
+    """Return a hyperparameter of keras-tuner as a parameter, for tables and figures."""
     from keras_tuner.engine import hyperparameters as kinds
 
-    when = {c.name: c.values[0] for c in getattr(found, "conditions", []) if getattr(c, "values", None)}
-    if isinstance(found, kinds.Boolean):
+    when = {
+        c.name: c.values[0] for c in getattr(hyperparameter, "conditions", []) if getattr(c, "values", None)
+    }
+    if isinstance(hyperparameter, kinds.Boolean):
         return Parameter(choice=(False, True), when=when)
-    if isinstance(found, kinds.Choice):
-        return Parameter(choice=tuple(found.values), when=when)
-    log = found.sampling in ("log", "reverse_log")
-    return Parameter(range=(found.min_value, found.max_value), log=log, when=when)
+    if isinstance(hyperparameter, kinds.Choice):
+        return Parameter(choice=tuple(hyperparameter.values), when=when)
+    log = hyperparameter.sampling in ("log", "reverse_log")
+    return Parameter(range=(hyperparameter.min_value, hyperparameter.max_value), log=log, when=when)

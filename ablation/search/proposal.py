@@ -1,4 +1,4 @@
-"""What an oracle proposes, as it is kept."""
+"""The record of what an oracle proposes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Proposal(Record):
     """A setting that an oracle proposes.
 
     Attributes:
-        name: The variant's.
-        values: The proposed settings; those that a condition leaves out are not there.
-        epochs: How long it is trained, where the oracle says so.
-        goes_on_from: The proposal whose training this one carries on.
+        name: The name of the variant.
+        values: The proposed settings, without those that a condition leaves out.
+        epochs: The number of epochs, if the oracle sets it.
+        goes_on_from: The name of the proposal whose training this one continues, if there is one.
     """
 
     name: str

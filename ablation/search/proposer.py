@@ -1,4 +1,4 @@
-"""What to try next: keras-tuner's oracles propose, and are told how it went."""
+"""Proposals of what to try next: keras-tuner's oracles propose settings and receive their scores."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ablation.search.space import Parameter
 class Proposer:
     """An oracle of keras-tuner, asked in rounds.
 
-    A round's proposals depend on nothing but the search and the scores of the rounds before, so that a
-    search that was killed, or runs on other workers, makes the same proposals again: nothing but the trials
-    themselves needs to be kept. ``random`` and ``grid`` propose all at once; ``bayesian`` as many as the
-    search says; ``hyperband`` a rung of all its brackets.
+    The proposals of a round depend only on the search and on the scores of earlier rounds. So a search that
+    was killed, or that runs on other workers, makes the same proposals again, and only the trials themselves
+    need to be kept. In a round, ``random`` and ``grid`` propose everything, ``bayesian`` proposes as many
+    settings as the search says, and ``hyperband`` proposes one rung of all its brackets.
 
     Args:
-        search: What to search.
-        folder: Where keras-tuner writes what it would need to go on; nothing is read from there.
+        search: The search.
+        folder: The folder where keras-tuner writes its own state, which is never read.
     """
 
     def __init__(self, search: Search, folder: Path) -> None:
@@ -40,17 +40,17 @@ class Proposer:
         self._open: dict[str, Any] = {}
 
     def rounds(self) -> Iterator[list[Proposal]]:
-        """Yield proposals; each must be told its score before the next round."""
+        """Yield the proposals of each round; `tell` must be called for each before the next round."""
         while proposals := self._round():
             yield proposals
 
     def tell(self, proposal: Proposal, score: float | None) -> None:
-        """Tell the oracle how a proposal did; without a score it has failed, which ends nothing."""
+        """Tell the oracle the score of a proposal; None if it failed, which does not end the search."""
         trial = self._open.pop(proposal.name)
-        if trial.status != "RUNNING":  # of a grid, which does not listen
+        if trial.status != "RUNNING":  # a trial of a grid has ended already, because its score has no effect
             return
         if self._tuner == "hyperband" and (score is None or not math.isfinite(score)):
-            score = self._worst  # a rung waits for all of its trials, so that a failed one must come last
+            score = self._worst  # a rung waits for all of its trials, so that a failed one must rank last
         self._end(trial, score)
 
     def _end(self, trial: Any, score: float | None) -> None:
@@ -81,7 +81,9 @@ class Proposer:
             )
             self._open[proposal.name] = trial
             proposals.append(proposal)
-            if self._tuner == "grid":  # the next value comes when this trial has ended, whatever its score
+            if (
+                self._tuner == "grid"
+            ):  # the oracle proposes the next value once this trial ends, with any score
                 self._end(trial, self._worst)
         return proposals
 
@@ -99,7 +101,7 @@ def _oracle(search: Search) -> Any:
         "hyperparameters": _hyperparameters(search),
         "allow_new_entries": False,
         "tune_new_entries": False,
-        "seed": settings.seed + 1,  # keras-tuner takes 0 for "any"
+        "seed": settings.seed + 1,  # keras-tuner replaces 0 by a random seed
         "max_retries_per_trial": 0,
         "max_consecutive_failed_trials": 10**9,  # failed trials never end the search
     }
@@ -127,21 +129,21 @@ def _hyperparameters(search: Search) -> Any:
 
 
 def hyperparameters(space: dict[str, Parameter]) -> Any:
-    """Return the space as keras-tuner's hyperparameters; each stands behind those that it depends on."""
+    """Return the space as keras-tuner's hyperparameters, each registered after those that it depends on."""
     import keras_tuner
 
-    found = keras_tuner.HyperParameters()
+    registered = keras_tuner.HyperParameters()
     for name in _in_order(space):
         with ExitStack() as scopes:
             for other, value in space[name].when.items():
-                scopes.enter_context(found.conditional_scope(other, [_encoded(space[other], value)]))
-            _register(found, name, space[name])
-    return found
+                scopes.enter_context(registered.conditional_scope(other, [_encoded(space[other], value)]))
+            _register(registered, name, space[name])
+    return registered
 
 
-def _register(found: Any, name: str, parameter: Parameter) -> None:
+def _register(hyperparameters: Any, name: str, parameter: Parameter) -> None:
     if parameter.choice is not None:
-        found.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
+        hyperparameters.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
         return
     assert parameter.range is not None
     low, high = parameter.range
@@ -149,27 +151,27 @@ def _register(found: Any, name: str, parameter: Parameter) -> None:
     if parameter.is_whole:
         # A step on a log scale is a factor there, so that one without a step is left to keras-tuner.
         step = None if parameter.log and not parameter.step else int(parameter.step or 1)
-        found.Int(name, int(low), int(high), step=step, sampling=sampling)
+        hyperparameters.Int(name, int(low), int(high), step=step, sampling=sampling)
     else:
-        found.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
+        hyperparameters.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
 
 
 def _encoded(parameter: Parameter, value: Any) -> Any:
-    """Return a choice as keras-tuner takes it: numbers in their order, all else as text."""
+    """Return a choice in a form that keras-tuner accepts: numbers as they are, anything else as text."""
     choices = parameter.choice or ()
     kinds = {type(choice) for choice in choices}
     return value if kinds in ({int}, {float}, {bool}) else yaml_text(value)
 
 
 def decoded(parameter: Parameter, value: Any) -> Any:
-    """Return keras-tuner's value as the setting's."""
+    """Return a value of keras-tuner as a value of the setting."""
     if parameter.choice is None:
         return value
     return next(choice for choice in parameter.choice if _encoded(parameter, choice) == value)
 
 
 def _in_order(space: dict[str, Parameter]) -> list[str]:
-    """Return the parameters with each behind those that it depends on."""
+    """Return the names of the parameters, each after those that it depends on."""
     placed: list[str] = []
     while len(placed) < len(space):
         ready = [n for n, p in space.items() if n not in placed and all(k in placed for k in p.when)]

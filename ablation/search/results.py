@@ -1,4 +1,4 @@
-"""What came of a search: its proposals, its trials, and its confirmation."""
+"""The results of a search: its proposals, its trials and its confirmation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ablation.store.run_folder import SEARCH
 
 
 class SearchRun:
-    """A search's folder: its trials in ``search/``, the confirmation in ``confirmation/``, both run folders.
+    """The folder of a search, with two run folders: ``search`` for its trials, and ``confirmation``.
 
     Args:
-        folder: As `run_search` made it.
+        folder: The folder, as `run_search` wrote it.
 
     Raises:
-        RunError: The folder is no search's.
+        RunError: The folder is not the folder of a search, or its record is damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -33,41 +33,43 @@ class SearchRun:
             self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
         except FileNotFoundError:
-            raise RunError(f"{self.folder} is not a search's folder: it has no {SEARCH}.") from None
+            raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{self.folder / SEARCH} is damaged; search again to restore it.") from None
+            raise RunError(
+                f"{self.folder / SEARCH} is damaged; run the search again to restore it."
+            ) from None
 
     @cached_property
     def explored(self) -> Run:
-        """The trials of the search: each proposal, and the baseline, with each seed; no test set was read."""
+        """The run of the proposals and the baseline with the seeds of the search, without the test set."""
         return Run(self.folder / "search")
 
     @cached_property
     def confirmed(self) -> Run:
-        """The best settings and the baseline, with seeds that the search never saw.
+        """The run of the best settings and the baseline, with seeds that the search has not used.
 
         Raises:
-            RunError: The search has not come that far.
+            RunError: The search has not reached the confirmation yet.
         """
         return Run(self.folder / "confirmation")
 
     @property
     def ablated(self) -> Run | None:
-        """The study that takes the winner apart, if there is one."""
+        """The run of the study that takes the winner apart, if there is one."""
         folder = self.folder / "ablation"
         return Run(folder) if (folder / "study.json").is_file() else None
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row a proposal: its settings, its objective over the seeds, and its rank."""
+        """One row per proposal: its settings, its mean objective over the seeds, and its rank."""
         return search_table(self.search, self.proposals, self.explored)
 
     @cached_property
     def importance(self) -> pd.DataFrame:
-        """A row a parameter: how much of the objective it explains."""
+        """One row per parameter: how much of the objective it explains."""
         return importance_table(self.search, self.table)
 
     @cached_property
     def confirmation(self) -> pd.DataFrame:
-        """A row a confirmed setting: the search's score, the confirmed one, the optimism, the verdict."""
+        """One row per confirmed setting: its score in the search, the confirmed one, optimism, verdict."""
         return confirmation_table(self.search, self.table, self.confirmed)

@@ -1,4 +1,4 @@
-"""A search, from its proposals to its confirmation, and what came of it."""
+"""Running a search, from its proposals to its confirmation and its report."""
 
 from __future__ import annotations
 
@@ -47,21 +47,24 @@ def run_search(
 ) -> SearchRun:
     """Search, confirm the best settings with fresh seeds, and write the report.
 
-    Every proposal is a variant of a study, trained with the search's seeds by the same executor into the
-    same kind of store; the test set is not read. What is finished is never trained again: the oracle is
-    asked anew, makes the same proposals, and hears the same scores.
+    Every proposal is a variant of a study, which is trained with the seeds of the search by the same kind of
+    executor and into the same kind of store; the test set is not read. What is finished is never trained
+    again: when the search is run again, the oracle makes the same proposals and receives the same scores.
 
     Args:
-        search: What to search.
-        out: The folder, by default ``experiments/runs/<study>-search``.
-        workers: Worker processes, by default as many as there are cores.
+        search: The search to run.
+        out: The folder; by default ``experiments/runs/<study>-search``.
+        workers: The number of trials at a time; by default as many as there are cores.
         executor: ``local``, ``inline`` or ``ray``.
-        address: The Ray cluster's address; by default one is started on this machine.
-        observer: Is told what happens.
-        then_ablate: Take the winner apart, component by component, and say what each is worth.
+        address: The address of the Ray cluster; by default a cluster is started on this machine.
+        observer: Its methods are called as the search goes on.
+        then_ablate: Whether to take the winner apart, in a study of what each of its changes contributes.
+
+    Returns:
+        The search with its results.
 
     Raises:
-        AblationError: The dataset, the folder or an option is not usable.
+        AblationError: The dataset, the folder or an option cannot be used, or no proposal completed.
     """
     folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or NullObserver()
     with writing(folder):
@@ -74,15 +77,18 @@ def run_search(
     }
     with locked(folder):
         _explore(search, folder, **options)
-        found = SearchRun(folder)
-        best = found.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
+        searched = SearchRun(folder)
+        best = searched.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
         if best.empty:
-            raise RunError(f"{folder}: no proposal was trained with all of its seeds; see its search/logs.")
-        run_study(_confirmation(search, found, list(best["trial"])), folder / "confirmation", **options)
+            raise RunError(
+                f"{folder}: no proposal was trained with all of its seeds; see the logs in its subfolder "
+                "search/logs."
+            )
+        run_study(_confirmation(search, searched, list(best["trial"])), folder / "confirmation", **options)
         if then_ablate:
-            study = ablation_study(found)
+            study = ablation_study(searched)
             run_study(study, folder / "ablation", **options)
-        write_search_report(found)
+        write_search_report(searched)
     return SearchRun(folder)
 
 
@@ -95,7 +101,7 @@ def _explore(
     address: str | None,
     observer: Observer,
 ) -> None:
-    """Train what the oracle proposes, round by round, until it has nothing more to propose."""
+    """Train what the oracle proposes, round by round, until it proposes nothing more."""
     store = Store(folder / "search")
     dataset = store.prepared_dataset(search.study.dataset) or prepare_dataset(search.study.dataset)
     threads, gpus = search.study.threads, search.study.gpus
@@ -120,7 +126,7 @@ def _explore(
 
 
 def _search_study(search: Search, proposals: Sequence[Proposal]) -> Study:
-    """Return the baseline and all proposals as a study that reads no test set."""
+    """Return the baseline and all proposals as a study that does not read the test set."""
     settings = search.settings
     variants = [search.variant(p.name, p.values, p.epochs) for p in proposals]
     changes = {
@@ -149,11 +155,11 @@ def _carry_on(store: Store, study: Study, proposed: Sequence[Proposal], digest: 
                 store.copy_checkpoint(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
 
 
-def _confirmation(search: Search, found: SearchRun, names: Sequence[str]) -> Study:
-    """Return the best proposals and the baseline with seeds that the search has not seen."""
+def _confirmation(search: Search, searched: SearchRun, names: Sequence[str]) -> Study:
+    """Return the study of the best proposals and the baseline, with seeds that the search has not used."""
     first = max(search.settings.seeds) + 1
     seeds = tuple(range(first, first + search.settings.confirm.seeds))
-    variants = [v for v in found.explored.study.variants if v.name in names]
+    variants = [v for v in searched.explored.study.variants if v.name in names]
     ordered = sorted(variants, key=lambda variant: names.index(variant.name))
     changes = {
         "name": f"{search.study.name} confirmation",

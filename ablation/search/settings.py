@@ -1,4 +1,4 @@
-"""What a search is: a space of settings, a tuner, a budget, and a confirmation; read from the grid file."""
+"""The description of a search in the grid file: a space of settings, a tuner, a budget, a confirmation."""
 
 from __future__ import annotations
 
@@ -24,40 +24,42 @@ _TRIALS = 20
 
 
 class Confirmation(Settings):
-    """How the best settings found are trained again, and compared with the baseline."""
+    """How the best settings found are trained again and compared with the baseline."""
 
     best: Count = 3
-    """How many of them."""
+    """The number of settings to confirm, the best ones of the search."""
     seeds: Annotated[int, Field(ge=2, le=1000)] = 5
-    """With how many seeds that the search never saw."""
+    """The number of seeds for the confirmation; the search has used none of them."""
 
 
 class SearchSettings(Settings):
-    """What is searched, how, and how the best is confirmed."""
+    """What is searched, how it is searched, and how the best settings are confirmed."""
 
     space: dict[str, Parameter] = {}
-    """The parameters, by the name of the setting."""
+    """The parameters of the search, each under the name of its setting."""
     hypermodel: str | None = None
-    """Instead of a space: ``module:object``, a keras-tuner ``HyperModel`` or ``build`` function of yours,
-    which names its own hyperparameters."""
+    """Used instead of a space: ``module:object``, your own keras-tuner ``HyperModel`` or ``build`` function,
+    which declares its hyperparameters itself."""
     tuner: Tuner = "random"
-    """Which of keras-tuner's oracles proposes."""
+    """The keras-tuner oracle that proposes settings."""
     trials: Count | None = None
-    """How many settings are tried: 20, unless given; all of them for ``grid``; for ``hyperband``, which sets
-    it itself, not given."""
+    """The number of settings to try. The default is 20 or, for ``grid``, all of them; it cannot be given for
+    ``hyperband``, which sets the number itself."""
     seeds: Seeds = (0, 1)
     """The seeds that every setting is trained with."""
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """A measure on the validation images at the end of training, a mean over the seeds."""
+    """The measure to optimise: its value on the validation images at the end of training, averaged over the
+    seeds."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """The oracle's."""
+    """The seed of the oracle."""
     parallel: Count = 2
-    """How many settings ``bayesian`` proposes before it hears how they did. It is part of the search, and
-    does not depend on the workers, so that a machine with more cores finds the same."""
+    """The number of settings that ``bayesian`` proposes before it receives their scores. It is part of the
+    search and does not depend on the number of workers, so that a machine with more cores finds the same
+    settings."""
     factor: Annotated[int, Field(ge=2)] = 3
-    """Hyperband's: by how much a rung is narrowed."""
+    """For ``hyperband``: the factor by which each rung is narrowed."""
     iterations: Count = 1
-    """Hyperband's: how often all is done."""
+    """For ``hyperband``: how many times the whole procedure is repeated."""
     confirm: Confirmation = Confirmation()
     """How the best settings are confirmed."""
 
@@ -73,7 +75,7 @@ class SearchSettings(Settings):
 
     @property
     def most_trials(self) -> int | None:
-        """How many settings may be tried; None where the tuner says when to end."""
+        """The largest number of settings to try; None if the tuner decides when to end."""
         return None if self.tuner in ("hyperband", "grid") and not self.trials else self.trials or _TRIALS
 
 
@@ -81,9 +83,9 @@ class Search(Settings):
     """A validated search: the study that it starts from, and the section that describes it.
 
     Attributes:
-        study: The grid file's study; the search starts from its baseline, and the confirmation compares with
-            it as the study declares.
-        settings: The section.
+        study: The study of the grid file. The search starts from its baseline, and the confirmation compares
+            with the baseline as the study declares.
+        settings: The section ``search`` of the grid file.
     """
 
     study: Study
@@ -104,10 +106,15 @@ class Search(Settings):
         return next(v for v in self.study.variants if v.name == self.study.baseline)
 
     def variant(self, name: str, values: dict[str, Any], epochs: int | None = None) -> Variant:
-        """Return the baseline with other settings.
+        """Return the baseline with some settings changed.
+
+        Args:
+            name: The name of the new variant.
+            values: The changed settings, or the changed hyperparameters of a HyperModel.
+            epochs: The number of epochs; by default that of the baseline, or of ``values``.
 
         Raises:
-            ValidationError: They are not valid.
+            ValidationError: The changed settings are not valid.
         """
         changes = values | ({"epochs": epochs} if epochs else {})
         model, training = self.baseline.model, self.baseline.training
@@ -115,14 +122,14 @@ class Search(Settings):
             changes = {"values": model.values | values} | ({"epochs": epochs} if epochs else {})
         parts = []
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
-            own = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
-            parts.append(type(part).model_validate_json(json.dumps(own), strict=True))
+            settings = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
+            parts.append(type(part).model_validate_json(json.dumps(settings), strict=True))
         levels = {key: yaml_text(value) for key, value in values.items()}
         return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
 
 
 def read_search(file: Path) -> Search:
-    """The whole way from a YAML file to a search.
+    """Read and validate the grid file of a search.
 
     Raises:
         GridError: The file is not valid; the message says where, and what was expected.
@@ -131,7 +138,8 @@ def read_search(file: Path) -> Search:
     section = source.data.get("search")
     if not isinstance(section, dict) or bool(section.get("space")) == bool(section.get("hypermodel")):
         raise source.error(
-            ("search",), "a search needs a `search:` section with a `space:` of settings, or a `hypermodel:`."
+            ("search",),
+            "a search needs a `search:` section with either a `space:` of settings or a `hypermodel:`.",
         )
     space = section.get("space", {})
     if not isinstance(space, dict):
@@ -149,17 +157,19 @@ def read_search(file: Path) -> Search:
         _check_space(search, source)
     if settings.tuner == "hyperband" and settings.trials:
         raise source.error(
-            ("search", "trials"), "hyperband sets the number of trials itself; set factor or iterations."
+            ("search", "trials"),
+            "hyperband sets the number of trials itself; set `factor` or `iterations` instead.",
         )
     if settings.tuner == "hyperband" and "epochs" in space:
         raise source.error(
-            ("search", "space", "epochs"), "hyperband sets the epochs itself, up to those of training."
+            ("search", "space", "epochs"),
+            "hyperband sets the number of epochs itself, up to the `epochs` of `training`.",
         )
     return search
 
 
 def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
-    """Return the search over what a HyperModel names, from the setting that its defaults are."""
+    """Return the search over the hyperparameters of a HyperModel, which starts from their defaults."""
     model, space = hypermodel_space(name, folder, search.study.threads)
     changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
     baseline = search.baseline.model_copy(update=changes)
@@ -169,7 +179,7 @@ def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
 
 
 def _spelled_out(name: str, value: Any, known: Known) -> Any:
-    """A list stands for its choices; parts of training are looked up in them."""
+    """Return a parameter in full: a list becomes a choice, and the components in it are looked up."""
     parameter = {"choice": value} if isinstance(value, list) else value
     if not isinstance(parameter, dict) or not isinstance(parameter.get("choice"), list):
         return parameter
@@ -179,7 +189,7 @@ def _spelled_out(name: str, value: Any, known: Known) -> Any:
 
 
 def _check_space(search: Search, source: LocatedYaml) -> None:
-    """Refuse parameters that are no setting, values that are not valid, and conditions that never hold."""
+    """Refuse parameters that are not settings, values that are not valid, and conditions that never hold."""
     space = search.settings.space
     valid = {*type(search.baseline.model).model_fields, *TrainingSettings.model_fields} - {"family"}
     for name, parameter in space.items():
@@ -194,13 +204,14 @@ def _check_space(search: Search, source: LocatedYaml) -> None:
         for other, wanted in parameter.when.items():
             if other == name or other not in space:
                 hint = did_you_mean(other, set(space) - {name})
-                raise source.error((*path, "when"), f"'{other}' is no other parameter of this space.{hint}")
+                message = f"'{other}' is not another parameter of this space.{hint}"
+                raise source.error((*path, "when"), message)
             if wanted not in (space[other].choice or ()):
                 raise source.error(
-                    (*path, "when"), f"{yaml_text(wanted)} is none of the choices of '{other}'."
+                    (*path, "when"), f"{yaml_text(wanted)} is not one of the choices of '{other}'."
                 )
     placed: set[str] = set()
     while ready := {n for n, p in space.items() if n not in placed and {*p.when} <= placed}:
         placed |= ready
     if circle := sorted(set(space) - placed):
-        raise source.error(("search", "space", circle[0], "when"), "these conditions go in a circle.")
+        raise source.error(("search", "space", circle[0], "when"), "these conditions are circular.")

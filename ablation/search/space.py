@@ -10,19 +10,19 @@ from ablation.grid.settings import Settings
 
 
 class Parameter(Settings):
-    """The values that a setting can take: a ``range``, or a ``choice``, for which a list may stand."""
+    """The values that a setting can take: a ``range`` or a ``choice``. A list is short for a ``choice``."""
 
     range: tuple[int | float, int | float] | None = None
-    """The least and the greatest value; a range of whole numbers is searched in whole numbers."""
+    """The smallest and the largest value; a range of whole numbers is searched in whole numbers."""
     choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
-    """All values that are tried."""
+    """All values that can be tried."""
     step: Annotated[float, Field(gt=0)] | None = None
     """The distance between the values of a range."""
     log: bool = False
     """Whether a range is searched on a logarithmic scale."""
     when: dict[str, Any] = {}
-    """Values of other parameters, under which alone this one is searched; else it stays as the baseline has
-    it."""
+    """Values of other parameters. This parameter is searched only where they hold; otherwise it keeps the
+    baseline's value."""
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Parameter:
@@ -31,19 +31,19 @@ class Parameter(Settings):
                 "needs either a range, like {range: [0.0001, 0.01], log: true}, or a list of choices"
             )
         if self.range and self.range[0] >= self.range[1]:
-            raise ValueError("the range ends where it begins, or before")
+            raise ValueError("the range must end above its beginning")
         if self.range and self.log and self.range[0] <= 0:
-            raise ValueError("a range on a log scale begins above 0")
+            raise ValueError("a range on a logarithmic scale must begin above 0")
         if self.choice is not None and (self.step or self.log):
-            raise ValueError("step and log are for a range")
+            raise ValueError("step and log can be used only with a range, not with choices")
         return self
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a range of whole numbers."""
+        """Whether the parameter is a range of whole numbers."""
         return self.range is not None and all(isinstance(end, int) for end in self.range)
 
     @property
     def extremes(self) -> tuple[Any, ...]:
-        """The values that stand for all others when it is checked what is valid."""
+        """The values to validate: all choices, or the two ends of a range."""
         return self.choice if self.choice is not None else (self.range or ())

@@ -1,4 +1,4 @@
-"""What a search tried, what it found, which settings matter, and what the confirmation left of it."""
+"""The tables of a search: what it tried, which settings matter, and what the confirmation found."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.analysis.intervals import completed
 from ablation.grid.value_text import yaml_text
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.space import Parameter
 
-_FEWEST = 8  # proposals, under which nothing is said of importance
-_REPEATS = 50
+_FEWEST = 8  # proposals; with fewer, no importance is estimated
+_REPEATS = 50  # shuffles per parameter
 
 
 def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.DataFrame:
-    """Return a row a proposal, in the order in which they were made.
+    """Return one row per proposal, in the order in which they were made.
 
     Returns:
-        ``trial``, the searched settings (empty where a condition leaves one out), ``epochs``, ``seeds``
-        completed, ``objective`` (a mean over the seeds of the value after the last epoch; NaN unless all
-        seeds completed, for a mean of the survivors would flatter), ``deviation`` over the seeds, ``seconds``
-        of training that the search had spent when the trial was done, ``status``, and ``rank``: among the
-        trials that were trained for the most epochs that their settings ask for, 1 is best.
+        ``trial``; the searched settings, empty if a condition leaves one out; ``epochs``; ``seeds``, the
+        number of completed ones; ``objective``, the mean over the seeds of the value after the last epoch,
+        NaN unless all seeds completed, because a mean of the survivors would flatter; ``deviation`` over the
+        seeds; ``seconds`` of training that the search had spent when the proposal was done; ``status``;
+        ``goes_on_from``; and ``rank``, where 1 is best, among the proposals that were trained for the most
+        epochs that their settings ask for.
     """
     results, planned = run.results, len(search.settings.seeds)
     grouped = results.groupby("variant", sort=False)
@@ -36,20 +38,20 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
     variants = {variant.name: variant for variant in run.study.variants}
     rows, total = [], 0.0
     for proposal in proposals:
-        own = grouped.get_group(proposal.name)
-        done = own[own["status"] == "completed"]
-        values = done[search.settings.objective].astype(float)
-        whole = len(done) == planned
-        anew = not proposal.goes_on_from or variants[proposal.name].training.callbacks
-        before = 0.0 if anew else spent[proposal.goes_on_from]
-        total += float(spent[proposal.name]) - before  # a training that went on counts only what came new
-        troubles = sorted(set(own["status"]) - {"completed"})
+        of_proposal = grouped.get_group(proposal.name)
+        completed_seeds = completed(of_proposal)
+        values = completed_seeds[search.settings.objective].astype(float)
+        whole = len(completed_seeds) == planned
+        from_scratch = not proposal.goes_on_from or variants[proposal.name].training.callbacks
+        before = 0.0 if from_scratch else spent[proposal.goes_on_from]
+        total += float(spent[proposal.name]) - before  # a training that goes on counts only its new epochs
+        troubles = sorted(set(of_proposal["status"]) - {"completed"})
         rows.append(
             {
                 "trial": proposal.name,
-                **{name: _shown(proposal.values.get(name)) for name in search.settings.space},
+                **{name: _cell(proposal.values.get(name)) for name in search.settings.space},
                 "epochs": variants[proposal.name].training.epochs,
-                "seeds": len(done),
+                "seeds": len(completed_seeds),
                 "objective": float(values.mean()) if whole else math.nan,
                 "deviation": float(values.std(ddof=1)) if whole and planned > 1 else math.nan,
                 "seconds": total,
@@ -59,7 +61,7 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
         )
     table = pd.DataFrame(rows)
     longest = ~table["trial"].isin(table["goes_on_from"])
-    if search.settings.tuner == "hyperband":  # what was weeded out was trained for fewer epochs
+    if search.settings.tuner == "hyperband":  # proposals that were dropped were trained for fewer epochs
         longest &= table["epochs"] == search.baseline.training.epochs
     ranked = table["objective"].where(longest)
     table["rank"] = ranked.rank(ascending=not search.settings.maximise, method="first")
@@ -67,17 +69,18 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
 
 
 def importance_table(search: Search, table: pd.DataFrame) -> pd.DataFrame:
-    """Say how much of the objective each parameter explains.
+    """Return how much of the objective each parameter explains, as permutation importance.
 
-    A forest of 300 trees is fitted to the proposals' settings and objectives (a mean over seeds each), and
-    each parameter's values are shuffled in turn: by how much the forest's error grows, as a share of the
-    objective's variance (Breiman, 2001, "Random forests"). A forest that cannot predict trials that it was
-    not fitted to has nothing to say.
+    A random forest of 300 trees is fitted to the proposals' settings and mean objectives. Then the values of
+    each parameter are shuffled in turn: its importance is the growth of the forest's error, as a share of the
+    variance of the objective (Breiman, 2001, "Random forests"). If the forest cannot predict proposals that a
+    tree was not fitted to, no importance is estimated.
 
     Returns:
-        A row a parameter: ``parameter``, ``importance`` (a mean over shuffles) with ``low`` and ``high`` (its
-        2.5% and 97.5% quantiles), ``explained``: the share of the variance that the forest explains out of
-        its bags, and ``trials``. NaN where that share is not above 0, or under eight trials.
+        One row per parameter: ``parameter``; ``importance``, the mean over the shuffles, with ``low`` and
+        ``high``, their 2.5% and 97.5% quantiles; ``explained``, the share of the variance that the forest
+        explains out of bag; and ``trials``, the number of proposals. The importance is NaN if ``explained``
+        is not above 0, or if there are fewer than eight proposals.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
@@ -102,41 +105,45 @@ def importance_table(search: Search, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> pd.DataFrame:
-    """Put the search's score beside the confirmed one.
+    """Return the scores of the search beside the confirmed scores.
 
     Returns:
-        A row a confirmed setting, best of the search first: ``searched``, its objective in the search;
-        ``confirmed``, that of fresh seeds; ``optimism``, by how much the former is better; and the columns of
-        `Run.comparisons` against the baseline, on the metric that the grid declares.
+        One row per confirmed setting, the best one of the search first: ``trial``; ``searched``, the
+        objective in the search; ``confirmed``, the objective with fresh seeds; ``optimism``, by how much the
+        former is better; and the columns of `Run.comparisons` against the baseline, on the metric of the
+        grid.
     """
     objective = search.settings.objective
-    completed = confirmed.results[confirmed.results["status"] == "completed"]
-    means = completed.groupby("variant")[objective].mean()
+    means = completed(confirmed.results).groupby("variant")[objective].mean()
     searched = table.set_index("trial")["objective"]
     comparisons = confirmed.comparisons.set_index("variant")
     sign = 1 if search.settings.maximise else -1
     rows = []
     for name, row in comparisons.iterrows():
         fresh = float(means.get(name, math.nan))
-        own = {"trial": name, "searched": searched[name], "confirmed": fresh}
-        rows.append(own | {"optimism": sign * (searched[name] - fresh)} | row.to_dict())
+        scores = {"trial": name, "searched": searched[name], "confirmed": fresh}
+        rows.append(scores | {"optimism": sign * (searched[name] - fresh)} | row.to_dict())
     return pd.DataFrame(rows)
 
 
 def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
-    """Return the setting whose confirmed objective is best; the test set has no part in the choice."""
+    """Return the name of the setting with the best confirmed objective, which does not use the test set."""
     known = confirmation.set_index("trial")["confirmed"].astype(float).dropna()
     return str(known.idxmax() if maximise else known.idxmin())
 
 
-def _shown(value: Any) -> Any:
-    """Return a value as a cell: components as text."""
+def _cell(value: Any) -> Any:
+    """Return a value as a cell of the table, in which components are text."""
     parts = value if isinstance(value, list) else [value]
     return yaml_text(value) if any(isinstance(part, dict) for part in parts) else value
 
 
 def _numbers(values: pd.Series[Any], parameter: Parameter) -> NDArray[np.float64]:
-    """Return a parameter's values as numbers that a tree can split: a log for a log scale, -1 for none."""
+    """Return a parameter's values as numbers that a tree can split.
+
+    Choices become their positions, values on a logarithmic scale their logarithms. A value that a condition
+    leaves out becomes a number below all others.
+    """
     if parameter.choice is not None:
         places = {yaml_text(choice): k for k, choice in enumerate(parameter.choice)}
         return np.array([places.get(yaml_text(value), -1) for value in values], float)

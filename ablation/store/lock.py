@@ -1,7 +1,7 @@
 """One run at a time in a run folder, or several shards of one run.
 
-A run holds ``run.lock``, a shard ``shard-2-of-8.lock``. The system frees a lock when its process ends,
-however it ends.
+A run holds ``run.lock``, and a shard holds ``shard-2-of-8.lock``. The system releases a lock when its process
+ends, however it ends.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from ablation.errors import RunError, writing
 
 RUN = "run"
-_SHORT = "opening"  # held for moments only, and waited for
-_PATIENCE = 600.0  # seconds; preparing a dataset, or drawing the report, takes that long at most
+_SHORT = "opening"  # the lock of `exclusive`: it is held for a short time, and others wait for it
+_PATIENCE = 600.0  # seconds; preparing a dataset or drawing the report takes at most that long
 
 
 @contextmanager
@@ -29,10 +29,11 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
 
     Args:
         folder: The run folder.
-        part: ``run``, or a shard's name. A run goes with nothing beside it, a shard with others of its kind.
+        part: ``run``, or the name of a shard. Nothing else may run beside a run, and only shards of the same
+            count may run beside a shard.
 
     Raises:
-        RunError: Another process holds it; the message names process and machine.
+        RunError: Another process holds it; the message names the process and its machine.
     """
     lock, owner = FileLock(folder / f"{part}.lock"), folder / f"{part}.owner.json"
     with exclusive(folder):
@@ -41,9 +42,13 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
             for other in active_holders(folder, part):
                 if RUN in (part, other) or _kind(part) != _kind(other):
                     raise RunError(_in_use(folder, other))
-            me = {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+            holder = {
+                "pid": os.getpid(),
+                "host": platform.node(),
+                "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+            }
             with writing(folder):
-                owner.write_text(json.dumps(me) + "\n", "utf-8")
+                owner.write_text(json.dumps(holder) + "\n", "utf-8")
         except BaseException:
             lock.release()
             raise
@@ -57,10 +62,10 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Do something in a folder that only one process may do at a time; wait until it is one's turn.
+    """Do something in a folder that only one process may do at a time; wait for other processes first.
 
     Raises:
-        RunError: It was not within ten minutes.
+        RunError: Other processes held the folder for ten minutes.
     """
     lock = FileLock(folder / f"{_SHORT}.lock")
     _acquire(lock, _PATIENCE, folder, _SHORT)
@@ -71,7 +76,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def active_holders(folder: Path, part: str) -> list[str]:
-    """Return the parts that other processes hold now; to be asked inside `exclusive`."""
+    """Return the parts, other than ``part``, that processes hold now; call it inside `exclusive`."""
     return [
         name
         for name in sorted(file.stem for file in folder.glob("*.lock"))
@@ -87,7 +92,8 @@ def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
             raise RunError(_in_use(folder, part)) from None
         except NotImplementedError:
             raise RunError(
-                f"{folder} is on a file system without locks; name another folder by --out."
+                f"{folder} is on a file system that does not support file locks; choose another folder with "
+                "--out."
             ) from None
 
 
@@ -109,14 +115,14 @@ def _kind(part: str) -> str:
 def _in_use(folder: Path, part: str) -> str:
     what = str(folder) if part in (RUN, _SHORT) else f"{folder}, {part.replace('-', ' ')},"
     return (
-        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or name "
-        "another folder by --out."
+        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or choose "
+        "another folder with --out."
     )
 
 
 def _describe(owner: Path) -> str:
     try:
-        found = json.loads(owner.read_text("utf-8"))
-        return f"process {found['pid']} on {found['host']}, since {found['since']}"
+        record = json.loads(owner.read_text("utf-8"))
+        return f"process {record['pid']} on {record['host']}, since {record['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -1,8 +1,8 @@
-"""The run folder: what was asked, what is finished, and how a finished trial gets there whole.
+"""The run folder on disk: the study, the finished trials, and how a finished trial gets there whole.
 
 A trial's files are written to ``trials/.running/<id>/`` and reach ``trials/<id>/`` by one rename, so that
-a folder of that name is always complete, whatever happened to the machine. ``trial.json`` holds a checksum
-of each file, so that a file that was damaged or edited since is no result.
+a folder of that name is always complete, whatever happens to the machine. ``trial.json`` holds a checksum of
+each file, so that a file that was damaged or edited afterwards does not count as a result.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Store:
     """A run folder on disk.
 
     Args:
-        folder: The run folder; need not exist yet.
+        folder: The run folder, which need not exist yet.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -48,24 +48,24 @@ class Store:
 
     @property
     def dataset_file(self) -> Path:
-        """Where the prepared dataset lies, for workers and figures."""
+        """The file that holds the prepared dataset, for workers and figures."""
         return self.folder / "dataset.npz"
 
     @property
     def study_file(self) -> Path:
-        """Where the study lies that was last run here."""
+        """The file that holds the study that was last run here."""
         return self.folder / "study.json"
 
     def open(self, study: Study, dataset: Dataset, beside: Sequence[str] = ()) -> None:
-        """Make the folder ready for a run of the study; what is finished stays.
+        """Make the folder ready for a run of the study; finished trials stay.
 
         Args:
-            study: What is to be run.
-            dataset: Its images.
-            beside: Other shards of the run that are at work now.
+            study: The study to run.
+            dataset: The images of the study.
+            beside: The names of the run's other shards that are running now.
 
         Raises:
-            RunError: The folder cannot be written to, or other shards are at work on another study.
+            RunError: The folder cannot be written to, or other shards are running another study.
         """
         digest = dataset.digest
         record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
@@ -74,13 +74,13 @@ class Store:
             changed = not self.study_file.is_file() or self.study_file.read_text("utf-8") != text
             if changed and beside:
                 raise RunError(
-                    f"{self.folder}: {beside[0].replace('-', ' ')} is at work on another version of the "
-                    "study. Wait until it ends, or name another folder by --out."
+                    f"{self.folder}: {beside[0].replace('-', ' ')} is running another version of the study. "
+                    "Wait until it ends, or choose another folder with --out."
                 )
             self._running.mkdir(parents=True, exist_ok=True)
-            for left in () if beside else self._running.iterdir():
-                if not (left / CHECKPOINT).is_file():
-                    shutil.rmtree(left)
+            for leftover in () if beside else self._running.iterdir():
+                if not (leftover / CHECKPOINT).is_file():
+                    shutil.rmtree(leftover)
             saved = self._saved_dataset()
             if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
                 dataset.save(self.dataset_file)
@@ -94,7 +94,7 @@ class Store:
         """Hold the folder, or a shard, for this process; see `ablation.store.lock.locked`.
 
         Raises:
-            RunError: Another process holds it, or it cannot be written to.
+            RunError: Another process holds it, or the folder cannot be written to.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ class Store:
         """Do what only one process may do in the folder at a time; see `ablation.store.lock.exclusive`.
 
         Raises:
-            RunError: It cannot be written to.
+            RunError: The folder cannot be written to, or other processes held it for too long.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ class Store:
             yield
 
     def declare(self, declared: tuple[Study, str] | None) -> None:
-        """Keep what was declared before the first trial, as `declared` returns it."""
+        """Record what was declared before the first trial, in the form in which `declared` returns it."""
         if declared is None:
             (self.folder / _DECLARED).unlink(missing_ok=True)
             return
@@ -122,17 +122,17 @@ class Store:
         self.write(_DECLARED, json_text(record))
 
     def declared(self) -> tuple[Study, str] | None:
-        """Return `study` as it was when the first trial was started; None where that is not known."""
+        """Return study and dataset digest as they were when the first trial started; None if not known."""
         try:
             return self._read_study(self.folder / _DECLARED)
         except RunError:
             return None
 
     def study(self) -> tuple[Study, str]:
-        """Return the study that was last run here, and its dataset's digest.
+        """Return the study that was last run here, and the digest of its dataset.
 
         Raises:
-            RunError: The folder is no run folder.
+            RunError: The folder is not a run folder, or its study file is damaged.
         """
         return self._read_study(self.study_file)
 
@@ -144,15 +144,18 @@ class Store:
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
             if is_search(self.folder):
-                message = f"{self.folder} is a search's; its runs are in search/ and confirmation/ there."
+                message = (
+                    f"{self.folder} is the folder of a search; its runs are in the subfolders search/ and "
+                    "confirmation/."
+                )
             raise RunError(message) from None
         except (ValueError, KeyError, TypeError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
 
     def prepared_dataset(self, settings: DatasetSettings) -> Dataset | None:
-        """Return the dataset that was prepared here, where preparing it again could give no other.
+        """Return the dataset that was prepared here, if preparing it again is known to give the same.
 
-        Images at a path may have been changed since, and are read again.
+        Otherwise return None: images at a path may have been changed since, and are read again.
         """
         if settings.path is not None:
             return None
@@ -164,7 +167,7 @@ class Store:
         return saved if saved and study.dataset == settings and saved.digest == digest else None
 
     def scratch(self, trial: Trial) -> Path:
-        """Return the folder for the files of a running trial: empty, or with the checkpoint it left."""
+        """Return the folder for the files of a running trial, empty except for an earlier checkpoint."""
         folder = self._running / trial.id
         with writing(self.folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -174,12 +177,12 @@ class Store:
         return folder
 
     def copy_checkpoint(self, shorter: Trial, trial: Trial) -> None:
-        """Let a trial begin where a shorter training of the same model ended, if that state was kept."""
-        kept, own = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
-        if kept.is_file() and not own.exists() and not (self._trials / trial.id).exists():
+        """Let a trial begin where a shorter training of the same model ended, if its state was kept."""
+        source, target = (self._running / t.id / CHECKPOINT for t in (shorter, trial))
+        if source.is_file() and not target.exists() and not (self._trials / trial.id).exists():
             with writing(self.folder):
-                own.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(own, kept.read_bytes())
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, source.read_bytes())
 
     def forget_states(self) -> None:
         """Remove the states that were kept for longer trainings."""
@@ -189,10 +192,10 @@ class Store:
     def commit(self, trial: Trial, result: TrialResult) -> None:
         """Keep a trial's result and files: all of them or, if interrupted, none.
 
-        A trial that may be run again keeps its checkpoint, too.
+        A checkpoint that the trial left is kept, too, for another attempt or a longer training.
 
         Raises:
-            RunError: The folder cannot be written to, or is gone.
+            RunError: The folder cannot be written to, or has vanished.
         """
         scratch, final = self._running / trial.id, self._trials / trial.id
         with writing(self.folder):
@@ -200,7 +203,7 @@ class Store:
             files = {f.name: _checksum(f) for f in sorted(scratch.iterdir()) if f.name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             (scratch / "trial.json").write_text(json_text(record), "utf-8")
-            self._put(scratch, final)
+            self._put_in_place(scratch, final)
             if (final / CHECKPOINT).exists():
                 scratch.mkdir()
                 (final / CHECKPOINT).rename(scratch / CHECKPOINT)
@@ -218,19 +221,19 @@ class Store:
         with writing(self.folder):
             shutil.rmtree(copied, ignore_errors=True)
             shutil.copytree(source, copied)
-            self._put(copied, final)
+            self._put_in_place(copied, final)
 
-    def _put(self, scratch: Path, final: Path) -> None:
-        """Move a trial's folder to its place, once all of it is on the disk."""
+    def _put_in_place(self, scratch: Path, final: Path) -> None:
+        """Move a trial's folder to its final place, once all of its files are on the disk."""
         for file in scratch.iterdir():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
-        if final.exists():  # a failed attempt, which this one replaces
+        if final.exists():  # the result of a failed attempt, which this one replaces
             final.rename(self._running / f"{final.name}.replaced")
         scratch.rename(final)
 
     def result(self, trial: Trial) -> TrialResult | None:
-        """Return a trial's result, or None where it has none; files that were changed make it a failure."""
+        """Return a trial's result, or None if it has none; if its files were changed, a failed result."""
         folder = self._trials / trial.id
         if not folder.is_dir():
             return None
@@ -239,46 +242,57 @@ class Store:
             result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
             if result.trial_id == trial.id:
                 return result
-            damage = f"result.json is that of {result.trial_id}"
-        cause = f"{damage}: damaged or edited since it was written; the same `ablation run` trains it again"
+            damage = f"result.json belongs to {result.trial_id}"
+        cause = (
+            f"{damage}: it was damaged or edited after it was written; the same `ablation run` command "
+            "trains the trial again"
+        )
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def damage(self, trial: Trial) -> str:
-        """Name the first of a trial's files that is not what was written, its model included; else empty."""
+        """Say which of a trial's files, its model included, is not what was written; empty if all are."""
         folder = self._trials / trial.id
         return _damage(folder, with_model=True) if folder.is_dir() else ""
 
     def fingerprint(self, trial: Trial) -> str:
-        """Return a hash of all that a trial left behind; empty where it left nothing."""
+        """Return a hash of all the files of a trial; empty if it has none."""
         record = self._trials / trial.id / "trial.json"  # holds a checksum of each other file
         return _checksum(record)[:12] if record.is_file() else ""
 
     def is_finished(self, trial: Trial, result: TrialResult | None, with_model: bool = False) -> bool:
-        """Tell whether a trial needs no further run; a failed one does, and one whose model is missing."""
-        if result is None or result.status not in ("completed", "diverged"):
+        """Return whether a trial need not be run again.
+
+        Args:
+            trial: The trial.
+            result: Its result, if it has one.
+            with_model: Whether a completed trial also needs its saved model.
+        """
+        if result is None:
             return False
-        return result.status == "diverged" or not with_model or self.model_file(trial).exists()
+        if result.status == "diverged":  # training it again would diverge again, and leaves no model
+            return True
+        return result.is_completed and (not with_model or self.model_file(trial).exists())
 
     def count_others(self, trials: Sequence[Trial]) -> int:
-        """Count the kept trials that are none of these: of settings, images or modules as they once were."""
+        """Count the kept trials that are not among these: those of earlier settings, images or modules."""
         known = {trial.id for trial in trials}
         return sum(file.parent.name not in known for file in self._trials.glob("*/trial.json"))
 
     def changed_at(self, trials: Sequence[Trial]) -> int:
-        """Return when the study or one of these trials was written last, in nanoseconds."""
+        """Return when the study or one of these trials was last written, in nanoseconds since 1970."""
         files = [self.study_file, *(self._trials / trial.id / "trial.json" for trial in trials)]
         return max(file.stat().st_mtime_ns for file in files if file.exists())
 
     def ended_at(self, trial: Trial) -> float:
-        """Return when a trial that has ended did so, in seconds since 1970."""
+        """Return when a trial ended, in seconds since 1970; the trial must have ended."""
         return (self._trials / trial.id / "trial.json").stat().st_mtime
 
     def model_file(self, trial: Trial) -> Path:
-        """Where a trial's model lies, if it was saved."""
+        """Return the file of a trial's model, which exists if the model was saved."""
         return self._trials / trial.id / MODEL
 
     def test_probabilities(self, trial: Trial) -> NDArray[np.float32] | None:
-        """Return a trial's (test images, classes) probabilities, or None where it has none."""
+        """Return a trial's probabilities of shape (test images, classes), or None if it has none."""
         try:
             probabilities: NDArray[np.float32] = np.load(
                 self._trials / trial.id / "test_probabilities.npy", allow_pickle=False
@@ -291,7 +305,7 @@ class Store:
         """Write a file of the run folder, whole or not at all; return its path.
 
         Raises:
-            RunError: It cannot be written.
+            RunError: The file cannot be written.
         """
         with writing(self.folder):
             return write_atomically(self.folder / name, content)
@@ -304,12 +318,12 @@ class Store:
 
 
 def is_search(folder: Path) -> bool:
-    """Tell whether a folder is a search's, which holds run folders."""
+    """Return whether a folder is the folder of a search, which contains run folders."""
     return (folder / SEARCH).is_file()
 
 
 def runs_below(folder: Path) -> Iterator[Path]:
-    """Yield the run folders in ``folder``, the newest first."""
+    """Yield the run folders directly in ``folder``, the newest first."""
     records = sorted(folder.glob("*/study.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
     yield from (record.parent for record in records)
 
@@ -320,7 +334,7 @@ def _checksum(file: Path) -> str:
 
 
 def _damage(folder: Path, with_model: bool = False) -> str:
-    """Name the first file of a trial that is not what was written; empty if all are."""
+    """Say which file of a trial is not what was written, the first of several; empty if all are."""
     try:
         files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
         for name, checksum in files.items():
@@ -331,15 +345,15 @@ def _damage(folder: Path, with_model: bool = False) -> str:
     except OSError as error:
         return f"{Path(error.filename).name} cannot be read"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "trial.json is not what was written"
-    return "" if "result.json" in files else "trial.json names no result.json"
+        return "trial.json does not contain what was written"
+    return "" if "result.json" in files else "trial.json does not list a result.json"
 
 
 def figures_folder(folder: Path) -> Path:
     """Return where a run's or a search's figures go.
 
-    That is ``figures/<name>`` beside ``experiments/`` for a folder in its usual place,
-    ``experiments/runs``, and the folder's own ``figures/`` elsewhere.
+    For a folder in the usual place, ``experiments/runs``, they go to ``figures/<name>`` beside
+    ``experiments/``; for a folder elsewhere, to its subfolder ``figures``.
     """
     full = folder.absolute()
     if full.parent.name == RUNS.name and full.parent.parent.name == RUNS.parent.name:

@@ -1,4 +1,4 @@
-"""A trial that cannot raise: whatever goes wrong in it becomes its result."""
+"""A trial that never raises an exception: whatever goes wrong in it becomes its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from ablation.training.trial_runner import run_trial
 
 
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
-    """Run a trial; turn an exception into a failed result with its traceback in ``error.txt``."""
+    """Run a trial as `run_trial` does; an exception becomes a failed result, with a traceback in a file.
+
+    Args:
+        trial: What to train.
+        dataset: What to train it on, an `ablation.data.datasets.Dataset`.
+        folder: Where the trial's files go, ``error.txt`` with the traceback among them.
+        save_model: Whether to keep the trained model.
+        report: Called with the record of each epoch.
+    """
     started = time.perf_counter()
     try:
         return run_trial(trial, dataset, folder, save_model, report)
@@ -29,7 +37,7 @@ def failed(
     trial: Trial, folder: Path, error: Exception, seconds: float, provenance: dict[str, str]
 ) -> TrialResult:
     """Return the result of a trial that an exception ended, and leave its traceback in ``error.txt``."""
-    with suppress(OSError):  # a full disk may be what this is about
+    with suppress(OSError):  # a full disk may be the very error to report
         (folder / "error.txt").write_text("".join(traceback.format_exception(error)), "utf-8")
     return TrialResult(
         trial_id=trial.id, status="failed", cause=_cause(error), seconds=seconds, provenance=provenance
@@ -37,8 +45,8 @@ def failed(
 
 
 def _cause(error: Exception) -> str:
-    """Put an exception into a line; one about memory says what needs less of it."""
+    """Return an exception as one line; for a lack of memory, with what to change."""
     reason = error_summary(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory; a smaller batch_size, width or --workers needs less ({reason})"
+        return f"out of memory; try a smaller batch_size or width, or fewer --workers ({reason})"
     return reason

@@ -1,4 +1,4 @@
-"""Keras callbacks around the compiled loop: around training, and around each of its epochs."""
+"""Keras callbacks for the compiled loop, called around training and around each of its epochs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def callback_list(training: TrainingSettings, model: keras.Model, images: int) -> Any:
-    """Return the callbacks of a trial as one, which knows the model.
+    """Return the callbacks of a trial as one `keras.callbacks.CallbackList`, attached to the model.
 
     Args:
-        training: The trial's settings.
-        model: What is trained.
-        images: How many training images there are.
+        training: The training settings of the trial.
+        model: The model that is trained.
+        images: The number of training images.
     """
     import keras
 
@@ -33,7 +33,10 @@ def callback_list(training: TrainingSettings, model: keras.Model, images: int) -
 
 
 def logs(record: EpochRecord) -> dict[str, float]:
-    """Return what Keras would log of an epoch; further metrics of training are measured after the epoch."""
+    """Return the logs that Keras would pass to callbacks after an epoch.
+
+    The further metrics of training are measured after the epoch, and not as running means during it.
+    """
     known = {"loss": record.loss, "accuracy": record.accuracy}
     known |= {"val_loss": record.val_loss, "val_accuracy": record.val_accuracy}
     return known | {name.removeprefix("train_"): value for name, value in record.extra.items()}

@@ -1,4 +1,4 @@
-"""The whole state of a running trial in one file, so that it can go on where it was, to the bit."""
+"""The whole state of a running trial in one file, from which training continues bit for bit."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import keras
 
 CHECKPOINT = "checkpoint.npz"
-_PAUSE = 50  # saving takes at most a fiftieth of the time
+_PAUSE = 50  # times as long as saving took, before the next save: saving takes at most 2% of the time
 
 
 @dataclass
 class TrainingState:
-    """What training has come to, beside the model's and the optimizer's variables.
+    """The state of training beside the variables of model and optimizer.
 
-    Batch orders need no state, for they are a function of seed and epoch, and neither does early stopping,
-    which is a function of the history.
+    Batch orders need no state, because they are a function of seed and epoch. Early stopping needs none
+    either, because it is a function of the history.
 
     Attributes:
-        history: An entry an epoch.
-        best_weights: Those of the best epoch; empty where nobody will ask for them.
-        seconds: Time spent before this process took over.
+        history: One record per epoch.
+        best_weights: The weights of the best epoch; empty where the trial does not evaluate them.
+        seconds: The seconds that were spent before this process took over.
     """
 
     history: list[EpochRecord] = field(default_factory=list)
@@ -42,7 +42,7 @@ class TrainingState:
 
 
 def state_of(model: keras.Model) -> list[Any]:
-    """Return all variables of a compiled model: weights, optimizer, random generators."""
+    """Return all variables of a compiled model: weights, optimizer variables and random generators."""
     return [*model.variables, *model.optimizer.variables]
 
 
@@ -58,7 +58,7 @@ class Checkpoint:
     Args:
         folder: The folder of the running trial.
         model: A compiled model whose optimizer is built.
-        provenance: What made the numbers; a checkpoint made otherwise is not taken up.
+        provenance: The environment of this process. A checkpoint from another environment is not restored.
     """
 
     def __init__(self, folder: Path, model: keras.Model, provenance: Mapping[str, str]) -> None:
@@ -68,14 +68,23 @@ class Checkpoint:
         self._next = 0.0
 
     def save_if_due(self, state: TrainingState, seconds: float) -> None:
-        """Write the file, unless the last one is too fresh to be worth it."""
+        """Write the file, unless the last one was written too recently.
+
+        Args:
+            state: The training state.
+            seconds: The seconds that the trial has taken so far.
+        """
         if time.perf_counter() >= self._next:
             self.save(state, seconds)
 
     def save(self, state: TrainingState, seconds: float) -> None:
         """Write the file, whole or not at all.
 
-        A disk that is full or gone is no reason to stop here: the trial's result will tell of it.
+        A disk that is full or has vanished does not end training here; committing the result reports it.
+
+        Args:
+            state: The training state.
+            seconds: The seconds that the trial has taken so far.
         """
         started = time.perf_counter()
         about = {
@@ -94,7 +103,7 @@ class Checkpoint:
         self._next = ended + _PAUSE * (ended - started)
 
     def restore(self) -> TrainingState:
-        """Put the variables back as they were; return the state, a new one where there is no checkpoint."""
+        """Restore the variables and return the training state; without a usable checkpoint, a new state."""
         try:
             with np.load(self._file, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
@@ -103,12 +112,12 @@ class Checkpoint:
             history = [EpochRecord.model_validate(record) for record in about["history"]]
             if about["provenance"] != self._provenance:
                 return TrainingState()
-        except Exception:  # absent, damaged, or another version's: training starts anew
+        except Exception:  # it is absent, damaged or of another version: training starts from scratch
             return TrainingState()
         for variable, value in zip(self._variables, variables, strict=True):
             variable.assign(value)
         return TrainingState(history, best, float(about["seconds"]))
 
     def discard(self) -> None:
-        """Remove the file: the trial has ended."""
+        """Remove the file, once the trial has ended."""
         self._file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A trial's model, built and compiled: loss, optimizer, metrics."""
+"""Building and compiling a trial's model, with loss, optimizer and metrics."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
-    """Build a trial's model and compile it: loss, optimizer (with its variables), metrics.
+    """Build a trial's model and compile it with its loss, its metrics and a built optimizer.
 
-    A user's model that comes with an optimizer keeps it. The model does without metrics that are functions:
-    they are of all images of a part at once, and Keras would call them with a batch each.
+    A user's model that comes with an optimizer keeps it. Metrics that are functions are not compiled into the
+    model: they are computed on all images of a part at once, but Keras would call them once per batch.
     """
     import keras
 

@@ -1,8 +1,8 @@
-"""Faster TensorFlow kernels for two of Keras's layers, which keep their meaning, their state and their class.
+"""Faster TensorFlow kernels for two Keras layers, which keep their meaning, their state and their class.
 
-Beside the convolutions of a small CNN, batch normalisation and dropout took a third of a training step on a
-CPU: Keras composes the one of a dozen passes over the images, and draws 32 random bits for each choice of the
-other. Both layers are computed here as TensorFlow itself can, while a graph is traced.
+In a small CNN, batch normalisation and dropout took a third of a training step on a CPU: Keras composes batch
+normalisation of a dozen passes over the images, and draws 32 random bits per value for dropout. While a graph
+is traced, both layers are computed here by kernels that TensorFlow has for the purpose.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_LEVELS = 2**16  # a choice is drawn from 16 bits, so that a rate is met to within a hundred-thousandth
+_LEVELS = 2**16  # a value is dropped by 16 random bits, so that the rate is exact to within 0.00001
 
 
 @contextmanager
 def faster_kernels() -> Iterator[None]:
-    """Let BatchNormalization and Dropout that are called meanwhile, in training mode, use the faster kernels.
+    """Use the faster kernels for BatchNormalization and Dropout layers that are called within the context.
 
-    A layer that asks for more than they can do, and a subclass with a `call` of its own, are left to Keras.
+    They apply in training mode only. A layer with options that they do not support, and a subclass with a
+    `call` of its own, are left to Keras.
     """
     import keras
 
@@ -43,14 +44,14 @@ def faster_kernels() -> Iterator[None]:
 
 
 def _can_fuse(layer: Any, inputs: Any) -> bool:
-    images = len(inputs.shape) == 4 and layer.axis in (-1, 3)
-    plain = layer.trainable and layer.scale and layer.center and not getattr(layer, "renorm", False)
-    known = inputs.dtype in ("float32", "bfloat16", "float16")
-    return bool(images and plain and known and not getattr(layer, "synchronized", False))
+    has_images = len(inputs.shape) == 4 and layer.axis in (-1, 3)
+    is_plain = layer.trainable and layer.scale and layer.center and not getattr(layer, "renorm", False)
+    has_known_type = inputs.dtype in ("float32", "bfloat16", "float16")
+    return bool(has_images and is_plain and has_known_type and not getattr(layer, "synchronized", False))
 
 
 def _fused_batch_norm(layer: Any, inputs: Any) -> Any:
-    """Normalise (images, height, width, channels) by the batch; move the layer's statistics as Keras does."""
+    """Normalise (images, height, width, channels) by batch; update the moving statistics as Keras does."""
     import tensorflow as tf
 
     outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -62,15 +63,15 @@ def _fused_batch_norm(layer: Any, inputs: Any) -> Any:
         epsilon=layer.epsilon,
         is_training=True,
     )
-    values = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)  # of a channel
+    values = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)  # per channel
     variance = unbiased * (values - 1) / values
-    for moving, found in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + found * (1 - layer.momentum))
+    for moving, of_batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + of_batch * (1 - layer.momentum))
     return outputs
 
 
 def _dropout(layer: Any, inputs: Any) -> Any:
-    """Drop each value with the layer's rate, and scale the others up for it."""
+    """Set each value to 0 with the probability of the layer's rate, and scale the other values up."""
     import tensorflow as tf
 
     seed = tf.cast(layer.seed_generator.next(), tf.int32)

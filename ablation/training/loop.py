@@ -1,8 +1,8 @@
 """A model's training and prediction loops as TensorFlow graphs: the only place that touches weights.
 
 An epoch is a few calls of a compiled graph. The images stay in memory as they are stored; a batch is
-gathered by index and normalised inside the graph. There is no tf.data here: at the end of each epoch its
-autotuning thread would be waited for, at times for longer than the epoch took.
+gathered by index and normalised inside the graph. tf.data is not used, because at the end of each epoch
+TensorFlow waits for its autotuning thread, at times for longer than the epoch took.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ablation.training.timing import Timing
 if TYPE_CHECKING:
     import keras
 
-_CHUNK_STEPS = 16  # steps a compiled call: short enough that progress and interrupts stay live
-_PREDICT_BATCH = 256  # fixed, for the size of a batch can change the last bit of a prediction
-_SHIFT_IMAGES = 256  # enough for a variance, few enough to cost nothing
+_CHUNK_STEPS = 16  # steps per compiled call: few enough that the process answers interrupts soon
+_PREDICT_BATCH = 256  # fixed, because the size of a batch can change the last bit of a prediction
+_SHIFT_IMAGES = 256  # enough to estimate a variance, and few enough to cost next to nothing
 
 
 class CompiledLoop:
@@ -36,8 +36,8 @@ class CompiledLoop:
 
     Args:
         model: A compiled model.
-        dataset: What it is trained and measured on.
-        training: Batch size, loss and further metrics.
+        dataset: The images that the model is trained and measured on.
+        training: The training settings: batch size, loss, further metrics and compilation by XLA.
     """
 
     def __init__(self, model: keras.Model, dataset: Dataset, training: TrainingSettings) -> None:
@@ -77,16 +77,19 @@ class CompiledLoop:
         )
 
     def trace(self) -> None:
-        """Build the graphs now rather than at their first use."""
+        """Trace the graphs now instead of at their first use."""
         for graph in (self._train_steps, self._predict):
             graph.get_concrete_function()
         if self._has_modes:
             self._predict_active.get_concrete_function()
 
     def train(self, order: NDArray[np.int32]) -> tuple[float, float]:
-        """Train one epoch; return loss and accuracy as Keras logs them: running means, dropout active.
+        """Train one epoch; return loss and accuracy as Keras logs them: running means with dropout active.
 
         An epoch whose loss is no longer finite ends at once.
+
+        Args:
+            order: The indices of the training images in the order of the epoch, of shape (images,).
         """
         import tensorflow as tf
 
@@ -104,29 +107,35 @@ class CompiledLoop:
         return float(self._running_loss.result()), float(self._running_accuracy.result())
 
     def predict(self, part: Part) -> NDArray[np.float32]:
-        """Return the class probabilities in inference mode: (images, classes)."""
+        """Return the class probabilities in inference mode, of shape (images, classes)."""
         import tensorflow as tf
 
         probabilities: NDArray[np.float32] = self._predict(tf.constant(part.images)).numpy()
         return probabilities
 
     def measure(self, part: Part, probabilities: NDArray[np.float32] | None = None) -> dict[str, float]:
-        """Return loss, accuracy and the further metrics of a part, in inference mode."""
+        """Return loss, accuracy and the further metrics of a part, by name.
+
+        Args:
+            part: The images and their labels.
+            probabilities: The predictions of shape (images, classes); by default those in inference mode.
+        """
         if probabilities is None:
             probabilities = self.predict(part)
         targets = self._targets(part.labels)
-        found = {
+        measures = {
             "loss": float(np.mean(self._loss(targets, probabilities))),
             "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
         }
-        return found | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
+        return measures | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
 
     def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
         """Return loss and accuracy in training mode; the model is left as it was.
 
         Args:
-            part: The images.
-            inactive: What `measure` said of them; true in training mode, too, of a model that has no modes.
+            part: The images and their labels.
+            inactive: What `measure` returned for them. It is returned for a model without dropout,
+                BatchNorm or augmentation, which computes the same in both modes.
         """
         import tensorflow as tf
 
@@ -134,36 +143,39 @@ class CompiledLoop:
             return inactive["loss"], inactive["accuracy"]
         with self._state_kept():
             probabilities = self._predict_active(tf.constant(part.images)).numpy()
-        found = self.measure(part, probabilities)
-        return found["loss"], found["accuracy"]
+        measures = self.measure(part, probabilities)
+        return measures["loss"], measures["accuracy"]
 
     def variance_shift(self, part: Part) -> dict[str, float]:
         """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
 
-        The variance is taken for each unit over images and positions, then averaged over the units. Dropout
-        in front of a layer makes the ratio differ from 1, and the layer's moving variance is then not the
-        one that inference meets: Li et al. (2018), "Understanding the disharmony between dropout and batch
+        The variance of each unit is taken over images and positions, then averaged over the units. Dropout in
+        front of a layer makes the ratio differ from 1, so that the layer's moving variance is not the
+        variance in inference: Li et al. (2018), "Understanding the disharmony between dropout and batch
         normalization by variance shift", arXiv:1801.05134.
+
+        Returns:
+            The ratio by layer name; empty for a model that is not Sequential.
         """
         import keras
         import tensorflow as tf
 
         if not isinstance(self.model, keras.Sequential):
-            return {}  # its layers do not follow one another
+            return {}  # the layers of such a model need not follow one another
         variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
         with self._state_kept():
-            for active, found in variances.items():
+            for active, by_layer in variances.items():
                 values = self._normalise(part.images[:_SHIFT_IMAGES])
-                for layer in _in_a_row(self.model):
+                for layer in _sequential_layers(self.model):
                     if isinstance(layer, keras.layers.BatchNormalization):
                         units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
-                        found[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
+                        by_layer[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
                     values = layer(values, training=active)
         return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
 
     @contextmanager
     def _state_kept(self) -> Iterator[None]:
-        """Undo what a pass in training mode does to moving statistics and random generators."""
+        """Restore after the block the moving statistics and random generators that it changed."""
         state = [variable.numpy() for variable in self.model.non_trainable_variables]
         yield
         for variable, value in zip(self.model.non_trainable_variables, state, strict=True):
@@ -175,13 +187,16 @@ class CompiledLoop:
         return tf.cast(images, tf.float32) * self._scale + self._offset
 
     def _targets(self, labels: Any) -> Any:
-        """Return a number a class: 1 where an image is of it, else 0."""
+        """Return the labels as (images, classes) numbers: 1 for each class of an image, else 0."""
         import tensorflow as tf
 
         return tf.cast(labels, tf.float32) if self._multi_label else tf.one_hot(labels, self._classes)
 
     def _probabilities(self, images: Any, training: bool) -> Any:
-        """Return the model's output; one unit, the probability of the second class, as that of both."""
+        """Return the model's (images, classes) probabilities.
+
+        A model of one unit outputs the probability of the second class; that of the first one is added.
+        """
         import tensorflow as tf
 
         outputs = self.model(images, training=training)
@@ -222,43 +237,45 @@ class CompiledLoop:
                 tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
             )
 
-            def batch(number: Any, found: Any) -> tuple[Any, Any]:
+            def batch(number: Any, written: Any) -> tuple[Any, Any]:
                 chunk = images[number * batch_size : (number + 1) * batch_size]
-                return number + 1, found.write(number, self._probabilities(self._normalise(chunk), training))
+                return number + 1, written.write(
+                    number, self._probabilities(self._normalise(chunk), training)
+                )
 
-            _, found = tf.while_loop(
+            _, written = tf.while_loop(
                 lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
             )
-            return found.concat()
+            return written.concat()
 
         return predict
 
 
 def _all_labels_right(targets: Any, probabilities: Any) -> Any:
-    """Tell of each image whether all its labels are told right: (images,), 1 or 0."""
+    """Return for each image whether all of its labels are predicted correctly: 1 or 0, of shape (images,)."""
     import tensorflow as tf
 
     right = tf.equal(probabilities > 0.5, targets > 0.5)
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
 
 
-def _in_a_row(model: keras.Sequential) -> Iterator[keras.Layer]:
-    """Yield a Sequential model's layers, and those of the Sequential models among them."""
+def _sequential_layers(model: keras.Sequential) -> Iterator[keras.Layer]:
+    """Yield a Sequential model's layers in order, with nested Sequential models replaced by their layers."""
     import keras
 
     for layer in model.layers:
-        yield from _in_a_row(layer) if isinstance(layer, keras.Sequential) else [layer]
+        yield from _sequential_layers(layer) if isinstance(layer, keras.Sequential) else [layer]
 
 
 def _augments(model: keras.Model) -> bool:
-    """Tell whether a layer changes training images, be it without any state."""
+    """Return whether a layer of the model acts on training images only, with or without a state."""
     return any(isinstance(layer, training_only_layer()) for layer in model.layers)
 
 
 def _suits_xla(model: keras.Model) -> bool:
-    """Tell whether XLA is known to train every layer, and to the same bits each time.
+    """Return whether XLA is known to train every layer of a model, to the same bits each time.
 
-    It has no deterministic gradient of max pooling, and does not know every change of an image.
+    XLA has no deterministic gradient of max pooling, and does not support every augmentation.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""How much memory this process held at most, as far as the system tells."""
+"""The peak memory of this process, as far as the system reports it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ _OWN = Path("/proc/self")
 
 
 def forget_peak() -> None:
-    """Begin anew, where the system can (Linux), so that a trial is not charged with the one before it."""
+    """Reset the peak where the system can (Linux), so that a trial is not charged with an earlier one's."""
     with suppress(OSError):
         (_OWN / "clear_refs").write_text("5")
 
 
 def peak_mib() -> float | None:
-    """Return the most resident memory since `forget_peak`, or since the process began, in MiB."""
+    """Return the peak resident memory in MiB since `forget_peak`, or since the process began.
+
+    Returns:
+        The peak, or None on Windows, where it is not known.
+    """
     with suppress(OSError):
         for line in (_OWN / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):

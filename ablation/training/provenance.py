@@ -1,4 +1,4 @@
-"""What machine, which versions and which state of the code made a result."""
+"""The provenance of a result: the machine, the versions and the state of the code that produced it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ablation.digest import short_digest
 
-# What can change the last bit of a result; trials that differ here were not made alike. Beside these stand
-# only words for the reader. What the harness itself computes is in the trial's id, as the training version.
+# What can change the last bit of a result: trials that differ in these ran in different environments. The
+# other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
 NUMERIC = ("tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads")
 
 # The instruction sets that TensorFlow's kernels choose between.
@@ -21,14 +21,15 @@ _FEATURES = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512", "avx_vn
 
 
 def worker_provenance(threads: int) -> dict[str, str]:
-    """Describe this process: versions of all that computes, the processor, the threads."""
+    """Describe this process: the versions of the libraries that compute, the processor, the threads."""
     return {**_machine(), "threads": str(threads)}
 
 
 def code_provenance(folder: Path) -> dict[str, str]:
-    """Return the git commit of the folder's repository, and whether anything in it was changed since.
+    """Return the git commit of the folder's repository, and whether tracked files were changed since.
 
-    Empty where the folder is in no repository, or git is not installed.
+    Returns:
+        ``git commit`` and ``git dirty``; empty if the folder is in no repository, or git is not installed.
     """
     try:
         commit = _git(folder, "rev-parse", "HEAD")
@@ -49,17 +50,17 @@ def digest(provenance: Mapping[str, str]) -> str:
 
 
 def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str, int]]:
-    """Return each numeric key in which provenances differ, with its values and how many have each.
+    """Return each numeric key in which provenances differ, with the count of each of its values.
 
     Args:
-        provenances: One a trial; empty ones, of trials that never ran, do not count.
+        provenances: One per trial. Empty ones, of trials that never ran, are left out.
     """
-    found: dict[str, dict[str, int]] = {}
+    values: dict[str, dict[str, int]] = {}
     for provenance in provenances:
         for key, value in numeric(provenance).items() if provenance else ():
-            counts = found.setdefault(key, {})
+            counts = values.setdefault(key, {})
             counts[value] = counts.get(value, 0) + 1
-    return {key: counts for key, counts in found.items() if len(counts) > 1}
+    return {key: counts for key, counts in values.items() if len(counts) > 1}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Where a trial's time went."""
+"""A stopwatch for the parts of a trial."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 
 class Timing:
-    """Seconds by what they were spent on."""
+    """The seconds that a trial spent on each of its parts, such as ``train`` or ``evaluate``."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to ``name``."""
+        """Add the seconds that the block takes to those of ``name``."""
         started = time.perf_counter()
         try:
             yield

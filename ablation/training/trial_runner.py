@@ -1,4 +1,4 @@
-"""One trial, trained epoch by epoch and measured; interrupted, it goes on from its checkpoint."""
+"""One trial, trained epoch by epoch and measured; after an interruption it resumes from its checkpoint."""
 
 from __future__ import annotations
 
@@ -36,17 +36,21 @@ def run_trial(
 ) -> TrialResult:
     """Train, validate after every epoch, and read the test set once, at the end.
 
-    Leaves ``test_probabilities.npy`` ((test images, classes), float32) in ``folder``, unless the trial does
-    not read the test set, and, where asked, ``model.keras``. While it trains, a checkpoint lies there; where
-    one is found, training goes on from it and comes to the same bits as if it had never been interrupted.
-    A trial with callbacks has none, for they may keep a state of their own: it starts anew.
+    The trial leaves ``test_probabilities.npy`` in ``folder``, float32 of shape (test images, classes), unless
+    it does not read the test set; with ``save_model`` it also leaves ``model.keras``. While it trains, it
+    keeps a checkpoint there. If there is one at the start, training resumes from it, and the result has the
+    same bits as without the interruption. A trial with callbacks has no checkpoint, because callbacks may
+    keep a state of their own; it starts from scratch.
 
     Args:
-        trial: What to train.
-        dataset: What to train it on; its digest is the trial's.
-        folder: Where the trial's files go.
-        save_model: Keep the trained model.
-        on_epoch: Is told of each epoch as it ends.
+        trial: The trial to train.
+        dataset: The dataset to train it on, with the digest that the trial names.
+        folder: The folder where the trial's files go.
+        save_model: Whether to keep the trained model.
+        on_epoch: Called with the record of each epoch as the epoch ends.
+
+    Returns:
+        The result, ``completed`` or ``diverged``.
     """
     started, timing = time.perf_counter(), Timing()
     dataset = dataset.first(trial.training.train_size)
@@ -96,12 +100,12 @@ def run_trial(
 
 
 def _best(history: list[EpochRecord]) -> EpochRecord:
-    """Return the first epoch of the highest validation accuracy; NaN is the lowest."""
+    """Return the first epoch with the highest validation accuracy; NaN counts as the lowest."""
     return max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
 
 
 def _test(loop: CompiledLoop, trial: Trial, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Read the test set, unless the trial does not, and keep the probabilities; return ``test_*``."""
+    """Save the test set's probabilities and return ``test_*``; nothing if the trial does not read the set."""
     if not trial.reads_test:
         return {}
     probabilities = loop.predict(dataset.test)
@@ -110,7 +114,7 @@ def _test(loop: CompiledLoop, trial: Trial, dataset: Dataset, folder: Path) -> d
 
 
 def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
-    """Return what a trial will start from, without training it."""
+    """Return the initial weights and batch orders that a trial will start from, without training it."""
     model = compiled_model(trial, dataset)
     images = len(dataset.first(trial.training.train_size).train)
     epochs = range(1, trial.training.epochs + 1)
@@ -118,16 +122,16 @@ def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
     return InitialState(_fingerprints(model), tuple(_digest(order) for order in orders))
 
 
-# The loop of the last trial. Its graphs took a second or two to trace.
+# The loop of the last trial, kept because its graphs took a second or two to trace.
 _warm: dict[tuple[Any, ...], CompiledLoop] = {}
 
 
 def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
-    """Return a loop that starts as the trial does: the last one again, where the variant is the same.
+    """Return a loop in the trial's initial state: the last loop again, if the variant is the same.
 
-    Only variables tell the seeds of a variant apart, and all of them are copied from a model that is built
-    for this trial, so that a loop that was used before computes the same bits as a new one. Callbacks may
-    change what is no variable, so that a loop with callbacks is not used again.
+    The seeds of a variant differ only in the values of variables, and all of these are copied from a model
+    that is built for this trial. So a loop that is used again computes the same bits as a new one. Callbacks
+    may change more than variables, so a loop with callbacks is not used again.
     """
     import keras
 
@@ -151,7 +155,7 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
 
 
 def _save_model(trial: Trial, dataset: Dataset, loop: CompiledLoop, file: Path) -> None:
-    """Save the loop's state as a model of the trial's own, whose layers name the trial's seeds."""
+    """Save the loop's state as a model that is built for the trial, so that its layers name its seeds."""
     model = compiled_model(trial, dataset)
     copy_state(loop.model, model)
     model.save(file)
@@ -166,7 +170,17 @@ def _fit(
     started: float,
     on_epoch: OnEpoch,
 ) -> str:
-    """Train epoch by epoch, from where ``state`` is; return what went wrong, or an empty text."""
+    """Train epoch by epoch, starting from ``state``; return what went wrong, or an empty text.
+
+    Args:
+        loop: The model's loop.
+        trial: The trial to train.
+        dataset: The dataset to train it on.
+        state: The training state, which is updated in place.
+        checkpoint: The checkpoint to save to.
+        started: The time at which the trial would have started if it had never been interrupted.
+        on_epoch: Called with the record of each epoch.
+    """
     stopping = trial.training.early_stopping
     history = state.history
     callbacks = callback_list(trial.training, loop.model, len(dataset.train))
@@ -198,25 +212,28 @@ def _fit(
 def _final_metrics(
     loop: CompiledLoop, trial: Trial, dataset: Dataset, record: EpochRecord
 ) -> dict[str, float]:
-    """Return `train_*` and `val_*` of the model as it is: what its epoch's record says, but for callbacks.
+    """Return ``train_*`` and ``val_*`` of the model as it is.
 
-    These may have changed the weights after the record, as EarlyStopping does that restores the best ones.
+    They are taken from the epoch's record, unless callbacks may have changed the weights since, as an
+    EarlyStopping does that restores the best weights.
     """
     if trial.training.callbacks and trial.training.evaluate == "last":
         parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
-        return {f"{part}_{name}": value for part, found in parts.items() for name, value in found.items()}
+        return {
+            f"{part}_{name}": value for part, measures in parts.items() for name, value in measures.items()
+        }
     measured = record.model_dump(exclude={"extra"}) | record.extra
     return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
 
 
 def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> EpochRecord:
-    """Train one epoch and measure what came of it; nothing is measured once the loss is not finite."""
+    """Train and measure one epoch; if the loss is no longer finite, the measures are NaN."""
     started = time.perf_counter()
     order = trial.randomness.batch_order(epoch, len(dataset.train))
     with loop.timing.of("train"):
         loss, accuracy = loop.train(order)
-    nothing = {"loss": math.nan, "accuracy": math.nan}
-    train, val = dict(nothing), dict(nothing)
+    not_measured = {"loss": math.nan, "accuracy": math.nan}
+    train, val = dict(not_measured), dict(not_measured)
     active_loss, active_accuracy = math.nan, math.nan
     if math.isfinite(loss):
         with loop.timing.of("evaluate"):
@@ -240,7 +257,7 @@ def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> Ep
 
 
 def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
-    """Tell whether the last ``patience`` epochs brought no improvement on the best before them."""
+    """Return whether the last ``patience`` epochs brought no improvement over the best epoch before them."""
     sign = -1 if stopping.monitor == "val_loss" else 1
     best, best_at = -math.inf, 0
     for at, record in enumerate(history):
@@ -251,7 +268,7 @@ def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
 
 
 def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
-    """Say of each layer that has weights what they are."""
+    """Return the shape and a hash of the weights of each layer that has weights, by layer name."""
     arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
     return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
 

@@ -1,7 +1,8 @@
-"""The child process: trials in by standard input, progress and results out by standard output.
+"""The worker process: it reads trials from standard input and writes what happens to standard output.
 
-Started as ``python -m ablation.training.worker DATASET THREADS``. Each line in is a task, each line out
-an event, both JSON. Only events reach standard output: whatever else prints is sent to standard error.
+It is started as ``python -m ablation.training.worker DATASET THREADS``. Each line that it reads is a task,
+and each line that it writes is an event, both as JSON. Only events reach standard output: whatever other code
+prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ablation.training.attempt import attempt
 
 
 def main() -> None:
-    """Run trials until standard input closes; then, or when the parent is gone, exit at once."""
+    """Run trials until standard input closes, because the parent closed it or died; then exit at once."""
     started = time.perf_counter()
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -49,7 +50,7 @@ def main() -> None:
 def _read_tasks(tasks: queue.Queue[str]) -> None:
     for line in sys.stdin:
         tasks.put(line)
-    os._exit(0)  # the parent has closed the pipe, or is dead: nobody waits for this trial any more
+    os._exit(0)  # the parent has closed the pipe or is dead, so that nothing waits for this trial any more
 
 
 def _send(events: Any, event: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Are the trials of a run pairs? Also before they are trained."""
+"""Auditing whether the trials of a run are pairs, even before they are trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablation.training.trial_runner import planned_initial_state
 
 
 def audit_pairing(run: Run) -> pd.DataFrame:
-    """Return `pairing_table` for every trial of a run; what is not trained yet is built to look at it.
+    """Return `pairing_table` for every trial of a run; models that are not trained yet are built for it.
 
     Raises:
         RunError: The run's dataset is missing.

@@ -1,4 +1,4 @@
-"""Joining the run folders of machines that share none."""
+"""Merging the run folders of machines that share no folder."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from ablation.results.run import Run
 from ablation.store.run_folder import Store
 from ablation.training.provenance import differences
 
-_Found = tuple[Run, TrialResult]
-_WORTH = ("completed", "diverged", "timeout", "failed")
+_RunAndResult = tuple[Run, TrialResult]
+_BEST_FIRST = ("completed", "diverged", "timeout", "failed")
 
 
 def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
-    """Join runs of one study, with the same seeds or others, into one folder, and write its report.
+    """Merge runs of one study, with the same or different seeds, into one folder, and write its report.
 
-    Trials are copied as they are, those of ``out`` stay, and damaged ones are left behind; what is in none of
-    the folders is pending.
+    Trials are copied as they are. Those of ``out`` stay, damaged trials are left out, and trials that are in
+    none of the folders are pending.
 
     Args:
-        folders: Run folders; they are only read.
-        out: The folder to join them in: a new one, or a run folder of the same study.
+        folders: The run folders to merge; they are only read.
+        out: The folder to merge them into: a new one, or a run folder of the same study.
 
     Raises:
-        RunError: A folder is no run folder, or they do not belong together; nothing was written.
+        RunError: A folder is not a run folder, or the runs cannot be merged; nothing was written.
     """
     store = Store(out)
     runs = [Run(folder) for folder in folders]
@@ -40,7 +40,7 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
         _refuse_strangers(runs[0], run)
     study = _joined([run.study for run in runs])
     trials = study.trials(runs[0].dataset.digest)
-    chosen = {trial.id: found for trial in trials if (found := _choose(trial, runs))}
+    chosen = {trial.id: choice for trial in trials if (choice := _choose(trial, runs))}
     with store.locked():
         with store.exclusive():
             store.open(study, runs[0].dataset)
@@ -55,28 +55,32 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
 
 
 def _refuse_strangers(first: Run, other: Run) -> None:
-    """Raise an error where two runs differ in more than their seeds."""
-    found = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
+    """Raise an error if two runs differ in more than their seeds."""
+    changes = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
     if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
-        found.append("seeds were added where verdicts were open")
-    if not found and first.dataset.digest != other.dataset.digest:
-        found = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
-    if found:
-        more = f", and {len(found) - 1} further differences" if len(found) > 1 else ""
+        changes.append("seeds were added to variants whose verdicts were open")
+    if not changes and first.dataset.digest != other.dataset.digest:
+        changes = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
+    if changes:
+        more = len(changes) - 1
+        further = f", and {more} further difference{'s' if more > 1 else ''}" if more else ""
         raise RunError(
-            f"{first.folder} and {other.folder} do not belong together: {found[0]}{more}. Only their seeds "
+            f"{first.folder} and {other.folder} cannot be merged: {changes[0]}{further}. Only their seeds "
             "may differ."
         )
 
 
 def _joined(studies: Sequence[Study]) -> Study:
-    """Return the study with the seeds of all."""
+    """Return the study with the seeds of all studies."""
     seeds = sorted({seed for study in studies for seed in study.seeds})
     return studies[0].model_copy(update={"seeds": tuple(seeds)})
 
 
 def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
-    """Return what was declared before the first trial; one run that was changed since then shows in it."""
+    """Return what was declared before the first trial; None if that is not known.
+
+    If a run was changed since its first trial, what that run declared is returned, so that the change shows.
+    """
     if any(run.changes is None for run in runs):
         return None
     changed = [run for run in runs if run.changes]
@@ -84,29 +88,31 @@ def _declared(runs: Sequence[Run], study: Study) -> tuple[Study, str] | None:
     return (first[0].model_copy(update={"seeds": study.seeds}), first[1]) if first else None
 
 
-def _choose(trial: Trial, runs: Sequence[Run]) -> _Found | None:
-    """Return the best result of a trial, the first where several are as good.
+def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
+    """Return the best result of a trial and its run, the first of several equally good ones.
 
     Raises:
-        RunError: It was finished twice, to other numbers.
+        RunError: The trial was finished in two runs, with different numbers.
     """
-    found = [
+    candidates = [
         (run, result)
         for run in runs
         if (result := run.trial_results.get(trial.id)) and not run.store.damage(trial)
     ]
-    finished = [(run, result) for run, result in found if result.status in ("completed", "diverged")]
+    finished = [(run, result) for run, result in candidates if result.status in ("completed", "diverged")]
     for run, result in finished[1:]:
         first_run, first = finished[0]
         if _numbers(first) != _numbers(result):
-            unlike = differences([first.provenance, result.provenance])
-            why = "; ".join(f"{key}: {' and '.join(values)}" for key, values in unlike.items())
-            raise RunError(
-                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}"
-                f"{f' ({why})' if why else ', though nothing that is known tells the machines apart'}. "
-                "Remove one of the two, its folder in trials/, and merge again."
+            differing = differences([first.provenance, result.provenance])
+            reasons = "; ".join(f"{key}: {' and '.join(values)}" for key, values in differing.items())
+            why = (
+                f" ({reasons})" if reasons else ", although nothing that is known distinguishes the machines"
             )
-    return min(found, key=lambda pair: _WORTH.index(pair[1].status), default=None)
+            raise RunError(
+                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}{why}. Remove one "
+                "of the two by deleting its folder in trials/, and merge again."
+            )
+    return min(candidates, key=lambda pair: _BEST_FIRST.index(pair[1].status), default=None)
 
 
 def _numbers(result: TrialResult) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Who is told what happens during a run."""
+"""Observers, which are notified of what happens during a run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ablation.grid.trial import Trial, TrialResult
 
 
 class Observer(Protocol):
-    """Is told what happens during a run."""
+    """Is notified of what happens during a run."""
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
-        """The run is about to train ``pending``, out of all ``trials``; told again when seeds are added."""
+        """Called before the run trains ``pending``, out of all ``trials``, and again when seeds are added."""
 
     def progressed(self, progress: Progress) -> None:
-        """A trial has started or ended an epoch."""
+        """Called when a trial has started, and when it has ended an epoch."""
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended and its result is kept."""
+        """Called when a trial has ended and its result is kept."""
 
 
 class NullObserver:
-    """Is told everything and says nothing."""
+    """An observer that does nothing."""
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""
@@ -36,7 +36,7 @@ class NullObserver:
 
 
 class Observers:
-    """Tells several observers, one after the other."""
+    """An observer that notifies several observers, one after the other."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

@@ -1,4 +1,4 @@
-"""Does the training of a study fit its images, and do its parts go together? Told before anything starts."""
+"""Checks, before anything starts, that the training of a study fits its images and that its parts fit."""
 
 from __future__ import annotations
 
@@ -18,38 +18,40 @@ _OF_ONE_CLASS = (
 
 
 def require_fit(study: Study, dataset: Dataset) -> None:
-    """Refuse to train on more images than there are, or by a loss or metric without a meaning for them.
+    """Refuse a study whose training does not fit its images.
 
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
-        GridError: It asks for one class an image, and the images have several labels; a callback watches what
-            is not logged; or a user's own metric cannot be measured.
+        GridError: A loss or metric is for images of exactly one class, but the images have any number of
+            labels; a callback monitors what is not logged; or a user's metric cannot be measured.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
         _refuse_monitor(variant)
     if dataset.is_multi_label:
         _refuse_one_class(study)
-    own = [m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source]
-    for component in {str(metric): metric for metric in own}.values():
+    user_metrics = [
+        m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source
+    ]
+    for component in {str(metric): metric for metric in user_metrics}.values():
         _try_out(component, dataset)
 
 
 def _refuse_monitor(variant: Variant) -> None:
-    """Refuse a callback of Keras's that watches what no epoch logs."""
+    """Refuse a callback of Keras that monitors a quantity that is not logged."""
     names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
     known = [*names, *(f"val_{name}" for name in names)]
     for callback in variant.training.callbacks:
         watched = callback.arguments.get("monitor", "loss")
         if not callback.source and watched not in known:
             raise GridError(
-                f"{variant.name}: {callback.name} watches {watched}, and there is none."
+                f"{variant.name}: {callback.name} monitors '{watched}', which is not logged."
                 f"{did_you_mean(str(watched), known)}"
             )
 
 
 def _try_out(component: Component, dataset: Dataset) -> None:
-    """Measure a user's own metric once, of the validation labels and of probabilities drawn at random."""
+    """Measure a user's metric once, on the validation labels and probabilities drawn at random."""
     labels, classes = dataset.val.labels, len(dataset.class_names)
     one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
     drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
@@ -59,27 +61,27 @@ def _try_out(component: Component, dataset: Dataset) -> None:
         )
     except Exception as error:
         raise GridError(
-            f"training.metrics: {component} cannot be measured: {error_summary(error).rstrip('.')}. It is "
-            f"given one-hot labels and probabilities, arrays of the shape {one_hot.shape} both."
+            f"training.metrics: {component} cannot be measured: {error_summary(error).rstrip('.')}. It "
+            f"receives one-hot labels and probabilities, two arrays of the shape {one_hot.shape}."
         ) from error
 
 
 def _refuse_one_class(study: Study) -> None:
-    """Refuse losses and metrics of one class an image."""
+    """Refuse losses and metrics that are for images of exactly one class."""
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):
-            own = isinstance(variant.model, OwnModelSettings)
+            is_user_model = isinstance(variant.model, OwnModelSettings)
             raise GridError(
-                f"{variant.name}: the loss {training.loss} is for images of one class each, and these have "
-                "any number of labels. Set `training: {loss: binary_crossentropy}`"
-                + (", and end your model with sigmoid." if own else ".")
+                f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
+                "images have any number of labels. Set `training: {loss: binary_crossentropy}`"
+                + (" and end your model with sigmoid." if is_user_model else ".")
             )
         for metric in training.metrics:
             if _is_of_one_class(metric):
                 raise GridError(
-                    f"{variant.name}: the metric {metric} is for images of one class each, and these have "
-                    "any number of labels. Take it out of `training: {metrics: [...]}`."
+                    f"{variant.name}: the metric {metric} is for images of exactly one class, but these "
+                    "images have any number of labels. Remove it from `training: {metrics: [...]}`."
                 )
 
 

@@ -1,4 +1,4 @@
-"""The whole way from a study to its report, in one function."""
+"""The whole pipeline from a study to its report, in one function."""
 
 from __future__ import annotations
 
@@ -42,22 +42,23 @@ def run_study(
     """Train what is not finished, write the tables, draw the figures and write the report.
 
     Args:
-        study: What to run.
-        out: The run folder, by default ``experiments/runs/<study>``.
-        only: The variants to train now; by default all.
-        workers: How many trials at a time, by default as many as there are cores.
+        study: The study to run.
+        out: The run folder; by default ``experiments/runs/<study>``.
+        only: The variants to train now; by default all of them.
+        workers: The number of trials at a time; by default as many as there are cores.
         executor: ``local`` (worker processes), ``inline`` (this process) or ``ray`` (a Ray cluster).
-        address: The Ray cluster's address; by default one is started on this machine.
+        address: The address of the Ray cluster; by default a cluster is started on this machine.
         shard: The part of the trials to train here; the shard that ends last writes the report.
-        observer: Is told what happens.
-        max_seeds: Add seeds, up to this number, while a verdict is open; intervals are anytime-valid.
-        tensorboard: Write all trials for TensorBoard, too, under ``tensorboard/`` in the run folder.
+        observer: Its methods are called as the run goes on.
+        max_seeds: If given, seeds are added up to this number while a verdict is open, and intervals are
+            anytime-valid.
+        tensorboard: Whether to write all trials for TensorBoard, too, to ``tensorboard/`` in the run folder.
 
     Returns:
-        The run, whatever became of its trials: ``run.results["status"]`` tells.
+        The run, whether or not its trials completed; ``run.results["status"]`` has the status of each.
 
     Raises:
-        AblationError: The dataset, the folder or an option is not usable; nothing was started.
+        AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
     chosen = chosen_variants(study, only)
     if max_seeds:
@@ -86,12 +87,14 @@ def run_study(
 
 def _until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
     if not shard.is_whole:
-        raise GridError("--shard does not go with --until-resolved, which looks at all trials together.")
+        raise GridError(
+            "--shard cannot be combined with --until-resolved, which looks at all trials together."
+        )
     return with_anytime_intervals(study, max_seeds)
 
 
 def _opened(store: Store, study: Study, dataset: Dataset, shard: Shard) -> Run:
-    """Make the folder ready for the study, beside other shards that are at work; return its run."""
+    """Make the folder ready for the study, beside other shards that are running; return its run."""
     with store.exclusive():
         store.open(study, dataset, beside=active_holders(store.folder, shard.name))
     return Run(store.folder)
@@ -100,7 +103,10 @@ def _opened(store: Store, study: Study, dataset: Dataset, shard: Shard) -> Run:
 def _train_and_tabulate(
     run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer, shard: Shard
 ) -> None:
-    """Train; whatever happens, leave tables of what is finished, but for a shard, which is not alone."""
+    """Train, and write tables of what is finished, whatever happens.
+
+    A shard writes no tables here, because other shards may be running.
+    """
     try:
         _train(run, tasks, runner, observer)
     finally:
@@ -114,13 +120,13 @@ def _reported(run: Run) -> Run:
 
 
 def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
-    """Return the study's images, prepared unless that is done; shards do so one after the other."""
+    """Return the study's images and prepare them if necessary; shards do so one after the other."""
     with nullcontext() if shard.is_whole else store.exclusive():
         return store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
 
 
 def _report_of_last_shard(store: Store, chosen: set[str]) -> Run:
-    """Write tables, figures and report once no trial is pending."""
+    """Write tables, figures and report if no trial of the chosen variants is pending."""
     with store.exclusive():
         run = Run(store.folder)
         if all(trial.id in run.trial_results for trial in run.trials if trial.variant in chosen):
@@ -130,7 +136,18 @@ def _report_of_last_shard(store: Store, chosen: set[str]) -> Run:
 
 
 def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, observer: Observer) -> Run:
-    """Train what is not finished of a study whose variants are still being chosen; the folder is locked."""
+    """Train what is not finished of a study that is still gaining variants.
+
+    Args:
+        study: The study with all of its variants so far.
+        store: The run folder, which the caller has locked.
+        dataset: The images of the study.
+        runner: The executor.
+        observer: Its methods are called as the trials run.
+
+    Returns:
+        The run with the new results.
+    """
     require_fit(study, dataset)
     store.open(study, dataset)
     run = Run(store.folder)
@@ -142,7 +159,7 @@ def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, 
 
 
 def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer) -> None:
-    """Run the tasks, and keep each result as it comes."""
+    """Run the tasks, and keep each result as soon as it comes."""
     about = code_provenance(Path.cwd()) | {"dataset": run.dataset.digest}
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
     with closing(ended):
@@ -153,7 +170,7 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
 
 
 def _tasks(run: Run, chosen: set[str], shard: Shard = WHOLE) -> list[Task]:
-    """Return what is still to be trained of the shard and the chosen variants."""
+    """Return a task for each trial of the shard and the chosen variants that is not finished."""
     study, store = run.study, run.store
     return [
         Task(
@@ -170,10 +187,10 @@ def _tasks(run: Run, chosen: set[str], shard: Shard = WHOLE) -> list[Task]:
 
 
 def chosen_variants(study: Study, only: Sequence[str]) -> set[str]:
-    """Return the names in ``only``, or all where it is empty.
+    """Return the names in ``only``, or those of all variants if it is empty.
 
     Raises:
-        GridError: No variant has such a name.
+        GridError: No variant has one of the names.
     """
     names = {variant.name for variant in study.variants}
     for name in only:

@@ -1,4 +1,4 @@
-"""The files of a new study, to be filled in."""
+"""The files of a new study, which the user fills in."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ GRID, MODELS = "grid.yaml", "my_models.py"
 
 
 def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
-    """Write a commented grid file and, where asked, a module with a model of one's own.
+    """Write a commented grid file and, if asked, a module with a custom model.
 
     Args:
-        folder: Where to; need not exist yet.
-        builder: Write the module, and a grid of it.
+        folder: The folder to write to, which need not exist yet.
+        builder: Whether to write the module, and a grid that uses it.
 
     Returns:
-        The files.
+        The files that were written.
 
     Raises:
-        RunError: A file of that name is there already; nothing was written.
+        RunError: One of the files already exists, and nothing was written; or the folder cannot be written
+            to.
     """
     folder = Path(folder)
     files = [folder / name for name in (GRID, *([MODELS] if builder else []))]
     for file in files:
         if file.exists():
-            raise RunError(f"{file} is there already; name another folder, or move it away.")
+            raise RunError(f"{file} already exists; choose another folder, or move the file away.")
     environment = Environment(
         loader=PackageLoader("ablation"), undefined=StrictUndefined, keep_trailing_newline=True
     )

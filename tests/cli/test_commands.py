@@ -59,7 +59,7 @@ def test_a_run_with_a_failed_trial_exits_with_1(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["run", "--grid", "none.yaml"], "Error: none.yaml: the file cannot be read: no such file or directory.\n"),
-        (["figures"], "Error: there is no run in experiments/runs; make one by `ablation run --grid FILE`, or name a folder.\n"),
+        (["figures"], "Error: there is no run in experiments/runs; start one with `ablation run --grid FILE`, or name a run folder.\n"),
         (["report", "nowhere"], "Error: nowhere is not a run folder: it has no study.json.\n"),
     ],
 )  # fmt: skip

@@ -87,7 +87,7 @@ def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
     ended = results[slow.id]
     assert ended.status == "timeout"
     assert len(ended.history) > 1
-    assert ended.cause == f"was ended after its timeout of 8 s, with {len(ended.history)} epochs done"
+    assert ended.cause == f"was stopped after its timeout of 8 s, with {len(ended.history)} epochs completed"
     assert results[quick.id].status == "completed"
 
 
@@ -152,13 +152,13 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
         assert [record.epoch for record in results[first.trial.id].history] == list(range(1, 61))
     elif name == "ray":
         assert results[first.trial.id].cause == (
-            "the worker process died 2 times, the last time, as Ray tells it: The worker died unexpectedly while "
+            "the worker process died 2 times; the last time, Ray reported: The worker died unexpectedly while "
             "executing this task. Check python-core-worker-*.log files for more information"
         )
     else:
         assert results[first.trial.id].cause == (
-            "the worker process died 2 times, the last time by SIGKILL (as the system does when memory runs out: "
-            f"try fewer --workers); see {tmp_path / 'logs' / 'worker-0.log'}"
+            "the worker process died 2 times, the last time killed by SIGKILL (as the system does when memory runs "
+            f"out: try fewer --workers); see {tmp_path / 'logs' / 'worker-0.log'}"
         )
 
 

@@ -25,7 +25,7 @@ from ablation.training.checkpoint import CHECKPOINT
 def test_an_address_goes_with_ray(tmp_path: Path) -> None:
     with pytest.raises(AblationError) as caught:
         make_executor("local", None, 1, tmp_path, address="auto")
-    assert str(caught.value) == "--address names a Ray cluster: it goes with --executor ray."
+    assert str(caught.value) == "--address names a Ray cluster; it can be used only with --executor ray."
 
 
 def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,10 @@ def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(RunError) as caught:
         RayCluster(address, None, 0).connect(1)
-    assert str(caught.value) == f"--address {address}: no Ray cluster answers there: connection refused."
+    assert (
+        str(caught.value)
+        == f"--address {address}: no Ray cluster answers at this address: connection refused."
+    )
     with pytest.raises(RunError) as caught:
         RayCluster("ray://head:10001", None, 0).connect(1)
     assert str(caught.value) == (
@@ -76,12 +79,12 @@ def test_as_many_trials_as_fit_are_given_to_a_cluster_of_ones_own(capsys: pytest
     with pytest.raises(RunError) as caught:
         RayCluster(None, None, gpus=0.5).places(threads=1)
     assert str(caught.value) == (
-        "--executor ray: a trial asks for CPU 1 and GPU 0.5; this machine has CPU 2 and GPU 0."
+        "--executor ray: each trial needs CPU: 1, GPU: 0.5, but this machine has CPU: 2, GPU: 0."
     )
     shared = RayCluster("auto", None, gpus=0.5)  # a node with a GPU may join
     assert shared.places(threads=1) == 16
     assert capsys.readouterr().err == (
-        "Waiting for a node: a trial asks for CPU 1 and GPU 0.5; the cluster has CPU 2 and GPU 0 so far.\n"
+        "Waiting for a node: each trial needs CPU: 1, GPU: 0.5, but the cluster has CPU: 2, GPU: 0 so far.\n"
     )
 
 
@@ -124,8 +127,8 @@ def test_a_node_that_cannot_train_ends_the_run_with_a_sentence(
     message = str(caught.value)
     assert message.startswith("a node of the Ray cluster cannot train (pid=")
     assert message.endswith(
-        "): RuntimeError: the node's version of ablation trains otherwise. Each node needs the same ablation and "
-        "TensorFlow as this machine."
+        "): RuntimeError: the node's version of ablation would train a different trial. Each node needs the same "
+        "versions of ablation and TensorFlow as this machine."
     )
 
 

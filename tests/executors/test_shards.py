@@ -40,8 +40,8 @@ def test_what_is_no_shard_is_told(text: str) -> None:
     with pytest.raises(GridError) as caught:
         Shard.parse(text)
     assert str(caught.value) == (
-        f"--shard: expected I/N, like 2/8, with I from 1 to N; not '{text}'. Where a job array counts from 0, "
-        "add 1 to its index."
+        f"--shard: expected I/N with I from 1 to N, like 2/8, not '{text}'. If the job array counts from 0, add 1 "
+        "to its index."
     )
 
 
@@ -88,13 +88,13 @@ def test_what_does_not_go_with_a_shard_at_work_is_refused(
                 run_study(tiny_study, store.folder, shard=shard)
             assert str(caught.value) == (
                 f"{store.folder}, shard 1 of 2, is in use by process {os.getpid()} on {os.uname().nodename}, since "
-                f"{owner['since']}. Wait until it ends, or name another folder by --out."
+                f"{owner['since']}. Wait until it ends, or choose another folder with --out."
             )
         with pytest.raises(RunError) as caught:
             run_study(tiny_study.with_overrides(seeds=[0, 1, 2]), store.folder, shard=Shard(2, 2))
         assert str(caught.value) == (
-            f"{store.folder}: shard 1 of 2 is at work on another version of the study. Wait until it ends, or name "
-            "another folder by --out."
+            f"{store.folder}: shard 1 of 2 is running another version of the study. Wait until it ends, or choose "
+            "another folder with --out."
         )
         run_study(tiny_study, store.folder, only=["plain"], executor="inline", shard=Shard(2, 2))
 
@@ -151,5 +151,5 @@ def test_the_plan_of_a_shard_is_its_part(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (
         2,
-        "Error: --shard does not go with --until-resolved, which looks at all trials together.\n",
+        "Error: --shard cannot be combined with --until-resolved, which looks at all trials together.\n",
     )

@@ -238,7 +238,11 @@ def test_without_pyarrow_nothing_is_said_unless_it_is_asked_for(
     ("formats", "uri", "message"),
     [
         (["mlfow"], None, "--to: there is no format 'mlfow'. Did you mean 'mlflow'?"),
-        (["parquet"], "x", "--tracking-uri says where MLflow keeps its runs: it goes with --to mlflow."),
+        (
+            ["parquet"],
+            "x",
+            "--tracking-uri says where MLflow keeps its runs; it can be used only with --to mlflow.",
+        ),
         (["mlflow"], None, "MLflow is not installed: pip install 'ablation-harness[mlflow]'"),
     ],
 )

@@ -227,7 +227,10 @@ def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -
     file = models / "own_models.py"
     file.write_text(file.read_text() + "\n# another version\n")
     run = run_study(study, models / "run", executor="local")
-    assert run.results["cause"].tolist() == ["the file of own_models:cnn was changed since the study began."]
+    assert run.results["cause"].tolist() == [
+        "the file of own_models:cnn was changed since the study began; the same `ablation run` command trains with "
+        "its new version."
+    ]
     changed = study_of(models, "model: {builder: own_models:cnn}\nseeds: 1\n")
     assert changed.trials("x")[0].id != study.trials("x")[0].id
 
@@ -258,13 +261,13 @@ def test_an_error_in_a_layer_is_told_by_its_reason_and_its_line(models: Path) ->
 @pytest.mark.parametrize(
     ("function", "cause"),
     [
-        ("logits", "own_models:logits: the model's outputs are no probabilities, they do not add up to 1; end it with "
-                   "softmax."),
-        ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), a "
-                   "probability a class."),
-        ("one_unit", "own_models:one_unit: the model's output for an image has the shape (1,); expected (10,), a "
-                     "probability a class."),
-        ("nothing", "own_models:nothing returned a NoneType and no Keras model."),
+        ("logits", "own_models:logits: the model's outputs do not sum to 1, so they are not probabilities; end the "
+                   "model with softmax."),
+        ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), one "
+                   "probability per class."),
+        ("one_unit", "own_models:one_unit: the model's output for an image has the shape (1,); expected (10,), one "
+                     "probability per class."),
+        ("nothing", "own_models:nothing returned an object of type NoneType; expected a Keras model."),
     ],
 )  # fmt: skip
 def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, cause: str) -> None:
@@ -333,8 +336,8 @@ def test_one_sigmoid_unit_is_the_probability_of_the_second_class(two_classes: Pa
 def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -> None:
     run = run_study(one_unit_study(two_classes, text), two_classes / "run", executor="inline")
     assert run.results["cause"].tolist() == [
-        "own_models:one_unit: the model's outputs are no probabilities, they do not lie between 0 and "
-        "1; end it with sigmoid."
+        "own_models:one_unit: the model's outputs do not lie between 0 and 1, so they are not "
+        "probabilities; end the model with sigmoid."
     ]
 
 

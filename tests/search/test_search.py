@@ -92,29 +92,32 @@ def proposals(
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("{}", "a search needs a `search:` section with a `space:` of settings, or a `hypermodel:`."),
+        ("{}", "a search needs a `search:` section with either a `space:` of settings or a `hypermodel:`."),
         ("{space: {dropuot: [0, 0.1]}}", "unknown setting 'dropuot'. Did you mean 'dropout'?"),
         ("{space: {dropout: {range: [0.5, 1.5]}}}", "input should be less than 1, not 1.5"),
-        ("{space: {dropout: {range: [0.5, 0.1]}}}", "the range ends where it begins, or before"),
-        ("{space: {dropout: {range: [0.0, 0.1], log: true}}}", "a range on a log scale begins above 0"),
+        ("{space: {dropout: {range: [0.5, 0.1]}}}", "the range must end above its beginning"),
+        (
+            "{space: {dropout: {range: [0.0, 0.1], log: true}}}",
+            "a range on a logarithmic scale must begin above 0",
+        ),
         ("{space: {dropout: {log: true}}}", "needs either a range, like {range: [0.0001, 0.01], log: true}"),
         (
             "{space: {dropout: {range: [0.0, 0.5], when: {width: 2}}}}",
-            "'width' is no other parameter of this space.",
+            "'width' is not another parameter of this space.",
         ),
         (
             "{space: {width: [1, 2], dropout: {range: [0.0, 0.5], when: {width: 3}}}}",
-            "3 is none of the choices of 'width'.",
+            "3 is not one of the choices of 'width'.",
         ),
         (
             "{space: {width: {choice: [1, 2], when: {depth: 1}}, depth: {choice: [1, 2], when: {width: 1}}}}",
-            "these conditions go in a circle.",
+            "these conditions are circular.",
         ),
         (
             "{space: {dropout: [0, 0.1]}, tuner: hyperband, trials: 3}",
             "hyperband sets the number of trials itself",
         ),
-        ("{space: {epochs: [1, 2]}, tuner: hyperband}", "hyperband sets the epochs itself"),
+        ("{space: {epochs: [1, 2]}, tuner: hyperband}", "hyperband sets the number of epochs itself"),
         ("{space: {dropout: [0, 0.1]}, objective: test_accuracy}", "search.objective"),
         ("{space: {dropout: [0, 0.1]}, tunr: random}", "unknown key 'tunr'. Did you mean 'tuner'?"),
     ],
@@ -459,7 +462,7 @@ def test_figures_show_the_best_so_far_and_values_in_their_place() -> None:
 
 
 def test_a_folder_that_is_no_search_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"is not a search's folder: it has no search.json"):
+    with pytest.raises(RunError, match=r"is not the folder of a search: it has no search.json"):
         SearchRun(tmp_path)
 
 
@@ -470,5 +473,5 @@ def test_commands_know_a_searchs_folder(found: SearchRun) -> None:
     refused = ablation("status", found.folder)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"Error: {found.folder} is a search's; its runs are in search/ and confirmation/ there.\n"
+        f"Error: {found.folder} is the folder of a search; its runs are in the subfolders search/ and confirmation/.\n"
     )

@@ -275,10 +275,11 @@ def test_a_change_without_chance_is_made_in_training_alone(tiny_dataset: Dataset
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("Smaller", "own_parts:Smaller makes images of another size, (7, 8, 1)."),
+        ("Smaller", "own_parts:Smaller returns images of the shape (7, 8, 1); augmentation must keep their shape, "
+                    "(8, 8, 1)."),
         *(
-            (layer, f"own_parts:{layer} draws random numbers that do not follow the trial's seed; draw them by "
-                    "keras.random, with a keras.random.SeedGenerator that is an attribute of the layer as `seed`.")
+            (layer, f"own_parts:{layer} draws random numbers that do not depend on the trial's seed. Draw them with "
+                    "keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer.")
             for layer in ("Unseeded", "OpSeeded")
         ),
     ],
@@ -321,15 +322,15 @@ def grid_of(folder: Path, training: str, more: str = "") -> Study:
     [
         ('metrics: ["own_parts:raising"]',
          "training.metrics: own_parts:raising cannot be measured: ValueError: no metric today (own_parts.py, line "
-         "LINE). It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+         "LINE). It receives one-hot labels and probabilities, two arrays of the shape (40, 10)."),
         ('metrics: ["own_parts:three"]',
          "training.metrics: own_parts:three cannot be measured: TypeError: three() missing 1 required positional "
-         "argument: 'more'. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+         "argument: 'more'. It receives one-hot labels and probabilities, two arrays of the shape (40, 10)."),
         ('metrics: ["own_parts:several"]',
          "training.metrics: own_parts:several cannot be measured: several returned float32 of shape (10,); expected a "
-         "number, or one number per image. It is given one-hot labels and probabilities, arrays of the shape (40, 10) both."),
+         "number, or one number per image. It receives one-hot labels and probabilities, two arrays of the shape (40, 10)."),
         ("callbacks: [{EarlyStopping: {monitor: val_acc}}]",
-         "plain: EarlyStopping watches val_acc, and there is none. Did you mean 'val_accuracy'?"),
+         "plain: EarlyStopping monitors 'val_acc', which is not logged. Did you mean 'val_accuracy'?"),
     ],
 )  # fmt: skip
 def test_a_metric_or_monitor_that_cannot_work_is_told_before_anything_starts(

@@ -106,7 +106,8 @@ def test_what_init_writes_is_a_study(builder: bool, tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         write_scaffold(folder, builder)
     assert (
-        str(caught.value) == f"{folder / 'grid.yaml'} is there already; name another folder, or move it away."
+        str(caught.value)
+        == f"{folder / 'grid.yaml'} already exists; choose another folder, or move the file away."
     )
 
 

@@ -116,7 +116,7 @@ def test_a_second_run_in_the_same_folder_is_refused_until_the_first_is_dead(tmp_
     assert (refused.returncode, refused.stderr) == (
         2,
         f"Error: {out} is in use by process {first.pid} on {os.uname().nodename}, since {since}. "
-        "Wait until it ends, or name another folder by --out.\n",
+        "Wait until it ends, or choose another folder with --out.\n",
     )
     first.kill()
     first.wait()
@@ -208,7 +208,7 @@ def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path:
     results = pd.read_csv(out / "results.csv").set_index("variant")
     assert results.loc[["large", "plain"], "status"].tolist() == ["failed", "completed"]
     assert results.loc["large", "cause"].startswith(
-        "out of memory; a smaller batch_size, width or --workers needs less ("
+        "out of memory; try a smaller batch_size or width, or fewer --workers ("
     )
 
 
@@ -244,8 +244,8 @@ def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tm
         ("result.json", lambda text: text.replace("0.", "0.9", 1), "result.json does not match its checksum"),
         ("result.json", lambda text: text[: len(text) // 2], "result.json does not match its checksum"),
         ("test_probabilities.npy", lambda _: "", "test_probabilities.npy does not match its checksum"),
-        ("trial.json", lambda text: text[:100], "trial.json is not what was written"),
-        ("trial.json", lambda _: "[]", "trial.json is not what was written"),
+        ("trial.json", lambda text: text[:100], "trial.json does not contain what was written"),
+        ("trial.json", lambda _: "[]", "trial.json does not contain what was written"),
         ("result.json", None, "result.json cannot be read"),
         ("trial.json", None, "trial.json cannot be read"),
     ],
@@ -264,7 +264,8 @@ def test_a_file_that_was_truncated_edited_or_removed_is_no_result(
     result = Run(tmp_path / "run").trial_results[trial.id]
     assert result.status == "failed"
     assert result.cause == (
-        f"{what}: damaged or edited since it was written; the same `ablation run` trains it again"
+        f"{what}: it was damaged or edited after it was written; the same `ablation run` command trains the trial "
+        "again"
     )
     recorder = After(lambda: None)
     run_study(tiny_study, tmp_path / "run", executor="inline", observer=recorder)
@@ -278,7 +279,7 @@ def test_the_result_of_another_trial_is_no_result(finished_run: Run, tmp_path: P
     shutil.rmtree(trials / one.id)
     shutil.copytree(trials / other.id, trials / one.id)
     cause = Run(tmp_path / "run").trial_results[one.id].cause
-    assert cause.startswith(f"result.json is that of {other.id}: damaged or edited")
+    assert cause.startswith(f"result.json belongs to {other.id}: it was damaged or edited")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 not a dataset"])

@@ -89,8 +89,8 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(RunError) as caught:
         merge_runs([own, other], out)
     assert str(caught.value) == (
-        f"{own} and {other} do not belong together: variants.plain.training.epochs: 2 → 3, and 1 further "
-        "differences. Only their seeds may differ."
+        f"{own} and {other} cannot be merged: variants.plain.training.epochs: 2 → 3, and 1 further difference. "
+        "Only their seeds may differ."
     )
     assert not out.exists()
 
@@ -103,7 +103,7 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(RunError) as caught:
         merge_runs([own, images], out)
     assert str(caught.value) == (
-        f"{own} and {images} do not belong together: their images differ, {finished_run.dataset.describe()} and "
+        f"{own} and {images} cannot be merged: their images differ, {finished_run.dataset.describe()} and "
         f"{changed.describe()}. Only their seeds may differ."
     )
     with pytest.raises(RunError, match="is not a run folder: it has no study.json"):
@@ -129,7 +129,7 @@ def test_a_trial_with_two_results_is_refused_with_what_tells_the_machines_apart(
         merge_runs([own, other], tmp_path / "merged")
     assert str(caught.value) == (
         f"{trial.id} has other numbers in {other} than in {own} (cpu features: {result.provenance['cpu features']} "
-        "and none). Remove one of the two, its folder in trials/, and merge again."
+        "and none). Remove one of the two by deleting its folder in trials/, and merge again."
     )
 
 

@@ -199,20 +199,20 @@ def test_the_report_says_how_it_counts_and_is_verified(
     ("training", "message"),
     [
         ("{epochs: 1}",
-         "plain: the loss categorical_crossentropy is for images of one class each, and these have any number of "
-         "labels. Set `training: {loss: binary_crossentropy}`."),
-        ("{loss: binary_crossentropy, metrics: [auc, top_k_categorical_accuracy]}",
-         "plain: the metric top_k_categorical_accuracy is for images of one class each, and these have any number of "
-         "labels. Take it out of `training: {metrics: [...]}`."),
-        ("{loss: {CategoricalCrossentropy: {name: renamed}}}",
-         "plain: the loss CategoricalCrossentropy(name=renamed) is for images of one class each, and these have any "
+         "plain: the loss categorical_crossentropy is for images of exactly one class, but these images have any "
          "number of labels. Set `training: {loss: binary_crossentropy}`."),
+        ("{loss: binary_crossentropy, metrics: [auc, top_k_categorical_accuracy]}",
+         "plain: the metric top_k_categorical_accuracy is for images of exactly one class, but these images have any "
+         "number of labels. Remove it from `training: {metrics: [...]}`."),
+        ("{loss: {CategoricalCrossentropy: {name: renamed}}}",
+         "plain: the loss CategoricalCrossentropy(name=renamed) is for images of exactly one class, but these images "
+         "have any number of labels. Set `training: {loss: binary_crossentropy}`."),
         ("{loss: binary_crossentropy, metrics: [categorical_accuracy]}",
-         "plain: the metric CategoricalAccuracy is for images of one class each, and these have any number of "
-         "labels. Take it out of `training: {metrics: [...]}`."),
+         "plain: the metric CategoricalAccuracy is for images of exactly one class, but these images have any number "
+         "of labels. Remove it from `training: {metrics: [...]}`."),
         ("{loss: categorical_hinge}",
-         "plain: the loss CategoricalHinge is for images of one class each, and these have any number of labels. "
-         "Set `training: {loss: binary_crossentropy}`."),
+         "plain: the loss CategoricalHinge is for images of exactly one class, but these images have any number of "
+         "labels. Set `training: {loss: binary_crossentropy}`."),
     ],
 )  # fmt: skip
 def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
@@ -226,7 +226,7 @@ def test_a_loss_or_metric_of_one_class_is_refused_before_anything_starts(
         run_study(study, tmp_path / "run", executor="inline")
     assert str(caught.value) == message
     assert not (tmp_path / "run" / "study.json").exists()
-    with pytest.raises(GridError, match="for images of one class each"):
+    with pytest.raises(GridError, match="for images of exactly one class, but these images"):
         check_study(study)
 
 
@@ -237,8 +237,8 @@ def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> 
     with pytest.raises(GridError) as caught:
         check_study(study_of(tmp_path, f"{{study: s, dataset: {data}, model: {model}}}"))
     assert str(caught.value) == (
-        "plain: the loss categorical_crossentropy is for images of one class each, and these have any number of "
-        "labels. Set `training: {loss: binary_crossentropy}`, and end your model with sigmoid."
+        "plain: the loss categorical_crossentropy is for images of exactly one class, but these images have any "
+        "number of labels. Set `training: {loss: binary_crossentropy}` and end your model with sigmoid."
     )
 
 
@@ -246,10 +246,10 @@ def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> 
     ("activation", "message"),
     [
         ("sigmoid", ""),
-        ("linear", "own_outputs:own: the model's outputs are no probabilities, they do not lie between 0 and 1; end "
-                   "it with sigmoid."),
-        ("softmax", "own_outputs:own: the model's outputs add up to 1, as those of softmax do, and images have any "
-                    "number of labels; end it with sigmoid."),
+        ("linear", "own_outputs:own: the model's outputs do not lie between 0 and 1, so they are not probabilities; "
+                   "end the model with sigmoid."),
+        ("softmax", "own_outputs:own: the model's outputs sum to 1, as those of softmax do, but these images have "
+                    "any number of labels; end the model with sigmoid."),
     ],
 )  # fmt: skip
 def test_an_own_model_gives_a_probability_a_label(activation: str, message: str, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_changes_since_the_first_trial_are_listed(
     record["dataset_digest"] = "0" * 32
     (tmp_path / "run" / "study.json").write_text(json.dumps(record))
     assert (Run(tmp_path / "run").changes or [])[-1] == (
-        "dataset: its images, or their labels or order, are others"
+        "dataset: its images, their labels or their order have changed"
     )
     (tmp_path / "run" / "declared.json").unlink()
     assert Run(tmp_path / "run").changes is None
