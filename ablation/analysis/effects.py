@@ -18,7 +18,7 @@ from ablation.grid.study import Study
 
 EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]
 
-Cell = tuple[str, ...]  # the label of each factor's level, in the order of the factors
+Combination = tuple[str, ...]  # the label of each factor's level, in the order of the factors
 
 
 class Contrast(NamedTuple):
@@ -27,7 +27,7 @@ class Contrast(NamedTuple):
     kind: str
     effect: str
     levels: str
-    weights: dict[Cell, float]
+    weights: dict[Combination, float]
 
 
 def effects_table(
@@ -87,7 +87,7 @@ def needed_variants(study: Study) -> dict[tuple[str, str, str], list[str]]:
     }
 
 
-def _crossed(study: Study) -> dict[Cell, str]:
+def _crossed(study: Study) -> dict[Combination, str]:
     return {tuple(v.levels[f] for f in study.factors): v.name for v in study.variants if v.crossed}
 
 
@@ -105,7 +105,9 @@ def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
             yield from _shapley_shares(factors)
 
 
-def _product_weights(factors: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]) -> dict[Cell, float]:
+def _product_weights(
+    factors: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str]
+) -> dict[Combination, float]:
     """Weight the cells: each chosen level minus its factor's first, averaged over the other factors."""
     parts = [
         {chosen[name]: 1.0, labels[0]: -1.0} if name in chosen else dict.fromkeys(labels, 1 / len(labels))
@@ -129,7 +131,7 @@ def _simple_effects(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast
 def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
     count = len(factors)
     for place, (name, labels) in enumerate(factors.items()):
-        weights: dict[Cell, float] = {}
+        weights: dict[Combination, float] = {}
         for cell in product(*factors.values()):
             added = sum(label != levels[0] for label, levels in zip(cell, factors.values(), strict=True))
             present = cell[place] != labels[0]
@@ -139,7 +141,9 @@ def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast
         yield Contrast("Shapley share", name, labels[1], weights)
 
 
-def _by_seed(contrast: Contrast, cells: Mapping[Cell, str], by_seed: pd.DataFrame) -> NDArray[np.float64]:
+def _by_seed(
+    contrast: Contrast, cells: Mapping[Combination, str], by_seed: pd.DataFrame
+) -> NDArray[np.float64]:
     """Return the contrast's value for each seed that completed all of its cells, (seeds,)."""
     needed = {cells.get(cell): weight for cell, weight in contrast.weights.items() if weight}
     if not needed.keys() <= set(by_seed.columns):
@@ -148,7 +152,9 @@ def _by_seed(contrast: Contrast, cells: Mapping[Cell, str], by_seed: pd.DataFram
     return np.asarray(complete @ np.array(list(needed.values())))
 
 
-def _missing(contrast: Contrast, cells: Mapping[Cell, str], factors: Mapping[str, tuple[str, ...]]) -> str:
+def _missing(
+    contrast: Contrast, cells: Mapping[Combination, str], factors: Mapping[str, tuple[str, ...]]
+) -> str:
     """Name the first cell that the contrast needs and the study lacks; empty if the study has all."""
     for cell, weight in contrast.weights.items():
         if weight and cell not in cells:

@@ -83,9 +83,9 @@ def check(
     from ablation.grid.grid_file import read_study
     from ablation.workflow.check import check_study
 
-    found = check_study(read_study(grid).with_overrides(data_dir=data_dir))
-    print_check(found)
-    _exit_1_unless(not any(variant.error for variant in found.variants))
+    checked = check_study(read_study(grid).with_overrides(data_dir=data_dir))
+    print_check(checked)
+    _exit_1_unless(not any(variant.error for variant in checked.variants))
 
 
 @app.command()
@@ -277,9 +277,9 @@ def verify(
     from ablation.report.verify import verify_run
 
     file = report if report and report.is_file() else None
-    found = verify_run(_open(run or (report.parent if file and report else report)), file)
-    print_verification(found)
-    _exit_1_unless(not found.differences)
+    verification = verify_run(_open(run or (report.parent if file and report else report)), file)
+    print_verification(verification)
+    _exit_1_unless(not verification.differences)
 
 
 @app.command()

@@ -47,8 +47,8 @@ def commands() -> dict[str, Callable[..., Any]]:
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
     """Return a command's arguments, and then its options."""
-    found = [_parameter(p) for p in inspect.signature(function, eval_str=True).parameters.values()]
-    return sorted(found, key=lambda parameter: parameter.name.startswith("-"))
+    declared = [_parameter(p) for p in inspect.signature(function, eval_str=True).parameters.values()]
+    return sorted(declared, key=lambda parameter: parameter.name.startswith("-"))
 
 
 def commands_page() -> str:
@@ -73,12 +73,12 @@ def _parameter(declared: inspect.Parameter) -> Parameter:
         names = [name.split("/")[0] for name in info.param_decls or ()]
         name = ", ".join(names) or f"--{declared.name.replace('_', '-')}"
         name += f" {metavar}" if metavar else ""
-    told = re.fullmatch(
+    matched = re.fullmatch(
         r"(.*?)(?: \[(.*)\])?\.?", info.help or ""
     )  # the help says what an unset option means
-    assert told
-    default = _default(declared.default) if told[2] is None else told[2]
-    return Parameter(name, _kind(annotation, info), default, f"{told[1]}." if told[1] else "")
+    assert matched
+    default = _default(declared.default) if matched[2] is None else matched[2]
+    return Parameter(name, _kind(annotation, info), default, f"{matched[1]}." if matched[1] else "")
 
 
 def _kind(annotation: Any, info: ArgumentInfo | OptionInfo) -> str:

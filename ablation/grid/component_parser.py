@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import AblationError
-from ablation.grid.keras_names import FUNCTIONS, KINDS, OWN, find, keras_class, make, source_of
+from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras_class, make, source_of
 from ablation.grid.settings import Component
 from ablation.grid.value_text import yaml_text
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
@@ -81,7 +81,7 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
             f"expected a name, or a mapping of one name to its arguments, like {{SGD: {{momentum: 0.9}}}}, "
             f"not {yaml_text(value)}."
         )
-    if ":" in name and not OWN.fullmatch(name):
+    if ":" in name and not USER_OBJECT.fullmatch(name):
         raise AblationError(f"'{name}' is not of the form module:object.")
     try:
         return name, json.loads(json.dumps(arguments or {}, allow_nan=False)), folder

@@ -21,7 +21,7 @@ from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
 FULL = "full"
 _MOST_TRIALS = 100_000
 _PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
-Cell = tuple[int, ...]  # the number of each factor's level
+Combination = tuple[int, ...]  # the number of each factor's level
 
 
 def _as_tuple(value: Any) -> Any:
@@ -153,14 +153,14 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
     return _Factor(setting, tuple(labelled_levels))
 
 
-def _all_cells(factors: list[_Factor]) -> dict[Cell, str]:
+def _all_cells(factors: list[_Factor]) -> dict[Combination, str]:
     """Name each combination of the factors' levels; the combination of all first levels is ``plain``."""
     every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
     cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
     return {cell: _cell_name(factors, cell) for cell in cells}
 
 
-def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Cell, str]:
+def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Combination, str]:
     """Name the plain model with each component added, and the full model with each component removed."""
     for factor, key in zip(factors, grid.factors, strict=True):
         if len(factor.levels) != 2:
@@ -172,7 +172,7 @@ def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml)
     if len(factors) < 2:
         raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
     single_cells = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
-    cells: dict[Cell, str] = {}
+    cells: dict[Combination, str] = {}
     if "add_one_in" in grid.ablate:
         cells[(0,) * len(factors)] = PLAIN
         cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, single_cells, strict=True)}
@@ -184,7 +184,7 @@ def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml)
 
 
 def _crossed_variants(
-    cells: dict[Cell, str], factors: list[_Factor], base: dict[str, Change], known: Known
+    cells: dict[Combination, str], factors: list[_Factor], base: dict[str, Change], known: Known
 ) -> list[Variant]:
     """Return the variants for these combinations of the factors' levels."""
     variants = []

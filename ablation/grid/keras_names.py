@@ -19,7 +19,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.settings import Augmentation, Component, LossName, MetricName, OptimizerName
 from ablation.grid.user_code import load_object
 
-OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+USER_OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 FUNCTIONS = ("loss", "metrics")  # settings for which a function is used as it is, without a call
 
 
@@ -206,7 +206,7 @@ def _classes(kind: Kind) -> dict[str, Any]:
 
 def _custom_names(value: Any) -> Iterator[str]:
     """Yield each ``module:object`` that occurs in a name or in arguments."""
-    if isinstance(value, str) and OWN.fullmatch(value):
+    if isinstance(value, str) and USER_OBJECT.fullmatch(value):
         yield value
     elif isinstance(value, dict | list):
         for inner in value.items() if isinstance(value, dict) else value:
@@ -218,10 +218,14 @@ def _with_custom_objects(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_with_custom_objects(inner, folder) for inner in value]
     if isinstance(value, dict):
-        if len(value) == 1 and OWN.fullmatch(name := next(iter(value))):
+        if len(value) == 1 and USER_OBJECT.fullmatch(name := next(iter(value))):
             return _custom_object(name, value[name] or {}, folder)
         return {key: _with_custom_objects(inner, folder) for key, inner in value.items()}
-    return _custom_object(value, {}, folder) if isinstance(value, str) and OWN.fullmatch(value) else value
+    return (
+        _custom_object(value, {}, folder)
+        if isinstance(value, str) and USER_OBJECT.fullmatch(value)
+        else value
+    )
 
 
 def _custom_object(name: str, arguments: dict[str, Any], folder: Path) -> Any:

@@ -82,7 +82,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class OwnCode(Settings):
+class UserCode(Settings):
     """Settings that may name custom code as ``module:object``.
 
     A module is looked for first in ``folder``, which does not affect results. ``source`` is a hash of the
@@ -100,7 +100,7 @@ class OwnCode(Settings):
         return values
 
 
-class Component(OwnCode):
+class Component(UserCode):
     """A component of training: a Keras class, given by its name, or custom code, ``module:object``."""
 
     name: str
@@ -262,7 +262,7 @@ class DenseSettings(ModelSettings):
     """The stages after which batch normalisation is placed."""
 
 
-class OwnModelSettings(OwnCode, ModelSettings):
+class UserModelSettings(UserCode, ModelSettings):
     """A model that custom code builds. Apart from augmentation, its settings are those of that code."""
 
     @property
@@ -275,7 +275,7 @@ class OwnModelSettings(OwnCode, ModelSettings):
         return code_settings | self.model_dump(mode="json", include={"augmentation"}, context=CONTENT)
 
 
-class HyperModelSettings(OwnModelSettings):
+class HyperModelSettings(UserModelSettings):
     """A custom keras-tuner ``HyperModel`` or ``build`` function, ``module:object``, with hyperparameters."""
 
     family: Literal["hypermodel"] = "hypermodel"
@@ -283,7 +283,7 @@ class HyperModelSettings(OwnModelSettings):
     values: dict[str, Any]
 
 
-class BuilderSettings(OwnModelSettings):
+class BuilderSettings(UserModelSettings):
     """Your own function that builds the model, with the arguments that the grid gives it."""
 
     family: Literal["builder"] = "builder"

@@ -17,9 +17,9 @@ from ablation.grid.settings import (
     AnyModel,
     Count,
     DatasetSettings,
-    OwnModelSettings,
     Settings,
     TrainingSettings,
+    UserModelSettings,
 )
 from ablation.grid.trial import Record, Trial
 
@@ -70,7 +70,7 @@ class Variant(Record):
     def settings(self) -> dict[str, Any]:
         """All settings of model and training by name; for a custom model, the settings of its code."""
         model = self.model.model_dump(mode="json")
-        if isinstance(self.model, OwnModelSettings):
+        if isinstance(self.model, UserModelSettings):
             augmentation = {"augmentation": model["augmentation"]}
             model = {"family": self.model.family} | augmentation | self.model.effective
             for arguments in ("arguments", "values"):

@@ -44,25 +44,25 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Keep what an element's attributes tell a reader."""
-        own = {name: value or "" for name, value in attributes}
+        given = {name: value or "" for name, value in attributes}
         if tag not in _VOID:
             self._open.append(tag)
-        if tag == "meta" and "name" in own:
-            self.meta[own["name"]] = own.get("content", "")
+        if tag == "meta" and "name" in given:
+            self.meta[given["name"]] = given.get("content", "")
         if tag == "thead":
             self._headings = []
         if tag == "tr":
             self._row = []
         if tag in ("td", "th"):
             self._row.append("")
-        source = own.get("src", "")
+        source = given.get("src", "")
         if source:
             digest = short_digest(source, 12)
-            what = own.get("alt", "").split(":")[0][:40]
+            what = given.get("alt", "").split(":")[0][:40]
             self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
-        self.pieces += [(self._place(), own[name]) for name in _SHOWN if own.get(name)]
+        self.pieces += [(self._place(), given[name]) for name in _SHOWN if given.get(name)]
         if tag == "td":
-            self._cells += [(self._place(), own[name]) for name in _NUMBERS if own.get(name)]
+            self._cells += [(self._place(), given[name]) for name in _NUMBERS if given.get(name)]
 
     def handle_endtag(self, tag: str) -> None:
         """Step out of an element."""
@@ -96,5 +96,5 @@ class Page(HTMLParser):
 
 def only_numbers(pieces: Pieces) -> Pieces:
     """Reduce pieces of text to the numbers in them; those without any are left out."""
-    found = [(place, re.findall(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?", text)) for place, text in pieces]
-    return [(place, " ".join(numbers)) for place, numbers in found if numbers]
+    in_each = [(place, re.findall(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?", text)) for place, text in pieces]
+    return [(place, " ".join(numbers)) for place, numbers in in_each if numbers]

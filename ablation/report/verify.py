@@ -33,8 +33,8 @@ class Difference:
 
     Attributes:
         where: The file, and the place in it.
-        found: What stands there; empty where something is missing.
-        expected: What the run folder says; empty where nothing should be there.
+        found: The text that is there; empty if something is missing.
+        expected: The text that the run folder gives; empty if nothing should be there.
     """
 
     where: str
@@ -88,10 +88,10 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         pictures = draw_figures(run, folder=folder) if run.completed_trials else []
         for file in files:
             compare = _page if file.suffix == ".html" else _lines
-            found, expected, note = compare(run, file, pictures, Path(folder, file.stem))
-            of_file = list(_differences(file.name, found, expected))
+            says, should_say, note = compare(run, file, pictures, Path(folder, file.stem))
+            of_file = list(_differences(file.name, says, should_say))
             differences += of_file
-            agreed += len(expected) - len(of_file)
+            agreed += len(should_say) - len(of_file)
             notes |= {note: None} if note else {}
     return Verification(differences, files, agreed, "; ".join(notes))
 
@@ -157,8 +157,8 @@ def _differences(file: str, found: Pieces, expected: Pieces) -> Iterator[Differe
         codes = SequenceMatcher(None, *texts).get_opcodes()
         blocks = [(a, b, c, d) for kind, a, b, c, d in codes if kind != "equal"]
     for start, end, begin, finish in blocks:
-        own, other = found[start:end], expected[begin:finish]
-        for k in range(max(len(own), len(other))):
-            place = (own[k] if k < len(own) else other[k])[0]
-            says, should = (side[k][1] if k < len(side) else "nothing" for side in (own, other))
+        left, right = found[start:end], expected[begin:finish]
+        for k in range(max(len(left), len(right))):
+            place = (left[k] if k < len(left) else right[k])[0]
+            says, should = (side[k][1] if k < len(side) else "nothing" for side in (left, right))
             yield Difference(f"{file}, {place}", says, should)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.data.datasets import Dataset
-from ablation.grid.settings import CnnSettings, Component, OwnModelSettings
+from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
@@ -226,7 +226,7 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
             unlearned.append(f"{name} ({inference:.0%})")
     notes = []
     if stale:
-        is_custom = any(isinstance(variant.model, OwnModelSettings) for variant in run.study.variants)
+        is_custom = any(isinstance(variant.model, UserModelSettings) for variant in run.study.variants)
         momentum = "momentum of BatchNormalization in your model" if is_custom else "batch_norm_momentum"
         notes.append(
             f"{', '.join(stale)}: training images that are predicted correctly in training mode are "

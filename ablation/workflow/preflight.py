@@ -7,7 +7,7 @@ import numpy as np
 from ablation.data.datasets import Dataset
 from ablation.errors import GridError, did_you_mean
 from ablation.grid import keras_names
-from ablation.grid.settings import Component, OwnModelSettings, metric_name
+from ablation.grid.settings import Component, UserModelSettings, metric_name
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
 
@@ -71,7 +71,7 @@ def _refuse_one_class(study: Study) -> None:
     for variant in study.variants:
         training = variant.training
         if _is_of_one_class(training.loss):
-            is_user_model = isinstance(variant.model, OwnModelSettings)
+            is_user_model = isinstance(variant.model, UserModelSettings)
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
                 "images have any number of labels. Set `training: {loss: binary_crossentropy}`"
