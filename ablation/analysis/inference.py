@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's t as `scipy.stats.t` has it, half a second sooner
 
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.value_text import counted
 
 JUDGEMENT_COLUMNS = [
     "n", "difference", "low", "high", "p", "p_adjusted", "effect_size", "test", "confidence",
@@ -148,7 +149,7 @@ def _levels(p: Mapping[str, float], compare: CompareSettings) -> tuple[dict[str,
 
 def _verdict(n: int, low: float, high: float, deviation: float, compare: CompareSettings) -> tuple[str, str]:
     if n < FEWEST_PAIRS:
-        return "", f"{n} pair{'s' if n != 1 else ''}; a verdict needs {FEWEST_PAIRS}"
+        return "", f"{counted(n, 'pair')}; a verdict needs {FEWEST_PAIRS}"
     if not deviation > ROUNDING:
         return "unresolved", f"all {n} differences are the same, so their spread is not known"
     if math.isnan(low):

@@ -37,14 +37,14 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
     return summary[[*by, "metric", "mean", "low", "high", "n"]]
 
 
-def completed(results: pd.DataFrame) -> pd.DataFrame:
+def completed_results(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a results table whose trial completed."""
     return results[results["status"] == "completed"]
 
 
 def comparable(results: pd.DataFrame) -> pd.DataFrame:
     """Return the completed trials that ran in the same environment: the most frequent provenance."""
-    completed = results[results["status"] == "completed"]
+    completed = completed_results(results)
     counts = completed["provenance"].value_counts(sort=False)
     return completed[completed["provenance"] == counts.idxmax()] if len(counts) else completed
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ablation.analysis.intervals import completed_results
 from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
 
@@ -120,7 +121,7 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
         the variance of the paired differences over the sum of both variances. A value of 0.5 is worth twice
         the seeds; below 0, pairing has increased the variance. Both are NaN under three pairs.
     """
-    completed = results[results["status"] == "completed"]
+    completed = completed_results(results)
     by_seed = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
     rows = []
     for variant in (name for name in results["variant"].unique() if name != baseline):

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.value_text import counted
 
 Row = Mapping[Hashable, Any]
 
@@ -80,8 +81,8 @@ def method_phrase(compare: CompareSettings) -> str:
 
 def conclusion(row: Row, compare: CompareSettings) -> str:
     """Say in a sentence what a comparison supports, with its interval and n."""
-    name, metric = row["variant"], compare.metric.replace("_", " ")
-    n = f"n = {row['n']} pair{'s' if row['n'] != 1 else ''}"
+    name, metric = row["variant"], compare.metric_in_words
+    n = f"n = {counted(row['n'], 'pair')}"
     unit = " points" if compare.in_points else ""
     estimate = f"{points(row['difference'], compare)}{unit}"
     if not math.isnan(row["low"]):
@@ -106,7 +107,7 @@ def effect_conclusion(row: Row, compare: CompareSettings) -> str:
     A joint effect is called larger or smaller by its sign, as the difference has it: of a loss, a smaller
     one is the better one.
     """
-    metric = compare.metric.replace("_", " ")
+    metric = compare.metric_in_words
     unit = " points" if compare.in_points else ""
     confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
     estimate = (

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import chdtri, nctdtr
 
 from ablation.analysis.inference import FEWEST_PAIRS, METHODS
-from ablation.analysis.intervals import paired_differences
+from ablation.analysis.intervals import completed_results, paired_differences
 from ablation.grid.compare_settings import CompareSettings
 
 POWER = 0.8
@@ -67,7 +67,7 @@ def seeds_table(results: pd.DataFrame, baseline: str, compare: CompareSettings) 
     """
     by_variant = paired_differences(results, baseline, compare.metric)
     level = compare.alpha / (len(by_variant) if compare.correction == "holm" and by_variant else 1)
-    seconds = results[results["status"] == "completed"].groupby("variant")["seconds"].mean()
+    seconds = completed_results(results).groupby("variant")["seconds"].mean()
     rows = []
     for name, differences in by_variant.items():
         n = len(differences)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.intervals import completed_results, mean_intervals
 from ablation.data.datasets import Dataset
 from ablation.grid.study import Study
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
@@ -142,7 +142,7 @@ def cost_table(
         whether the variant is on the Pareto front, that is, no other variant is as cheap and as accurate, and
         better in one of the two.
     """
-    completed = results[results["status"] == "completed"]
+    completed = completed_results(results)
     accuracy = mean_intervals(completed, ["variant"], ["test_accuracy"]).set_index("variant")
     groups = completed.groupby("variant", sort=False)
     rows = []

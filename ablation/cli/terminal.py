@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ablation.analysis.intervals import completed_results
 from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict
 from ablation.analysis.phrases import (
     MARKS,
@@ -232,7 +233,7 @@ def _print_notes(console: Console, notes: Iterable[str]) -> None:
 
 
 def _print_summary(console: Console, run: Run) -> None:
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     if completed.empty:
         return
     table = results_table(*SUMMARY_HEADINGS)

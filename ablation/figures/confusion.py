@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ablation.analysis.intervals import completed_results
 from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
 from ablation.grid.trial import slug
 from ablation.results.run import Run
@@ -30,7 +31,7 @@ def confusion_matrix(confusion: pd.DataFrame, variant: str) -> tuple[NDArray[np.
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw one confusion matrix per variant that has predictions."""
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     matrices = []
     for i, variant in enumerate(run.confusion["variant"].unique(), 1):
         matrix, names = confusion_matrix(run.confusion, variant)

@@ -54,7 +54,7 @@ def drawings(run: Run) -> list[Drawing]:
     draw_metric(left, summary, trials, styles, compare)
     draw_differences(right, variants, run.comparisons, differences, styles, baseline, compare)
     read_once = " on the test images, which each trial reads once" if "test" in compare.metric else ""
-    title = compare.metric.replace("_", " ").capitalize()
+    title = compare.metric_in_words.capitalize()
     caption = (
         f"Left: {title.lower()}{read_once}; bars: 95% confidence intervals of the mean (Student's t). Right: "
         f"its difference from the baseline, {baseline}, trained with the same seed; bars: the interval from "
@@ -83,7 +83,7 @@ def draw_metric(
     variant_rows(ax, variants)
     if compare.in_points:
         percent_axis(ax.xaxis)
-    name = compare.metric.replace("_", " ")
+    name = compare.metric_in_words
     ax.set(xlabel=name, title=name.capitalize())
 
 
@@ -112,7 +112,7 @@ def draw_differences(
         verdict = compared["verdict"]
         beside(ax, row, f"{estimate}  {MARKS.get(verdict, '')} {verdict}".rstrip(), bold=verdict in DECIDED)
     ax.tick_params(axis="y", labelleft=False)
-    unit = "percentage points" if compare.in_points else compare.metric.replace("_", " ")
+    unit = "percentage points" if compare.in_points else compare.metric_in_words
     ax.set(xlabel=f"difference ({unit})", title="Difference from the baseline, seed by seed")
 
 

@@ -73,7 +73,7 @@ def drawings(run: Run) -> list[Drawing]:
     wide = 5.2 if len(drawn) == 1 else 3.6
     figure, panels = small_multiples(len(drawn), wide, 3.4, share_x=False)
     figure.set_layout_engine("constrained")  # makes room for the names beside the lines' ends
-    metric = compare.metric.replace("_", " ")
+    metric = compare.metric_in_words
     for ax, (across, along) in zip(panels, drawn, strict=True):
         of_pair = data[(data["across"] == across) & (data["along"] == along)]
         draw_interaction(ax, of_pair, factors, compare.in_points)

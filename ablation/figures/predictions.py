@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ablation.analysis.intervals import completed_results
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
 from ablation.figures.style import Drawing, label
@@ -54,7 +55,7 @@ def sample_data(
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw the sample for one trial per variant: the first seed that the most variants completed."""
-    seeds = run.results[run.results["status"] == "completed"].groupby("seed")["variant"].nunique()
+    seeds = completed_results(run.results).groupby("seed")["variant"].nunique()
     seed = int(seeds.idxmax())
     dataset, predicted = run.dataset, {}
     for trial in run.completed_trials:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ablation.analysis.intervals import completed_results
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -26,7 +27,7 @@ _WORDS = {"seeds": "seeds", "images": "test images", "rest": "interaction"}
 
 def seed_data(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the metric of the completed trials, one row per variant and one column per seed."""
-    completed = results[results["status"] == "completed"]
+    completed = completed_results(results)
     table = completed.pivot(index="variant", columns="seed", values=metric).astype(float)
     return table.reindex(completed["variant"].unique())
 
@@ -53,7 +54,7 @@ def drawings(run: Run) -> list[Drawing]:
     figure = Figure(figsize=(10.5, max(2.8, 1.4 + 0.36 * len(seeds))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.3, 1])
     draw_seeds(left, seeds, styles)
-    metric = compare.metric.replace("_", " ")
+    metric = compare.metric_in_words
     left.set(xlabel=metric, title="One line per seed, one mark per trial")
     if compare.in_points:
         percent_axis(left.xaxis)

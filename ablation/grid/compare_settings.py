@@ -80,6 +80,11 @@ class CompareSettings(Settings):
         return ""
 
     @property
+    def metric_in_words(self) -> str:
+        """The metric as a reader would write it, ``test accuracy`` for ``test_accuracy``."""
+        return self.metric.replace("_", " ")
+
+    @property
     def in_points(self) -> bool:
         """Whether the metric is a share, whose differences are given in percentage points."""
         return self._name in _SHARES

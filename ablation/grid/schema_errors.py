@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ablation.errors import did_you_mean
 from ablation.grid.settings import Settings
-from ablation.grid.value_text import yaml_text
+from ablation.grid.value_text import counted, yaml_text
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 
 S = TypeVar("S", bound=Settings)
@@ -85,7 +85,7 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             return f"{yaml_text(given)} is not a valid value.{did_you_mean(str(given), valid)}"
         case "too_short":
             least = problem["ctx"]["min_length"]
-            return f"expected at least {least} value{'s' if least > 1 else ''}, not {yaml_text(given)}."
+            return f"expected at least {counted(least, 'value')}, not {yaml_text(given)}."
         case "tuple_type":
             if key == "seeds":
                 return (

@@ -30,3 +30,8 @@ def setting_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(yaml_text(part) for part in value)
     return yaml_text(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 seed``, ``5 seeds``; for nouns whose plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.intervals import completed_results, mean_intervals
 from ablation.analysis.phrases import conclusion, effect_conclusion, minus
+from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
 from ablation.report.trial_links import Sources
@@ -49,7 +50,7 @@ def warnings(run: Run, sources: Sources) -> list[Finding]:
     troubles = results[~results["status"].isin(["completed", "pending"])]
     if len(troubles):
         sentence = (
-            f"{len(troubles)} trial{'s' if len(troubles) > 1 else ''} did not complete. Each variant is "
+            f"{counted(len(troubles), 'trial')} did not complete. Each variant is "
             "compared with the baseline on the seeds that both completed."
         )
         caveats.append(Finding(sentence))
@@ -62,16 +63,16 @@ def warnings(run: Run, sources: Sources) -> list[Finding]:
 def _best_mean(run: Run, sources: Sources) -> list[Finding]:
     """Name the variant whose mean is best, and say whether its lead over the baseline is resolved."""
     compare, baseline = run.compare, run.study.baseline
-    completed = run.results[run.results["status"] == "completed"].dropna(subset=[compare.metric])
+    completed = completed_results(run.results).dropna(subset=[compare.metric])
     means = completed.groupby("variant", sort=False)[compare.metric].mean()
     if len(means) < 2:
         return []
     best = str(means.idxmax() if compare.higher_is_better else means.idxmin())
     value = f"{means[best]:.1%}" if compare.in_points else f"{means[best]:.4f}"
-    metric = compare.metric.replace("_", " ")
+    metric = compare.metric_in_words
     most = "highest" if compare.higher_is_better else "lowest"
     n = int((completed["variant"] == best).sum())
-    sentence = f"{best} has the {most} mean {metric}: {value} (n = {n} seed{'s' if n != 1 else ''})."
+    sentence = f"{best} has the {most} mean {metric}: {value} (n = {counted(n, 'seed')})."
     verdicts = run.comparisons.set_index("variant")["verdict"]
     if best != baseline and verdicts.get(best) == "unresolved":
         sentence += f" This is not a verdict: whether it differs from {baseline} is unresolved."
@@ -90,7 +91,7 @@ def _comparisons(run: Run, sources: Sources) -> list[Finding]:
         for row in in_full
     ]
     rest = [row for row in rows if row not in in_full]
-    metric = run.compare.metric.replace("_", " ")
+    metric = run.compare.metric_in_words
     for verdict, relation in _RELATIONS.items():
         names = [str(row["variant"]) for row in rest if row["verdict"] == verdict]
         if names:
@@ -120,7 +121,7 @@ def _effects(run: Run, sources: Sources) -> list[Finding]:
 
 def _overfitting_gap(run: Run, sources: Sources) -> list[Finding]:
     """Say how far the baseline overfits, and which variant has the smallest gap."""
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["metric", "variant"])["mean"]
     gaps, baseline = summary["gap_accuracy"], run.study.baseline
     if baseline not in gaps.index:

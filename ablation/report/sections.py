@@ -9,7 +9,7 @@ from ablation.analysis.pairing import pairing_verdict
 from ablation.analysis.phrases import method_phrase, not_estimated
 from ablation.figures.style import Picture
 from ablation.grid.study_diff import study_digest
-from ablation.grid.value_text import setting_text
+from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.document import Cell, Report, Section, Table, code, plain
 from ablation.report.key_results import findings, warnings
@@ -34,9 +34,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
     seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
-    lead = (
-        f"{run.study.name} · {len(run.study.variants)} variants × {len(seeds)} seed{'s' * (len(seeds) > 1)}"
-    )
+    lead = f"{run.study.name} · {len(run.study.variants)} variants × {counted(len(seeds), 'seed')}"
     sections = [make(run, by_figure, sources) for make in _SECTIONS]
     return Report(
         name=run.study.name,
@@ -53,7 +51,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
 
 
 def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
-    metric = run.compare.metric.replace("_", " ")
+    metric = run.compare.metric_in_words
     note = (
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
         f"variant minus baseline in {metric}, seed by seed, with the interval from which its verdict "

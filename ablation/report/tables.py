@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.intervals import completed_results, mean_intervals
 from ablation.analysis.pairing import pairing_by_seed, pairing_gain
 from ablation.analysis.phrases import (
     MARKS,
@@ -42,7 +42,7 @@ _MOST_CONFUSIONS = 30  # whose difference is significant
 def variants_table(run: Run, sources: Sources) -> Table:
     """Return the table of the variants: means, and the difference from the baseline."""
     results = run.results
-    completed = results[results["status"] == "completed"]
+    completed = completed_results(results)
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["variant", "metric"])
     comparisons = {row["variant"]: row for row in run.comparisons.to_dict("records")}
     names = [variant.name for variant in run.study.variants]
@@ -50,7 +50,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
     rows = []
     for variant in run.study.variants:
         planned = results[results["variant"] == variant.name]
-        done = planned[planned["status"] == "completed"]
+        done = completed_results(planned)
         trials = sources.of(variant.name)
         means = {m: float(summary["mean"].get((variant.name, m), math.nan)) for m in MEASURES}
         test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
@@ -68,7 +68,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
             Cell("–" if math.isnan(seconds) else f"{seconds:.0f}", "", seconds, trials),
             Cell(f"{len(done)} of {len(planned)}", "", len(done), trials),
         ])  # fmt: skip
-    metric = run.compare.metric.replace("_", " ")
+    metric = run.compare.metric_in_words
     difference = "Difference" if metric == "test accuracy" else f"Difference in {metric}"
     headings = ["Variant", "Test accuracy", difference, "Verdict", "Training", "Validation", "Gap, points"]
     headings += ["Parameters", "Seconds", "Seeds"]
@@ -132,7 +132,7 @@ def noise_table(run: Run, sources: Sources) -> Table:
 
 def inflation_table(run: Run, sources: Sources) -> Table:
     """Return what picking each trial's best epoch would have added to its validation accuracy."""
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     means = completed.groupby("variant", sort=False)[["best_epoch_inflation", "best_epoch", "epochs"]].mean()
     rows = [
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ablation.analysis.effects import needed_variants
-from ablation.analysis.intervals import comparable
+from ablation.analysis.intervals import comparable, completed_results
 from ablation.analysis.phrases import Row
 from ablation.results.run import Run
 
@@ -21,7 +21,7 @@ class Sources:
         results = run.results
         self._run = run
         self._place = {trial.id: k for k, trial in enumerate(run.trials)}
-        self._completed = results[results["status"] == "completed"]
+        self._completed = completed_results(results)
         self._comparable = comparable(results)
         self._needed = needed_variants(run.study)
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
+from ablation.analysis.intervals import completed_results
 from ablation.data.datasets import Dataset
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
+from ablation.grid.value_text import counted
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
 from ablation.results.run import Run
@@ -57,7 +59,7 @@ def run_notes(run: Run) -> list[str]:
 
 def observed_notes(run: Run) -> list[str]:
     """Return the warnings that the finished trials give."""
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     if completed.empty:
         return _different_environments(run)
     return [
@@ -163,14 +165,14 @@ def _different_environments(run: Run) -> list[str]:
 
 
 def _counted(values: dict[str, int]) -> str:
-    parts = [f"'{value}' in {n} trial{'s' if n > 1 else ''}" for value, n in values.items()]
+    parts = [f"'{value}' in {counted(n, 'trial')}" for value, n in values.items()]
     return " and ".join(parts)
 
 
 def _incomplete_pairs(run: Run) -> list[str]:
     """Name the variants that are compared on fewer pairs than planned."""
     results = run.results
-    done = results[results["status"] == "completed"]
+    done = completed_results(results)
     seeds = {name: set(done.loc[done["variant"] == name, "seed"]) for name in results["variant"].unique()}
     notes = []
     for name in seeds:

@@ -20,7 +20,7 @@ from ablation.analysis.confusion import (
     per_class_table,
 )
 from ablation.analysis.effects import effects_table
-from ablation.analysis.intervals import comparable, completed, paired_comparisons
+from ablation.analysis.intervals import comparable, completed_results, paired_comparisons
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
 from ablation.analysis.sample_size import seeds_table
 from ablation.analysis.trial_tables import (
@@ -230,7 +230,7 @@ class Run:
     @property
     def completed_trials(self) -> list[Trial]:
         """The trials that completed, in the order of the plan."""
-        completed_ids = set(completed(self.results)["trial_id"])
+        completed_ids = set(completed_results(self.results)["trial_id"])
         return [trial for trial in self.trials if trial.id in completed_ids]
 
     @property

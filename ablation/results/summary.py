@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ablation.analysis.intervals import mean_intervals
+from ablation.analysis.intervals import completed_results, mean_intervals
 from ablation.analysis.phrases import conclusion, signed_points
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings
@@ -16,7 +16,7 @@ SUMMARY_HEADINGS = ("variant", "train", "validation", "test (95% interval)", "ga
 
 def summary_rows(run: Run) -> list[tuple[str, ...]]:
     """Return one row per variant with completed trials, for the headings `SUMMARY_HEADINGS`."""
-    completed = run.results[run.results["status"] == "completed"]
+    completed = completed_results(run.results)
     if completed.empty:
         return []
     measures = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]

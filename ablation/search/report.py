@@ -148,7 +148,7 @@ def _confirmed(search_run: SearchRun) -> Section:
                  tuple(sorted((*trials, *places[run.study.baseline])))),
             Cell(f"{MARKS.get(row['verdict'], '')} {verdict_phrase(row)}".strip(), kind=str(row["verdict"])),
         ])  # fmt: skip
-    metric = run.compare.metric.replace("_", " ")
+    metric = run.compare.metric_in_words
     text = (
         f"The best settings were trained again with {len(run.study.seeds)} seeds that the search never used, "
         f"and compared with {run.study.baseline} in {metric}, as the grid declares: "

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import completed
+from ablation.analysis.intervals import completed_results
 from ablation.grid.value_text import yaml_text
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
@@ -39,7 +39,7 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
     rows, total = [], 0.0
     for proposal in proposals:
         of_proposal = grouped.get_group(proposal.name)
-        completed_seeds = completed(of_proposal)
+        completed_seeds = completed_results(of_proposal)
         values = completed_seeds[search.settings.objective].astype(float)
         whole = len(completed_seeds) == planned
         from_scratch = not proposal.goes_on_from or variants[proposal.name].training.callbacks
@@ -114,7 +114,7 @@ def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> p
         grid.
     """
     objective = search.settings.objective
-    means = completed(confirmed.results).groupby("variant")[objective].mean()
+    means = completed_results(confirmed.results).groupby("variant")[objective].mean()
     searched = table.set_index("trial")["objective"]
     comparisons = confirmed.comparisons.set_index("variant")
     sign = 1 if search.settings.maximise else -1

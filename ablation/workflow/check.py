@@ -10,7 +10,7 @@ from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
-from ablation.grid.value_text import yaml_text
+from ablation.grid.value_text import counted, yaml_text
 from ablation.models.augmentation import layers_of
 from ablation.models.build import build_model
 from ablation.models.cost import counted_multiply_adds
@@ -111,7 +111,7 @@ def check_study(study: Study) -> Check:
 
 def _size(dataset: Dataset) -> str:
     height, width, channels = dataset.image_shape
-    return f"{height} × {width} pixels, {channels} channel{'s' if channels > 1 else ''}"
+    return f"{height} × {width} pixels, {counted(channels, 'channel')}"
 
 
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:

@@ -10,6 +10,7 @@ from ablation.export.tables import write_tables
 from ablation.grid.study import Study
 from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.value_text import counted
 from ablation.report.write import write_report
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
@@ -63,7 +64,7 @@ def _refuse_strangers(first: Run, other: Run) -> None:
         changes = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
     if changes:
         more = len(changes) - 1
-        further = f", and {more} further difference{'s' if more > 1 else ''}" if more else ""
+        further = f", and {counted(more, 'further difference')}" if more else ""
         raise RunError(
             f"{first.folder} and {other.folder} cannot be merged: {changes[0]}{further}. Only their seeds "
             "may differ."

@@ -92,7 +92,7 @@ class LiveProgress:
             count = f"{len(self._ended)}/{len(self._pending)}"
             part, key = ("test", "test_accuracy") if trial.reads_test else ("validation", "val_accuracy")
             accuracy = result.metrics.get(key, math.nan)
-            outcome = f"{part} accuracy {accuracy:.1%}" if result.status == "completed" else result.cause
+            outcome = f"{part} accuracy {accuracy:.1%}" if result.is_completed else result.cause
             self._console.print(
                 f"[dim]{count}[/] {escape(trial.variant)} seed {trial.seed}: {result.status}, "
                 f"{escape(outcome)} [dim]({duration(result.seconds)})[/]",
