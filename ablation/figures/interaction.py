@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from ablation.analysis.intervals import comparable, mean_intervals
 from ablation.analysis.phrases import effect_conclusion
 from ablation.figures.style import (
-    HUES,
     MARKERS,
     Drawing,
+    hue,
     label,
     percent_axis,
     seeds_phrase,
@@ -110,7 +110,7 @@ def draw_interaction(
         offset = _APART * (k - (len(lines) - 1) / 2)
         error = [line["mean"] - line["low"], line["high"] - line["mean"]]
         ax.errorbar(
-            line["x"] + offset, line["mean"], yerr=error, color=HUES[k % len(HUES)], linewidth=1.8,
+            line["x"] + offset, line["mean"], yerr=error, color=hue(k), linewidth=1.8,
             linestyle=_DASHES[k % len(_DASHES)], marker=MARKERS[k % len(MARKERS)], markersize=6,
         )  # fmt: skip
         ends.append(float(line["mean"].iloc[-1]))
@@ -119,7 +119,7 @@ def draw_interaction(
     for k, height in enumerate(spread(ends, (high - low) * 0.07)):
         ax.annotate(
             label(f"{along}={lines[k]}", 24), (beside, height), (10, 0), textcoords="offset points",
-            va="center", fontsize=8.5, color=HUES[k % len(HUES)], annotation_clip=False,
+            va="center", fontsize=8.5, color=hue(k), annotation_clip=False,
         )  # fmt: skip
     ax.set_xticks(range(len(places)), [label(level, 12) for level in places])
     ax.set_xlim(-0.35, len(places) - 0.65)

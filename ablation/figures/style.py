@@ -6,13 +6,13 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
@@ -24,8 +24,6 @@ FAINT = "#8a8a8a"
 _SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
 
-# Seaborn's colour-blind palette without its grey, which is the baseline's, and its pale yellow.
-HUES = [hue for i, hue in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
 DASHES = ["--", "-.", ":", "-"]  # distinguish lines without colours; the baseline's line is solid
 MARKERS = "osD^vPX"
 
@@ -105,11 +103,24 @@ class VariantStyle:
     dash: str = "-"
 
 
+@cache
+def hues() -> list[Any]:
+    """Return seaborn's colour-blind palette without its grey, the baseline's, and its pale yellow."""
+    import seaborn as sns  # here, for it takes as long to import as all else, and often nothing is drawn
+
+    return [colour for i, colour in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
+
+
+def hue(number: int) -> Any:
+    """Return one of `hues`; they are repeated."""
+    return hues()[number % len(hues())]
+
+
 def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
     """Give each variant a colour, the baseline grey, and a marker that distinguishes repeated colours."""
     others = [name for name in variants if name != baseline]
     styles = {
-        name: VariantStyle(HUES[i % len(HUES)], MARKERS[(i // len(HUES)) % len(MARKERS)], DASHES[i % 4])
+        name: VariantStyle(hue(i), MARKERS[(i // len(hues())) % len(MARKERS)], DASHES[i % 4])
         for i, name in enumerate(others)
     }
     return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
@@ -117,6 +128,8 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
 
 def look() -> Any:
     """Return a context in which figures are drawn in the style of the reports."""
+    import seaborn as sns
+
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
     return mpl.rc_context(settings)
 

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.figures.style import FAINT, HUES, Drawing, Picture, beside, label, look, percent_axis, write
+from ablation.figures.style import FAINT, Drawing, Picture, beside, hue, label, look, percent_axis, write
 from ablation.grid.value_text import yaml_text
 from ablation.search.results import SearchRun
 from ablation.search.space import Parameter
@@ -71,15 +71,15 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
     by_trial = results.groupby("variant")[settings.objective]
     for place, trial in zip(x, search_run.table["trial"], strict=True):
         values = by_trial.get_group(trial)
-        ax.plot([place] * len(values), values, "o", color=HUES[0], alpha=0.35, markersize=3.5)
-    ax.plot(x, search_run.table["objective"], "o", color=HUES[0], markersize=6.5)
+        ax.plot([place] * len(values), values, "o", color=hue(0), alpha=0.35, markersize=3.5)
+    ax.plot(x, search_run.table["objective"], "o", color=hue(0), markersize=6.5)
     best = best_so_far(search_run.table, settings.maximise)
-    ax.step(x, best, where="post", color=HUES[1], linewidth=2)
+    ax.step(x, best, where="post", color=hue(1), linewidth=2)
     reference = by_trial.get_group(search_run.search.baseline.name).mean()
     ax.axhline(reference, color=FAINT, linewidth=1.2, linestyle="--")
     beside(ax, reference, label(search_run.search.baseline.name), color=FAINT)
     if best.notna().any() and abs(best.iloc[-1] - reference) > 0.05 * np.ptp([*ax.get_ylim()]):
-        beside(ax, float(best.iloc[-1]), "best so far", color=HUES[1])
+        beside(ax, float(best.iloc[-1]), "best so far", color=hue(1))
     metric = settings.objective_name
     ax.set(xlabel=axis, ylabel=metric)
     if settings.maximise:
@@ -156,7 +156,7 @@ def _importance(search_run: SearchRun) -> Drawing | None:
     figure = Figure(figsize=(8, 1.2 + 0.4 * len(table)), layout="constrained")
     ax = figure.subplots()
     rows = np.arange(len(table))
-    ax.barh(rows, table["importance"], height=0.55, color=HUES[0])
+    ax.barh(rows, table["importance"], height=0.55, color=hue(0))
     ax.hlines(rows, table["low"], table["high"], color="#222222", linewidth=1.5)
     for row, value in zip(rows, table["importance"], strict=True):
         beside(ax, float(row), f"{value:.2f}")
