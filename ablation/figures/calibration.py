@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
 
 from ablation.analysis.calibration import BINS
 from ablation.figures.style import (
@@ -17,6 +18,9 @@ from ablation.figures.style import (
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def drawings(run: Run) -> list[Drawing]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ablation.analysis.intervals import completed_results
-from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
+from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, new_figure, seeds_phrase
 from ablation.grid.trial import slug
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def confusion_matrix(confusion: pd.DataFrame, variant: str) -> tuple[NDArray[np.float64], list[str]]:
@@ -36,7 +39,7 @@ def drawings(run: Run) -> list[Drawing]:
     for i, variant in enumerate(run.confusion["variant"].unique(), 1):
         matrix, names = confusion_matrix(run.confusion, variant)
         side = min(max(3.2, 1.6 + 0.36 * len(names)), 12)
-        figure = Figure(figsize=(side + 0.4, side))  # alone, its panel needs no layout
+        figure = new_figure(side + 0.4, side, layout=None)  # alone, its panel needs no layout
         draw_confusion(figure.subplots(), matrix, names)
         figure.axes[0].set_title(label(variant, 40))
         over = seeds_phrase(completed.loc[completed["variant"] == variant, "seed"].agg(["count"]))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
 from ablation.analysis.phrases import minus, signed_points
 from ablation.figures.style import Drawing, heat_map, label, panel_title, seeds_phrase, small_multiples
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def difference_matrix(
@@ -41,6 +43,9 @@ def difference_matrix(
 
 def drawings(run: Run) -> list[Drawing]:
     """Draw one matrix per variant other than the baseline."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     data, names = run.confusion_differences, run.dataset.class_names
     variants = list(data["variant"].unique())
     if not variants:

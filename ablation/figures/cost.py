@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ablation.analysis.trial_tables import COSTS
 from ablation.figures.style import (
@@ -13,12 +12,17 @@ from ablation.figures.style import (
     Drawing,
     VariantStyle,
     label,
+    new_figure,
     percent_axis,
     seeds_phrase,
     spread,
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _UNITS = {
     "parameters": "parameters",
@@ -41,7 +45,7 @@ def drawings(run: Run) -> list[Drawing]:
     """Draw test accuracy against each cost that is known."""
     costs = [cost for cost in COSTS if run.cost[cost].notna().any()]
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = Figure(figsize=(3.3 * len(costs), 3.6), layout="constrained")
+    figure = new_figure(3.3 * len(costs), 3.6)
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for ax, cost in zip(panels, costs, strict=True):
         draw_cost(ax, cost_data(run.cost, cost), styles)
@@ -65,6 +69,8 @@ def drawings(run: Run) -> list[Drawing]:
 
 def draw_cost(ax: Axes, data: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
     """Draw the variants and a line along the Pareto front; if there are many, only the front is labelled."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
     front = data[data["front"]]
     ax.step(front["cost"], front["accuracy"], where="post", color=FAINT, linewidth=1, zorder=0)
     for row in data.itertuples(index=False):

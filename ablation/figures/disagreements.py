@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ablation.data.arrays import Labels
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
-from ablation.figures.style import Drawing, in_two_lines, label
+from ablation.figures.style import Drawing, in_two_lines, label, new_figure
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _IMAGES = 5  # a side
 _MOST_VARIANTS = 8
@@ -86,7 +88,7 @@ def drawings(run: Run) -> list[Drawing]:
         return []
     sizes = run.comparisons.set_index("variant")["difference"].abs()
     chosen = sorted(sorted(variants, key=lambda v: -sizes[v])[:_MOST_VARIANTS], key=variants.index)
-    figure = Figure(figsize=(11, 0.5 + 1.5 * len(chosen)), layout="constrained")
+    figure = new_figure(11, 0.5 + 1.5 * len(chosen))
     axes = figure.subplots(len(chosen), 2 * _IMAGES, squeeze=False)
     disagreements = {}
     for row, variant in zip(axes, chosen, strict=True):

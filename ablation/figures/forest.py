@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ablation.analysis.intervals import comparable, mean_intervals
 from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
@@ -14,6 +14,7 @@ from ablation.figures.style import (
     VariantStyle,
     beside,
     interval_row,
+    new_figure,
     percent_axis,
     seeds_phrase,
     variant_rows,
@@ -21,6 +22,10 @@ from ablation.figures.style import (
 )
 from ablation.grid.compare_settings import CompareSettings
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 DECIDED = ("better", "worse", "equivalent")
 
@@ -49,7 +54,7 @@ def drawings(run: Run) -> list[Drawing]:
     if not variants:  # a custom metric that is NaN throughout
         return []
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = Figure(figsize=(11.5, max(2.8, 1.3 + 0.42 * len(variants))), layout="constrained")
+    figure = new_figure(11.5, max(2.8, 1.3 + 0.42 * len(variants)))
     left, right = figure.subplots(1, 2, sharey=True)
     draw_metric(left, summary, trials, styles, compare)
     draw_differences(right, variants, run.comparisons, differences, styles, baseline, compare)

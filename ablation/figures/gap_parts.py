@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import minus, signed_points
@@ -16,12 +13,17 @@ from ablation.figures.style import (
     INK,
     Drawing,
     VariantStyle,
+    new_figure,
     panel_title,
     seeds_phrase,
     variant_rows,
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
 _PANELS_A_ROW = 6
@@ -49,7 +51,7 @@ def drawings(run: Run) -> list[Drawing]:
     columns = min(len(variants), _PANELS_A_ROW)
     blocks = -(-len(variants) // columns)
     top = 1.2 + 0.62 * len(variants)
-    figure = Figure(figsize=(max(10.5, 1.75 * columns), top + 2.5 * blocks), layout="constrained")
+    figure = new_figure(max(10.5, 1.75 * columns), top + 2.5 * blocks)
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[top, 2.5 * blocks])[:, 0]
     draw_parts(upper.subplots(), final, styles)
     grid = lower.add_gridspec(blocks, columns)
@@ -122,6 +124,8 @@ def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle, na
         style: The variant's colour.
         named: Whether to add a legend.
     """
+    from matplotlib.ticker import MaxNLocator
+
     for part, dashes, word in (("logged_gap", ":", "logged"), ("true_gap", "-", "true")):
         curve = curves[curves["metric"] == part]
         ax.plot(curve["epoch"], 100 * curve["mean"], dashes, color=style.colour, linewidth=1.8, label=word)

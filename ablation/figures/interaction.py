@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from ablation.analysis.intervals import comparable, mean_intervals
 from ablation.analysis.phrases import effect_conclusion
@@ -22,6 +22,10 @@ from ablation.figures.style import (
 )
 from ablation.grid.study import Study
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _MOST_PANELS = 12
 _APART = 0.06  # between two lines at a level, so that their intervals do not overlap

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
@@ -20,6 +18,10 @@ from ablation.figures.style import (
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _MEASURES = ["train_accuracy", "val_accuracy", "train_loss", "val_loss"]
 _PANELS_A_ROW, _HEIGHT = 6, 2.4  # the height of a panel is in inches
@@ -84,6 +86,8 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
         style: The variant's colour.
         named: Whether to add a legend.
     """
+    from matplotlib.ticker import MaxNLocator
+
     for part, dashes, word in (("train", "--", "training"), ("val", "-", "validation")):
         curve = data[data["metric"] == f"{part}_{measure}"]
         ax.plot(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
@@ -14,12 +13,17 @@ from ablation.figures.style import (
     VariantStyle,
     interval_row,
     label,
+    new_figure,
     seeds_phrase,
     spread,
     variant_rows,
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _MOST_LABELLED = 12
 
@@ -45,7 +49,7 @@ def drawings(run: Run) -> list[Drawing]:
     curves, final, trials = gap_data(run.history)
     variants = list(final["variant"])
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = Figure(figsize=(10.5, max(3.6, 1.6 + 0.34 * len(variants))), layout="constrained")
+    figure = new_figure(10.5, max(3.6, 1.6 + 0.34 * len(variants)))
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     draw_gap_curves(left, curves, styles)
     draw_final_gaps(right, final, trials, styles)
@@ -63,6 +67,8 @@ def drawings(run: Run) -> list[Drawing]:
 
 def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
     """Draw the mean gap of each variant over the epochs, with its name at the end of its line."""
+    from matplotlib.ticker import MaxNLocator
+
     ends = []
     variants = list(curves["variant"].unique())
     for variant in variants:

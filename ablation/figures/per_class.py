@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, seeds_phrase
+from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, new_figure, seeds_phrase
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def per_class_data(per_class: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -31,7 +34,7 @@ def drawings(run: Run) -> list[Drawing]:
         return []
     rows, columns = accuracy.shape
     width = min(max(6.0, 2.0 + 0.75 * min(columns, MOST_NAMED)), 12)
-    figure = Figure(figsize=(width, 1.3 + 0.32 * rows), layout="constrained")
+    figure = new_figure(width, 1.3 + 0.32 * rows)
     ax, kind = figure.subplots(), "label" if run.dataset.is_multi_label else "class"
     draw_per_class(ax, accuracy, difference, q)
     ax.set(xlabel=kind, ylabel="")

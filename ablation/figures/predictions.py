@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ablation.analysis.intervals import completed_results
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
-from ablation.figures.style import Drawing, label
+from ablation.figures.style import Drawing, label, new_figure
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
 
 _SHOWN = 10
 _RIGHT, _WRONG = "#dcebf7", "#f9dcc4"
@@ -88,7 +92,7 @@ def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
     variants, count = list(data.predicted), len(data.indices)
     labels = dataset.test.labels[data.indices]
     height = 0.36 * len(variants)
-    figure = Figure(figsize=(1.6 + 1.0 * count, 1.5 + height), layout="constrained")
+    figure = new_figure(1.6 + 1.0 * count, 1.5 + height)
     grid = figure.add_gridspec(2, count, height_ratios=[1.15, height])
     for column, index in enumerate(data.indices):
         ax = figure.add_subplot(grid[0, column])
@@ -115,4 +119,6 @@ def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
 
 
 def _cell(column: int, row: int, colour: str) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
     return Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, facecolor=colour, edgecolor="none")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ablation.analysis.intervals import completed_results
 from ablation.figures.style import (
@@ -13,12 +13,17 @@ from ablation.figures.style import (
     Drawing,
     VariantStyle,
     beside,
+    new_figure,
     percent_axis,
     seeds_phrase,
     variant_rows,
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 # Distinguishable in greyscale, too.
 _PARTS = {"seeds": "#3f3f3f", "images": "#9a9a9a", "rest": "#dddddd"}
@@ -51,7 +56,7 @@ def drawings(run: Run) -> list[Drawing]:
     compare = run.compare
     seeds, noise = seed_data(run.results, compare.metric), noise_data(run.noise)
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = Figure(figsize=(10.5, max(2.8, 1.4 + 0.36 * len(seeds))), layout="constrained")
+    figure = new_figure(10.5, max(2.8, 1.4 + 0.36 * len(seeds)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.3, 1])
     draw_seeds(left, seeds, styles)
     metric = compare.metric_in_words

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
 
 INK = "#222222"
 FAINT = "#8a8a8a"
@@ -128,10 +130,24 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
 
 def look() -> Any:
     """Return a context in which figures are drawn in the style of the reports."""
+    import matplotlib as mpl
     import seaborn as sns
 
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
     return mpl.rc_context(settings)
+
+
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """Return an empty figure.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        layout: What places the panels.
+    """
+    from matplotlib.figure import Figure  # not before something is drawn: it takes long to import
+
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def label(name: str, longest: int = 36) -> str:
@@ -268,7 +284,7 @@ def regular(rows: int, columns: int, width: float, height: float) -> Figure:
 
     It needs no layout engine, which would measure each of a hundred panels many times.
     """
-    figure = Figure(figsize=(width * columns, height * rows))
+    figure = new_figure(width * columns, height * rows, layout=None)
     figure.subplots_adjust(
         left=1 / (width * columns), right=1, bottom=0.6 / (height * rows), top=1 - 0.4 / (height * rows),
         wspace=0.14, hspace=0.75 / (height - 0.75),

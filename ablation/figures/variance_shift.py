@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
@@ -19,6 +19,9 @@ from ablation.figures.style import (
     variant_styles,
 )
 from ablation.results.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def variance_shift_data(table: pd.DataFrame) -> pd.DataFrame:
@@ -56,6 +59,8 @@ def draw_layer(
     ax: Axes, data: pd.DataFrame, trials: pd.DataFrame, variants: list[str], styles: dict[str, VariantStyle]
 ) -> None:
     """Draw one layer's ratios, one row per variant."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     for row, variant in enumerate(variants):
         of_variant = data[data["variant"] == variant]
         if len(of_variant):

@@ -5,19 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ablation.figures.style import FAINT, Drawing, Picture, beside, hue, label, look, percent_axis, write
+from ablation.figures.style import (
+    FAINT,
+    Drawing,
+    Picture,
+    beside,
+    hue,
+    label,
+    look,
+    new_figure,
+    percent_axis,
+    write,
+)
 from ablation.grid.value_text import yaml_text
 from ablation.search.results import SearchRun
 from ablation.search.space import Parameter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _COLOURS = "viridis"
 
@@ -65,8 +76,10 @@ def _budget(search_run: SearchRun) -> Drawing:
 
 
 def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarray) -> Drawing:
+    from matplotlib.ticker import MaxNLocator
+
     settings, results = search_run.search.settings, search_run.explored.results
-    figure = Figure(figsize=(9.5, 3.8), layout="constrained")
+    figure = new_figure(9.5, 3.8)
     ax = figure.subplots()
     by_trial = results.groupby("variant")[settings.objective]
     for place, trial in zip(x, search_run.table["trial"], strict=True):
@@ -103,9 +116,12 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
 
 
 def _parallel_coordinates(search_run: SearchRun) -> Drawing:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     settings, table = search_run.search.settings, search_run.table.dropna(subset=["objective"])
     names = list(settings.space)
-    figure = Figure(figsize=(max(6.0, 1.9 * (len(names) + 1)), 4.2), layout="constrained")
+    figure = new_figure(max(6.0, 1.9 * (len(names) + 1)), 4.2)
     ax = figure.subplots()
     draw_coordinates(ax, table, settings.space)
     scale = Normalize(table["objective"].min(), table["objective"].max())
@@ -125,6 +141,8 @@ def _parallel_coordinates(search_run: SearchRun) -> Drawing:
 
 def draw_coordinates(ax: Axes, table: pd.DataFrame, space: dict[str, Parameter]) -> None:
     """Draw one axis per parameter and one line per proposal, those with the highest objective on top."""
+    from matplotlib.colors import Normalize
+
     columns = {name: coordinates(parameter, table[name]) for name, parameter in space.items()}
     heights = np.array([values for values, _ in columns.values()], float).T
     scale = Normalize(table["objective"].min(), table["objective"].max())
@@ -153,7 +171,7 @@ def _importance(search_run: SearchRun) -> Drawing | None:
     table = search_run.importance.dropna(subset=["importance"]).sort_values("importance", ascending=False)
     if table.empty:
         return None
-    figure = Figure(figsize=(8, 1.2 + 0.4 * len(table)), layout="constrained")
+    figure = new_figure(8, 1.2 + 0.4 * len(table))
     ax = figure.subplots()
     rows = np.arange(len(table))
     ax.barh(rows, table["importance"], height=0.55, color=hue(0))
