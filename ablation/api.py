@@ -101,9 +101,13 @@ class Run(results_run.Run):
         """
         return draw_figures(self, [name])[0]
 
-    def write_report(self) -> Path:
-        """Write ``report.html``, ``report.md`` and ``report.tex``; return the path of ``report.html``."""
-        return write_report(self)
+    def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
+        """Write ``report.html``, ``report.md`` and ``report.tex``; return the path of ``report.html``.
+
+        Args:
+            pictures: What `draw_figures` returned; by default, the figures are drawn.
+        """
+        return write_report(self, pictures)
 
     def write_side_by_side(self, other: results_run.Run) -> Path:
         """Write a page that puts another run beside this one; return its path."""

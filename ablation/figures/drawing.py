@@ -12,7 +12,6 @@ from ablation.figures.catalogue import FIGURES, draw
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import Picture
 from ablation.results.run import Run
-from ablation.store.run_folder import figures_folder
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
 
@@ -34,7 +33,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
             raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
-    target = Path(folder) if folder else figures_folder(run.folder)
+    target = Path(folder) if folder else run.figures_folder
     with writing(target):
         return _drawn(run, only, target)
 

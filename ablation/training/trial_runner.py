@@ -67,18 +67,10 @@ def run_trial(
     if trial.keeps_state and not trial.training.callbacks and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
     best = _best(state.history)
-    metrics: dict[str, float] = {}
-    shift: dict[str, float] = {}
-    if not trouble:
-        if trial.training.evaluate == "best":
-            loop.model.set_weights(state.best_weights)
-        tested = best if trial.training.evaluate == "best" else state.history[-1]
-        with timing.of("evaluate"):
-            metrics = _final_metrics(loop, trial, dataset, tested) | _test(loop, trial, dataset, folder)
-            shift = loop.variance_shift(dataset.train_probe)
-        if save_model:
-            with timing.of("write"):
-                _save_model(trial, dataset, loop, folder / "model.keras")
+    metrics, shift = ({}, {}) if trouble else _final_measures(loop, trial, dataset, state, folder)
+    if save_model and not trouble:
+        with timing.of("write"):
+            _save_model(trial, dataset, loop, folder / "model.keras")
     if not trial.keeps_state or trouble:
         checkpoint.discard()
     return TrialResult(
@@ -104,13 +96,24 @@ def _best(history: list[EpochRecord]) -> EpochRecord:
     return max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
 
 
-def _test(loop: CompiledLoop, trial: Trial, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Save the test set's probabilities and return ``test_*``; nothing if the trial does not read the set."""
-    if not trial.reads_test:
-        return {}
-    probabilities = loop.predict(dataset.test)
-    np.save(folder / "test_probabilities.npy", probabilities)
-    return {f"test_{name}": value for name, value in loop.measure(dataset.test, probabilities).items()}
+def _final_measures(
+    loop: CompiledLoop, trial: Trial, dataset: Dataset, state: TrainingState, folder: Path
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics of the weights that count, and the variance shift; keep the test probabilities."""
+    tested = state.history[-1]
+    if trial.training.evaluate == "best":
+        loop.model.set_weights(state.best_weights)
+        tested = _best(state.history)
+    with loop.timing.of("evaluate"):
+        metrics = _final_metrics(loop, trial, dataset, tested)
+        shift = loop.variance_shift(dataset.train_probe)
+        if not trial.reads_test:
+            return metrics, shift
+        probabilities = loop.predict(dataset.test)
+        test = loop.measure(dataset.test, probabilities)
+    with loop.timing.of("write"):
+        np.save(folder / "test_probabilities.npy", probabilities)
+    return metrics | {f"test_{name}": value for name, value in test.items()}, shift
 
 
 def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:

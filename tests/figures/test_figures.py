@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ablation import Run, Study, figures
+from ablation import Run, Study
 from ablation.analysis.trial_tables import _on_front
 from ablation.data.predictions import Predictions
 from ablation.errors import RunError
+from ablation.figures import drawing
 from ablation.figures.catalogue import FIGURES
 from ablation.figures.confusion import confusion_matrix
 from ablation.figures.confusion_differences import difference_matrix
@@ -60,9 +61,9 @@ def test_a_second_process_draws_half_of_a_large_runs_figures(
     monkeypatch.setattr("ablation.figures.drawing._MANY", 4)
     monkeypatch.setattr("ablation.figures.drawing.available_cores", lambda: 2)
     drawn_here: list[str] = []
-    draw = figures.draw
+    draw = drawing.draw
     monkeypatch.setattr(
-        figures, "draw", lambda run, names, to: (drawn_here.extend(names), draw(run, names, to))[1]
+        drawing, "draw", lambda run, names, to: (drawn_here.extend(names), draw(run, names, to))[1]
     )
     if second_process == "fails":
         monkeypatch.setattr("ablation.figures.parallel_drawing.sys.executable", "false")

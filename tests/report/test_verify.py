@@ -183,7 +183,7 @@ def test_a_number_changed_in_a_report_of_another_version_is_named(run: Run, name
     mean = f"{run.results[run.results['variant'] == '+both']['test_accuracy'].mean():.1%}"
     written = mean.replace("%", r"\%") if name == "tex" else mean
     text = file.read_text("utf-8")
-    rows = text.index("+both", text.index("Variant"))
+    rows = text.index({"html": '<th scope="row">+both', "md": "\n| +both", "tex": "\n+both"}[name])
     place = text.index(written, rows)
     file.write_text(f"{text[:place]}9{text[place + 1 :]}", "utf-8")
     found = differences(run)
