@@ -170,7 +170,7 @@ def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch
         "test_accuracy against plain, seed by seed, in percentage points; paired t-test, alpha 0.05, Holm, margin 0.5 pp\n"
     )
     assert "2 pairs; a verdict needs 3" in out
-    for heading in ("main effect", "interaction", "effect where", "Shapley share", "from images"):
+    for heading in ("main effect", "interaction", "simple effect", "Shapley share", "from images"):
         assert heading in out
 
 
