@@ -99,12 +99,13 @@ def pairing_verdict(pairing: pd.DataFrame) -> str:
         )
     text = (
         f"All {len(known)} trials are paired: within a seed, the layers that a variant shares with the "
-        "baseline start from the same weights, and on the same training images both see the same batches in "
-        "the same order."
+        "baseline start from the same weights, and if both use the same training images, both see the same "
+        "batches in the same order."
     )
     without_layers = known.loc[known["shared_layers"] == 0, "variant"].unique()
     if len(without_layers):
-        text += f" These share the batch order only, and no layer's weights: {', '.join(without_layers)}."
+        names = ", ".join(without_layers)
+        text += f" These variants share only the batch order, and no layer's weights: {names}."
     return text
 
 

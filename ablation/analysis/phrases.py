@@ -125,12 +125,13 @@ def effect_conclusion(row: Row, compare: CompareSettings) -> str:
             "equivalent": f"{joint} is equivalent to {parts}",
         }.get(row["verdict"], f"whether {joint} differs from {parts} is unresolved")
         return f"{row['effect']}: {sentence} ({estimate})."
+    level = f"{row['effect']} = {row['levels']}"
     sentence = {
-        "better": f"makes {metric} better",
-        "worse": f"makes {metric} worse",
-        "equivalent": f"changes {metric} by less than the margin",
-    }.get(row["verdict"], f"has no resolved effect on {metric}")
-    return f"Averaged over the other factors, {row['effect']} = {row['levels']} {sentence} ({estimate})."
+        "better": f"{level} makes {metric} better",
+        "worse": f"{level} makes {metric} worse",
+        "equivalent": f"{level} changes {metric} by less than the margin",
+    }.get(row["verdict"], f"whether {level} changes {metric} is unresolved")
+    return f"Averaged over the other factors, {sentence} ({estimate})."
 
 
 def not_estimated(effects: pd.DataFrame) -> str:

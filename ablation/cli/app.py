@@ -105,12 +105,17 @@ def run(
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Train the I-th of N parts; the last one writes the report.")
+        str,
+        typer.Option(
+            metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
+        ),
     ] = "1/1",
     until_resolved: Annotated[
-        bool, typer.Option("--until-resolved", help="Add seeds where a verdict is open; needs --max-seeds.")
+        bool, typer.Option("--until-resolved", help="Add seeds to unresolved comparisons; needs --max-seeds.")
     ] = False,
-    max_seeds: Annotated[int | None, typer.Option(min=1, help="The most seeds per variant.")] = None,
+    max_seeds: Annotated[
+        int | None, typer.Option(min=1, help="The largest number of seeds per variant.")
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
@@ -176,7 +181,7 @@ def search(
     executor: ExecutorOption = "local",
     address: AddressOption = None,
     then_ablate: Annotated[
-        bool, typer.Option("--then-ablate", help="Then ablate the winner, one component at a time.")
+        bool, typer.Option("--then-ablate", help="Then ablate the winner, one change at a time.")
     ] = False,
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
@@ -292,7 +297,7 @@ def compare(run: RunArgument = None) -> None:
 
 @app.command()
 def plan(run: RunArgument = None) -> None:
-    """Estimate how many seeds each comparison needs, with a run as the pilot study."""
+    """Estimate how many seeds each comparison needs, using a run as the pilot study."""
     from ablation.cli.terminal import print_seeds_needed
 
     print_seeds_needed(_open(run))
@@ -308,7 +313,7 @@ def status(run: RunArgument = None) -> None:
 
 @app.command()
 def audit(run: RunArgument = None) -> None:
-    """Check that the trials are pairs: compare their initial weights and batch orders."""
+    """Check that the trials are paired: compare their initial weights and batch orders."""
     from ablation.cli.terminal import print_audit
     from ablation.workflow.audit import audit_pairing
 

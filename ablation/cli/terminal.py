@@ -74,8 +74,8 @@ def print_results(run: Run) -> None:
     pending = int((run.results["status"] == "pending").sum())
     if not run.is_reported:
         console.print(
-            f"{pending} of {len(run.trials)} trials are left to other shards; the last one writes tables, "
-            f"figures and report. `ablation status {run.folder}` shows their progress.",
+            f"{pending} of {len(run.trials)} trials are left to other shards; the shard that ends last "
+            f"writes tables, figures and report. `ablation status {run.folder}` shows their progress.",
             soft_wrap=True,
         )
         return
@@ -104,7 +104,7 @@ def print_search(search_run: SearchRun) -> None:
     """Print the scores of a search, and those of the confirmation with fresh seeds."""
     console, in_percent = Console(), search_run.search.settings.maximise
     table = results_table(
-        "setting", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
+        "proposal", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
     )
     compare = search_run.confirmed.compare
     for row in search_run.confirmation.to_dict("records"):
@@ -135,7 +135,7 @@ def print_verification(verification: Verification) -> None:
     names = ", ".join(file.name for file in verification.files)
     if not verification.differences:
         console.print(
-            Text(f"Verified {verification.numbers:,} numbers, texts and pictures in {names}"), soft_wrap=True
+            Text(f"Verified {verification.numbers:,} numbers, texts and figures in {names}"), soft_wrap=True
         )
 
 
@@ -143,7 +143,7 @@ def print_comparisons(run: Run) -> None:
     """Print every variant's paired difference from the baseline, the factors' effects, and the noise."""
     console = Console()
     compare, baseline = run.compare, run.study.baseline
-    unit = ", percentage points" if compare.in_points else ""
+    unit = ", in percentage points" if compare.in_points else ""
     console.print(
         Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
         soft_wrap=True,
@@ -154,7 +154,8 @@ def print_comparisons(run: Run) -> None:
     console.print(table)
     estimated = run.effects[run.effects["n"] > 0]
     for kind, effects in estimated.groupby("kind", sort=False):
-        table = results_table(str(kind), "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        heading = "simple effect" if kind == "effect where" else str(kind)
+        table = results_table(heading, "difference", "interval", "p (adjusted)", "seeds", "verdict")
         for row in effects.to_dict("records"):
             name = f"{row['effect']}: {row['levels']}"
             table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
@@ -194,15 +195,16 @@ def print_seeds_needed(run: Run) -> None:
         )
     console.print(table)
     console.print(
-        "Deviation: the standard deviation of the paired differences. Training time: the missing seeds of "
-        "variant and baseline, on one worker. `ablation run --until-resolved --max-seeds N` adds further "
-        "seeds to the comparisons that are still unresolved afterwards.",
+        "Deviation: the standard deviation of the paired differences. 80% interval: of the number of seeds "
+        "needed, because the deviation is itself an estimate. Training time: the missing seeds of variant "
+        "and baseline, on one worker. `ablation run --until-resolved --max-seeds N` adds seeds to the "
+        "comparisons that are unresolved.",
         soft_wrap=True,
     )
 
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
-    """Print whether the trials are pairs, one row per seed, and what pairing them gained."""
+    """Print whether the trials are paired, one row per seed, and what pairing them gained."""
     console = Console()
     baseline = run.study.baseline
     by_seed = pairing_by_seed(pairing, baseline)
@@ -217,7 +219,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     console.print(Text(pairing_verdict(pairing)), soft_wrap=True)
     gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
     if gains.empty:
-        console.print("What pairing gained is known from three completed pairs on.")
+        console.print("Measuring what pairing gained needs three completed pairs.")
         return
     table = results_table("variant", "correlation", "variance reduction", "pairs")
     for row in gains.itertuples(index=False):
@@ -250,7 +252,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
     so_far = run.compare.looks != run.study.compare.looks
     console.print()
     console.print(
-        "[bold]Verdicts so far[/] (anytime-valid: they hold however many seeds follow)"
+        "[bold]Verdicts so far[/] (anytime-valid: they stay valid however many seeds follow)"
         if so_far
         else "[bold]Verdicts[/]"
     )
@@ -295,7 +297,7 @@ def _print_noise(console: Console, run: Run) -> None:
     differences = run.noise[run.noise["against"] != ""]
     if differences.empty:
         return
-    table = results_table("noise", "from seeds", "from images", "interaction", "more helpful")
+    table = results_table("variant", "from seeds", "from images", "interaction", "more helpful")
     for row in differences.to_dict("records"):
         parts = (f"{100 * row[part]:.2f}" for part in ("se_seeds", "se_images", "se_rest"))
         table.add_row(Text(row["variant"]), *parts, Text(row["more"]))

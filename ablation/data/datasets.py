@@ -185,8 +185,8 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
         )
     if part.labels.ndim == 2:
         if not 0 < count < len(part):
-            reason = "there are too few." if count > len(part) else "both sides need at least one image."
-            raise DatasetError(f"dataset.{key}: cannot take {count:,} of {len(part):,} images: {reason}")
+            reason = "both parts of the split need at least one image."
+            raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
         rest, taken = train_test_split(
             np.arange(len(part)), test_size=count, random_state=settings.split_seed
         )
@@ -195,16 +195,21 @@ def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, k
     smallest = int(np.bincount(part.labels, minlength=classes).min())
     if count < classes or len(part) - count < classes or smallest < 2:
         reason = (
-            f"both sides need at least one image of each of the {classes} classes, but the smallest class "
-            f"has {smallest}."
+            f"both parts of the split need at least one image of each of the {classes} classes, but the "
+            f"smallest class has {smallest}."
         )
-        if count > len(part):
-            reason = "there are too few."
-        raise DatasetError(f"dataset.{key}: cannot take {count:,} of {len(part):,} images: {reason}")
+        raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
     rest, taken = train_test_split(
         np.arange(len(part)), test_size=count, random_state=settings.split_seed, stratify=part.labels
     )
     return part.take(rest), part.take(taken)
+
+
+def _not_taken(count: int, available: int, reason: str) -> str:
+    """Say that a part of a split cannot have this many images, and why."""
+    if count > available:
+        return f"cannot take {count:,} images: only {available:,} are available."
+    return f"cannot take {count:,} of {available:,} images: {reason}"
 
 
 def _normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Read custom images: returned by a function, or as pictures in one folder per class."""
+"""Read custom images: returned by a function, or as image files in one folder per class."""
 
 from __future__ import annotations
 
@@ -68,21 +68,21 @@ def read_folder(settings: DatasetSettings) -> RawImages:
     """
     folder = Path(str(settings.path))
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder; expected one with a folder of pictures per class.")
+        raise DatasetError(f"{folder} is not a folder; expected one that has one folder of images per class.")
     split = (folder / "train").is_dir() and (folder / "test").is_dir()
     roots = {"train": folder / "train", "test": folder / "test"} if split else {"": folder}
     first = next(iter(roots.values()))
     names = sorted(f.name for f in first.iterdir() if f.is_dir() and next(_pictures(f), None))
     if len(names) < 2:
         raise DatasetError(
-            f"{first} contains pictures of {len(names)} classes; expected two or more folders, one per class."
+            f"{first} contains images of {len(names)} classes; expected two or more folders, one per class."
         )
     arrays: dict[str, Any] = {"class_names": tuple(names)}
     files = {
         part: [(f, k) for k, n in enumerate(names) for f in _pictures(r / n)] for part, r in roots.items()
     }
     if split and not files["test"]:
-        raise DatasetError(f"{roots['test']} contains no pictures of the classes in {roots['train']}.")
+        raise DatasetError(f"{roots['test']} contains no images of the classes in {roots['train']}.")
     grey = all(_is_grey_file(file) for labelled_files in files.values() for file, _ in labelled_files)
     for part, labelled_files in files.items():
         suffix = f"_{part}" if part else ""
@@ -123,7 +123,7 @@ def stacked(
             try:
                 converted = picture.convert("L" if grey else "RGB")
             except OSError as error:
-                raise DatasetError(f"{name} cannot be read as a picture: {error}.") from None
+                raise DatasetError(f"{name} cannot be read as an image: {error}.") from None
         if size is not None and converted.size != size[::-1]:
             converted = converted.resize(size[::-1], Image.Resampling.BILINEAR)
         arrays.append(np.asarray(converted, np.uint8).reshape(*converted.size[::-1], 1 if grey else 3))
@@ -132,7 +132,7 @@ def stacked(
             sizes = [" × ".join(map(str, array.shape[:2])) for array in (arrays[0], arrays[-1])]
             raise DatasetError(
                 f"{name} has {sizes[1]} pixels, but {first} has {sizes[0]}; set dataset.image_size to resize "
-                "all pictures to one size."
+                "all images to one size."
             )
     return np.stack(arrays)
 
@@ -146,4 +146,4 @@ def _open_picture(file: Path) -> Image.Image:
     try:
         return Image.open(file)
     except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise DatasetError(f"{file} cannot be read as a picture: {error}.") from None
+        raise DatasetError(f"{file} cannot be read as an image: {error}.") from None

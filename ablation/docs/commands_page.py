@@ -16,7 +16,7 @@ from ablation.cli.app import app
 
 INTRODUCTION = """
 `RUN` is a run's folder, by default the newest in `experiments/runs/`. Exit codes: 0, all is well; 1, a
-trial is not completed, a variant cannot be built, trials are no pairs, or a number differs; 2, bad usage
+trial is not completed, a variant cannot be built, trials are not paired, or a number differs; 2, bad usage
 or grid, nothing was started; 130, interrupted.
 """
 _KINDS: dict[Any, str] = {Path: "path", int: "whole number", float: "number", str: "text", bool: "switch"}
@@ -92,5 +92,5 @@ def _kind(annotation: Any, info: ArgumentInfo | OptionInfo) -> str:
 
 def _default(value: Any) -> str:
     if value is inspect.Parameter.empty:
-        return "must be given"
+        return "required"
     return {None: "–", False: "off", True: "on"}[value] if value in (None, False, True) else code(str(value))

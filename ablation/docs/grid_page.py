@@ -232,7 +232,7 @@ def _rendered(section: Section) -> str:
 def _default(key: str, schema: Schema, section: Section) -> str:
     default = schema.get("default")
     if key in section.required:
-        return "must be given"
+        return "required"
     return "–" if default in (None, "", {}) or isinstance(default, dict) else code(yaml_text(default))
 
 

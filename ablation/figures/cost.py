@@ -55,10 +55,10 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         "Test accuracy against cost. Bars: 95% confidence intervals of the mean over "
         f"{seeds_phrase(run.cost['n'])} (Student's t). Line: the Pareto front of the means, that is, the "
-        "variants for which no other is both cheaper and more accurate; neighbours on it may differ by "
-        "chance. Multiply-adds: convolutions and Dense layers, for one image in inference mode; seconds: "
-        "wall time per trial; memory: peak memory of the trial's process, TensorFlow included. "
-        f"{run.dataset.describe()}."
+        "variants for which no other is at least as cheap and at least as accurate, and better in one of the "
+        "two; neighbours on it may differ by chance. Multiply-adds: convolutions and Dense layers, for one "
+        "image in inference mode; seconds: wall time per trial; memory: peak memory of the trial's process, "
+        f"TensorFlow and the images included. {run.dataset.describe()}."
     )
     alt = "Test accuracy against cost. On the Pareto front: " + "; ".join(
         f"by {_UNITS[c]} {', '.join(run.cost.loc[run.cost[f'pareto_{c}'].astype(bool), 'variant'])}"

@@ -69,7 +69,7 @@ def drawings(run: Run) -> list[Drawing]:
         "How far the logged gap misleads, in percentage points (pp). Hollow mark and dotted line: the gap "
         "that the training log shows, logged training accuracy minus validation accuracy. Filled mark and "
         "solid line: the true gap, both accuracies measured after the epoch in inference mode. The "
-        "difference has two components. Running-average lag: the log averages over an epoch in which the "
+        "difference has two parts. Running-average lag: the log averages over an epoch in which the "
         "model was still improving. Dropout-active bias: the log is recorded in training mode, with dropout "
         "active and BatchNorm using the statistics of its batch. Top: after each trial's last epoch; bottom: "
         f"over the epochs. Means over {seeds_phrase(final['n'])}; thin bars and bands: 95% confidence "
@@ -80,11 +80,11 @@ def drawings(run: Run) -> list[Drawing]:
         f"{row.Index}: {signed_points(row.logged_gap)} and {signed_points(row.true_gap)} percentage points"
         for row in table.itertuples()
     )
-    return [Drawing("gap_parts", "Components of the logged gap", figure, caption, alt)]
+    return [Drawing("gap_parts", "Parts of the logged gap", figure, caption, alt)]
 
 
 def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw one row per variant: its logged gap, the two components that mislead, and its true gap."""
+    """Draw one row per variant: its logged gap, the two parts that mislead, and its true gap."""
     variants = list(final["variant"].unique())
     points = 100 * final.pivot(index="variant", columns="metric", values="mean").loc[variants, PARTS]
     intervals = final.set_index(["variant", "metric"])

@@ -67,7 +67,7 @@ def drawings(run: Run) -> list[Drawing]:
     counts = seeds.notna().sum(axis=1)
     caption = (
         f"Left: {metric} of every trial, {seeds_phrase(counts)}; a line joins the trials of one seed, and "
-        "pairing gains from lines that run in parallel. Right: the variance components of each variant's "
+        "pairing helps if these lines are parallel. Right: the variance components of each variant's "
         f"difference from {run.study.baseline} in test accuracy, as shares of the variance: more seeds would "
         "reduce the first, more test images the second, and either would reduce their interaction. Beside "
         "each bar: the standard error in percentage points (pp). There are no intervals, because the figure "

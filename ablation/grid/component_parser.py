@@ -93,7 +93,7 @@ def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> N
     """Raise an error for a component that Keras accepts but that the training loop would misuse."""
     reason = ""
     if setting in FUNCTIONS and name.lower().startswith("sparse"):
-        reason = "expects labels that are numbers, but labels are one-hot here; leave out Sparse."
+        reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
     elif setting in FUNCTIONS and arguments.get("from_logits"):
         reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."
     elif setting == "optimizer" and "learning_rate" in arguments:

@@ -51,9 +51,10 @@ class GridFile(StudyOptions):
     variants: dict[str, dict[str, Any]] = {}
     """Additional variants by name, each of them ``plain`` with some settings changed."""
     ablate: Directions = ()
-    """The variants to build instead of all combinations of the factors, each of which must have two levels.
-    ``leave_one_out`` builds the ``full`` model, and a variant without each component; ``add_one_in`` builds
-    the ``plain`` model, and a variant with each component; a list of the two builds both."""
+    """The variants to build instead of all combinations of the factors. Every factor is then one component
+    and must have two levels, without and with it. ``leave_one_out`` builds the ``full`` model and, for each
+    component, a variant without it. ``add_one_in`` builds the ``plain`` model and, for each component, a
+    variant with it. A list of the two builds both."""
     baseline: str | None = None
     """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
     search: dict[str, Any] = {}

@@ -13,6 +13,15 @@ from ablation.grid.settings import Settings
 from ablation.grid.value_text import counted, yaml_text
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 
+# What the types of pydantic are called in the page of the grid.
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+}
 S = TypeVar("S", bound=Settings)
 
 
@@ -95,5 +104,9 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             return f"expected a list, like [{yaml_text(given)}], not {yaml_text(given)}."
         case "value_error":
             return f"{problem['ctx']['error']}."
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"{problem['msg'].replace('Input should be', 'expected a value')}, not {yaml_text(given)}."
+        case type_ if type_ in _KINDS:
+            return f"expected {_KINDS[type_]}, not {yaml_text(given)}."
     message = problem["msg"]
     return f"{message[0].lower()}{message[1:]}, not {yaml_text(given)}."

@@ -131,8 +131,8 @@ class DatasetSettings(Settings):
     """
 
     name: DatasetName = "digits"
-    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads pictures from one folder per
-    class, and ``own`` calls your ``loader``; a ``loader`` implies it."""
+    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads images from one folder per
+    class, and ``own`` calls your ``loader``. With a ``loader``, ``own`` is the default."""
     path: str | None = None
     """The path of the images of ``npz`` or ``folder``, or of a downloaded dataset, relative to the grid
     file."""
@@ -150,14 +150,15 @@ class DatasetSettings(Settings):
         ]
         | None
     ) = None
-    """The height and width to which the pictures of ``folder``, ``tfds`` or ``huggingface`` are resized. A
+    """The height and width to which the images of ``folder``, ``tfds`` or ``huggingface`` are resized. A
     single number sets both."""
     train_size: Count | None = None
     """The number of training images. By default, all images that are used neither for validation nor for
     testing."""
     validation_size: CountOrShare = 0.2
     """The number of validation images, or a share below 1. They are taken from the training images and
-    measured after each epoch. If ``evaluate`` is ``best``, or training stops early, they determine when."""
+    measured after each epoch. With ``evaluate: best``, they determine the best epoch; with
+    ``early_stopping``, they determine when training stops."""
     test_size: CountOrShare | None = None
     """The number of test images, or a share below 1. They are taken from the dataset's own test images or, if
     it has none, from all images. By default, all of its own test images are used, or 20% of all images. They
@@ -197,7 +198,7 @@ class ModelSettings(Settings):
     """The settings that all model families share."""
 
     width: Annotated[float, Field(gt=0, le=64)] = 1.0
-    """A factor that multiplies the number of units, or filters, of every hidden layer."""
+    """The number by which the units, or filters, of every hidden layer are multiplied."""
     depth: Annotated[int, Field(ge=1, le=64)] = 1
     """The number of copies of the last convolution of each block, or of the last hidden Dense layer of a
     perceptron."""
@@ -323,7 +324,7 @@ class TrainingSettings(Settings):
     batch_size: Count = 64
     """The number of images per training step."""
     optimizer: OptimizerName | Component = "adam"
-    """The Keras optimizer of this name."""
+    """The Keras optimizer, by its name."""
     learning_rate: Annotated[float, Field(gt=0)] | Component = 0.001
     """The learning rate of the optimizer, or a schedule."""
     loss: LossName | Component = "categorical_crossentropy"
@@ -336,10 +337,10 @@ class TrainingSettings(Settings):
     early_stopping: EarlyStopping | None = None
     """Stops training that no longer improves. By default, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"
-    """The weights that are the result of the trial and are tested and saved: those after the ``last`` epoch,
-    or those of the ``best`` epoch by validation accuracy."""
+    """Which weights are the result of the trial: those after the ``last`` epoch, or those of the ``best``
+    epoch by validation accuracy. These weights are tested and saved."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """The dtype policy of Keras."""
     jit_compile: bool | None = None
-    """Whether XLA compiles the training steps. By default, it does so on a GPU if it can train the model to
-    the same bits each time (which needs a model without max pooling), and never on a CPU."""
+    """Whether XLA compiles the training steps. By default, it never does so on a CPU. On a GPU, it does so if
+    it can train the model to the same bits each time, which needs a model without max pooling."""

@@ -88,6 +88,9 @@ def read_yaml(file: Path) -> LocatedYaml:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         problem = (error.problem or error.context or "not valid YAML").split(" with value ")[0]
+        problem = problem.replace("'<stream end>'", "the end of the file")
+        if r"'\t'" in problem:
+            problem = "found a tab where YAML does not allow one; indent with spaces"
         raise GridError(f"{file}{line}: {problem}.") from None
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]

@@ -44,7 +44,7 @@ def warnings(run: Run, sources: Sources) -> list[Finding]:
         )
         if run.compare.looks != run.study.compare.looks:
             sentence += (
-                " Its verdicts are from the anytime-valid test, so they are safe however many seeds follow."
+                " Its verdicts are from the anytime-valid test, so they stay valid however many seeds follow."
             )
         caveats.append(Finding(sentence))
     troubles = results[~results["status"].isin(["completed", "pending"])]

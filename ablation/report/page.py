@@ -59,7 +59,7 @@ class Page(HTMLParser):
         if source:
             digest = short_digest(source, 12)
             what = given.get("alt", "").split(":")[0][:40]
-            self.pieces.append((f"{self._place()}, the picture '{what}'", f"bitmap {digest}"))
+            self.pieces.append((f"{self._place()}, the figure '{what}'", f"bitmap {digest}"))
         self.pieces += [(self._place(), given[name]) for name in _SHOWN if given.get(name)]
         if tag == "td":
             self._cells += [(self._place(), given[name]) for name in _NUMBERS if given.get(name)]

@@ -56,8 +56,8 @@ def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
         f"variant minus baseline in {metric}, seed by seed, with the interval from which its verdict "
         f"is read ({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: "
-        "training minus validation accuracy. Seconds: wall time per trial. Click a number to see the trials "
-        "behind it."
+        "training minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
+        "trials that it was computed from."
     )
     table = tables.variants_table(run, sources)
     return Section("variants", "Variants", tables=[table], notes=[note])
@@ -97,8 +97,8 @@ def _effects(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     if not effects and not missing:
         return None
     text = (
-        "Effects are estimated within each seed, over the variants that cross the factors, and the effects "
-        "in one table are corrected for multiple testing together. For an interaction, a verdict of better "
+        "Effects are estimated within each seed, over the variants that cross the factors. The effects in "
+        "one table are corrected for multiple testing together. For an interaction, a verdict of better "
         "means that the joint effect of the factors is better than the sum of their separate effects."
     )
     if len(run.study.factors) > 2:
@@ -121,7 +121,7 @@ def _overfitting(run: Run, pictures: Pictures, sources: Sources) -> Section | No
     note = (
         "Best-epoch gain: how much picking the best epoch would have added to the validation accuracy at the "
         "end of training, averaged over the seeds. The best epoch is chosen on the same validation images on "
-        "which it is scored. The numbers of trials that evaluate the last epoch do not contain this gain."
+        "which it is scored. The results of trials that evaluate the last epoch do not include this gain."
     )
     table = tables.inflation_table(run, sources)
     return Section("overfitting", "Overfitting", [text], drawn, [table], [note])
@@ -149,7 +149,7 @@ def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
         "ones is expected to be a false discovery."
     )
     if not tested:
-        text = "Testing where confusions differ from the baseline's needs at least three pairs of trials."
+        text = "A test of where confusions differ from the baseline's needs at least three pairs of trials."
     differences = [table] if table.rows else []
     return Section("classes", "Per-class accuracy", [text], drawn, differences)
 
@@ -187,9 +187,10 @@ def _cost(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     if not table.rows:
         return None
     note = (
-        "★: on the Pareto front, that is, no other variant is as cheap and as accurate, and better in one of "
-        "the two. Multiply-adds: convolutions and Dense layers, for one image in inference mode. Memory: the "
-        "peak memory of a trial's process, TensorFlow and the images included, where the system reports it."
+        "★: on the Pareto front, that is, no other variant is at least as cheap and at least as accurate, "
+        "and better in one of the two. Multiply-adds: convolutions and Dense layers, for one image in "
+        "inference mode. Memory: the peak memory of a trial's process, TensorFlow and the images included, "
+        "where the system reports it."
     )
     return Section("cost", "Accuracy and cost", (), pictures.get("cost", []), [table], [note])
 
@@ -199,12 +200,13 @@ def _noise(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     if not table.rows:
         return None
     text = (
-        f"The standard error of each variant's difference from {run.study.baseline} in test accuracy, in "
-        "percentage points, in three components: seeds, which shrinks with more seeds (the variance between "
-        "models on all images that could be drawn: Jordan, 2023, arXiv:2304.01910), images, which shrinks "
-        "with more test images, and their interaction, which shrinks with either. The last column is a "
-        "supplementary test, image by image: the number of seeds whose pair of models differs significantly "
-        f"in McNemar's exact test (p below {run.compare.alpha:g}, not corrected for multiple testing)."
+        f"The standard error of each variant's difference from {run.study.baseline} in test accuracy has "
+        "three components, given here in percentage points. The component from seeds shrinks with more "
+        "seeds; it is due to the variance between models on all images that could be drawn (Jordan, 2023, "
+        "arXiv:2304.01910). The component from images shrinks with more test images. The component from the "
+        "interaction of seeds and images shrinks with either. The last column is a supplementary test, image "
+        "by image: the number of seeds whose pair of models differs significantly in McNemar's exact test (p "
+        f"below {run.compare.alpha:g}, not corrected for multiple testing)."
     )
     return Section("noise", "Variance components", [text], pictures.get("seed_noise", []), [table])
 
@@ -224,8 +226,8 @@ def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
     note = (
         "The effect of pairing on test accuracy: the correlation of a variant's trials with the baseline's, "
         "and the share by which the variance of their difference is smaller than for unrelated trials. A "
-        "reduction of 50% is worth twice the seeds; below zero, pairing has increased the variance. Known "
-        "from three pairs on."
+        "reduction of 50% is worth twice the number of seeds; if it is below zero, pairing has increased the "
+        "variance. Both need at least three pairs."
     )
     filled = [table for table in (hashes, gain) if table and table.rows]
     return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [])
@@ -286,7 +288,7 @@ def _reproduce(run: Run, pictures: Pictures, sources: Sources) -> Section:
         f"settings and results of each trial are in {code('trials/')}, and all tables are CSV files. To "
         "train the study again:",
         code("python -c \"import ablation; ablation.Run('.').study.run('again')\""),
-        "To check that every number in this report is what the trials say, and that no file was changed:",
+        "To check that every number in this report agrees with the trials, and that no file was changed:",
         code("ablation verify ."),
         "On the same kind of processor, with the versions below, the numbers are the same to the last digit.",
     ]

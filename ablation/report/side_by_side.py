@@ -67,7 +67,7 @@ def _note(run: Run, other: Run) -> str:
     return (
         "Test accuracy: means with 95% confidence intervals (Student's t). Second minus first: "
         f"{paired}, with its 95% interval, which was not declared before the runs and is not a verdict. "
-        "Verdicts: those of each run against its own baseline."
+        "Each run's verdicts compare its variants with its own baseline."
     )
 
 

@@ -32,7 +32,7 @@ MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
 _TITLES = {
     "main effect": "Main effects: each level against the factor's first, averaged over the other factors",
     "interaction": "Interactions: how much larger a level's effect is in the presence of the other factors",
-    "effect where": "Simple effects: each level against the factor's first, at one setting of the others",
+    "effect where": "Simple effects: each level against the factor's first, at fixed levels of the others",
     "Shapley share": "Shapley shares: each component's share of the difference between full and plain model",
 }
 _MOST_HASHES = 8  # variants whose hashes are shown; all are in pairing.csv
@@ -69,9 +69,9 @@ def variants_table(run: Run, sources: Sources) -> Table:
             Cell(f"{len(done)} of {len(planned)}", "", len(done), trials),
         ])  # fmt: skip
     metric = run.compare.metric_in_words
-    difference = "Difference" if metric == "test accuracy" else f"Difference in {metric}"
+    difference = in_unit("Difference" if metric == "test accuracy" else f"Difference in {metric}", run)
     headings = ["Variant", "Test accuracy", difference, "Verdict", "Training", "Validation", "Gap, points"]
-    headings += ["Parameters", "Seconds", "Seeds"]
+    headings += ["Parameters", "Seconds per trial", "Seeds"]
     return Table(headings, rows, "", names.index(run.study.baseline), sortable=True)
 
 
@@ -81,13 +81,12 @@ def comparisons_table(run: Run, sources: Sources) -> Table:
         [Cell(str(row["variant"]), kind="row"), *_judged(row, run, sources.pairs(str(row["variant"])))]
         for row in run.comparisons.to_dict("records")
     ]
-    headings = ["Variant", "Difference", "Interval", "Confidence", "p, adjusted", "Cohen's d", "Pairs"]
-    return Table([*headings, "Verdict"], rows, sortable=True)
+    return Table(["Variant", *_judged_headings(run), "Pairs", "Verdict"], rows, sortable=True)
 
 
 def effects_tables(run: Run, sources: Sources) -> list[Table]:
     """Return the effects that can be estimated, one table per kind of effect."""
-    headings = ["Factor", "Level", "Difference", "Interval", "Confidence", "p, adjusted", "Cohen's d"]
+    headings = ["Factor", "Level", *_judged_headings(run)]
     return [
         Table(
             [*headings, "Seeds", "Verdict"],
@@ -126,8 +125,9 @@ def noise_table(run: Run, sources: Sources) -> Table:
             Cell(str(row["more"])),
             Cell(f"{seeds} of {row['n']}", "", seeds, trials),
         ])  # fmt: skip
-    headings = ["Variant", "From seeds", "From images", "From interaction", "Seeds", "Images"]
-    return Table([*headings, "More helpful to add", "Significant McNemar tests"], rows, sortable=True)
+    components = [f"From {source}, points" for source in ("seeds", "images", "interaction")]
+    headings = ["Variant", *components, "Seeds", "Images", "More helpful to add", "Significant McNemar tests"]
+    return Table(headings, rows, sortable=True)
 
 
 def inflation_table(run: Run, sources: Sources) -> Table:
@@ -169,7 +169,7 @@ def told_confusions_table(run: Run, sources: Sources) -> Table:
         "Share, baseline",
         "Difference, points",
     ]
-    return Table([*headings, "q"], rows, sortable=True)
+    return Table([*headings, "q-value"], rows, sortable=True)
 
 
 def calibration_table(run: Run, sources: Sources) -> Table:
@@ -189,7 +189,7 @@ def calibration_table(run: Run, sources: Sources) -> Table:
             Cell(str(int(error["n"])), "", error["n"], trials),
         ])  # fmt: skip
     measure = "Label accuracy" if run.dataset.is_multi_label else "Test accuracy"
-    headings = ["Variant", "Confidence", measure, "Overconfidence, points", "Calibration error", "Seeds"]
+    headings = ["Variant", "Mean confidence", measure, "Overconfidence, points", "Calibration error", "Seeds"]
     return Table(headings, rows, sortable=True)
 
 
@@ -242,6 +242,17 @@ def variance_shift_table(run: Run, sources: Sources) -> Table:
     ]
     layers = [str(layer).removesuffix("_batch_norm").replace("_", " ") for layer in table.columns]
     return Table(["Variant", *layers], rows, sortable=True)
+
+
+def in_unit(heading: str, run: Run) -> str:
+    """Return the heading of a column of differences, with their unit if they are in percentage points."""
+    return f"{heading}, points" if run.compare.in_points else heading
+
+
+def _judged_headings(run: Run) -> list[str]:
+    """Return the headings of the cells that `_judged` returns, up to the effect size."""
+    measured = [in_unit("Difference", run), in_unit("Interval", run)]
+    return [*measured, "Confidence level", "p, adjusted", "Cohen's d"]
 
 
 def _judged(row: Row, run: Run, trials: tuple[int, ...]) -> list[Cell]:

@@ -22,8 +22,8 @@ from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import TABLES, Run
 
 _OLDER = (
-    "reports that another version of ablation wrote are compared by the numbers in their tables alone, for "
-    "their wording differs"
+    "reports that another version of ablation wrote are compared by the numbers in their tables only, "
+    "because their wording differs"
 )
 
 
@@ -112,7 +112,7 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
     if found.meta.get("report-version") != expected.meta["report-version"]:
         return found.table_numbers, expected.table_numbers, _OLDER
     if drawn_with != drawing_software():
-        note = f"pictures are not compared: drawn with {drawn_with or 'nobody knows what'}, and this is "
+        note = f"figures are not compared: drawn with {drawn_with or 'unknown software'}, and this is "
         return found.without_pictures, expected.without_pictures, note + drawing_software()
     return found.pieces, expected.pieces, ""
 

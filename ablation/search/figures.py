@@ -104,8 +104,8 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
         f"{metric.capitalize()} after the last epoch of every proposal of the {settings.tuner} oracle. Small "
         f"dots: one per seed; large dots: the mean over n = {len(settings.seeds)} seeds. There are no "
         "intervals, because the scores were used to choose. Line: the best mean so far, which is optimistic "
-        "because it was chosen; the confirmation shows by how much. Dashed: the setting that the search "
-        f"started from, with the same seeds. "
+        "because it was chosen; the confirmation shows by how much. Dashed: the baseline, from which the "
+        f"search started, with the same seeds. "
         f"{f'{failed} proposals without a score are left out. ' if failed else ''}"
         f"{search_run.explored.dataset.describe()}."
     )
@@ -132,7 +132,8 @@ def _parallel_coordinates(search_run: SearchRun) -> Drawing:
     caption = (
         f"Each line is one of {len(table)} proposals, with the value of every searched setting; colour: its "
         f"mean {settings.objective_name} over n = {len(settings.seeds)} seeds; lighter is higher. A line is "
-        f"broken where a condition left a setting out. {search_run.explored.dataset.describe()}."
+        "broken where a setting was not searched because of a condition. "
+        f"{search_run.explored.dataset.describe()}."
     )
     best = table.loc[table["objective"].idxmax() if settings.maximise else table["objective"].idxmin()]
     alt = "The best proposal: " + ", ".join(f"{name} {yaml_text(best[name])}" for name in names)

@@ -23,6 +23,7 @@ from ablation.files import write_atomically
 from ablation.grid.value_text import setting_text
 from ablation.report.document import Cell, Finding, Report, Section, Table, code, plain
 from ablation.report.render import drawing_software, render_html
+from ablation.report.tables import in_unit
 from ablation.results.notes import run_notes
 from ablation.search.ablate import GRID
 from ablation.search.figures import draw_search_figures
@@ -62,7 +63,7 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
     trials = [trial.id for side in (search_run.explored, run) for trial in side.trials]
     return Report(
         name=f"{search.study.name} search",
-        question=f"Which settings are best for {search.study.name}, and do they hold?",
+        question=f"Which settings are best for {search.study.name}, and is that confirmed with fresh seeds?",
         lead=f"{search.study.name} · {tried}, {seeds}",
         facts=f"{run.dataset.describe()}. Baseline: {search.baseline.name}.",
         warnings=[Finding(note) for note in run_notes(run)],
@@ -113,7 +114,7 @@ def _findings(search_run: SearchRun) -> list[Finding]:
     optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.maximise
     sentences = [
         Finding(
-            f"{best} is the best of the confirmed settings, by {_metric(search_run).lower()} with fresh "
+            f"{best} is the best of the confirmed proposals, by {_metric(search_run).lower()} with fresh "
             f"seeds: {_score(search_run, row['confirmed'])}. In the search, its score was "
             f"{_score(search_run, row['searched'])}, an optimism of {optimism}.",
             trials=tuple(places[best]),
@@ -150,17 +151,18 @@ def _confirmed(search_run: SearchRun) -> Section:
         ])  # fmt: skip
     metric = run.compare.metric_in_words
     text = (
-        f"The best settings were trained again with {len(run.study.seeds)} seeds that the search never used, "
-        f"and compared with {run.study.baseline} in {metric}, as the grid declares: "
+        f"The best proposals were trained again with {len(run.study.seeds)} seeds that the search never "
+        f"used, and compared with {run.study.baseline} in {metric}, as the grid declares: "
         f"{method_phrase(run.compare)}. Only the confirmation read the test set. Optimism: by how much the "
-        "search's score was better than the score with fresh seeds; it is the price of having chosen."
+        "search's score was better than the score with fresh seeds. It arises because the "
+        "search chose by its own scores."
     )
     headings = [
-        "Setting",
+        "Proposal",
         "In the search",
         "With fresh seeds",
-        "Optimism",
-        f"Difference in {metric}",
+        f"Optimism{', points' if search_run.search.settings.maximise else ''}",
+        in_unit(f"Difference in {metric}", run),
         "Verdict",
     ]
     note = f"The confirmation is a separate run with its own report, {code('confirmation/report.html')}."
@@ -196,7 +198,7 @@ def _winner_ablated(search_run: SearchRun) -> list[Section]:
         "that is worse without a change shows that the change is worth something; a variant that is "
         "equivalent without it shows that it is not."
     )
-    metric = f"Difference in {run.compare.metric.replace('_', ' ')}"
+    metric = in_unit(f"Difference in {run.compare.metric.replace('_', ' ')}", run)
     note = f"Its grid is {code(GRID)}, and its report is {code('ablation/report.html')}."
     table = Table(["Variant", metric, "Verdict"], rows, sortable=True)
     return [Section("ablation", "Ablation of the winner", [text], (), [table], [note])]

@@ -24,10 +24,10 @@ _TRIALS = 20
 
 
 class Confirmation(Settings):
-    """How the best settings found are trained again and compared with the baseline."""
+    """How the best proposals are trained again and compared with the baseline."""
 
     best: Count = 3
-    """The number of settings to confirm, the best ones of the search."""
+    """The number of proposals to confirm: the best ones of the search."""
     seeds: Annotated[int, Field(ge=2, le=1000)] = 5
     """The number of seeds for the confirmation; the search has used none of them."""
 
@@ -41,19 +41,19 @@ class SearchSettings(Settings):
     """Used instead of a space: ``module:object``, your own keras-tuner ``HyperModel`` or ``build`` function,
     which declares its hyperparameters itself."""
     tuner: Tuner = "random"
-    """The keras-tuner oracle that proposes settings."""
+    """The keras-tuner oracle that makes the proposals. A proposal is one combination of settings."""
     trials: Count | None = None
-    """The number of settings to try. The default is 20 or, for ``grid``, all of them; it cannot be given for
-    ``hyperband``, which sets the number itself."""
+    """The number of proposals to try. The default is 20 or, for ``grid``, all combinations. It cannot be
+    given for ``hyperband``, which sets the number itself."""
     seeds: Seeds = (0, 1)
-    """The seeds that every setting is trained with."""
+    """The seeds that every proposal is trained with."""
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
     """The measure to optimise: its value on the validation images at the end of training, averaged over the
     seeds."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The seed of the oracle."""
     parallel: Count = 2
-    """The number of settings that ``bayesian`` proposes before it receives their scores. It is part of the
+    """The number of proposals that ``bayesian`` makes before it receives their scores. It is part of the
     search and does not depend on the number of workers, so that a machine with more cores finds the same
     settings."""
     factor: Annotated[int, Field(ge=2)] = 3
@@ -61,7 +61,7 @@ class SearchSettings(Settings):
     iterations: Count = 1
     """For ``hyperband``: how many times the whole procedure is repeated."""
     confirm: Confirmation = Confirmation()
-    """How the best settings are confirmed."""
+    """How the best proposals are confirmed."""
 
     @property
     def objective_name(self) -> str:
@@ -75,7 +75,7 @@ class SearchSettings(Settings):
 
     @property
     def most_trials(self) -> int | None:
-        """The largest number of settings to try; None if the tuner decides when to end."""
+        """The largest number of proposals to try; None if the tuner decides when to end."""
         return None if self.tuner in ("hyperband", "grid") and not self.trials else self.trials or _TRIALS
 
 

@@ -21,8 +21,8 @@ class Parameter(Settings):
     log: bool = False
     """Whether a range is searched on a logarithmic scale."""
     when: dict[str, Any] = {}
-    """Values of other parameters. This parameter is searched only where they hold; otherwise it keeps the
-    baseline's value."""
+    """Values of other parameters. This parameter is searched only if they have these values; otherwise it
+    keeps the baseline's value."""
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Parameter:

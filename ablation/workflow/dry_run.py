@@ -103,6 +103,6 @@ def _other_trials(store: Store, trials: Sequence[Trial]) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} trials in {store.folder} do not belong to this plan: they have other seeds, or earlier "
-        "settings, images or modules. They are kept, and not used."
+        f"{count} trials in {store.folder} do not belong to this plan: they have different seeds, or come "
+        "from earlier settings, images or modules. They are kept but not used."
     ]

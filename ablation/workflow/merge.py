@@ -59,7 +59,7 @@ def _refuse_strangers(first: Run, other: Run) -> None:
     """Raise an error if two runs differ in more than their seeds."""
     changes = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
     if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
-        changes.append("seeds were added to variants whose verdicts were open")
+        changes.append("seeds were added to variants that were unresolved")
     if not changes and first.dataset.digest != other.dataset.digest:
         changes = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
     if changes:
@@ -106,12 +106,10 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
         if _numbers(first) != _numbers(result):
             differing = differences([first.provenance, result.provenance])
             reasons = "; ".join(f"{key}: {' and '.join(values)}" for key, values in differing.items())
-            why = (
-                f" ({reasons})" if reasons else ", although nothing that is known distinguishes the machines"
-            )
+            why = f" ({reasons})" if reasons else ", although both record the same environment"
             raise RunError(
-                f"{trial.id} has other numbers in {run.folder} than in {first_run.folder}{why}. Remove one "
-                "of the two by deleting its folder in trials/, and merge again."
+                f"{trial.id} has different numbers in {run.folder} and in {first_run.folder}{why}. Remove "
+                "one of the two by deleting its folder in trials/, and merge again."
             )
     return min(candidates, key=lambda pair: _BEST_FIRST.index(pair[1].status), default=None)
 

@@ -81,7 +81,7 @@ FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
         ({}, f"Averaged over the other factors, dropout = 0.2 makes test accuracy worse {FOUND}"),
         (
             {"verdict": "unresolved"},
-            f"Averaged over the other factors, dropout = 0.2 has no resolved effect on test accuracy {FOUND}",
+            f"Averaged over the other factors, whether dropout = 0.2 changes test accuracy is unresolved {FOUND}",
         ),
         (
             {"verdict": "equivalent"},

@@ -98,7 +98,7 @@ def test_the_audit_is_printed_a_seed_a_row(finished_run: Run) -> None:
     first = finished_run.pairing.iloc[0]
     assert [str(first["seed"]), first["order"], "✓", *[first["weights"], "✓"] * 3] in rows
     assert "All 8 trials are paired: within a seed, the layers that a variant shares with the " in done.stdout
-    assert "What pairing gained is known from three completed pairs on." in done.stdout
+    assert "Measuring what pairing gained needs three completed pairs." in done.stdout
 
 
 def test_an_audit_that_finds_no_pairs_exits_with_1(finished_run: Run, tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch
     monkeypatch.setenv("COLUMNS", "160")
     out = ablation("compare", finished_run.folder).stdout
     assert out.startswith(
-        "test_accuracy against plain, seed by seed, percentage points; paired t-test, alpha 0.05, Holm, margin 0.5 pp\n"
+        "test_accuracy against plain, seed by seed, in percentage points; paired t-test, alpha 0.05, Holm, margin 0.5 pp\n"
     )
     assert "2 pairs; a verdict needs 3" in out
-    for heading in ("main effect", "interaction", "effect where", "Shapley share", "from images"):
+    for heading in ("main effect", "interaction", "simple effect", "Shapley share", "from images"):
         assert heading in out
 
 

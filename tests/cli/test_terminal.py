@@ -68,7 +68,7 @@ def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(
     shown = " ".join(capsys.readouterr().out.split())
     assert "47 completed 1 pending" in shown
     assert (
-        "Verdicts so far (anytime-valid: they hold however many seeds follow) ▲ +Dropout is better than"
+        "Verdicts so far (anytime-valid: they stay valid however many seeds follow) ▲ +Dropout is better than"
         in shown
     )
     assert "? unresolved against plain: +BatchNorm, +both" in shown

@@ -301,12 +301,12 @@ def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, t
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))
-    assert str(error.value) == ("dataset.train_size: cannot take 5,000 of 1,150 images: there are too few.")
+    assert str(error.value) == ("dataset.train_size: cannot take 5,000 images: only 1,150 are available.")
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=1145))
     assert str(error.value) == (
-        "dataset.train_size: cannot take 1,145 of 1,150 images: both sides need at least one image of each of "
-        "the 10 classes, but the smallest class has 111."
+        "dataset.train_size: cannot take 1,145 of 1,150 images: both parts of the split need at least one "
+        "image of each of the 10 classes, but the smallest class has 111."
     )
 
 

@@ -144,7 +144,7 @@ def test_pictures_of_several_sizes_are_told(library: HuggingFace | Tfds) -> None
         library.read({"train": parts})
     assert str(error.value) == (
         "animals, train, image 4 has 9 × 4 pixels, but animals, train, image 0 has 5 × 7; set dataset.image_size to "
-        "resize all pictures to one size."
+        "resize all images to one size."
     )
 
 

@@ -177,16 +177,16 @@ def test_pictures_of_several_sizes_and_broken_ones_are_told(tmp_path: Path) -> N
         read_source(settings)
     assert str(caught.value) == (
         f"{odd} has 3 × 3 pixels, but {tmp_path / 'cat' / '000.png'} has 7 × 8; set dataset.image_size to resize all "
-        "pictures to one size."
+        "images to one size."
     )
     odd.write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=f"{odd} cannot be read as a picture: "):
+    with pytest.raises(DatasetError, match=f"{odd} cannot be read as an image: "):
         read_source(settings)
     with pytest.raises(
-        DatasetError, match="is not a folder; expected one with a folder of pictures per class"
+        DatasetError, match="is not a folder; expected one that has one folder of images per class"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "none")))
     with pytest.raises(
-        DatasetError, match="contains pictures of 0 classes; expected two or more folders, one per class"
+        DatasetError, match="contains images of 0 classes; expected two or more folders, one per class"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "cat")))

@@ -161,7 +161,7 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
         ("training: {learning_rate: CosineDecai}", "training.learning_rate",
          "CosineDecai is not a valid value. Did you mean 'CosineDecay'?"),
         ("training: {loss: sparse_categorical_crossentropy}", "training.loss",
-         "SparseCategoricalCrossentropy expects labels that are numbers, but labels are one-hot here; leave out Sparse."),
+         "SparseCategoricalCrossentropy expects integer labels, but labels are one-hot here; use the name without Sparse."),
         ("training: {loss: {CategoricalCrossentropy: {from_logits: true}}}", "training.loss",
          "CategoricalCrossentropy would expect logits, but a model outputs probabilities here; remove `from_logits`."),
         ("training: {metrics: [auc, {AUC: {curve: PR}}]}", "training.metrics",

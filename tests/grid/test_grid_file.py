@@ -194,12 +194,12 @@ WRONG = {
     ),
     "wrong type": (
         "{study: s, training: {epochs: many}}",
-        "FILE, line 1, training.epochs: input should be a valid integer, not many.\n"
+        "FILE, line 1, training.epochs: expected a whole number, not many.\n"
         "    1 | {study: s, training: {epochs: many}}",
     ),
     "true is no number": (
         "{study: s, training: {epochs: true}}",
-        "FILE, line 1, training.epochs: input should be a valid integer, not true.\n"
+        "FILE, line 1, training.epochs: expected a whole number, not true.\n"
         "    1 | {study: s, training: {epochs: true}}",
     ),
     "wrong level": (
@@ -208,11 +208,11 @@ WRONG = {
         factors:
           dropout: [0, 1.5]
         """,
-        "FILE, line 4, factors.dropout.1: input should be less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
+        "FILE, line 4, factors.dropout.1: expected a value less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
     ),
     "deep inside": (
         "{study: s, model: {blocks: [[8], [16, wide]]}}",
-        "FILE, line 1, model.blocks.1.1: input should be a valid integer, not wide.\n"
+        "FILE, line 1, model.blocks.1.1: expected a whole number, not wide.\n"
         "    1 | {study: s, model: {blocks: [[8], [16, wide]]}}",
     ),
     "half an image": (
@@ -315,7 +315,7 @@ WRONG = {
         "- study",
         "FILE, line 1: expected a mapping of keys to values, like `study: NAME`.\n    1 | - study",
     ),
-    "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got '<stream end>'."),
+    "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got the end of the file."),
     "an empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
     "a stream that does not exist": (
         "{study: s, vary: [int]}",
@@ -345,7 +345,7 @@ WRONG = {
     ),
     "a timeout of nothing": (
         "{study: s, timeout: 0}",
-        "FILE, line 1, timeout: input should be greater than 0, not 0.\n    1 | {study: s, timeout: 0}",
+        "FILE, line 1, timeout: expected a value greater than 0, not 0.\n    1 | {study: s, timeout: 0}",
     ),
     "an augmentation twice": (
         "{study: s, model: {augmentation: [flip, flip]}}",

@@ -173,8 +173,8 @@ def test_pairs_that_share_no_layer_are_told_to_share_the_batch_order_alone(model
     run = run_study(study.model_copy(update={"seeds": (0,)}), models / "run", executor="inline")
     assert pairing_verdict(run.pairing) == (
         "All 2 trials are paired: within a seed, the layers that a variant shares with the baseline start from the "
-        "same weights, and on the same training images both see the same batches in the same order. These share the "
-        "batch order only, and no layer's weights: wider."
+        "same weights, and if both use the same training images, both see the same batches in the same order. These "
+        "variants share only the batch order, and no layer's weights: wider."
     )
     row = pairing_by_seed(run.pairing, "plain").iloc[0]
     assert row["wider"] == "–"

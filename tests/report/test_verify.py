@@ -117,7 +117,7 @@ def test_pictures_of_another_matplotlib_are_not_compared_and_that_is_said(run: R
     found = Run(run.folder).verify()
     assert [d for d in found.differences if "bitmap" in str(d)] == []
     assert found.skipped.startswith(
-        "pictures are not compared: drawn with matplotlib 1.0, and this is matplotlib"
+        "figures are not compared: drawn with matplotlib 1.0, and this is matplotlib"
     )
 
 
@@ -171,8 +171,8 @@ def test_reports_of_another_version_are_compared_by_their_numbers(run: Run) -> N
     assert verification.differences == []
     assert verification.numbers > 1000
     assert verification.skipped == (
-        "reports that another version of ablation wrote are compared by the numbers in their tables alone, for "
-        "their wording differs"
+        "reports that another version of ablation wrote are compared by the numbers in their tables only, "
+        "because their wording differs"
     )
 
 

@@ -94,7 +94,7 @@ def proposals(
     [
         ("{}", "a search needs a `search:` section with either a `space:` of settings or a `hypermodel:`."),
         ("{space: {dropuot: [0, 0.1]}}", "unknown setting 'dropuot'. Did you mean 'dropout'?"),
-        ("{space: {dropout: {range: [0.5, 1.5]}}}", "input should be less than 1, not 1.5"),
+        ("{space: {dropout: {range: [0.5, 1.5]}}}", "expected a value less than 1, not 1.5"),
         ("{space: {dropout: {range: [0.5, 0.1]}}}", "the range must end above its beginning"),
         (
             "{space: {dropout: {range: [0.0, 0.1], log: true}}}",

@@ -128,7 +128,7 @@ def test_a_trial_with_two_results_is_refused_with_what_tells_the_machines_apart(
     with pytest.raises(RunError) as caught:
         merge_runs([own, other], tmp_path / "merged")
     assert str(caught.value) == (
-        f"{trial.id} has other numbers in {other} than in {own} (cpu features: {result.provenance['cpu features']} "
+        f"{trial.id} has different numbers in {other} and in {own} (cpu features: {result.provenance['cpu features']} "
         "and none). Remove one of the two by deleting its folder in trials/, and merge again."
     )
 

@@ -75,8 +75,8 @@ def test_the_plan_tells_of_trials_that_are_no_longer_of_the_study(
 
     assert others(tiny_study) == []
     assert others(tiny_study.model_copy(update={"seeds": (0, 7)})) == [
-        f"4 trials in {finished_run.folder} do not belong to this plan: they have other seeds, or earlier settings, "
-        "images or modules. They are kept, and not used."
+        f"4 trials in {finished_run.folder} do not belong to this plan: they have different seeds, or come from "
+        "earlier settings, images or modules. They are kept but not used."
     ]
 
 
