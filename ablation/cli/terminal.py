@@ -178,24 +178,33 @@ def print_seeds_needed(run: Run) -> None:
         soft_wrap=True,
     )
     table = results_table(
-        "variant", "pilot pairs", "deviation", "seeds needed", "80% interval", "training time"
+        "variant",
+        "deviation\n(pairs)",
+        "seeds\nneeded",
+        "80%\ninterval",
+        "training\ntime",
+        "equivalent\nif 0",
+        "better or\nworse if\nmargin",
     )
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
-            table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
+            table.add_row(Text(row["variant"]), f"– ({row['n']})", "–", "needs 2 pairs", "–", "–", "–")
             continue
+        chances = (row["equivalent_if_zero"], row["better_or_worse_if_margin"])
         table.add_row(
             Text(row["variant"]),
-            str(row["n"]),
-            points(row["deviation"], compare, sign=False),
+            f"{points(row['deviation'], compare, sign=False)} ({row['n']})",
             f"{row['seeds']:,.0f}",
             f"{row['seeds_low']:,.0f} to {row['seeds_high']:,.0f}",
             duration(3600 * row["hours"]),
+            *("–" if math.isnan(chance) else f"{chance:.0%}" for chance in chances),
         )
     console.print(table)
     console.print(
-        "Deviation: the standard deviation of the paired differences. Training time: the missing seeds of "
-        "variant and baseline, on one worker. `ablation run --until-resolved --max-seeds N` adds further "
+        "Deviation: the standard deviation of the paired differences, and the number of pairs. Training "
+        "time: the missing seeds of variant and baseline, on one worker. The last two columns are the chances "
+        "of the right verdict with the seeds needed: of `equivalent` if the true difference is 0, and of "
+        "`better` or `worse` if it is the margin. `ablation run --until-resolved --max-seeds N` adds further "
         "seeds to the comparisons that are still unresolved afterwards.",
         soft_wrap=True,
     )
