@@ -202,10 +202,11 @@ def print_seeds_needed(run: Run) -> None:
     console.print(table)
     console.print(
         "Deviation: the standard deviation of the paired differences, and the number of pairs. Training "
-        "time: the missing seeds of variant and baseline, on one worker. The last two columns are the chances "
-        "of the right verdict with the seeds needed: of `equivalent` if the true difference is 0, and of "
-        "`better` or `worse` if it is the margin. `ablation run --until-resolved --max-seeds N` adds further "
-        "seeds to the comparisons that are still unresolved afterwards.",
+        "time: the missing seeds of variant and baseline, on one worker. The last two columns give the "
+        "chance of the right verdict with the seeds needed, if the deviation is the true one: `equivalent` "
+        "if the true difference is 0, and `better` or `worse` if it is the margin. `ablation run "
+        "--until-resolved --max-seeds N` adds further seeds to the comparisons that are still unresolved "
+        "afterwards.",
         soft_wrap=True,
     )
 
