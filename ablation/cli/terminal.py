@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.analysis.intervals import completed_results
-from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict
+from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
@@ -235,6 +235,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
         table.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
     console.print(f"\nTest accuracy compared with {escape(baseline)}, seed by seed")
     console.print(table)
+    console.print(when_pairing_pays(), soft_wrap=True)
 
 
 def _print_notes(console: Console, notes: Iterable[str]) -> None:
