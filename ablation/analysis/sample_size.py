@@ -144,7 +144,8 @@ def seeds_table(results: pd.DataFrame, baseline: str, compare: CompareSettings) 
         after another, in the variant and in the baseline. The other columns are the chance of each verdict
         with that many ``seeds`` at that level, if the pilot's deviation is the true one, and the true
         difference is zero (``equivalent_if_zero`` and so on) or exactly the margin (``equivalent_if_margin``
-        and so on). NaN under two pairs; the chances also if all differences are the same.
+        and so on). A difference may be detected and equivalent at once, so ``better_or_worse_if_margin`` can
+        be a little below `POWER`. NaN under two pairs; the chances also if all differences are the same.
     """
     by_variant = paired_differences(results, baseline, compare.metric)
     level = compare.alpha / (len(by_variant) if compare.correction == "holm" and by_variant else 1)
