@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.intervals import CONFIDENCE, completed_results
 from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
 
@@ -119,8 +120,9 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
 
     Returns:
         One row per variant: ``n`` pairs, their ``correlation``, and ``variance_saved``, which is one minus
-        the variance of the paired differences over the sum of both variances. A value of 0.5 is worth twice
-        the seeds; below 0, pairing has increased the variance. Both are NaN under three pairs.
+        the variance of the paired differences over the sum of both variances. With many pairs, a value of 0.5
+        is worth twice the seeds; with few, pairing pays only above `pairing_break_even`. Below 0, pairing has
+        increased the variance. Both are NaN under three pairs.
     """
     completed = completed_results(results)
     by_seed = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
@@ -137,6 +139,30 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
                 saved = 1 - (pairs[variant] - pairs[baseline]).var() / unpaired
         rows.append([variant, baseline, metric, len(pairs), correlation, saved])
     return pd.DataFrame(rows, columns=["variant", "baseline", "metric", "n", "correlation", "variance_saved"])
+
+
+def pairing_break_even(pairs: int) -> float:
+    """Return the share of the variance from which on pairing makes a 95% interval narrower.
+
+    The paired t-test has n - 1 degrees of freedom, and the t-test of two unrelated samples of that size has
+    2 (n - 1). The intervals are equally wide where the variance that pairing leaves is the squared ratio of
+    the two critical values of t (that of the unpaired test over that of the paired one).
+
+    Args:
+        pairs: The number n of pairs, at least 2.
+    """
+    paired, unpaired = (stdtrit(degrees, (1 + CONFIDENCE) / 2) for degrees in (pairs - 1, 2 * (pairs - 1)))
+    return float(1 - (unpaired / paired) ** 2)
+
+
+def when_pairing_pays() -> str:
+    """Say how large a variance reduction must be for pairing to pay, for small numbers of pairs."""
+    three, five, ten = (f"{pairing_break_even(pairs):.0%}" for pairs in (3, 5, 10))
+    return (
+        "Pairing halves the degrees of freedom of the test, so it makes a 95% interval narrower only if the "
+        f"reduction is larger than {three} with 3 pairs, {five} with 5 or {ten} with 10. With many pairs, a "
+        "reduction of 50% is worth twice the seeds. Below zero, pairing has increased the variance."
+    )
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.analysis.intervals import completed_results
-from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict
+from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
@@ -179,26 +179,35 @@ def print_seeds_needed(run: Run) -> None:
         soft_wrap=True,
     )
     table = results_table(
-        "variant", "pilot pairs", "deviation", "seeds needed", "80% interval", "training time"
+        "variant",
+        "deviation\n(pairs)",
+        "seeds\nneeded",
+        "80%\ninterval",
+        "training\ntime",
+        "equivalent\nif 0",
+        "better or\nworse if\nmargin",
     )
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
-            table.add_row(Text(row["variant"]), str(row["n"]), "–", "–", "needs 2 pairs", "–")
+            table.add_row(Text(row["variant"]), f"– ({row['n']})", "–", "needs 2 pairs", "–", "–", "–")
             continue
+        chances = (row["equivalent_if_zero"], row["better_or_worse_if_margin"])
         table.add_row(
             Text(row["variant"]),
-            str(row["n"]),
-            points(row["deviation"], compare, sign=False),
+            f"{points(row['deviation'], compare, sign=False)} ({row['n']})",
             f"{row['seeds']:,.0f}",
             f"{row['seeds_low']:,.0f} to {row['seeds_high']:,.0f}",
             duration(3600 * row["hours"]),
+            *("–" if math.isnan(chance) else f"{chance:.0%}" for chance in chances),
         )
     console.print(table)
     console.print(
-        "Deviation: the standard deviation of the paired differences. 80% interval: of the number of seeds "
-        "needed, because the deviation is itself an estimate. Training time: the missing seeds of variant "
-        "and baseline, on one worker. `ablation run --until-resolved --max-seeds N` adds seeds to the "
-        "comparisons that are unresolved.",
+        "Deviation: the standard deviation of the paired differences, and the number of pairs. 80% interval: "
+        "of the number of seeds needed, because the deviation is itself an estimate. Training time: the "
+        "missing seeds of variant and baseline, on one worker. The last two columns give the chance of the "
+        "right verdict with the seeds needed, if the deviation is the true one: `equivalent` if the true "
+        "difference is 0, and `better` or `worse` if it is the margin. `ablation run --until-resolved "
+        "--max-seeds N` adds seeds to the comparisons that are unresolved.",
         soft_wrap=True,
     )
 
@@ -227,6 +236,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
         table.add_row(Text(row.variant), correlation, minus(f"{row.variance_saved:.0%}"), str(row.n))
     console.print(f"\nTest accuracy compared with {escape(baseline)}, seed by seed")
     console.print(table)
+    console.print(when_pairing_pays(), soft_wrap=True)
 
 
 def _print_notes(console: Console, notes: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.analysis.pairing import pairing_verdict
+from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import method_phrase, not_estimated
 from ablation.figures.style import Picture
 from ablation.grid.study_diff import study_digest
@@ -225,9 +225,8 @@ def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
         text += f"The hashes are in {code('pairing.csv')}."
     note = (
         "The effect of pairing on test accuracy: the correlation of a variant's trials with the baseline's, "
-        "and the share by which the variance of their difference is smaller than for unrelated trials. A "
-        "reduction of 50% is worth twice the number of seeds; if it is below zero, pairing has increased the "
-        "variance. Both need at least three pairs."
+        "and the share by which the variance of their difference is smaller than for unrelated trials. "
+        f"{when_pairing_pays()} Both need at least three pairs."
     )
     filled = [table for table in (hashes, gain) if table and table.rows]
     return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [])

@@ -21,7 +21,7 @@ import pandas as pd
 from ablation import Study, Variant
 from ablation.analysis.effects import effects_table
 from ablation.analysis.inference import judge
-from ablation.analysis.sample_size import power_of, seeds_needed
+from ablation.analysis.sample_size import power_of, seeds_needed, verdict_chances
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
 
@@ -132,6 +132,23 @@ def power(generator: np.random.Generator, studies: int) -> Iterator[Row]:
         yield share(name, promised, hits, near(promised, 0.05))
 
 
+def chances(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """Whether each verdict is as frequent as `ablation plan` says: with no difference, and at the margin."""
+    for ratio, looks in itertools.product((0.4, 0.8, 1.5), ("once", "any")):
+        compare = CompareSettings(margin=ratio * SPREAD, looks=looks, correction="none")
+        seeds = seeds_needed(SPREAD, compare.alpha, compare)
+        for truth in (0.0, ratio):
+            drawn = generator.normal(truth * SPREAD, SPREAD, (studies, seeds))
+            found = judge({f"study {k}": values for k, values in enumerate(drawn)}, compare)["verdict"]
+            promised = verdict_chances(seeds, truth, ratio, compare.alpha, compare)
+            for verdict, chance in promised._asdict().items():
+                words = verdict.replace("_", " ")
+                name = (
+                    f"true difference {truth:g}, margin {ratio:g} deviations, {seeds} seeds, {looks}: {words}"
+                )
+                yield share(name, chance, list(found.isin(words.split(" or "))), near(chance, 0.01))
+
+
 def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:
     """How often a difference of exactly the margin is called equivalent, and one of nothing is."""
     compare = CompareSettings(margin=SPREAD)
@@ -185,7 +202,7 @@ def _two_by_two() -> Study:
 
 def table(studies: int, seed: int = 0) -> list[Row]:
     """Simulate everything; each part draws from a generator of its own."""
-    parts = (null_families, under_looking, coverage, power, equivalence, interactions)
+    parts = (null_families, under_looking, coverage, power, equivalence, interactions, chances)
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))
     return list(itertools.chain.from_iterable(simulated))

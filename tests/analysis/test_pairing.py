@@ -7,9 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import tiny_trial
+from scipy import stats
 
 from ablation import Run, Study, run_study
-from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_table, pairing_verdict
+from ablation.analysis.pairing import (
+    pairing_break_even,
+    pairing_by_seed,
+    pairing_gain,
+    pairing_table,
+    pairing_verdict,
+    when_pairing_pays,
+)
 from ablation.data.datasets import Dataset
 from ablation.grid.trial import InitialState, InitialWeights
 
@@ -99,6 +107,26 @@ def test_the_gain_is_one_minus_the_ratio_of_variances() -> None:
     assert row["variance_saved"] == pytest.approx(saved)
     assert row["correlation"] == pytest.approx(np.corrcoef(plain, other)[0, 1])
     assert row["n"] == 4
+
+
+@pytest.mark.parametrize(("pairs", "percent"), [(3, 58), (5, 31), (10, 14)])
+def test_pairing_pays_above_the_reduction_that_makes_the_intervals_equally_wide(
+    pairs: int, percent: int
+) -> None:
+    """Both intervals by SciPy, on numbers whose variance reduction is exactly the break-even."""
+    break_even = pairing_break_even(pairs)
+    assert round(100 * break_even) == percent
+    assert f"{percent}% with {pairs}" in when_pairing_pays()
+    shared, rest = np.linalg.qr(np.c_[np.ones(pairs), np.random.default_rng(0).normal(size=(pairs, 2))])[0][
+        :, 1:
+    ].T
+    plain, other = shared, break_even * shared + np.sqrt(1 - break_even**2) * rest
+    assert pairing_gain(results(list(plain), list(other)), "plain")["variance_saved"].iloc[
+        0
+    ] == pytest.approx(break_even)
+    paired = stats.ttest_rel(plain, other).confidence_interval()
+    unpaired = stats.ttest_ind(plain, other).confidence_interval()
+    assert paired.high - paired.low == pytest.approx(unpaired.high - unpaired.low)
 
 
 def test_pairs_that_cannot_say_what_was_gained_say_nothing() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ablation import Run
 from ablation.analysis.phrases import duration
-from ablation.cli.terminal import print_comparisons, print_results, print_status
+from ablation.cli.terminal import print_comparisons, print_results, print_seeds_needed, print_status
 from ablation.data.datasets import Dataset
 from ablation.executors.contract import Progress, Task
 from ablation.grid.trial import TrialResult
@@ -88,3 +88,31 @@ def test_a_narrow_terminal_cuts_nothing_off(
     for text in ("interaction", "p (adjusted)", "dropout=0.3", "needs 3"):
         assert text in shown
     assert "…" not in shown
+
+
+def test_the_seeds_needed_fit_80_columns(
+    finished_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = Run(finished_run.folder)
+    needed = run.seeds_needed.assign(
+        variant=["+Dropout", "+BatchNorm", "+both"],
+        n=[1, 5, 12],
+        deviation=[np.nan, 0.1667, 0.0],
+        seeds=[np.nan, 9999.0, 3.0],
+        seeds_low=[np.nan, 1784.0, 3.0],
+        seeds_high=[np.nan, 10_000.0, 3.0],
+        hours=[np.nan, 159.4, 0.0],
+        equivalent_if_zero=[np.nan, 0.6049, np.nan],
+        better_or_worse_if_margin=[np.nan, 0.8031, np.nan],
+    )
+    monkeypatch.setattr(Run, "seeds_needed", needed)
+    print_seeds_needed(run)
+    table = capsys.readouterr().out.splitlines()[1:-1]
+    assert max(map(len, table)) <= 80
+    assert not any("…" in line for line in table)
+    large = next(line for line in table if "9,999" in line)
+    for cell in ("16.7 pp (5)", "1,784 to 10,000", "159 h 24 min", "60%", "80%"):
+        assert cell in large
+    assert any("needs 2 pairs" in line and "– (1)" in line for line in table)
+    assert any("0.00 pp (12)" in line and line.rstrip().endswith("–") for line in table)
