@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from processes import ablation, start, wait_until
 
-from ablation import Run
 from ablation.errors import GridError, RunError
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
@@ -69,7 +68,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> SearchRun:
     (folder / "grid.yaml").write_text(textwrap.dedent(GRID), "utf-8")
     search = Search.from_yaml(folder / "grid.yaml")
     with pytest.MonkeyPatch.context() as patch:  # the reports of its runs are tested elsewhere
-        patch.setattr(Run, "write_report", lambda run: run.folder / "report.html")
+        patch.setattr("ablation.workflow.run_study.write_report", lambda run: run.folder / "report.html")
         return run_search(search, folder / "out", executor="inline", then_ablate=True)
 
 
@@ -261,8 +260,8 @@ def test_the_report_and_tables_are_there(found: SearchRun) -> None:
 
 
 def test_the_same_command_again_trains_nothing(found: SearchRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SearchRun, "write_report", lambda run: run.folder)
-    monkeypatch.setattr(Run, "write_report", lambda run: run.folder)
+    monkeypatch.setattr("ablation.search.run.write_search_report", lambda run: run.folder)
+    monkeypatch.setattr("ablation.workflow.run_study.write_report", lambda run: run.folder)
     before = {file: file.stat().st_mtime_ns for file in found.folder.rglob("trial.json")}
     again = run_search(found.search, found.folder, executor="inline", then_ablate=True)
     assert {file: file.stat().st_mtime_ns for file in found.folder.rglob("trial.json")} == before
@@ -300,13 +299,13 @@ def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
     text = GRID.replace("epochs: 4", "epochs: 2")
     settings = {"trials": None, "factor": 2, "seeds": [0], "confirm": {"best": 1, "seeds": 2}}
     search = Search.from_yaml(write_search(text, tuner="hyperband", **settings))
-    monkeypatch.setattr(SearchRun, "write_report", lambda run: run.folder)
+    monkeypatch.setattr("ablation.search.run.write_search_report", lambda run: run.folder)
     first = run_search(search, tmp_path / "carried", executor="inline")
     carried = first.table[first.table["goes_on_from"] != ""]
     assert len(carried) > 0
     assert set(carried["epochs"]) == {2}
     assert first.table.dropna(subset=["rank"])["epochs"].unique().tolist() == [2]
-    monkeypatch.setattr(Store, "go_on_from", lambda *_: None)
+    monkeypatch.setattr(Store, "copy_checkpoint", lambda *_: None)
     anew = run_search(search, tmp_path / "anew", executor="inline")
     columns = ["trial", "learning_rate", "objective", "rank"]
     pd.testing.assert_frame_equal(first.table[columns], anew.table[columns])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
+from ablation import files
 from ablation.data.datasets import Dataset
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.training import checkpoint
@@ -137,8 +138,8 @@ def test_saving_takes_a_small_share_of_the_time(
 ) -> None:
     monkeypatch.undo()
     saved = []
-    replace = checkpoint.os.replace
-    monkeypatch.setattr(checkpoint.os, "replace", lambda *files: (saved.append(files), replace(*files)))
+    replace = files.os.replace
+    monkeypatch.setattr(files.os, "replace", lambda *files: (saved.append(files), replace(*files)))
     run_trial(tiny_trial(tiny_dataset, epochs=30), tiny_dataset, tmp_path)
     assert 1 <= len(saved) < 30
 
@@ -149,5 +150,5 @@ def test_a_disk_without_room_for_checkpoints_does_not_stop_a_trial(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     assert run_trial(tiny_trial(tiny_dataset), tiny_dataset, tmp_path).status == "completed"

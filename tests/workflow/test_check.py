@@ -119,7 +119,7 @@ def test_the_commands_write_and_check(write_grid: Callable[[str], Path], tmp_pat
     )
     done = ablation("check", tmp_path / "new" / "grid.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "batch_norm2   –       BatchNormalization, 2 × 2 × 32, 128 parameters" in done.stdout
+    assert "batch_norm2  –      BatchNormalization, 2 × 2 × 32, 128 parameters" in done.stdout
     done = ablation("check", write_grid(TINY_GRID.replace("dropout:", "dropuot:")))
     assert done.returncode == 2
     assert "Did you mean 'dropout'?" in done.stderr

@@ -63,7 +63,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A study of two variants and two seeds, trained in this process; tests only read it."""
     folder = tmp_path_factory.mktemp("stripes")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "write_report", lambda run: folder)  # `pictures` are drawn once, for all tests
+        patch.setattr(
+            "ablation.workflow.run_study.write_report", lambda run: folder
+        )  # `pictures` are drawn once, for all tests
         return run_study(study_of(folder), folder / "run", executor="inline")
 
 
@@ -190,7 +192,8 @@ def test_the_report_says_how_it_counts_and_is_verified(
         "Accuracy is exact-match accuracy: the share of images all of whose labels are predicted correctly, here "
         "and in every table and verdict."
     ) in measured
-    monkeypatch.setattr(Run, "draw_figures", lambda run, only=(), folder=None: pictures)
+    for user in ("write", "verify"):
+        monkeypatch.setattr(f"ablation.report.{user}.draw_figures", lambda run, folder=None: pictures)
     run.write_report()
     assert Run(run.folder).verify().differences == []
 
