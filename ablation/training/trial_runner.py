@@ -37,16 +37,14 @@ def run_trial(
     """Train, validate after every epoch, and read the test set once, at the end.
 
     The trial leaves ``test_probabilities.npy`` in ``folder``, float32 of shape (test images, classes), unless
-    it does not read the test set; with ``save_model`` it also leaves ``model.keras``. While it trains, it
-    keeps a checkpoint there. If there is one at the start, training resumes from it, and the result has the
-    same bits as without the interruption. A trial with callbacks has no checkpoint, because callbacks may
-    keep a state of their own; it starts from scratch.
+    it does not read the test set. While it trains, it keeps a checkpoint there, from which it resumes after
+    an interruption to the same bits. A trial with callbacks has none, for they may have a state of their own.
 
     Args:
         trial: The trial to train.
         dataset: The dataset to train it on, with the digest that the trial names.
         folder: The folder where the trial's files go.
-        save_model: Whether to keep the trained model.
+        save_model: Whether to leave the trained model, ``model.keras``, too.
         on_epoch: Called with the record of each epoch as the epoch ends.
 
     Returns:
