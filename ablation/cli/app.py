@@ -37,6 +37,13 @@ ExecutorOption = Annotated[
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
 ]
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
+    ),
+]
+MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
@@ -104,18 +111,11 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
-    shard: Annotated[
-        str,
-        typer.Option(
-            metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
-        ),
-    ] = "1/1",
+    shard: ShardOption = "1/1",
     until_resolved: Annotated[
         bool, typer.Option("--until-resolved", help="Add seeds to unresolved comparisons; needs --max-seeds.")
     ] = False,
-    max_seeds: Annotated[
-        int | None, typer.Option(min=1, help="The largest number of seeds per variant.")
-    ] = None,
+    max_seeds: MaxSeedsOption = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
