@@ -30,13 +30,13 @@ class Disagreement:
     Attributes:
         index: The position of the image in the test set.
         right: In how many of the pairs of trials the variant and the baseline classify it correctly.
-        taken_for: The most frequent wrong prediction of the side that is wrong more often: a class, or a
+        predicted_as: The most frequent wrong prediction of the side that is wrong more often: a class, or a
             row of labels.
     """
 
     index: int
     right: tuple[int, int]
-    taken_for: int | tuple[int, ...]
+    predicted_as: int | tuple[int, ...]
 
 
 def disagreement_data(
@@ -141,7 +141,7 @@ def draw_row(
             image = dataset.test.images[disagreement.index]
             ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
             true, guess = (
-                label(dataset.words(k), 12) for k in (labels[disagreement.index], disagreement.taken_for)
+                label(dataset.words(k), 12) for k in (labels[disagreement.index], disagreement.predicted_as)
             )
             ax.text(0.5, 1.03, true, transform=ax.transAxes, ha="center", va="bottom", fontsize=8)
             of_variant, of_baseline = disagreement.right

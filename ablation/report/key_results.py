@@ -7,7 +7,7 @@ from ablation.analysis.phrases import conclusion, effect_conclusion, minus
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
-from ablation.report.trial_links import Sources
+from ablation.report.trial_links import TrialLinks
 from ablation.results.notes import run_notes
 from ablation.results.run import Run
 
@@ -21,19 +21,19 @@ _RELATIONS = {
 }
 
 
-def findings(run: Run, sources: Sources) -> list[Finding]:
+def findings(run: Run, links: TrialLinks) -> list[Finding]:
     """Say which variant has the best mean, what is decided, what the factors do, and how large the gap is."""
     if run.results["status"].eq("completed").any():
         return [
-            *_best_mean(run, sources),
-            *_comparisons(run, sources),
-            *_effects(run, sources),
-            *_overfitting_gap(run, sources),
+            *_best_mean(run, links),
+            *_comparisons(run, links),
+            *_effects(run, links),
+            *_overfitting_gap(run, links),
         ]
     return [Finding("No trial is completed yet.")]
 
 
-def warnings(run: Run, sources: Sources) -> list[Finding]:
+def warnings(run: Run, links: TrialLinks) -> list[Finding]:
     """List what a reader must know before relying on the other findings."""
     results, caveats = run.results, []
     pending = int((results["status"] == "pending").sum())
@@ -60,7 +60,7 @@ def warnings(run: Run, sources: Sources) -> list[Finding]:
     return [*caveats, *(Finding(note) for note in run_notes(run))]
 
 
-def _best_mean(run: Run, sources: Sources) -> list[Finding]:
+def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:
     """Name the variant whose mean is best, and say whether its lead over the baseline is resolved."""
     compare, baseline = run.compare, run.study.baseline
     completed = completed_results(run.results).dropna(subset=[compare.metric])
@@ -76,17 +76,17 @@ def _best_mean(run: Run, sources: Sources) -> list[Finding]:
     verdicts = run.comparisons.set_index("variant")["verdict"]
     if best != baseline and verdicts.get(best) == "unresolved":
         sentence += f" This is not a verdict: whether it differs from {baseline} is unresolved."
-    return [Finding(sentence, "", sources.of(best))]
+    return [Finding(sentence, "", links.of(best))]
 
 
-def _comparisons(run: Run, sources: Sources) -> list[Finding]:
+def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
     """Say what each comparison supports; where they are many, the unresolved ones are only counted up."""
     rows = [row for row in run.comparisons.to_dict("records") if row["n"]]
     decided = [row for row in rows if row["verdict"] in ("better", "worse", "equivalent")]
     in_full = rows if len(rows) <= _MOST else decided[:_MOST]
     sentences = [
         Finding(
-            conclusion(row, run.compare), str(row["verdict"] or "unresolved"), sources.pairs(row["variant"])
+            conclusion(row, run.compare), str(row["verdict"] or "unresolved"), links.pairs(row["variant"])
         )
         for row in in_full
     ]
@@ -96,21 +96,21 @@ def _comparisons(run: Run, sources: Sources) -> list[Finding]:
         names = [str(row["variant"]) for row in rest if row["verdict"] == verdict]
         if names:
             heading = f"{relation} {run.study.baseline} in {metric} (intervals in the table below)"
-            trials = {place for name in names for place in sources.pairs(name)}
+            trials = {place for name in names for place in links.pairs(name)}
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             sentence = f"{heading}: {', '.join(names[:_MOST])}{more}."
             sentences.append(Finding(sentence, verdict, tuple(sorted(trials))))
     return sentences
 
 
-def _effects(run: Run, sources: Sources) -> list[Finding]:
+def _effects(run: Run, links: TrialLinks) -> list[Finding]:
     if len(run.study.factors) < 2:
         return []
     effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
     rows = effects.to_dict("records")
     in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
     sentences = [
-        Finding(effect_conclusion(row, run.compare), str(row["verdict"]), sources.effect(row))
+        Finding(effect_conclusion(row, run.compare), str(row["verdict"]), links.effect(row))
         for row in in_full
     ]
     if further := len(rows) - len(in_full):
@@ -119,7 +119,7 @@ def _effects(run: Run, sources: Sources) -> list[Finding]:
     return sentences
 
 
-def _overfitting_gap(run: Run, sources: Sources) -> list[Finding]:
+def _overfitting_gap(run: Run, links: TrialLinks) -> list[Finding]:
     """Say how far the baseline overfits, and which variant has the smallest gap."""
     completed = completed_results(run.results)
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["metric", "variant"])["mean"]
@@ -135,4 +135,4 @@ def _overfitting_gap(run: Run, sources: Sources) -> list[Finding]:
     least = str(gaps.idxmin())
     if least != baseline:
         sentence += f"; the smallest gap is that of {least}, {minus(f'{100 * gaps[least]:.1f}')} points"
-    return [Finding(sentence + ".", "", tuple(sorted({*sources.of(baseline), *sources.of(least)})))]
+    return [Finding(sentence + ".", "", tuple(sorted({*links.of(baseline), *links.of(least)})))]

@@ -11,14 +11,12 @@ Pieces = list[tuple[str, str]]
 """What a file says, piece by piece: the place, and the text that is there."""
 
 _SHOWN = ("alt", "content", "data-trials", "data-value", "href", "id")
-
-
 _NUMBERS = ("data-trials", "data-value")
 _VOID = ("br", "img", "link", "meta")
 
 
 class Page(HTMLParser):
-    """All that a page shows, piece by piece, each with the place where it stands."""
+    """All that a page shows, piece by piece, each with its place."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)

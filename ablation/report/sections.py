@@ -13,7 +13,7 @@ from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.document import Cell, Report, Section, Table, code, plain
 from ablation.report.key_results import findings, warnings
-from ablation.report.trial_links import Sources
+from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
 Pictures = Mapping[str, Sequence[Picture]]
@@ -29,28 +29,28 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         run: The run.
         pictures: Its figures, as `ablation.figures.drawing.draw_figures` returned them.
     """
-    sources, seeds = Sources(run), run.study.seeds
+    links, seeds = TrialLinks(run), run.study.seeds
     by_figure: dict[str, list[Picture]] = {}
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
     seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
     lead = f"{run.study.name} · {len(run.study.variants)} variants × {counted(len(seeds), 'seed')}"
-    sections = [make(run, by_figure, sources) for make in _SECTIONS]
+    sections = [make(run, by_figure, links) for make in _SECTIONS]
     return Report(
         name=run.study.name,
         question=run.study.question,
         lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
-        warnings=warnings(run, sources),
-        findings=findings(run, sources),
+        warnings=warnings(run, links),
+        findings=findings(run, links),
         picture=next(iter(by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
-        drawn=sources.all(),
+        drawn=links.all(),
     )
 
 
-def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
+def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     metric = run.compare.metric_in_words
     note = (
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
@@ -59,11 +59,11 @@ def _variants(run: Run, pictures: Pictures, sources: Sources) -> Section:
         "training minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
         "trials that it was computed from."
     )
-    table = tables.variants_table(run, sources)
+    table = tables.variants_table(run, links)
     return Section("variants", "Variants", tables=[table], notes=[note])
 
 
-def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
+def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     text = (
         f"Each variant is compared with {run.study.baseline} in {run.compare.metric.replace('_', ' ')}, seed "
         f"by seed: {method_phrase(run.compare)}. Each interval has the confidence level at which its "
@@ -80,7 +80,7 @@ def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
         declared += " The grid has not been changed since before the first trial."
     else:
         declared += " Changed in the grid since the first trial:"
-    table = tables.comparisons_table(run, sources)
+    table = tables.comparisons_table(run, links)
     return Section(
         "support",
         "Comparison with the baseline",
@@ -91,8 +91,8 @@ def _support(run: Run, pictures: Pictures, sources: Sources) -> Section:
     )
 
 
-def _effects(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    effects = tables.effects_tables(run, sources)
+def _effects(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
+    effects = tables.effects_tables(run, links)
     missing = not_estimated(run.effects) if (run.effects["n"] == 0).any() else ""
     if not effects and not missing:
         return None
@@ -107,7 +107,7 @@ def _effects(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     return Section("effects", "Factor effects", [text], drawn, effects, [missing] if missing else [])
 
 
-def _overfitting(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
+def _overfitting(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     drawn = [
         p for name in ("overfitting_gap", "gap_parts", "learning_curves") for p in pictures.get(name, [])
     ]
@@ -123,11 +123,11 @@ def _overfitting(run: Run, pictures: Pictures, sources: Sources) -> Section | No
         "end of training, averaged over the seeds. The best epoch is chosen on the same validation images on "
         "which it is scored. The results of trials that evaluate the last epoch do not include this gain."
     )
-    table = tables.inflation_table(run, sources)
+    table = tables.inflation_table(run, links)
     return Section("overfitting", "Overfitting", [text], drawn, [table], [note])
 
 
-def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
+def _classes(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     drawn = [p for name in ("per_class", "confusion_differences") for p in pictures.get(name, [])]
     if not drawn:
         return None
@@ -138,7 +138,7 @@ def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
             "and there are no confusion matrices."
         )
         return Section("classes", "Per-label accuracy", [text], drawn)
-    table = tables.told_confusions_table(run, sources)
+    table = tables.significant_confusions_table(run, links)
     tested = int(run.confusion_differences["q"].notna().sum())
     significant = int((run.confusion_differences["q"] <= FALSE_DISCOVERIES).sum())
     text = (
@@ -154,18 +154,18 @@ def _classes(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     return Section("classes", "Per-class accuracy", [text], drawn, differences)
 
 
-def _confusion(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
+def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     drawn = pictures.get("confusion", [])
     return Section("confusion", "Confusion matrices", pictures=drawn) if drawn else None
 
 
-def _images(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
+def _images(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     drawn = [p for name in ("predictions", "disagreements") for p in pictures.get(name, [])]
     return Section("images", "Sample predictions", pictures=drawn) if drawn else None
 
 
-def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    table = tables.calibration_table(run, sources)
+def _calibration(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
+    table = tables.calibration_table(run, links)
     if not table.rows:
         return None
     text = (
@@ -182,8 +182,8 @@ def _calibration(run: Run, pictures: Pictures, sources: Sources) -> Section | No
     return Section("calibration", "Calibration", [text], pictures.get("calibration", []), [table])
 
 
-def _cost(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    table = tables.cost_table(run, sources)
+def _cost(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
+    table = tables.cost_table(run, links)
     if not table.rows:
         return None
     note = (
@@ -195,8 +195,8 @@ def _cost(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     return Section("cost", "Accuracy and cost", (), pictures.get("cost", []), [table], [note])
 
 
-def _noise(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
-    table = tables.noise_table(run, sources)
+def _noise(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
+    table = tables.noise_table(run, links)
     if not table.rows:
         return None
     text = (
@@ -211,8 +211,8 @@ def _noise(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
     return Section("noise", "Variance components", [text], pictures.get("seed_noise", []), [table])
 
 
-def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
-    hashes, gain = tables.pairing_table(run), tables.pairing_gain_table(run, sources)
+def _pairing(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
+    hashes, gain = tables.pairing_table(run), tables.pairing_gain_table(run, links)
     text = f"{pairing_verdict(run.pairing)} "
     if hashes:
         text += (
@@ -232,7 +232,7 @@ def _pairing(run: Run, pictures: Pictures, sources: Sources) -> Section:
     return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [])
 
 
-def _variance_shift(run: Run, pictures: Pictures, sources: Sources) -> Section | None:
+def _variance_shift(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     if run.variance_shift.empty:
         return None
     text = (
@@ -242,12 +242,12 @@ def _variance_shift(run: Run, pictures: Pictures, sources: Sources) -> Section |
         "ratio; the layer then normalises test images by a variance that they do not have, which is why "
         "Dropout and BatchNorm can conflict (Li et al., 2018, arXiv:1801.05134)."
     )
-    table = tables.variance_shift_table(run, sources)
+    table = tables.variance_shift_table(run, links)
     drawn = pictures.get("variance_shift", [])
     return Section("variance-shift", "Variance shift in BatchNorm layers", [text], drawn, [table])
 
 
-def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
+def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     is_multi_label = run.dataset.is_multi_label
     split = "at random" if is_multi_label else "by class"
     text = [
@@ -281,7 +281,7 @@ def _measured(run: Run, pictures: Pictures, sources: Sources) -> Section:
     return Section("measured", "Methods", text, tables=[Table(["Setting", "All variants"], rows)])
 
 
-def _reproduce(run: Run, pictures: Pictures, sources: Sources) -> Section:
+def _reproduce(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     text = [
         f"The whole study, with all settings resolved, is in {code('study.json')} beside this file. The "
         f"settings and results of each trial are in {code('trials/')}, and all tables are CSV files. To "
@@ -301,7 +301,7 @@ def _reproduce(run: Run, pictures: Pictures, sources: Sources) -> Section:
     return Section("reproduce", "Reproducibility", text, tables=environment_tables)
 
 
-def _trials(run: Run, pictures: Pictures, sources: Sources) -> Section:
+def _trials(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     rows = []
     for k, row in enumerate(run.results.to_dict("records")):
         accuracy = row["test_accuracy"]

@@ -25,7 +25,7 @@ from ablation.analysis.phrases import (
 from ablation.analysis.trial_tables import COSTS
 from ablation.grid.study_diff import changed_settings
 from ablation.report.document import Cell, Table, plain
-from ablation.report.trial_links import Sources
+from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
 MEASURES = ["train_accuracy", "val_accuracy", "test_accuracy", "gap_accuracy"]
@@ -39,7 +39,7 @@ _MOST_HASHES = 8  # variants whose hashes are shown; all are in pairing.csv
 _MOST_CONFUSIONS = 30  # whose difference is significant
 
 
-def variants_table(run: Run, sources: Sources) -> Table:
+def variants_table(run: Run, links: TrialLinks) -> Table:
     """Return the table of the variants: means, and the difference from the baseline."""
     results = run.results
     completed = completed_results(results)
@@ -51,7 +51,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
     for variant in run.study.variants:
         planned = results[results["variant"] == variant.name]
         done = completed_results(planned)
-        trials = sources.of(variant.name)
+        trials = links.of(variant.name)
         means = {m: float(summary["mean"].get((variant.name, m), math.nan)) for m in MEASURES}
         test = summary.loc[(variant.name, "test_accuracy")] if len(done) else None
         parameters = float(done["parameters"].iloc[0]) if len(done) else math.nan
@@ -60,7 +60,7 @@ def variants_table(run: Run, sources: Sources) -> Table:
         rows.append([
             Cell(variant.name, changes, kind="row"),
             Cell(percent(means["test_accuracy"]), _interval(test), means["test_accuracy"], trials),
-            *_difference_and_verdict(comparisons.get(variant.name), run, sources.pairs(variant.name)),
+            *_difference_and_verdict(comparisons.get(variant.name), run, links.pairs(variant.name)),
             Cell(percent(means["train_accuracy"]), "", means["train_accuracy"], trials),
             Cell(percent(means["val_accuracy"]), "", means["val_accuracy"], trials),
             Cell(signed_points(means["gap_accuracy"]), "", means["gap_accuracy"], trials),
@@ -75,16 +75,16 @@ def variants_table(run: Run, sources: Sources) -> Table:
     return Table(headings, rows, "", names.index(run.study.baseline), sortable=True)
 
 
-def comparisons_table(run: Run, sources: Sources) -> Table:
+def comparisons_table(run: Run, links: TrialLinks) -> Table:
     """Return the table of the comparisons of every variant with the baseline."""
     rows = [
-        [Cell(str(row["variant"]), kind="row"), *_judged(row, run, sources.pairs(str(row["variant"])))]
+        [Cell(str(row["variant"]), kind="row"), *_judged(row, run, links.pairs(str(row["variant"])))]
         for row in run.comparisons.to_dict("records")
     ]
     return Table(["Variant", *_judged_headings(run), "Pairs", "Verdict"], rows, sortable=True)
 
 
-def effects_tables(run: Run, sources: Sources) -> list[Table]:
+def effects_tables(run: Run, links: TrialLinks) -> list[Table]:
     """Return the effects that can be estimated, one table per kind of effect."""
     headings = ["Factor", "Level", *_judged_headings(run)]
     return [
@@ -94,7 +94,7 @@ def effects_tables(run: Run, sources: Sources) -> list[Table]:
                 [
                     Cell(row["effect"], kind="row"),
                     Cell(row["levels"]),
-                    *_judged(row, run, sources.effect(row)),
+                    *_judged(row, run, links.effect(row)),
                 ]
                 for row in effects.to_dict("records")
             ],
@@ -105,7 +105,7 @@ def effects_tables(run: Run, sources: Sources) -> list[Table]:
     ]
 
 
-def noise_table(run: Run, sources: Sources) -> Table:
+def noise_table(run: Run, links: TrialLinks) -> Table:
     """Return the components of the standard error of each difference from the baseline, in percentage points.
 
     The last column counts the seeds whose pair of models differs significantly in McNemar's test, image by
@@ -115,7 +115,7 @@ def noise_table(run: Run, sources: Sources) -> Table:
     significant = (run.mcnemar["p"] < run.compare.alpha).groupby(run.mcnemar["variant"]).sum()
     rows = []
     for row in differences.to_dict("records"):
-        trials = sources.pairs(str(row["variant"]))
+        trials = links.pairs(str(row["variant"]))
         seeds = int(significant[row["variant"]])
         rows.append([
             Cell(str(row["variant"]), kind="row"),
@@ -130,28 +130,28 @@ def noise_table(run: Run, sources: Sources) -> Table:
     return Table(headings, rows, sortable=True)
 
 
-def inflation_table(run: Run, sources: Sources) -> Table:
+def inflation_table(run: Run, links: TrialLinks) -> Table:
     """Return what picking each trial's best epoch would have added to its validation accuracy."""
     completed = completed_results(run.results)
     means = completed.groupby("variant", sort=False)[["best_epoch_inflation", "best_epoch", "epochs"]].mean()
     rows = [
         [
             Cell(str(name), kind="row"),
-            Cell(f"+{100 * inflation:.1f}", "", inflation, sources.of(str(name))),
-            Cell(f"{best:.0f} of {epochs:.0f}", "", best, sources.of(str(name))),
+            Cell(f"+{100 * inflation:.1f}", "", inflation, links.of(str(name))),
+            Cell(f"{best:.0f} of {epochs:.0f}", "", best, links.of(str(name))),
         ]
         for name, inflation, best, epochs in means.itertuples()
     ]
     return Table(["Variant", "Best-epoch gain, points", "Mean best epoch"], rows, sortable=True)
 
 
-def told_confusions_table(run: Run, sources: Sources) -> Table:
+def significant_confusions_table(run: Run, links: TrialLinks) -> Table:
     """Return the confusions that differ significantly from the baseline's, the largest differences first."""
     significant = run.confusion_differences[run.confusion_differences["q"] <= FALSE_DISCOVERIES]
     order = significant["difference"].abs().sort_values(ascending=False, kind="stable").index
     rows = []
     for row in significant.loc[order].head(_MOST_CONFUSIONS).to_dict("records"):
-        trials = sources.pairs(str(row["variant"]))
+        trials = links.pairs(str(row["variant"]))
         difference = signed_points(row["difference"])
         interval = f"{signed_points(row['low'])} to {signed_points(row['high'])}"
         rows.append([
@@ -172,14 +172,14 @@ def told_confusions_table(run: Run, sources: Sources) -> Table:
     return Table([*headings, "q-value"], rows, sortable=True)
 
 
-def calibration_table(run: Run, sources: Sources) -> Table:
+def calibration_table(run: Run, links: TrialLinks) -> Table:
     """Return each variant's mean confidence, its accuracy, and its calibration error with the interval."""
     measures = ["confidence", "accuracy", "calibration_error"]
     summary = mean_intervals(run.calibration_error, ["variant"], measures).set_index(["variant", "metric"])
     rows = []
     for name in run.calibration_error["variant"].unique():
         confidence, accuracy, error = (summary.loc[(name, measure)] for measure in measures)
-        trials = sources.of(name)
+        trials = links.of(name)
         rows.append([
             Cell(name, kind="row"),
             Cell(percent(confidence["mean"]), "", confidence["mean"], trials),
@@ -193,11 +193,11 @@ def calibration_table(run: Run, sources: Sources) -> Table:
     return Table(headings, rows, sortable=True)
 
 
-def cost_table(run: Run, sources: Sources) -> Table:
+def cost_table(run: Run, links: TrialLinks) -> Table:
     """Return what each variant costs, with a star where it is on the Pareto front."""
     rows = []
     for row in run.cost.to_dict("records"):
-        trials = sources.of(row["variant"])
+        trials = links.of(row["variant"])
         cells = [_cost(row, cost, trials) for cost in COSTS]
         test = Cell(percent(row["test_accuracy"]), "", row["test_accuracy"], trials)
         rows.append([Cell(row["variant"], kind="row"), test, *cells])
@@ -213,7 +213,7 @@ def pairing_table(run: Run) -> Table | None:
     return Table(list(map(str, table)), [plain(*row) for row in table.to_numpy()])
 
 
-def pairing_gain_table(run: Run, sources: Sources) -> Table:
+def pairing_gain_table(run: Run, links: TrialLinks) -> Table:
     """Return what pairing gained for each variant, with the number of layers that it shares."""
     layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
     rows = []
@@ -221,7 +221,7 @@ def pairing_gain_table(run: Run, sources: Sources) -> Table:
         shared = "{} of {}".format(*layers.loc[row.variant]) if row.variant in layers.index else "–"
         correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
         saved = "–" if math.isnan(row.variance_saved) else minus(f"{row.variance_saved:.0%}")
-        trials = sources.pairs(row.variant)
+        trials = links.pairs(row.variant)
         rows.append([
             Cell(row.variant, kind="row"), Cell(shared), Cell(correlation, "", row.correlation, trials),
             Cell(saved, "", row.variance_saved, trials), Cell(str(row.n), "", row.n, trials),
@@ -230,13 +230,13 @@ def pairing_gain_table(run: Run, sources: Sources) -> Table:
     return Table(headings, rows, sortable=True)
 
 
-def variance_shift_table(run: Run, sources: Sources) -> Table:
+def variance_shift_table(run: Run, links: TrialLinks) -> Table:
     """Return the mean ratio of variances, one row per variant and one column per BatchNorm layer."""
     table = run.variance_shift.pivot_table("ratio", "variant", "layer", "mean", sort=False)
     rows = [
         [
             Cell(str(name), kind="row"),
-            *(Cell("–" if math.isnan(v) else f"{v:.2f}", "", v, sources.of(str(name))) for v in ratios),
+            *(Cell("–" if math.isnan(v) else f"{v:.2f}", "", v, links.of(str(name))) for v in ratios),
         ]
         for name, *ratios in table.itertuples()
     ]

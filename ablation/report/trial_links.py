@@ -10,7 +10,7 @@ from ablation.analysis.phrases import Row
 from ablation.results.run import Run
 
 
-class Sources:
+class TrialLinks:
     """Finds the trials behind a number, by their place in ``run.trials``.
 
     Args:

@@ -275,7 +275,7 @@ def test_disagreements_are_the_images_on_which_most_pairs_differ() -> None:
     own = {0: predictions(5), 1: predictions(5, 4)}
     baseline = {0: predictions(1, 2), 1: predictions(1), 9: predictions(3)}
     better, worse = disagreement_data(own, baseline, labels)
-    assert [(d.index, d.right, d.taken_for) for d in better] == [(1, (2, 0), 2), (2, (2, 1), 2)]
+    assert [(d.index, d.right, d.predicted_as) for d in better] == [(1, (2, 0), 2), (2, (2, 1), 2)]
     assert [(d.index, d.right) for d in worse] == [(5, (0, 2)), (4, (1, 2))]
 
 
