@@ -57,12 +57,12 @@ def training_only_layer() -> type[Any]:
             """Restore a saved layer."""
             return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
-    TrainingOnly.__qualname__ = "TrainingOnly"  # so that a saved model finds the class in this module
+    TrainingOnly.__qualname__ = "TrainingOnly"  # as if it were defined in this module
     return TrainingOnly
 
 
 def __getattr__(name: str) -> Any:
-    """Let `TrainingOnly` be imported from here, as Keras does for a saved model."""
+    """Let `TrainingOnly` be imported from here; Keras can then load saved models that have it."""
     if name == "TrainingOnly":
         return training_only_layer()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

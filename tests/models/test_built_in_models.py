@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablation.grid.seeding import STREAMS, Randomness, Stream, derive_seed
-from ablation.grid.settings import CnnSettings, DenseSettings
+from ablation.grid.settings import CnnSettings, Component, DenseSettings
 from ablation.models.architecture import pooled_blocks
 from ablation.models.build import build_model
 
@@ -163,3 +167,27 @@ def test_augmentation_changes_training_images_and_no_others() -> None:
         np.testing.assert_array_equal(layer(images, training=False), images)
         changed = layer(changed, training=True)
     assert not np.allclose(changed, images)
+
+
+def test_a_saved_model_with_a_layer_of_augmentation_is_loaded_in_another_process(tmp_path: Path) -> None:
+    """Keras has to know the layer that is active in training mode only."""
+    zoom = Component(name="RandomZoom", arguments={"height_factor": 0.1})
+    changed = CnnSettings(blocks=((4,),), dense=(8,), augmentation=("flip", zoom))
+    model = build_model(changed, (8, 8, 1), 10, Randomness(0))
+    model.save(tmp_path / "model.keras")
+    images = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
+    code = f"""
+        import keras
+        import numpy as np
+        from ablation.models.training_only import TrainingOnly
+
+        model = keras.saving.load_model({str(tmp_path / "model.keras")!r})
+        assert isinstance(model.layers[1], TrainingOnly)
+        images = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1)
+        print(*model(images, training=False).numpy()[0])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    loaded = [float(number) for number in done.stdout.splitlines()[-1].split()]
+    np.testing.assert_allclose(loaded, np.asarray(model(images, training=False))[0], rtol=1e-5)
