@@ -27,10 +27,10 @@ import numpy as np
 
 from ablation import Run, Study
 from ablation.executors.contract import Task
-from ablation.executors.ray import _write
 from ablation.executors.ray_cluster import RayCluster
 from ablation.executors.ray_task import _BYTES_A_SECOND, Saved
 from ablation.executors.task_queue import TaskQueue
+from ablation.files import write_atomically
 from ablation.training.checkpoint import CHECKPOINT
 from ablation.workflow.observers import NullObserver
 
@@ -111,7 +111,7 @@ def checkpoint_seconds(size: int, folder: Path, count: int = 40) -> float:
     try:
         began = time.process_time()
         for reference in ray.remote(send).options(num_returns="streaming").remote():
-            _write(folder / CHECKPOINT, ray.get(reference).content)
+            write_atomically(folder / CHECKPOINT, ray.get(reference).content)
         return (time.process_time() - began) / count
     finally:
         cluster.close()
