@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,3 +130,14 @@ def test_what_an_import_leaves_for_later(imported: str, absent: tuple[str, ...])
     code = f"import sys, {imported}; print(*[name for name in {absent} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE.parent / "experiments" / "benchmark").glob("*.py")), ids=lambda file: file.stem
+)
+def test_what_a_benchmark_imports_of_the_package_exists(file: Path) -> None:
+    """Benchmarks run for hours, so no test runs them."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ablation"):
+            module = import_module(str(node.module))
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
