@@ -36,9 +36,9 @@ class Page(HTMLParser):
         return [(place, what) for place, what in self.pieces if not what.startswith("bitmap ")]
 
     @property
-    def table_numbers(self) -> Pieces:
-        """The numbers in the cells of the tables, which do not depend on the wording around them."""
-        return only_numbers(self._cells)
+    def table_facts(self) -> Pieces:
+        """The numbers and verdicts in the cells of the tables, which do not depend on the wording."""
+        return only_facts(self._cells)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Keep what an element's attributes tell a reader."""
@@ -92,7 +92,10 @@ class Page(HTMLParser):
         return f"{self._section}, row {self._row[0] or '?'}, {heading}"
 
 
-def only_numbers(pieces: Pieces) -> Pieces:
-    """Reduce pieces of text to the numbers in them; those without any are left out."""
-    in_each = [(place, re.findall(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?", text)) for place, text in pieces]
-    return [(place, " ".join(numbers)) for place, numbers in in_each if numbers]
+_FACT = re.compile(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?|\b(?:better|worse|equivalent|unresolved)\b")
+
+
+def only_facts(pieces: Pieces) -> Pieces:
+    """Reduce pieces of text to their numbers and verdicts; pieces without any are left out."""
+    in_each = [(place, _FACT.findall(text)) for place, text in pieces]
+    return [(place, " ".join(facts)) for place, facts in in_each if facts]

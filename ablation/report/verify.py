@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +16,16 @@ from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
-from ablation.report.page import Page, Pieces, only_numbers
+from ablation.report.page import Page, Pieces, only_facts
 from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import TABLES, Run
 
+_OLDER_VERSIONS = [str(version) for version in range(1, REPORT_VERSION)]
 _OLDER = (
-    "reports that another version of ablation wrote are compared by the numbers in their tables only, "
-    "because their wording differs"
+    "of reports that an older version of ablation wrote, only the numbers and verdicts in tables are "
+    "compared, because their wording differs; `ablation report` writes them again"
 )
 
 
@@ -109,8 +111,8 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
     drawn_with, other = found.meta.get("drawn-with", ""), found.meta.get("compared-with", "")
     report = side_by_side_report(run, Run(other), pictures, folder) if other else study_report(run, pictures)
     expected = Page(render_html(report, drawn_with, other))
-    if found.meta.get("report-version") != expected.meta["report-version"]:
-        return found.table_numbers, expected.table_numbers, _OLDER
+    if found.meta.get("report-version", "1") in _OLDER_VERSIONS:
+        return found.table_facts, expected.table_facts, _OLDER
     if drawn_with != drawing_software():
         note = f"figures are not compared: drawn with {drawn_with or 'unknown software'}, and this is "
         return found.without_pictures, expected.without_pictures, note + drawing_software()
@@ -124,12 +126,12 @@ def _lines(run: Run, file: Path, pictures: Sequence[Picture], _: Path) -> tuple[
     report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
     text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
     found, expected = _numbered(_text_of(file)), _numbered(text)
-    if f"report version {REPORT_VERSION}" in _text_of(file).lower():
+    version = re.search(r"report version (\d+)", _text_of(file), re.IGNORECASE)
+    if (version[1] if version else "1") not in _OLDER_VERSIONS:
         return found, expected, ""
     mark = "|" if file.suffix == ".md" else " & "  # of the rows of a table
     found, expected = (
-        only_numbers([(place, line) for place, line in side if mark in line[1:]])
-        for side in (found, expected)
+        only_facts([(place, line) for place, line in side if mark in line[1:]]) for side in (found, expected)
     )
     return found, expected, _OLDER
 

@@ -171,8 +171,8 @@ def test_reports_of_another_version_are_compared_by_their_numbers(run: Run) -> N
     assert verification.differences == []
     assert verification.numbers > 1000
     assert verification.skipped == (
-        "reports that another version of ablation wrote are compared by the numbers in their tables only, "
-        "because their wording differs"
+        "of reports that an older version of ablation wrote, only the numbers and verdicts in tables are "
+        "compared, because their wording differs; `ablation report` writes them again"
     )
 
 
@@ -189,3 +189,23 @@ def test_a_number_changed_in_a_report_of_another_version_is_named(run: Run, name
     found = differences(run)
     assert len(found) == 1
     assert f"9{mean[1:4]}" in found[0]
+
+
+@pytest.mark.parametrize("name", ["html", "md", "tex"])
+def test_a_verdict_changed_in_a_report_of_another_version_is_named(run: Run, name: str) -> None:
+    as_written_by_version_1(run)
+    file = run.folder / f"report.{name}"
+    text = file.read_text("utf-8")
+    verdicts = [f"{mark} unresolved" for mark in "?▲▼="]
+    assert any(verdict in text for verdict in verdicts) or "a verdict needs" in text
+    file.write_text(text.replace("a verdict needs 3", "better, by 3"), "utf-8")
+    assert differences(run) != []
+
+
+def test_a_version_that_is_not_known_is_compared_as_a_whole(run: Run) -> None:
+    file = run.folder / "report.html"
+    text = file.read_text("utf-8").replace(
+        'name="report-version" content="2"', 'name="report-version" content="9"'
+    )
+    file.write_text(text.replace("Training", "Trained"), "utf-8")
+    assert differences(run) != []
