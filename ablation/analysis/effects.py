@@ -1,4 +1,4 @@
-"""Factor effects (main effects, interactions, simple effects, Shapley shares) as contrasts within a seed."""
+"""Factor effects (main effects, interactions, simple effects, Shapley shares) as contrasts of variants."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge
-from ablation.analysis.intervals import comparable
-from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
-
-EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]
 
 Combination = tuple[str, ...]  # the label of each factor's level, in the order of the factors
 
 
 class Contrast(NamedTuple):
-    """An effect as a weighted sum of cells, which is taken within each seed."""
+    """An effect as a weighted sum of variants, which is taken within each seed.
+
+    Attributes:
+        kind: ``main effect``, ``interaction``, ``effect where`` (a simple effect) or ``Shapley share``.
+        effect: The factor, or factors.
+        levels: The level, or levels, against the factor's first.
+        weights: The weight of each variant, without those of weight 0.
+        missing: Why it cannot be estimated, if the study lacks a variant; else empty.
+    """
+
+    kind: str
+    effect: str
+    levels: str
+    weights: dict[str, float]
+    missing: str = ""
+
+
+class _Cells(NamedTuple):
+    """A contrast in combinations of levels."""
 
     kind: str
     effect: str
@@ -30,13 +39,8 @@ class Contrast(NamedTuple):
     weights: dict[Combination, float]
 
 
-def effects_table(
-    results: pd.DataFrame, study: Study, compare: CompareSettings | None = None
-) -> pd.DataFrame:
-    """Estimate the effects of the factors from the variants that cross them.
-
-    Each effect is a contrast of cells. It is taken within each seed that completed all of its cells, and
-    judged over the seeds as paired differences are; the effects of one kind are corrected together.
+def contrasts(study: Study) -> list[Contrast]:
+    """Return the effects of the factors as contrasts of the variants that cross them.
 
     - ``main effect``: a level against the factor's first, averaged over the other factors' levels;
     - ``interaction``: how much larger a level's effect is in the presence of the others, a difference of
@@ -46,59 +50,31 @@ def effects_table(
       is, its effect averaged over every order of adding the factors (Shapley, 1953, "A value for n-person
       games"); the shares add up to that difference.
 
-    Args:
-        results: The results table; only completed trials of one environment count.
-        study: The study, for its factors and variants.
-        compare: How to judge; by default as the study declares.
-
     Returns:
-        One row per effect; no rows without factors. If a variant that an effect needs is not in the study, or
-        no seed completed all of them, ``n`` is 0 and ``reason`` says what is missing.
+        None without factors.
     """
-    compare = compare or study.compare
     planned = _crossed(study)
-    by_seed = comparable(results).pivot(index="seed", columns="variant", values=compare.metric)
-    tables = []
-    contrasts = list(_contrasts(study.factors))
-    for kind in dict.fromkeys(contrast.kind for contrast in contrasts):
-        family = [contrast for contrast in contrasts if contrast.kind == kind]
-        values = {str(k): _by_seed(contrast, planned, by_seed) for k, contrast in enumerate(family)}
-        judged = judge(values, compare).reset_index(drop=True)
-        judged.insert(0, "kind", kind)
-        judged.insert(1, "effect", [contrast.effect for contrast in family])
-        judged.insert(2, "levels", [contrast.levels for contrast in family])
-        for k, contrast in enumerate(family):
-            if missing := _missing(contrast, planned, study.factors):
-                judged.loc[k, "reason"] = missing
-        tables.append(judged)
-    if not tables:
-        return pd.DataFrame(columns=EFFECT_COLUMNS)
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(metric=compare.metric, margin=compare.margin)[EFFECT_COLUMNS]
-
-
-def needed_variants(study: Study) -> dict[tuple[str, str, str], list[str]]:
-    """Return the variants that each effect is estimated from, by its kind, name and levels."""
-    planned = _crossed(study)
-    return {
-        (c.kind, c.effect, c.levels): [planned[cell] for cell, weight in c.weights.items() if weight]
-        for c in _contrasts(study.factors)
-        if all(cell in planned for cell, weight in c.weights.items() if weight)
-    }
+    found = []
+    for kind, effect, levels, by_cell in _contrasts(study.factors):
+        weights = {cell: weight for cell, weight in by_cell.items() if weight}
+        missing = _missing(weights, planned, study.factors)
+        named = {} if missing else {planned[cell]: weight for cell, weight in weights.items()}
+        found.append(Contrast(kind, effect, levels, named, missing))
+    return found
 
 
 def _crossed(study: Study) -> dict[Combination, str]:
     return {tuple(v.levels[f] for f in study.factors): v.name for v in study.variants if v.crossed}
 
 
-def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
+def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[_Cells]:
     names = list(factors)
     for size in range(1, len(names) + 1):
         for chosen in combinations(names, size):
             kind = "main effect" if size == 1 else "interaction"
             for levels in product(*(factors[name][1:] for name in chosen)):
                 weights = _product_weights(factors, dict(zip(chosen, levels, strict=True)))
-                yield Contrast(kind, " × ".join(chosen), " × ".join(levels), weights)
+                yield _Cells(kind, " × ".join(chosen), " × ".join(levels), weights)
     if len(names) > 1:
         yield from _simple_effects(factors)
         if all(len(labels) == 2 for labels in factors.values()):
@@ -118,17 +94,17 @@ def _product_weights(
     }
 
 
-def _simple_effects(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
+def _simple_effects(factors: Mapping[str, tuple[str, ...]]) -> Iterator[_Cells]:
     for place, (name, labels) in enumerate(factors.items()):
         others = {other: levels for other, levels in factors.items() if other != name}
         for setting in product(*others.values()):
             where = ", ".join(f"{other}={level}" for other, level in zip(others, setting, strict=True))
             for label in labels[1:]:
                 with_, without = ((*setting[:place], level, *setting[place:]) for level in (label, labels[0]))
-                yield Contrast("effect where", name, f"{label} where {where}", {with_: 1.0, without: -1.0})
+                yield _Cells("effect where", name, f"{label} where {where}", {with_: 1.0, without: -1.0})
 
 
-def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast]:
+def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[_Cells]:
     count = len(factors)
     for place, (name, labels) in enumerate(factors.items()):
         weights: dict[Combination, float] = {}
@@ -138,26 +114,17 @@ def _shapley_shares(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Contrast
             before = added - present  # how many other factors are added before this one
             weight = 1 / (count * math.comb(count - 1, before))
             weights[cell] = weight if present else -weight
-        yield Contrast("Shapley share", name, labels[1], weights)
-
-
-def _by_seed(
-    contrast: Contrast, cells: Mapping[Combination, str], by_seed: pd.DataFrame
-) -> NDArray[np.float64]:
-    """Return the contrast's value for each seed that completed all of its cells, (seeds,)."""
-    needed = {cells.get(cell): weight for cell, weight in contrast.weights.items() if weight}
-    if not needed.keys() <= set(by_seed.columns):
-        return np.empty(0)
-    complete = by_seed[list(needed)].astype(float).dropna().to_numpy()
-    return np.asarray(complete @ np.array(list(needed.values())))
+        yield _Cells("Shapley share", name, labels[1], weights)
 
 
 def _missing(
-    contrast: Contrast, cells: Mapping[Combination, str], factors: Mapping[str, tuple[str, ...]]
+    cells: Mapping[Combination, float],
+    planned: Mapping[Combination, str],
+    factors: Mapping[str, tuple[str, ...]],
 ) -> str:
-    """Name the first cell that the contrast needs and the study lacks; empty if the study has all."""
-    for cell, weight in contrast.weights.items():
-        if weight and cell not in cells:
+    """Name the first cell that a contrast needs and the study lacks; empty if the study has all."""
+    for cell in cells:
+        if cell not in planned:
             settings = ", ".join(f"{name}={label}" for name, label in zip(factors, cell, strict=True))
             return f"cannot be estimated: no variant has {settings}"
     return ""

@@ -1,13 +1,14 @@
 """What paired differences support: estimate, interval, p, and a verdict that is read off the interval.
 
 There are two methods, both exact for normal differences at any number of pairs, however small. Rank and
-sign-flip tests do not suit few seeds: with five pairs, their smallest p is 1/16.
+sign-flip tests do not suit few seeds: with five pairs, their smallest p is 1/16. A sign test and a test of
+normality stand beside them as a second reading.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +16,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's t as `scipy.stats.t` has it, half a second sooner
 
+from ablation.analysis.estimates import Estimate
+from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 
 JUDGEMENT_COLUMNS = [
     "n", "difference", "low", "high", "p", "p_adjusted", "effect_size", "test", "confidence",
-    "verdict", "reason",
+    "verdict", "reason", "declared", "holds_for", "se_images", "degrees", "environments",
+    *SECOND_READING_COLUMNS,
 ]  # fmt: skip
 FEWEST_PAIRS = 3
 ROUNDING = 1e-12  # a standard deviation below this comes from floating point, not from the data
+EXPLORATORY = "exploratory"
 _PRIOR_VARIANCE = 4.0  # of the standardised effect; paired seeds often differ by one to three deviations
 
 
@@ -33,33 +38,36 @@ class Method:
 
     Attributes:
         name: The name in the tables.
-        p: Returns the p of a t statistic for a number of pairs.
-        critical: Returns the absolute t statistic, for a number of pairs, from which on p is at most a level.
+        p: Returns the p of a t statistic, by its degrees of freedom and its effective number of pairs.
+        critical: Returns the absolute t statistic from which on p is at most a level, by degrees of freedom,
+            effective number of pairs and level.
     """
 
     name: str
-    p: Callable[[float, int], float]
-    critical: Callable[[int, float], float]
+    p: Callable[[float, float, float], float]
+    critical: Callable[[float, float, float], float]
 
 
-def _student_p(t: float, n: int) -> float:
-    return float(2 * stdtr(n - 1, -abs(t)))
+def _student_p(t: float, degrees: float, _: float) -> float:
+    return float(2 * stdtr(degrees, -abs(t)))
 
 
-def _student_critical(n: int, level: float) -> float:
-    return float(stdtrit(n - 1, 1 - level / 2))
+def _student_critical(degrees: float, _: float, level: float) -> float:
+    return float(stdtrit(degrees, 1 - level / 2))
 
 
-def _anytime_p(t: float, n: int) -> float:
-    degrees, spread = n - 1, 1 + n * _PRIOR_VARIANCE
+def _anytime_p(t: float, degrees: float, pairs: float) -> float:
+    spread = 1 + pairs * _PRIOR_VARIANCE
     ratio = math.log1p(t * t / degrees) - math.log1p(t * t / degrees / spread)
-    return min(1.0, math.exp((math.log(spread) - n * ratio) / 2))
+    return min(1.0, math.exp((math.log(spread) - (degrees + 1) * ratio) / 2))
 
 
-def _anytime_critical(n: int, level: float) -> float:
-    degrees, spread = n - 1, 1 + n * _PRIOR_VARIANCE
-    factor = math.exp((math.log(spread) - 2 * math.log(level)) / n)
-    return math.sqrt(degrees * (factor - 1) / (1 - factor / spread)) if factor < spread else math.inf
+def _anytime_critical(degrees: float, pairs: float, level: float) -> float:
+    spread = 1 + pairs * _PRIOR_VARIANCE
+    exponent = (math.log(spread) - 2 * math.log(level)) / (degrees + 1)
+    if exponent >= math.log(spread):
+        return math.inf
+    return math.sqrt(degrees * math.expm1(exponent) / (1 - math.exp(exponent) / spread))
 
 
 STUDENT = Method("paired t", _student_p, _student_critical)
@@ -68,93 +76,142 @@ STUDENT = Method("paired t", _student_p, _student_critical)
 ANYTIME = Method("anytime-valid paired t", _anytime_p, _anytime_critical)
 """The mixture t-test, which is anytime-valid: its p holds at every number of pairs simultaneously.
 
-Results may therefore be inspected, and seeds added, at any time.
+Results may therefore be inspected, and seeds added, at any time. This holds for normal differences; with
+skewed ones, more of the first few looks err than promised (see ``ablation/docs/trust.md``).
 
 The p is one over the Bayes factor of a normal standardised effect of variance 4 against none, which is a test
 martingale, so Ville's inequality holds its error at every moment together: Lai (1976), "On confidence
 sequences"; Wang and Ramdas (2025), "Anytime-valid t-tests and confidence sequences for Gaussian means with
-unknown variance", arXiv:2310.03722.
+unknown variance", arXiv:2310.03722. Test images, which all seeds share, are a part of the standard error that
+seeds do not shrink: the Bayes factor is then that of the effective number of pairs, with the degrees of
+freedom of the standard error, which is approximate.
 """
 
 METHODS = {"once": STUDENT, "any": ANYTIME}
 
 
-def judge(differences: Mapping[str, NDArray[np.float64]], compare: CompareSettings) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Decision:
+    """The level at which a hypothesis is decided, its p, adjusted, and whether it is rejected."""
+
+    level: float
+    adjusted: float
+    rejected: bool
+
+
+def judge(
+    differences: Mapping[str, NDArray[np.float64] | Estimate],
+    compare: CompareSettings,
+    exploratory: Collection[str] = (),
+    questions: Mapping[str, Hashable] | None = None,
+) -> pd.DataFrame:
     """Judge a family of paired differences together.
 
     The p-values are adjusted by Holm's method (Holm, 1979, "A simple sequentially rejective multiple test
-    procedure"), and each interval has the confidence level at which Holm's method decides on its difference:
-    at least ``1 - alpha``, and more while other differences are open. An interval therefore excludes 0
-    exactly if the adjusted p is at most alpha. The verdict is read off the interval:
+    procedure") over the whole family, in which a difference that cannot be tested yet counts with a p of 1.
+    The verdict is read off an interval:
 
-    - ``equivalent``: it lies within plus and minus the margin (two one-sided tests: Schuirmann, 1987);
-    - ``better`` or ``worse``: it excludes 0;
+    - ``equivalent``: the interval of level 1 - alpha / m, for a family of m, lies within plus and minus the
+      margin (two one-sided tests: Schuirmann, 1987; all m together by Bonferroni's inequality);
+    - ``better`` or ``worse``: the interval of the level at which Holm's method decides excludes 0;
     - ``unresolved``: neither; and, under three pairs, no verdict.
 
+    The interval of a row is the one from which its verdict is read; of an unresolved one, that of level
+    1 - alpha / m. Except for equivalent rows, it excludes 0 exactly if the adjusted p is at most alpha.
+
     Args:
-        differences: The differences of the pairs, by name: (pairs,).
+        differences: The differences of the pairs by name, (pairs,), or their `Estimate`.
         compare: Margin, alpha, correction, and how often the results may be looked at.
+        exploratory: The names outside of the family: their intervals are not corrected, and they get no
+            verdict.
+        questions: What makes two names the same question, and so one member of the family; by default, each
+            name is its own.
 
     Returns:
-        One row per name, with `JUDGEMENT_COLUMNS`; ``difference`` is the mean, ``effect_size`` is Cohen's d
-        of the differences (mean divided by standard deviation), and ``reason`` says why the verdict is given.
+        One row per name, with `JUDGEMENT_COLUMNS`. ``difference`` is the mean; ``effect_size`` is Cohen's d
+        of the differences (mean divided by standard deviation); ``reason`` says why the verdict is given;
+        ``holds_for`` names what the interval generalises to, and ``se_images`` is the standard error that
+        other test images add. `second_reading` explains the last columns.
     """
     method = METHODS[compare.looks]
-    moments = {name: _moments(values) for name, values in differences.items()}
-    p = {name: _p_value(m, method) for name, m in moments.items()}
-    tested = [name for name in p if not math.isnan(p[name])]
-    levels, adjusted = _levels({name: p[name] for name in tested}, compare)
+    estimates = {
+        name: values if isinstance(values, Estimate) else Estimate(np.asarray(values, np.float64))
+        for name, values in differences.items()
+    }
+    p = {name: _p_value(estimate, method) for name, estimate in estimates.items()}
+    questions = questions or {}
+    family = {questions.get(name, name): p[name] for name in p if name not in exploratory}
+    decisions = _decisions(family, compare)
     rows = []
-    for name, (n, mean, deviation) in moments.items():
-        level = levels.get(name, math.nan)
-        half = math.nan
-        if name in levels:
-            half = method.critical(n, level) * deviation / math.sqrt(n)
-        low, high = (mean - half, mean + half) if math.isfinite(half) else (math.nan, math.nan)
-        rows.append([
-            n, mean, low, high, p[name], adjusted.get(name, math.nan),
-            mean / deviation if name in levels else math.nan, method.name, 1 - level,
-            *_verdict(n, low, high, deviation, compare),
-        ])  # fmt: skip
-    return pd.DataFrame(rows, columns=JUDGEMENT_COLUMNS, index=pd.Index(list(moments), dtype=object))
+    for name, estimate in estimates.items():
+        decision = decisions.get(questions.get(name, name)) if name not in exploratory else None
+        strict = compare.alpha / len(family) if decision and compare.correction == "holm" else compare.alpha
+        rows.append(_row(estimate, p[name], decision, strict, compare))
+    return pd.DataFrame(rows, columns=JUDGEMENT_COLUMNS, index=pd.Index(list(estimates), dtype=object))
 
 
-def _moments(values: NDArray[np.float64]) -> tuple[int, float, float]:
-    """Return n, mean and standard deviation; NaN if there are too few values."""
-    n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
-    return n, mean, float(np.std(values, ddof=1)) if n > 1 else math.nan
+def _p_value(estimate: Estimate, method: Method) -> float:
+    if not estimate.deviation > ROUNDING:
+        return math.nan
+    return method.p(estimate.mean / estimate.error, estimate.degrees, estimate.effective_pairs)
 
 
-def _p_value(moments: tuple[int, float, float], method: Method) -> float:
-    n, mean, deviation = moments
-    return method.p(mean / deviation * math.sqrt(n), n) if deviation > ROUNDING else math.nan
-
-
-def _levels(p: Mapping[str, float], compare: CompareSettings) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the level at which each hypothesis is decided, and its adjusted p, by name."""
-    if compare.correction == "none" or not p:
-        return dict.fromkeys(p, compare.alpha), dict(p)
-    levels: dict[str, float] = {}
-    adjusted: dict[str, float] = {}
-    level = highest = 0.0
-    for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
+def _decisions(p: Mapping[Hashable, float], compare: CompareSettings) -> dict[Hashable, _Decision]:
+    """Decide on each hypothesis of a family by its p; one that is not tested has NaN."""
+    if compare.correction == "none":
+        return {name: _Decision(compare.alpha, value, value <= compare.alpha) for name, value in p.items()}
+    decisions: dict[Hashable, _Decision] = {}
+    highest = 0.0
+    for rank, name in enumerate(sorted(p, key=lambda name: (math.isnan(p[name]), p[name]))):
         remaining = len(p) - rank
-        if highest <= compare.alpha:  # all before are rejected; once one is not, neither are those after it
-            level = compare.alpha / remaining
-        highest = max(highest, remaining * p[name])
-        levels[name], adjusted[name] = level, min(1.0, highest)
-    return levels, adjusted
+        highest = max(highest, remaining * p[name])  # stays as it is for NaN, which comes last
+        adjusted = math.nan if math.isnan(p[name]) else min(1.0, highest)
+        decisions[name] = _Decision(compare.alpha / remaining, adjusted, adjusted <= compare.alpha)
+    return decisions
 
 
-def _verdict(n: int, low: float, high: float, deviation: float, compare: CompareSettings) -> tuple[str, str]:
+def _row(
+    estimate: Estimate, p: float, decision: _Decision | None, strict: float, compare: CompareSettings
+) -> list[object]:
+    """Return the columns of `judge` for one difference; without a decision, it is exploratory."""
+    method, n, mean = METHODS[compare.looks], estimate.n, estimate.mean
+
+    def interval(level: float) -> tuple[float, float]:
+        if math.isnan(p):
+            return math.nan, math.nan
+        half = method.critical(estimate.degrees, estimate.effective_pairs, level) * estimate.error
+        return (mean - half, mean + half) if math.isfinite(half) else (math.nan, math.nan)
+
+    level = strict
+    low, high = interval(strict)
+    is_equivalent = -compare.margin < low and high < compare.margin
+    if decision and decision.rejected and not is_equivalent:
+        level = decision.level
+        low, high = interval(level)
+    verdict, reason = "", EXPLORATORY
+    if decision:
+        verdict, reason = _verdict(estimate, low, high, is_equivalent, compare)
+    return [
+        n, mean, low, high, p, decision.adjusted if decision else math.nan,
+        math.nan if math.isnan(p) else mean / estimate.deviation, method.name,
+        math.nan if math.isnan(p) else 1 - level, verdict, reason, decision is not None,
+        "seeds and images" if estimate.images else "seeds",
+        math.sqrt(estimate.image_variance), estimate.degrees if n > 1 else math.nan, estimate.environments,
+        *second_reading(estimate.differences),
+    ]  # fmt: skip
+
+
+def _verdict(
+    estimate: Estimate, low: float, high: float, is_equivalent: bool, compare: CompareSettings
+) -> tuple[str, str]:
+    n = estimate.n
     if n < FEWEST_PAIRS:
         return "", f"{counted(n, 'pair')}; a verdict needs {FEWEST_PAIRS}"
-    if not deviation > ROUNDING:
+    if not estimate.deviation > ROUNDING:
         return "unresolved", f"all {n} differences are the same, so their spread is not known"
     if math.isnan(low):
         return "unresolved", f"{n} pairs are too few for an interval that holds under looking"
-    if -compare.margin < low and high < compare.margin:
+    if is_equivalent:
         return "equivalent", "the interval lies within the margin"
     if low > 0:
         return "better" if compare.higher_is_better else "worse", "the interval lies above 0"

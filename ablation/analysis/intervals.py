@@ -1,17 +1,14 @@
-"""Means with intervals, and comparisons. Functions from DataFrame to DataFrame; none of them is random."""
+"""Means with confidence intervals."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge
-from ablation.grid.compare_settings import CompareSettings, limits
+from ablation.grid.compare_settings import limits
 
 CONFIDENCE = 0.95
-COMPARISON_COLUMNS = ["variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin"]
 
 
 def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFrame:
@@ -35,41 +32,3 @@ def mean_intervals(table: pd.DataFrame, by: list[str], values: list[str]) -> pd.
     summary["low"] = np.maximum(summary["mean"] - half, least)
     summary["high"] = np.minimum(summary["mean"] + half, most)
     return summary[[*by, "metric", "mean", "low", "high", "n"]]
-
-
-def completed_results(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a results table whose trial completed."""
-    return results[results["status"] == "completed"]
-
-
-def comparable(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the completed trials that ran in the same environment: the most frequent provenance."""
-    completed = completed_results(results)
-    counts = completed["provenance"].value_counts(sort=False)
-    return completed[completed["provenance"] == counts.idxmax()] if len(counts) else completed
-
-
-def paired_differences(results: pd.DataFrame, baseline: str, metric: str) -> dict[str, NDArray[np.float64]]:
-    """Return each variant's differences from the baseline, one per seed that both completed: (pairs,)."""
-    by_seed = comparable(results).pivot(index="seed", columns="variant", values=metric).astype(float)
-    names = [name for name in results["variant"].unique() if name != baseline]
-    by_seed = by_seed.reindex(columns=[baseline, *names])
-    return {name: (by_seed[name] - by_seed[baseline]).dropna().to_numpy() for name in names}
-
-
-def paired_comparisons(results: pd.DataFrame, baseline: str, compare: CompareSettings) -> pd.DataFrame:
-    """Compare every variant with the baseline, seed by seed, on the metric that the study declares.
-
-    Args:
-        results: The results table; only completed trials of one environment count.
-        baseline: The variant that the others are compared with.
-        compare: Metric, margin, alpha, correction, and how often the results may be looked at.
-
-    Returns:
-        One row per variant other than the baseline, in the table's order: ``difference`` is variant minus
-        baseline; the other columns are explained by `ablation.analysis.inference.judge`.
-    """
-    judged = judge(paired_differences(results, baseline, compare.metric), compare)
-    named = judged.rename_axis("variant").reset_index()
-    named = named.assign(baseline=baseline, metric=compare.metric, margin=compare.margin)
-    return named[COMPARISON_COLUMNS]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from ablation.analysis.intervals import CONFIDENCE, completed_results
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.intervals import CONFIDENCE
 from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
 

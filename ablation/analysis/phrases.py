@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from ablation.analysis.inference import EXPLORATORY
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 
@@ -73,10 +74,12 @@ def verdict_phrase(row: Row) -> str:
 
 
 def method_phrase(compare: CompareSettings) -> str:
-    """Say which test, level and margin the verdicts are from."""
+    """Say which test, level and margin the verdicts are from, and what they generalise to."""
     test = "paired t-test" if compare.looks == "once" else "anytime-valid paired t-test"
+    over = "seeds and test images" if compare.includes_images else "seeds"
     corrected = ", Holm" if compare.correction == "holm" else ""
-    return f"{test}, alpha {compare.alpha:g}{corrected}, margin {points(compare.margin, compare, sign=False)}"
+    margin = points(compare.margin, compare, sign=False)
+    return f"{test} over {over}, alpha {compare.alpha:g}{corrected}, margin {margin}"
 
 
 def conclusion(row: Row, compare: CompareSettings) -> str:
@@ -98,40 +101,108 @@ def conclusion(row: Row, compare: CompareSettings) -> str:
             sentence = f"Whether {name} differs from {row['baseline']} in {metric} is unresolved"
         case _:
             sentence = f"{name} has no verdict against {row['baseline']} in {metric}: {row['reason']}"
-    return f"{sentence} ({estimate}, {n})."
+    return f"{sentence} ({estimate}, {n}).{_without_failed_seeds(row, compare)}"
+
+
+def _without_failed_seeds(row: Row, compare: CompareSettings) -> str:
+    """Say what remains of a comparison without the seeds whose training failed; empty if none did."""
+    if not row["failed_seeds"]:
+        return ""
+    failed = row["failed_seeds"].split()
+    seeds = f"seed{'s' if len(failed) > 1 else ''} {', '.join(failed)}"
+    rest: Row = {"n": int(row["n_rest"]), "low": row["low_rest"], "high": row["high_rest"]}
+    interval = interval_phrase(rest, compare)
+    difference = points(row["difference_rest"], compare)
+    return (
+        f" Training collapsed in {seeds} of one of the two; without {'them' if len(failed) > 1 else 'it'}, "
+        f"the difference is {difference} ({interval}, n = {counted(rest['n'], 'pair')})."
+    )
+
+
+def second_reading_note(row: Row, compare: CompareSettings) -> str:
+    """Say where a reading without the assumption of normal differences disagrees; empty if nowhere.
+
+    It disagrees if the median lies on the other side of 0 than a decided mean does, if all pairs agree in
+    direction where the verdict is unresolved, or if the differences are visibly not normal.
+    """
+    n, above = int(row["n"]), int(row["above_zero"])
+    if not row["declared"] or n < 4 or math.isnan(row["p"]):
+        return ""
+    name = f"{row['variant']} against {row['baseline']}"
+    median = f"median {points(row['median'], compare)}, {above} of {n} differences above 0"
+    decided = row["verdict"] in ("better", "worse")
+    if decided and row["median"] * row["difference"] <= 0:
+        return f"{name}: the mean and the median of the differences disagree in direction ({median})."
+    if row["verdict"] == "unresolved" and above in (0, n) and row["p_sign"] <= 0.0625:
+        side = "above" if above else "below"
+        return (
+            f"{name}: all {n} differences lie {side} 0 (sign test, p = {p_phrase(row['p_sign'])}), although "
+            "the interval of their mean contains 0."
+        )
+    if row["p_normal"] < 0.01:
+        return (
+            f"{name}: the differences are not normal (Shapiro–Wilk test, p = {p_phrase(row['p_normal'])}), "
+            f"so the interval can err more often than its level says; {median}."
+        )
+    return ""
 
 
 def effect_conclusion(row: Row, compare: CompareSettings) -> str:
-    """Say in a sentence what a main effect or an interaction supports, with its interval and n.
-
-    A joint effect is called larger or smaller by its sign, as the difference has it: of a loss, a smaller
-    one is the better one.
-    """
-    metric = compare.metric_in_words
+    """Say in a sentence what a main effect or an interaction supports, with its interval and n."""
     unit = " points" if compare.in_points else ""
     confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
     estimate = (
         f"{points(row['difference'], compare)}{unit}, {confidence}% interval "
         f"{interval_phrase(row, compare)}, n = {row['n']} seeds"
     )
-    if row["kind"] == "interaction":
-        joint, parts = f"their joint effect on {metric}", "the sum of their separate effects"
-        if row["effect"].count(" × ") > 1:
-            parts += " and of the interactions of fewer of them"
-        larger, smaller = ("larger", "smaller") if compare.higher_is_better else ("smaller", "larger")
-        sentence = {
-            "better": f"{joint} is {larger} than {parts}",
-            "worse": f"{joint} is {smaller} than {parts}",
-            "equivalent": f"{joint} is equivalent to {parts}",
-        }.get(row["verdict"], f"whether {joint} differs from {parts} is unresolved")
-        return f"{row['effect']}: {sentence} ({estimate})."
-    level = f"{row['effect']} = {row['levels']}"
+    sentence = _interaction if row["kind"] == "interaction" else _main_effect
+    return f"{sentence(row, compare)} ({estimate})."
+
+
+def _main_effect(row: Row, compare: CompareSettings) -> str:
+    level, metric = f"{row['effect']} = {row['levels']}", compare.metric_in_words
     sentence = {
         "better": f"{level} makes {metric} better",
         "worse": f"{level} makes {metric} worse",
         "equivalent": f"{level} changes {metric} by less than the margin",
     }.get(row["verdict"], f"whether {level} changes {metric} is unresolved")
-    return f"Averaged over the other factors, {sentence} ({estimate})."
+    if row["verdict"] == "" and row["reason"] == EXPLORATORY:
+        sentence = f"the effect of {level} on {metric} is exploratory"
+    return f"Averaged over the other factors, {sentence}"
+
+
+def _interaction(row: Row, compare: CompareSettings) -> str:
+    """Compare what the levels do together with what they do in smaller numbers."""
+    levels = [
+        f"{f} = {level}"
+        for f, level in zip(*(row[k].split(" × ") for k in ("effect", "levels")), strict=True)
+    ]
+    together, metric = f"{', '.join(levels[:-1])} and {levels[-1]}", compare.metric_in_words
+    parts = "the sum of their separate effects"
+    if len(levels) > 2:
+        smaller = " and ".join(["pairs", *(f"groups of {size}" for size in range(3, len(levels)))])
+        parts = f"their separate effects and the interactions of {smaller}"
+    higher, lower = ("higher", "lower") if compare.higher_is_better else ("lower", "higher")
+    match row["verdict"]:
+        case "better" | "worse":
+            order = higher if row["verdict"] == "better" else lower
+            return f"Together, {together} give a {order} {metric} than {parts} predict{_s(levels)}"
+        case "equivalent":
+            return (
+                f"Together, {together} give the {metric} that {parts} predict{_s(levels)}, within the margin"
+            )
+        case "unresolved":
+            return (
+                f"Whether {together} together give another {metric} than {parts} predict{_s(levels)} is "
+                "unresolved"
+            )
+        case _:
+            return f"The interaction of {together} in {metric} has no verdict: {row['reason']}"
+
+
+def _s(levels: Sequence[str]) -> str:
+    """Return the ending of the verb after ``the sum`` or, of more than two levels, ``effects``."""
+    return "s" if len(levels) == 2 else ""
 
 
 def not_estimated(effects: pd.DataFrame) -> str:

@@ -1,29 +1,34 @@
-"""How many seeds a comparison needs, estimated from the noise of a pilot study."""
+"""How many seeds a question needs, estimated from the noise of a pilot study."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, gammainccinv, gammaincinv, ndtr
+from scipy.special import chdtri, gammainccinv, gammaincinv, ndtr, ndtri
 
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.estimates import Correct, Estimate, Measurements, satterthwaite
 from ablation.analysis.inference import FEWEST_PAIRS, METHODS, ROUNDING
-from ablation.analysis.intervals import completed_results, paired_differences
+from ablation.analysis.questions import COMPARISON, Question, study_questions
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.study import Study
 
 POWER = 0.8
 MOST_SEEDS = 10_000
 SEEDS_COLUMNS = [
-    "variant", "n", "deviation", "margin", "level", "seeds", "seeds_low", "seeds_high", "hours",
+    "question", "n", "deviation", "se_images", "margin", "level", "seeds", "seeds_low", "seeds_high", "hours",
     "equivalent_if_zero", "better_or_worse_if_zero", "unresolved_if_zero",
     "equivalent_if_margin", "better_or_worse_if_margin", "unresolved_if_margin",
 ]  # fmt: skip
 _Floats = NDArray[np.float64]
 _LARGEST_EFFECT = 1e6  # in standard deviations; above it, power no longer changes
 _TAIL = 1e-16  # the probability beyond each end of the integral
+_MANY_IMAGES = 10**9  # the error of images is taken as known
 _NORMAL_REACH = 8.5  # standard deviations beyond which a normal variable lies with a probability of 1e-17
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -37,7 +42,12 @@ class VerdictChances(NamedTuple):
 
 
 def verdict_chances(
-    seeds: int, effect_size: float, margin: float, level: float, compare: CompareSettings
+    seeds: int,
+    effect_size: float,
+    margin: float,
+    level: float,
+    compare: CompareSettings,
+    image_error: float = 0.0,
 ) -> VerdictChances:
     """Return the probability of each verdict that `ablation.analysis.inference.judge` gives.
 
@@ -55,19 +65,45 @@ def verdict_chances(
         margin: The margin divided by the same standard deviation. With a margin of 0, nothing is equivalent.
         level: The two-sided level of the test.
         compare: Whether the test is anytime-valid. If so, the verdicts are those of this look alone.
+        image_error: The standard error that other test images add, divided by the same standard deviation,
+            which no seeds reduce, and which is taken as known.
     """
-    critical = METHODS[compare.looks].critical(seeds, level)
-    if math.isinf(critical):
-        return VerdictChances(0.0, 0.0, 1.0)
-    shift, bound = abs(effect_size) * math.sqrt(seeds), margin * math.sqrt(seeds)
+    error = math.sqrt(1 / seeds + image_error**2)
+    shift, bound = abs(effect_size) / error, margin / error
     bends = np.array([0, shift, bound / 2, bound, bound - shift, bound + shift])
-    reach = _NORMAL_REACH
-    u, weights = _chi_rule(seeds - 1, np.concatenate([bends - reach, bends, bends + reach]) / critical)
-    half = critical * u  # the interval's half-width in standard errors, as are the bounds of its centre
+    breaks = np.concatenate([bends - _NORMAL_REACH, bends, bends + _NORMAL_REACH])
+    half_width = _half_width(seeds, level, compare, image_error)
+    if not math.isfinite(half_width(1.0)):
+        return VerdictChances(0.0, 0.0, 1.0)
+    u, weights = _chi_rule(seeds - 1, _inverted(half_width, breaks, image_error))
+    half = np.array([half_width(float(ratio)) for ratio in u]) if image_error else half_width(1.0) * u
     within, beyond = np.maximum(bound - half, 0), np.maximum(half, bound - half)
     equivalent = float(weights @ (ndtr(within - shift) - ndtr(-within - shift)))
     decided = float(weights @ (ndtr(shift - beyond) + ndtr(-shift - beyond)))
     return VerdictChances(min(1.0, equivalent), min(1.0, decided), max(0.0, 1 - equivalent - decided))
+
+
+def _half_width(
+    seeds: int, level: float, compare: CompareSettings, image_error: float
+) -> Callable[[float], float]:
+    """Return the interval's half-width in true standard errors, by the ratio of the estimated deviation."""
+    critical, total = METHODS[compare.looks].critical, 1 / seeds + image_error**2
+
+    def half_width(ratio: float) -> float:
+        of_seeds = ratio**2 / seeds
+        degrees = satterthwaite(of_seeds, image_error**2, seeds, _MANY_IMAGES)
+        pairs = seeds * of_seeds / (of_seeds + image_error**2)
+        return critical(degrees, pairs, level) * math.sqrt((of_seeds + image_error**2) / total)
+
+    return half_width
+
+
+def _inverted(half_width: Callable[[float], float], values: _Floats, image_error: float) -> _Floats:
+    """Return for which ratios the half-width has these values, about; exactly if it is proportional."""
+    if not image_error:
+        return values / half_width(1.0)
+    ratios = np.linspace(1e-3, 4, 200)
+    return np.interp(values, [half_width(float(ratio)) for ratio in ratios], ratios)
 
 
 def _chi_rule(degrees: int, breaks: _Floats) -> tuple[_Floats, _Floats]:
@@ -91,7 +127,9 @@ def _chi_rule(degrees: int, breaks: _Floats) -> tuple[_Floats, _Floats]:
     return u, weights / weights.sum()
 
 
-def power_of(seeds: int, effect_size: float, level: float, compare: CompareSettings) -> float:
+def power_of(
+    seeds: int, effect_size: float, level: float, compare: CompareSettings, image_error: float = 0.0
+) -> float:
     """Return the power of the test to distinguish a difference of that standardised size from 0.
 
     The power of Student's test grows with every pair. That of the anytime-valid test is 0 for the fewest
@@ -104,65 +142,106 @@ def power_of(seeds: int, effect_size: float, level: float, compare: CompareSetti
         level: The two-sided level of the test.
         compare: Whether the test is anytime-valid. If so, the power is that of the last look, and the
             probability of detecting the difference by then is a little larger.
+        image_error: As in `verdict_chances`.
     """
-    return verdict_chances(seeds, effect_size, 0.0, level, compare).better_or_worse
+    return verdict_chances(seeds, effect_size, 0.0, level, compare, image_error).better_or_worse
 
 
-def seeds_needed(deviation: float, level: float, compare: CompareSettings) -> int:
-    """Return the smallest number of pairs with a power of `POWER`; `MOST_SEEDS` if that is not enough.
+def seeds_needed(deviation: float, level: float, compare: CompareSettings, image_error: float = 0.0) -> float:
+    """Return the smallest number of pairs with a power of `POWER`.
 
     Once the power is above 20%, it grows with every pair (see `power_of`), so it reaches `POWER` only once,
     and that number can be bisected.
+
+    Args:
+        deviation: The standard deviation of the pairs' differences, in the unit of the metric.
+        level: The two-sided level of the test.
+        compare: The margin, and whether the test is anytime-valid.
+        image_error: The standard error that other test images add, in the unit of the metric.
+
+    Returns:
+        The number; `MOST_SEEDS` if that is not enough; infinity if, with any number of seeds, the test images
+        are too few for that power.
     """
+    if image_error and not _images_suffice(compare.margin / image_error, level):
+        return math.inf
     effect_size = _in_deviations(compare.margin, deviation)
+    images = min(image_error / max(deviation, ROUNDING), _LARGEST_EFFECT)
     low, high = FEWEST_PAIRS - 1, MOST_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
-        enough = power_of(middle, effect_size, level, compare) >= POWER
+        enough = power_of(middle, effect_size, level, compare, images) >= POWER
         low, high = (low, middle) if enough else (middle, high)
     return high
+
+
+def _images_suffice(margin: float, level: float) -> bool:
+    """Return whether a difference of the margin, in standard errors of images alone, can be detected."""
+    return bool(ndtr(margin - ndtri(1 - level / 2)) >= POWER)
 
 
 def _in_deviations(margin: float, deviation: float) -> float:
     return min(margin / max(deviation, ROUNDING), _LARGEST_EFFECT)
 
 
-def seeds_table(results: pd.DataFrame, baseline: str, compare: CompareSettings) -> pd.DataFrame:
-    """Estimate how many seeds each comparison needs to detect a difference of the margin, and their cost.
+def seeds_table(results: pd.DataFrame, study: Study, correct: Correct | None = None) -> pd.DataFrame:
+    """Estimate how many seeds each declared question needs to detect a difference of the margin.
 
     The pilot's standard deviation is itself uncertain: ``seeds_low`` and ``seeds_high`` are for the ends of
     its 80% interval (chi-square). The level is the strictest that the correction may require.
 
     Args:
         results: The pilot's results table.
-        baseline: The variant that the others are compared with.
-        compare: Metric, margin, alpha and correction.
+        study: The study, for its declared questions and how they are judged.
+        correct: Which test images each trial classified correctly, if the intervals hold for other images.
 
     Returns:
-        One row per variant: ``n`` pairs of the pilot, the standard ``deviation`` of their differences,
+        One row per declared question: its ``question`` in words, ``n`` pairs of the pilot, the standard
+        ``deviation`` of their differences, the standard error ``se_images`` that other test images add,
         ``level``, the number of ``seeds`` needed in all, and ``hours``: how long the missing seeds take, one
-        after another, in the variant and in the baseline. The other columns are the chance of each verdict
-        with that many ``seeds`` at that level, if the pilot's deviation is the true one, and the true
-        difference is zero (``equivalent_if_zero`` and so on) or exactly the margin (``equivalent_if_margin``
-        and so on). A difference may be detected and equivalent at once, so ``better_or_worse_if_margin`` can
-        be a little below `POWER`. NaN under two pairs; the chances also if all differences are the same.
+        after another, in the variants of the question. The other columns are the chance of each verdict with
+        that many ``seeds`` at that level, if the pilot's deviation is the true one, and the true difference
+        is zero (``equivalent_if_zero`` and so on) or exactly the margin (``equivalent_if_margin`` and so on).
+        A difference may be detected and equivalent at once, so ``better_or_worse_if_margin`` can be a little
+        below `POWER`. NaN under two pairs; the chances also if all differences are the same, or no number of
+        seeds is enough.
     """
-    by_variant = paired_differences(results, baseline, compare.metric)
-    level = compare.alpha / (len(by_variant) if compare.correction == "holm" and by_variant else 1)
+    compare = study.compare
+    declared = [q for q in study_questions(study, compare) if q.is_declared]
+    family = {q.identity for q in declared}
+    level = compare.alpha / (len(family) if compare.correction == "holm" and family else 1)
+    measured = Measurements(results, compare.metric, correct if compare.includes_images else None)
     seconds = completed_results(results).groupby("variant")["seconds"].mean()
-    rows = []
-    for name, differences in by_variant.items():
-        n = len(differences)
-        deviation = float(np.std(differences, ddof=1)) if n > 1 else math.nan
-        needed, chances = [math.nan] * 3, [math.nan] * 6
-        if n > 1:
-            ends = [deviation * math.sqrt((n - 1) / chdtri(n - 1, tail)) for tail in (0.1, 0.9)]
-            needed = [float(seeds_needed(d, level, compare)) for d in (deviation, *ends)]
-        if deviation > ROUNDING:
-            margin = _in_deviations(compare.margin, deviation)
-            truths = [verdict_chances(int(needed[0]), true, margin, level, compare) for true in (0.0, margin)]
-            chances = [chance for verdicts in truths for chance in verdicts]
-        cost = seconds.get(name, math.nan) + seconds.get(baseline, math.nan)
-        hours = np.maximum(0.0, needed[0] - n) * cost / 3600  # NaN stays NaN, unlike with `max`
-        rows.append([name, n, deviation, compare.margin, level, *needed, hours, *chances])
+    rows, seen = [], set()
+    for question in declared:
+        if question.identity in seen:
+            continue
+        seen.add(question.identity)
+        estimate = measured.estimate(question.weights)
+        cost = sum(seconds.get(name, math.nan) for name in question.weights)
+        figures = _needed(estimate, level, compare, cost)
+        rows.append([_in_words(question, study.baseline), estimate.n, *figures])
     return pd.DataFrame(rows, columns=SEEDS_COLUMNS)
+
+
+def _in_words(question: Question, baseline: str) -> str:
+    if question.kind == COMPARISON:
+        return question.subject if question.detail == baseline else f"{question.subject} – {question.detail}"
+    return f"{question.subject}: {question.detail}"
+
+
+def _needed(estimate: Estimate, level: float, compare: CompareSettings, cost: float) -> list[float]:
+    """Return the columns of a row from the deviation on."""
+    n, deviation, image_error = estimate.n, estimate.deviation, math.sqrt(estimate.image_variance)
+    needed, chances = [math.nan] * 3, [math.nan] * 6
+    if n > 1:
+        ends = [deviation * math.sqrt((n - 1) / chdtri(n - 1, tail)) for tail in (0.1, 0.9)]
+        needed = [float(seeds_needed(d, level, compare, image_error)) for d in (deviation, *ends)]
+    if deviation > ROUNDING and math.isfinite(needed[0]):
+        margin, images = _in_deviations(compare.margin, deviation), image_error / deviation
+        truths = [
+            verdict_chances(int(needed[0]), true, margin, level, compare, images) for true in (0.0, margin)
+        ]
+        chances = [chance for verdicts in truths for chance in verdicts]
+    hours = float(np.maximum(0.0, needed[0] - n)) * cost / 3600  # NaN stays NaN, unlike with `max`
+    return [deviation, image_error, compare.margin, level, *needed, hours, *chances]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import completed_results, mean_intervals
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.intervals import mean_intervals
 from ablation.data.datasets import Dataset
 from ablation.grid.study import Study
 from ablation.grid.trial import EpochRecord, Trial, TrialResult

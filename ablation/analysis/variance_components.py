@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from ablation.analysis.estimates import Correct, mean_squares
 
 NOISE_COLUMNS = [
     "variant", "against", "n", "images", "accuracy", "variance", "seed_variance", "image_variance",
@@ -17,11 +18,8 @@ MCNEMAR_COLUMNS = ["variant", "baseline", "seed", "only_variant_right", "only_ba
 
 _CLEARLY = 0.1  # the share of the variance by which one remedy must beat the other to be named
 
-Right = Mapping[str, Mapping[int, NDArray[np.bool_]]]
-"""For each variant and seed, whether each test image was classified correctly: (images,)."""
 
-
-def noise_table(right: Right, baseline: str) -> pd.DataFrame:
+def noise_table(right: Correct, baseline: str, for_images: bool = True) -> pd.DataFrame:
     """Split the variance of each variant's test accuracy, and of its difference from the baseline.
 
     The accuracies of two seeds differ for two reasons: one model is better on all images that could be
@@ -35,6 +33,7 @@ def noise_table(right: Right, baseline: str) -> pd.DataFrame:
         right: Which test images each trial classified correctly. Variants with fewer than two seeds give no
             row.
         baseline: The variant that the others are compared with.
+        for_images: Whether the intervals generalise to other test images. If not, only seeds narrow them.
 
     Returns:
         One row per variant (``against`` is empty), and one row per variant for its difference from the
@@ -53,10 +52,12 @@ def noise_table(right: Right, baseline: str) -> pd.DataFrame:
             pairs = [trials[seed].astype(float) - right[baseline][seed] for seed in seeds]
             rows.append([name, baseline, *_split(np.array(pairs))])
     table = pd.DataFrame(rows, columns=NOISE_COLUMNS)
+    if not for_images:
+        table["more"] = "seeds"
     return table[table["n"] > 1].reset_index(drop=True)
 
 
-def mcnemar_table(right: Right, baseline: str) -> pd.DataFrame:
+def mcnemar_table(right: Correct, baseline: str) -> pd.DataFrame:
     """Compare each variant with the baseline image by image, with McNemar's exact test.
 
     The test asks whether two trained models differ on images like these, and says nothing about other seeds:
@@ -91,18 +92,14 @@ def _split(values: NDArray[np.float64]) -> list[object]:
             two such values: (seeds, images).
     """
     n, images = values.shape
-    by_seed, by_image = values.mean(axis=1), values.mean(axis=0)
     mean = float(values.mean())
     if n < 2 or images < 2:
         return [n, images, mean, *[math.nan] * 7, ""]
-    seeds_square = images * float(by_seed.var(ddof=1))
-    images_square = n * float(by_image.var(ddof=1))
-    residual = values - by_seed[:, None] - by_image[None, :] + mean
-    rest = float((residual**2).sum()) / ((n - 1) * (images - 1))
+    seeds_square, images_square, rest = mean_squares(values)
     of_seed, of_image = (seeds_square - rest) / images, (images_square - rest) / n
     parts = [max(0.0, part) for part in (of_seed / n, of_image / images, rest / (n * images))]
     more = "seeds" if parts[0] > parts[1] else "test images"
     if abs(parts[0] - parts[1]) < _CLEARLY * sum(parts):
         more = "either"
     errors = [math.sqrt(part) for part in parts]
-    return [n, images, mean, float(by_seed.var(ddof=1)), of_seed, of_image, rest, *errors, more]
+    return [n, images, mean, seeds_square / images, of_seed, of_image, rest, *errors, more]

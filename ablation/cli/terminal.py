@@ -11,23 +11,26 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
     duration,
+    effect_conclusion,
     interval_phrase,
     method_phrase,
     minus,
     not_estimated,
     p_phrase,
+    percent,
     points,
     signed_points,
     verdict_phrase,
 )
 from ablation.analysis.sample_size import POWER
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.value_text import counted
 from ablation.results.notes import run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 
@@ -144,14 +147,24 @@ def print_comparisons(run: Run) -> None:
     console = Console()
     compare, baseline = run.compare, run.study.baseline
     unit = ", in percentage points" if compare.in_points else ""
+    is_all = compare.against == "all"
+    against = "of all pairs" if is_all else f"against {baseline}"
     console.print(
-        Text(f"{compare.metric} against {baseline}, seed by seed{unit}; {method_phrase(compare)}"),
-        soft_wrap=True,
+        Text(f"{compare.metric} {against}, seed by seed{unit}; {method_phrase(compare)}"), soft_wrap=True
     )
     table = results_table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
     for row in run.comparisons.to_dict("records"):
-        table.add_row(Text(str(row["variant"])), *_judged(row, compare), Text(verdict_phrase(row)))
+        name = f"{row['variant']} – {row['baseline']}" if is_all else str(row["variant"])
+        table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
     console.print(table)
+    if len(run.ranking):
+        table = results_table("variant", "mean", "possible ranks", "no variant is better")
+        for row in run.ranking.to_dict("records"):
+            value = percent(row["mean"]) if compare.in_points else f"{row['mean']:.4f}"
+            ranks = f"{row['rank_low']} to {row['rank_high']}"
+            table.add_row(Text(str(row["variant"])), value, ranks, "yes" if row["tied_with_best"] else "no")
+        console.print()
+        console.print(table)
     estimated = run.effects[run.effects["n"] > 0]
     for kind, effects in estimated.groupby("kind", sort=False):
         heading = "simple effect" if kind == "effect where" else str(kind)
@@ -169,7 +182,7 @@ def print_comparisons(run: Run) -> None:
 
 def print_seeds_needed(run: Run) -> None:
     """Print how many seeds each comparison needs to detect a difference of the margin."""
-    console, compare = Console(), run.compare
+    console, compare = Console(), run.study.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
         Text(
@@ -179,7 +192,7 @@ def print_seeds_needed(run: Run) -> None:
         soft_wrap=True,
     )
     table = results_table(
-        "variant",
+        "question",
         "deviation\n(pairs)",
         "seeds\nneeded",
         "80%\ninterval",
@@ -189,14 +202,18 @@ def print_seeds_needed(run: Run) -> None:
     )
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
-            table.add_row(Text(row["variant"]), f"– ({row['n']})", "–", "needs 2 pairs", "–", "–", "–")
+            table.add_row(Text(row["question"]), f"– ({row['n']})", "–", "needs 2 pairs", "–", "–", "–")
+            continue
+        deviation = f"{points(row['deviation'], compare, sign=False)} ({row['n']})"
+        if math.isinf(row["seeds"]):
+            table.add_row(Text(row["question"]), deviation, "∞", "more images", "–", "–", "–")
             continue
         chances = (row["equivalent_if_zero"], row["better_or_worse_if_margin"])
         table.add_row(
-            Text(row["variant"]),
-            f"{points(row['deviation'], compare, sign=False)} ({row['n']})",
+            Text(row["question"]),
+            deviation,
             f"{row['seeds']:,.0f}",
-            f"{row['seeds_low']:,.0f} to {row['seeds_high']:,.0f}",
+            f"{row['seeds_low']:,.0f} to {_number(row['seeds_high'])}",
             duration(3600 * row["hours"]),
             *("–" if math.isnan(chance) else f"{chance:.0%}" for chance in chances),
         )
@@ -204,12 +221,18 @@ def print_seeds_needed(run: Run) -> None:
     console.print(
         "Deviation: the standard deviation of the paired differences, and the number of pairs. 80% interval: "
         "of the number of seeds needed, because the deviation is itself an estimate. Training time: the "
-        "missing seeds of variant and baseline, on one worker. The last two columns give the chance of the "
+        "missing seeds of the question's variants, on one worker. ∞: the interval holds for other test "
+        "images, too, and these are too few for any number of seeds; enlarge dataset.test_size, or declare "
+        "`holds_for: [seeds]`. The last two columns give the chance of the "
         "right verdict with the seeds needed, if the deviation is the true one: `equivalent` if the true "
         "difference is 0, and `better` or `worse` if it is the margin. `ablation run --until-resolved "
-        "--max-seeds N` adds seeds to the comparisons that are unresolved.",
+        "--max-seeds N` adds seeds to the questions that are unresolved.",
         soft_wrap=True,
     )
+
+
+def _number(seeds: float) -> str:
+    return "∞" if math.isinf(seeds) else f"{seeds:,.0f}"
 
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
@@ -257,9 +280,11 @@ def _print_summary(console: Console, run: Run) -> None:
 def _print_verdicts(console: Console, run: Run) -> None:
     """Print the verdicts; while trials are pending, only those that remain valid with further seeds."""
     rows = [row for row in run.comparisons.to_dict("records") if row["verdict"]]
-    if not rows:
+    effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])]
+    of_factors = [row for row in effects.to_dict("records") if row["verdict"]]
+    if not rows and not of_factors:
         return
-    so_far = run.compare.looks != run.study.compare.looks
+    so_far = bool((run.results["status"] == "pending").any())
     console.print()
     console.print(
         "[bold]Verdicts so far[/] (anytime-valid: they stay valid however many seeds follow)"
@@ -269,10 +294,16 @@ def _print_verdicts(console: Console, run: Run) -> None:
     decided = [row for row in rows if row["verdict"] != "unresolved"]
     for row in decided:
         console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)
-    open_ = [str(row["variant"]) for row in rows if row["verdict"] == "unresolved"]
+    baseline = run.study.baseline
+    unresolved = [row for row in rows if row["verdict"] == "unresolved"]
+    open_ = [str(row["variant"]) for row in unresolved if row["baseline"] == baseline]
     if open_:
+        console.print(Text(f"  ? unresolved against {baseline}: {', '.join(open_)}"), soft_wrap=True)
+    if pairs := len(unresolved) - len(open_):
+        console.print(Text(f"  ? unresolved among the others: {counted(pairs, 'pair')}"))
+    for row in of_factors:
         console.print(
-            Text(f"  ? unresolved against {run.study.baseline}: {', '.join(open_)}"), soft_wrap=True
+            Text(f"  {MARKS[row['verdict']]} {effect_conclusion(row, run.compare)}"), soft_wrap=True
         )
 
 

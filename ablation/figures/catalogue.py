@@ -21,6 +21,7 @@ from ablation.figures import (
     overfitting_gap,
     per_class,
     predictions,
+    ranking,
     seed_noise,
     variance_shift,
 )
@@ -29,6 +30,7 @@ from ablation.results.run import Run
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "forest": forest.drawings,
+    "ranking": ranking.drawings,
     "interaction": interaction.drawings,
     "overfitting_gap": overfitting_gap.drawings,
     "gap_parts": gap_parts.drawings,

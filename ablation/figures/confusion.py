@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.completed_trials import completed_results
 from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, new_figure, seeds_phrase
 from ablation.grid.trial import slug
 from ablation.results.run import Run

@@ -86,7 +86,7 @@ def drawings(run: Run) -> list[Drawing]:
     variants = [v for v in run.predictions if v != baseline and pairs[v]]
     if not variants:
         return []
-    sizes = run.comparisons.set_index("variant")["difference"].abs()
+    sizes = run.baseline_comparisons.set_index("variant")["difference"].abs()
     chosen = sorted(sorted(variants, key=lambda v: -sizes[v])[:_MOST_VARIANTS], key=variants.index)
     figure = new_figure(11, 0.5 + 1.5 * len(chosen))
     axes = figure.subplots(len(chosen), 2 * _IMAGES, squeeze=False)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablation.analysis.intervals import comparable, mean_intervals
+from ablation.analysis.completed_trials import comparable
+from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
 from ablation.figures.style import (
     FAINT,
@@ -38,7 +39,7 @@ def metric_data(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.Da
 
 def difference_data(results: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
     """Return ``variant, seed, difference``: each trial's metric minus the baseline's with the same seed."""
-    completed = comparable(results)[["variant", "seed", metric]]
+    completed = comparable(results, baseline)[["variant", "seed", metric]]
     reference = completed[completed["variant"] == baseline].set_index("seed")[metric]
     others = completed[completed["variant"] != baseline]
     differences = others.assign(difference=others[metric] - others["seed"].map(reference))
@@ -57,7 +58,7 @@ def drawings(run: Run) -> list[Drawing]:
     figure = new_figure(11.5, max(2.8, 1.3 + 0.42 * len(variants)))
     left, right = figure.subplots(1, 2, sharey=True)
     draw_metric(left, summary, trials, styles, compare)
-    draw_differences(right, variants, run.comparisons, differences, styles, baseline, compare)
+    draw_differences(right, variants, run.baseline_comparisons, differences, styles, baseline, compare)
     read_once = " on the test images, which each trial reads once" if "test" in compare.metric else ""
     title = compare.metric_in_words.capitalize()
     caption = (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablation.analysis.intervals import comparable, mean_intervals
+from ablation.analysis.completed_trials import comparable
+from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import effect_conclusion
 from ablation.figures.style import (
     MARKERS,
@@ -43,7 +44,7 @@ def interaction_data(results: pd.DataFrame, study: Study, metric: str) -> pd.Dat
         ``high`` (95% interval over seeds, Student's t) and ``n``.
     """
     levels = {v.name: v.levels for v in study.variants if v.crossed}
-    crossed = comparable(results)
+    crossed = comparable(results, study.baseline)
     crossed = crossed[crossed["variant"].isin(list(levels))]
     tables = []
     for across, along in combinations(study.factors, 2):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.completed_trials import completed_results
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
 from ablation.figures.style import Drawing, label, new_figure

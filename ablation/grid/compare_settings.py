@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ablation.grid.settings import Settings
 
@@ -43,11 +43,35 @@ def _parse_percentage_points(value: Any) -> Any:
         raise ValueError(f"'{value}' is not a number of percentage points, like 0.5pp") from None
 
 
+def _require_seeds(populations: tuple[Population, ...]) -> tuple[Population, ...]:
+    if "seeds" not in populations:
+        raise ValueError("expected [seeds, images] or [seeds]: trials differ by their seeds in every study")
+    return tuple(population for population in ("seeds", "images") if population in populations)
+
+
 Positive = Annotated[float, Field(gt=0)]
+Population = Literal["seeds", "images"]
+Populations = Annotated[tuple[Population, ...], Field(min_length=1), AfterValidator(_require_seeds)]
+PER_IMAGE = ("test_accuracy",)
+"""The metrics whose value on every single test image is kept."""
+INTERIM_SHARE = 0.1
+"""The share of alpha that verdicts may use while trials are pending."""
 
 
 class CompareSettings(Settings):
-    """How variants are compared with the baseline. It is declared before the run."""
+    """Which questions the study asks, and how they are judged. It is declared before the run."""
+
+    questions: Literal["variants", "effects", "both"] = "variants"
+    """The questions that get verdicts: the comparisons of ``variants``, the main ``effects`` and interactions
+    of the factors, or ``both``. They share alpha. All other results are exploratory: they are shown with
+    their intervals and without verdicts."""
+    against: Literal["baseline", "all"] = "baseline"
+    """What each variant is compared with: the ``baseline``, or ``all`` other variants, which also ranks
+    them."""
+    holds_for: Populations = ("seeds", "images")
+    """What the intervals generalise to: other ``seeds``, and other test ``images`` of the same kind. With
+    ``[seeds]``, they hold for these test images only. Test images are kept apart for ``test_accuracy``; for
+    any other metric, the intervals hold for other seeds only."""
 
     metric: str = "test_accuracy"
     """The metric that is compared, a column of the results."""
@@ -61,9 +85,11 @@ class CompareSettings(Settings):
     interval lies within plus and minus the margin is equivalent to the baseline. Only metrics that are
     shares, such as accuracies, have a default margin."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """The risk of calling any variant better or worse, or an effect real, if there is no difference."""
+    """The risk of calling anything better or worse, among all declared questions, if there is no difference;
+    and the risk of calling anything equivalent if all differences are as large as the margin."""
     correction: Literal["holm", "none"] = "holm"
-    """How this risk is controlled: ``holm`` for all variants together, ``none`` for each one on its own."""
+    """How these risks are controlled: ``holm`` for all declared questions together, ``none`` for each one on
+    its own."""
     looks: Literal["once", "any"] = "once"
     """``once``: intervals and p-values are valid for a number of seeds that was fixed in advance. ``any``:
     they are anytime-valid, that is, valid however often the results are inspected and seeds are added, and
@@ -78,6 +104,22 @@ class CompareSettings(Settings):
             better = "higher" if self.higher_is_better else "lower"
             return f"{better} values of {self.metric} are always better; remove `direction`."
         return ""
+
+    @property
+    def includes_images(self) -> bool:
+        """Whether the intervals generalise to other test images, which the metric must allow."""
+        return "images" in self.holds_for and self.metric in PER_IMAGE
+
+    def interim(self) -> Self:
+        """Return how to judge while trials are pending: anytime-valid, at a tenth of alpha.
+
+        A verdict on a part of the seeds is an interim look, so it must stay valid however many seeds follow.
+        The verdicts of the finished run have the whole alpha, which the interim looks exceed by a tenth at
+        most.
+        """
+        if self.looks == "any":
+            return self
+        return self.model_copy(update={"looks": "any", "alpha": INTERIM_SHARE * self.alpha})
 
     @property
     def metric_in_words(self) -> str:

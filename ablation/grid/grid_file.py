@@ -105,6 +105,11 @@ def read_study(file: Path) -> Study:
     if grid.compare.metric not in (valid := _metrics(variants)):
         hint = did_you_mean(grid.compare.metric, valid)
         raise source.error(("compare", "metric"), f"there is no metric '{grid.compare.metric}'.{hint}")
+    if grid.compare.questions != "variants" and not factors:
+        raise source.error(
+            ("compare", "questions"),
+            f"`{grid.compare.questions}` asks for effects of factors, and the grid has no `factors:`.",
+        )
     if grid.compare.trouble:
         raise source.error(("compare",), grid.compare.trouble)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ablation.analysis.intervals import completed_results, mean_intervals
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import conclusion, effect_conclusion, minus
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
@@ -42,10 +43,10 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
             f"{pending} planned trial{'s have' if pending > 1 else ' has'} not run yet. This report covers "
             f"only the trials that have."
         )
-        if run.compare.looks != run.study.compare.looks:
-            sentence += (
-                " Its verdicts are from the anytime-valid test, so they stay valid however many seeds follow."
-            )
+        sentence += (
+            f" Its verdicts are from the anytime-valid test at alpha {run.compare.alpha:g}, so they stay "
+            "valid however many seeds follow."
+        )
         caveats.append(Finding(sentence))
     troubles = results[~results["status"].isin(["completed", "pending"])]
     if len(troubles):
@@ -62,7 +63,7 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
 
 def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:
     """Name the variant whose mean is best, and say whether its lead over the baseline is resolved."""
-    compare, baseline = run.compare, run.study.baseline
+    compare = run.compare
     completed = completed_results(run.results).dropna(subset=[compare.metric])
     means = completed.groupby("variant", sort=False)[compare.metric].mean()
     if len(means) < 2:
@@ -73,15 +74,33 @@ def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:
     most = "highest" if compare.higher_is_better else "lowest"
     n = int((completed["variant"] == best).sum())
     sentence = f"{best} has the {most} mean {metric}: {value} (n = {counted(n, 'seed')})."
-    verdicts = run.comparisons.set_index("variant")["verdict"]
+    return [Finding(sentence + _standing(run, best), "", links.of(best))]
+
+
+def _standing(run: Run, best: str) -> str:
+    """Say what the best mean is worth: which variants the comparisons cannot distinguish from it."""
+    baseline = run.study.baseline
+    if len(run.ranking):
+        tied = run.ranking.loc[run.ranking["tied_with_best"], "variant"]
+        others = [str(name) for name in tied if name != best]
+        if not others:
+            return " It is better than every other variant."
+        names = ", ".join(others[:_MOST]) + (
+            f" and {len(others) - _MOST} more" if len(others) > _MOST else ""
+        )
+        return f" No variant is better than any of: {best}, {names}. The order among them is not resolved."
+    verdicts = run.baseline_comparisons.set_index("variant")["verdict"]
     if best != baseline and verdicts.get(best) == "unresolved":
-        sentence += f" This is not a verdict: whether it differs from {baseline} is unresolved."
-    return [Finding(sentence, "", links.of(best))]
+        return f" This is not a verdict: whether it differs from {baseline} is unresolved."
+    if len(run.study.variants) > 2:
+        return f" This is not a ranking: variants are compared with {baseline} only, not with each other."
+    return ""
 
 
 def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
     """Say what each comparison supports; where they are many, the unresolved ones are only counted up."""
-    rows = [row for row in run.comparisons.to_dict("records") if row["n"]]
+    declared = run.baseline_comparisons[run.baseline_comparisons["declared"].astype(bool)]
+    rows = [row for row in declared.to_dict("records") if row["n"]]
     decided = [row for row in rows if row["verdict"] in ("better", "worse", "equivalent")]
     in_full = rows if len(rows) <= _MOST else decided[:_MOST]
     sentences = [
@@ -106,8 +125,8 @@ def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
 def _effects(run: Run, links: TrialLinks) -> list[Finding]:
     if len(run.study.factors) < 2:
         return []
-    effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
-    rows = effects.to_dict("records")
+    of_factors = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
+    rows = of_factors[of_factors["declared"].astype(bool)].to_dict("records")
     in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
     sentences = [
         Finding(effect_conclusion(row, run.compare), str(row["verdict"]), links.effect(row))
@@ -116,6 +135,9 @@ def _effects(run: Run, links: TrialLinks) -> list[Finding]:
     if further := len(rows) - len(in_full):
         verb = "effects of the factors are" if further > 1 else "effect of the factors is"
         sentences.append(Finding(f"{further} further {verb} in the tables below."))
+    if exploratory := len(of_factors) - len(rows):
+        verb = "effects of the factors are" if exploratory > 1 else "effect of the factors is"
+        sentences.append(Finding(f"{exploratory} {verb} exploratory, with intervals in the tables below."))
     return sentences
 
 

@@ -65,12 +65,9 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
 
 def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     text = (
-        f"Each variant is compared with {run.study.baseline} in {run.compare.metric.replace('_', ' ')}, seed "
-        f"by seed: {method_phrase(run.compare)}. Each interval has the confidence level at which its "
-        "difference is decided, so that interval and verdict agree: better or worse if the interval excludes "
-        "0, equivalent if it lies within the margin, otherwise unresolved. The intervals generalise to other "
-        "seeds, on these test images; the table of variance components shows what other test images would "
-        "add."
+        f"{_asked(run)} Each verdict is read off an interval: better or worse if it excludes 0, equivalent "
+        "if it lies within the margin, otherwise unresolved. The confidence level of an interval is the one "
+        f"at which its question is decided among all declared questions. {_generalises(run)}"
     )
     declared = f"The comparison was declared in the grid, whose hash is {code(study_digest(run.study))}."
     changes = run.changes
@@ -80,14 +77,62 @@ def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         declared += " The grid has not been changed since before the first trial."
     else:
         declared += " Changed in the grid since the first trial:"
-    table = tables.comparisons_table(run, links)
+    drawn = [tables.comparisons_table(run, links)]
+    if len(run.ranking):
+        drawn.append(tables.ranking_table(run, links))
+    if len((reading := tables.second_reading_table(run, links)).rows):
+        drawn.append(reading)
     return Section(
         "support",
-        "Comparison with the baseline",
+        "Comparison of all variants"
+        if run.study.compare.against == "all"
+        else "Comparison with the baseline",
         [text],
-        tables=[table],
+        pictures.get("ranking", []),
+        tables=drawn,
         notes=[declared],
         lines=changes or [],
+    )
+
+
+def _asked(run: Run) -> str:
+    """Say which questions the study declares, and how they are judged."""
+    compare, baseline = run.compare, run.study.baseline
+    with_ = "every other variant" if compare.against == "all" else baseline
+    asked = {
+        "variants": f"The study asks how each variant compares with {with_}",
+        "effects": "The study asks for the main effects and interactions of its factors",
+        "both": f"The study asks how each variant compares with {with_}, and for the main effects and "
+        "interactions of its factors",
+    }[compare.questions]
+    exploratory = {
+        "variants": " Effects of factors that are no such comparison are exploratory: they have no verdict.",
+        "effects": " Comparisons of variants that are no such effect are exploratory: they have no verdict.",
+        "both": "",
+    }[compare.questions]
+    if not run.study.factors:
+        exploratory = ""
+    return (
+        f"{asked}, in {compare.metric_in_words}, seed by seed: {method_phrase(compare)}. All of these "
+        f"questions share alpha.{exploratory}"
+    )
+
+
+def _generalises(run: Run) -> str:
+    """Say what the intervals generalise to."""
+    compare = run.compare
+    if "images" not in run.study.compare.holds_for:
+        return "The intervals generalise to other seeds, on these test images."
+    if not compare.includes_images:
+        return (
+            f"The intervals generalise to other seeds, on these images: {compare.metric} has no value per "
+            "test image that is kept."
+        )
+    if (run.comparisons["holds_for"] == "seeds").all():
+        return "The intervals generalise to other seeds, on these test images: no predictions are kept."
+    return (
+        "The intervals generalise to other seeds and to other test images of the same kind: seeds and images "
+        "are crossed random factors (Obuchowski and Rockette, 1995; Gallas, 2006)."
     )
 
 
@@ -97,9 +142,11 @@ def _effects(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     if not effects and not missing:
         return None
     text = (
-        "Effects are estimated within each seed, over the variants that cross the factors. The effects in "
-        "one table are corrected for multiple testing together. For an interaction, a verdict of better "
-        "means that the joint effect of the factors is better than the sum of their separate effects."
+        "Effects are estimated within each seed, over the variants that cross the factors. An effect has a "
+        "verdict if the study declares it, or if it is the same contrast as a declared comparison. All "
+        "others are exploratory: their intervals are not corrected for the number of effects. For "
+        "an interaction, a verdict of better means that the levels together are better than the sum of their "
+        "separate effects predicts."
     )
     if len(run.study.factors) > 2:
         text += " For three or more factors, that sum includes the interactions of fewer of them."
@@ -206,7 +253,7 @@ def _noise(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
         "arXiv:2304.01910). The component from images shrinks with more test images. The component from the "
         "interaction of seeds and images shrinks with either. The last column is a supplementary test, image "
         "by image: the number of seeds whose pair of models differs significantly in McNemar's exact test (p "
-        f"below {run.compare.alpha:g}, not corrected for multiple testing)."
+        f"below {run.study.compare.alpha:g}, not corrected for multiple testing)."
     )
     return Section("noise", "Variance components", [text], pictures.get("seed_noise", []), [table])
 

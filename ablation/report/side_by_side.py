@@ -97,7 +97,7 @@ def _mean_and_verdict(run: Run, name: str, offset: int) -> list[Cell]:
     results = run.results
     completed = results[(results["variant"] == name) & (results["status"] == "completed")]
     trials = tuple(offset + k for k in completed.index)
-    verdicts = run.comparisons.set_index("variant")["verdict"]
+    verdicts = run.baseline_comparisons.set_index("variant")["verdict"]
     verdict = str(verdicts.get(name, "baseline"))
     verdict_cell = Cell(f"{MARKS.get(verdict, '')} {verdict or 'none'}".strip(), kind=verdict)
     if completed.empty:

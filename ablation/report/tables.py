@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.analysis.intervals import completed_results, mean_intervals
+from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.pairing import pairing_by_seed, pairing_gain
 from ablation.analysis.phrases import (
     MARKS,
@@ -44,7 +45,7 @@ def variants_table(run: Run, links: TrialLinks) -> Table:
     results = run.results
     completed = completed_results(results)
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["variant", "metric"])
-    comparisons = {row["variant"]: row for row in run.comparisons.to_dict("records")}
+    comparisons = {row["variant"]: row for row in run.baseline_comparisons.to_dict("records")}
     names = [variant.name for variant in run.study.variants]
     baseline = run.study.variants[names.index(run.study.baseline)]
     rows = []
@@ -76,12 +77,70 @@ def variants_table(run: Run, links: TrialLinks) -> Table:
 
 
 def comparisons_table(run: Run, links: TrialLinks) -> Table:
-    """Return the table of the comparisons of every variant with the baseline."""
+    """Return the table of the comparisons: with the baseline, or of all pairs."""
+    is_all = run.study.compare.against == "all"
+    rows = []
+    for row in run.comparisons.to_dict("records"):
+        variant, other = str(row["variant"]), str(row["baseline"])
+        names = [Cell(variant, kind="row"), *([Cell(other)] if is_all else [])]
+        rows.append([*names, *_judged(row, run, links.pair(variant, other))])
+    headings = ["Variant", *(["Compared with"] if is_all else []), *_judged_headings(run)]
+    return Table([*headings, "Pairs", "Verdict"], rows, sortable=True)
+
+
+def second_reading_table(run: Run, links: TrialLinks) -> Table:
+    """Return what the comparisons say without assuming normal differences, and without failed seeds."""
+    rows = []
+    for row in run.comparisons[run.comparisons["n"] > 1].to_dict("records"):
+        variant, other = str(row["variant"]), str(row["baseline"])
+        trials = links.pair(variant, other)
+        rest: Row = {"n": row["n_rest"], "low": row["low_rest"], "high": row["high_rest"]}
+        without = [Cell("–"), Cell("")]
+        if row["failed_seeds"]:
+            difference = points(row["difference_rest"], run.compare)
+            without = [
+                Cell(difference, interval_phrase(rest, run.compare), row["difference_rest"], trials),
+                Cell(row["failed_seeds"]),
+            ]
+        rows.append([
+            Cell(f"{variant} against {other}", kind="row"),
+            Cell(points(row["median"], run.compare), "", row["median"], trials),
+            Cell(f"{row['above_zero']} of {row['n']}", "", row["above_zero"], trials),
+            Cell(p_phrase(row["p_sign"]), "", row["p_sign"], trials),
+            Cell(p_phrase(row["p_normal"]), "", row["p_normal"], trials),
+            *without,
+        ])  # fmt: skip
+    headings = ["Comparison", in_unit("Median", run), "Above 0", "Sign test, p", "Normality, p"]
+    title = "A second reading, which does not assume normal differences (exploratory)"
+    return Table(
+        [*headings, in_unit("Without collapsed seeds", run), "Collapsed seeds"], rows, title, sortable=True
+    )
+
+
+def ranking_table(run: Run, links: TrialLinks) -> Table:
+    """Return the ranks that the comparisons of all pairs support."""
     rows = [
-        [Cell(str(row["variant"]), kind="row"), *_judged(row, run, links.pairs(str(row["variant"])))]
-        for row in run.comparisons.to_dict("records")
+        [
+            Cell(str(row["variant"]), kind="row"),
+            Cell(value_text(row["mean"], run), "", row["mean"], links.of(str(row["variant"]))),
+            Cell(_ranks(row), "", row["rank_low"], links.all()),
+            Cell("yes" if row["tied_with_best"] else "no"),
+            Cell(str(row["n"]), "", row["n"], links.of(str(row["variant"]))),
+        ]
+        for row in run.ranking.to_dict("records")
     ]
-    return Table(["Variant", *_judged_headings(run), "Pairs", "Verdict"], rows, sortable=True)
+    headings = ["Variant", f"Mean {run.compare.metric_in_words}", "Possible ranks", "No variant is better"]
+    return Table([*headings, "Seeds"], rows, "Ranking", sortable=True)
+
+
+def value_text(value: float, run: Run) -> str:
+    """Return a value of the compared metric as text."""
+    return percent(value) if run.compare.in_points else f"{value:.4f}"
+
+
+def _ranks(row: Row) -> str:
+    low, high = row["rank_low"], row["rank_high"]
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def effects_tables(run: Run, links: TrialLinks) -> list[Table]:
@@ -112,7 +171,7 @@ def noise_table(run: Run, links: TrialLinks) -> Table:
     image.
     """
     differences = run.noise[run.noise["against"] != ""]
-    significant = (run.mcnemar["p"] < run.compare.alpha).groupby(run.mcnemar["variant"]).sum()
+    significant = (run.mcnemar["p"] < run.study.compare.alpha).groupby(run.mcnemar["variant"]).sum()
     rows = []
     for row in differences.to_dict("records"):
         trials = links.pairs(str(row["variant"]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ablation.analysis.effects import needed_variants
-from ablation.analysis.intervals import comparable, completed_results
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.effects import contrasts
+from ablation.analysis.estimates import Measurements
 from ablation.analysis.phrases import Row
 from ablation.results.run import Run
 
@@ -22,8 +23,8 @@ class TrialLinks:
         self._run = run
         self._place = {trial.id: k for k, trial in enumerate(run.trials)}
         self._completed = completed_results(results)
-        self._comparable = comparable(results)
-        self._needed = needed_variants(run.study)
+        self._measured = Measurements(results, run.compare.metric)
+        self._needed = {(c.kind, c.effect, c.levels): list(c.weights) for c in contrasts(run.study)}
 
     def of(self, variant: str) -> tuple[int, ...]:
         """Return the completed trials of a variant."""
@@ -35,7 +36,11 @@ class TrialLinks:
 
     def pairs(self, variant: str) -> tuple[int, ...]:
         """Return the trials of a variant and of the baseline that are compared."""
-        return self._joint([variant, self._run.study.baseline])
+        return self.pair(variant, self._run.study.baseline)
+
+    def pair(self, variant: str, other: str) -> tuple[int, ...]:
+        """Return the trials of two variants that are compared."""
+        return self._joint([variant, other])
 
     def effect(self, row: Row) -> tuple[int, ...]:
         """Return the trials behind a row of the effects table."""
@@ -43,10 +48,8 @@ class TrialLinks:
 
     def _joint(self, variants: list[str]) -> tuple[int, ...]:
         """Return the variants' trials of the seeds that all of them have."""
-        of_variants = self._comparable[self._comparable["variant"].isin(variants)]
-        counts = of_variants.groupby("seed")["variant"].nunique()
-        shared = of_variants[of_variants["seed"].map(counts) == len(set(variants))]
-        return self._places(shared, variants)
+        shared = self._completed["seed"].isin(self._measured.seeds(variants))
+        return self._places(self._completed[shared], variants)
 
     def _places(self, table: object, variants: Iterable[str]) -> tuple[int, ...]:
         chosen = table[table["variant"].isin(list(variants))]  # type: ignore[index]

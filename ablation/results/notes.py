@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.completed_trials import completed_results
 from ablation.data.datasets import Dataset
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ablation.analysis.answers import Answers, study_answers
 from ablation.analysis.calibration import calibration_errors, calibration_table
+from ablation.analysis.completed_trials import comparable, completed_results
 from ablation.analysis.confusion import (
     Counts,
     confusion_counts,
@@ -19,9 +21,8 @@ from ablation.analysis.confusion import (
     confusion_table,
     per_class_table,
 )
-from ablation.analysis.effects import effects_table
-from ablation.analysis.intervals import comparable, completed_results, paired_comparisons
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
+from ablation.analysis.ranking import ranking_table
 from ablation.analysis.sample_size import seeds_table
 from ablation.analysis.trial_tables import (
     cost_table,
@@ -40,7 +41,7 @@ from ablation.grid.trial import Trial, TrialResult
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
-    "results", "history", "comparisons", "effects", "noise", "mcnemar",
+    "results", "history", "comparisons", "effects", "ranking", "noise", "mcnemar",
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
     "calibration", "calibration_error", "cost",
 )  # fmt: skip
@@ -110,29 +111,40 @@ class Run:
 
     @property
     def compare(self) -> CompareSettings:
-        """How variants are compared: as declared, or anytime-valid while a variant is partly trained.
-
-        A verdict on a part of the seeds is an interim look, so it must stay valid however many seeds follow.
-        """
+        """How variants are compared: as declared, or as interim looks while any trial is pending."""
         declared = self.study.compare
-        begun = self.results.groupby("variant")["status"].transform(lambda s: (s != "pending").any())
-        unfinished = (self.results["status"] == "pending") & begun
-        return declared.model_copy(update={"looks": "any"}) if unfinished.any() else declared
+        return declared.interim() if (self.results["status"] == "pending").any() else declared
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
-        """One row per variant: its comparison with the baseline on the metric that the study declares."""
-        return paired_comparisons(self.results, self.study.baseline, self.compare)
+        """One row per comparison on the metric that the study declares: with the baseline first."""
+        return self._answers.comparisons
+
+    @property
+    def baseline_comparisons(self) -> pd.DataFrame:
+        """The comparisons with the baseline, one row per variant."""
+        return self.comparisons[self.comparisons["baseline"] == self.study.baseline]
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """One row per effect of the factors: main effects, interactions, simple effects, Shapley shares."""
-        return effects_table(self.results, self.study, self.compare)
+        return self._answers.effects
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """One row per variant: its possible ranks; empty unless all variants are compared with each other."""
+        asked = self.comparisons if self.study.compare.against == "all" else self.comparisons.iloc[:0]
+        return ranking_table(self.results if len(asked) else self.results.iloc[:0], asked, self.compare)
+
+    @cached_property
+    def _answers(self) -> Answers:
+        correct = self._is_right if self.compare.includes_images and self.completed_trials else None
+        return study_answers(self.results, self.study, self.compare, correct)
 
     @cached_property
     def noise(self) -> pd.DataFrame:
         """The variance components, seeds and images, of each variant and its difference from the baseline."""
-        return noise_table(self._is_right, self.study.baseline)
+        return noise_table(self._is_right, self.study.baseline, self.study.compare.includes_images)
 
     @cached_property
     def mcnemar(self) -> pd.DataFrame:
@@ -141,8 +153,9 @@ class Run:
 
     @property
     def seeds_needed(self) -> pd.DataFrame:
-        """One row per variant: the seeds needed to detect a difference of the margin, from this pilot run."""
-        return seeds_table(self.results, self.study.baseline, self.study.compare)
+        """One row per declared question: the seeds needed to detect a difference of the margin."""
+        correct = self._is_right if self.study.compare.includes_images else None
+        return seeds_table(self.results, self.study, correct)
 
     @property
     def changes(self) -> list[str] | None:
@@ -205,7 +218,7 @@ class Run:
     @cached_property
     def predictions(self) -> ByTrial:
         """The predictions for the test images, by variant and seed, of the trials that are `comparable`."""
-        chosen = set(comparable(self.results)["trial_id"])
+        chosen = set(comparable(self.results, self.study.baseline)["trial_id"])
         by_variant: dict[str, dict[int, Predictions]] = {}
         for trial in self.trials:
             if trial.id in chosen and (probabilities := self.store.test_probabilities(trial)) is not None:
@@ -218,7 +231,7 @@ class Run:
         dataset = self.dataset
         return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
 
-    @property
+    @cached_property
     def _is_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """Whether each test image was classified correctly, by variant and seed, each of shape (images,)."""
         labels = self.dataset.test.labels
@@ -249,7 +262,7 @@ class Run:
 
     def refresh(self) -> None:
         """Forget what was read of the trials, so that it is read again on next use."""
-        for name in ("trial_results", "predictions", "_counts", *TABLES):
+        for name in ("trial_results", "predictions", "_counts", "_is_right", "_answers", *TABLES):
             self.__dict__.pop(name, None)
 
     def table_text(self, name: str) -> str:

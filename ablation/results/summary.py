@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ablation.analysis.intervals import completed_results, mean_intervals
+from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import conclusion, signed_points
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ablation.analysis.intervals import completed_results
+from ablation.analysis.completed_trials import completed_results
 from ablation.grid.value_text import yaml_text
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
@@ -116,7 +116,7 @@ def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> p
     objective = search.settings.objective
     means = completed_results(confirmed.results).groupby("variant")[objective].mean()
     searched = table.set_index("trial")["objective"]
-    comparisons = confirmed.comparisons.set_index("variant")
+    comparisons = confirmed.baseline_comparisons.set_index("variant")
     sign = 1 if search.settings.maximise else -1
     rows = []
     for name, row in comparisons.iterrows():

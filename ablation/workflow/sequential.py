@@ -1,10 +1,13 @@
-"""Further seeds for the variants whose verdicts are open."""
+"""Further seeds for the variants whose questions are open."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import count, islice
 
+import pandas as pd
+
+from ablation.analysis.questions import study_questions
 from ablation.errors import GridError
 from ablation.grid.study import Study
 from ablation.results.run import Run
@@ -28,19 +31,32 @@ def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
 def further_seeds(run: Run, chosen: Collection[str], max_seeds: int) -> dict[str, tuple[int, ...]]:
     """Return what `Study.further_seeds` should be next; empty if there is nothing more to train.
 
-    A variant whose verdict is open gets a quarter more seeds, at most ``max_seeds`` in all, and so does the
-    baseline; one whose verdict is known keeps what it has.
+    The variants that an open question needs get a quarter more seeds, at most ``max_seeds`` in all; one whose
+    questions all have a verdict keeps what it has.
     """
     study = run.study
-    verdicts = run.comparisons.set_index("variant")["verdict"]
-    open_ = [name for name in verdicts.index[verdicts.isin(["", "unresolved"])] if name in chosen]
-    grown = {name: min(max_seeds, _next(len(study.seeds_of(name)))) for name in open_}
-    if all(grown[name] == len(study.seeds_of(name)) for name in open_):
+    grown = {name: min(max_seeds, _next(len(study.seeds_of(name)))) for name in _open_variants(run, chosen)}
+    if all(n == len(study.seeds_of(name)) for name, n in grown.items()):
         return {}
     most = max(grown.values())
-    grown[study.baseline] = max(most, len(study.seeds_of(study.baseline)))
+    if study.baseline in grown:  # the partner of most comparisons, whose pairs it must not limit
+        grown[study.baseline] = max(most, len(study.seeds_of(study.baseline)))
     added = tuple(islice(count(max(study.seeds) + 1), most - len(study.seeds)))
     return study.further_seeds | {name: added[: n - len(study.seeds)] for name, n in grown.items()}
+
+
+def _open_variants(run: Run, chosen: Collection[str]) -> list[str]:
+    """Return the variants of the declared questions without a verdict, in the order of the study.
+
+    A question counts if one of the chosen variants is among its variants, other than the baseline.
+    """
+    answers = pd.concat([run.comparisons, run.effects])
+    open_ = answers["declared"].astype(bool) & answers["verdict"].isin(["", "unresolved"])
+    needed: set[str] = set()
+    for question, is_open in zip(study_questions(run.study, run.compare), open_, strict=True):
+        if is_open and set(question.weights) & (set(chosen) - {run.study.baseline}):
+            needed |= set(question.weights)
+    return [variant.name for variant in run.study.variants if variant.name in needed]
 
 
 def _next(seeds: int) -> int:

@@ -12,13 +12,13 @@ import pytest
 from statsmodels.stats.anova import AnovaRM
 
 from ablation import Study
-from ablation.analysis.effects import EFFECT_COLUMNS, effects_table
+from ablation.analysis.answers import EFFECT_COLUMNS, study_answers
 
 WriteGrid = Callable[[str], Path]
-TWO = "{study: s, factors: {dropout: [0, 0.2], batch_norm: [false, true]}, compare: {correction: none}}"
+TWO = "{study: s, factors: {dropout: [0, 0.2], batch_norm: [false, true]}, compare: {correction: none, questions: both}}"
 THREE = (
     "{study: s, factors: {dropout: [0, 0.2], batch_norm: [false, true], width: [1, 2]}, "
-    "compare: {correction: none}}"
+    "compare: {correction: none, questions: both}}"
 )
 
 
@@ -30,6 +30,10 @@ def results(study: Study, value: Callable[[dict[str, int], int], float], seeds: 
         rows.append({"variant": variant.name, "seed": seed, "status": "completed", "provenance": "p",
                      "test_accuracy": value(levels, seed)})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def effects_table(data: pd.DataFrame, study: Study) -> pd.DataFrame:
+    return study_answers(data, study).effects
 
 
 def noisy(effect: Callable[[dict[str, int]], float]) -> Callable[[dict[str, int], int], float]:

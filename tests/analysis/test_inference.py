@@ -47,10 +47,9 @@ def test_a_hand_computed_case() -> None:
 @given(FAMILY)
 def test_holms_p_is_that_of_statsmodels(values: list[list[float]]) -> None:
     judged = judge(family(values), CompareSettings())
-    tested = judged.dropna(subset=["p"])
-    if len(tested):
-        expected = multipletests(tested["p"], method="holm")[1]
-        np.testing.assert_allclose(tested["p_adjusted"], expected, atol=1e-12)
+    tested = judged["p"].notna()
+    expected = multipletests(judged["p"].fillna(1.0), method="holm")[1]  # declared, though not tested yet
+    np.testing.assert_allclose(judged.loc[tested, "p_adjusted"], expected[tested], atol=1e-12)
 
 
 @given(FAMILY, st.sampled_from(["holm", "none"]), st.sampled_from(["once", "any"]))
@@ -58,19 +57,50 @@ def test_interval_p_and_verdict_never_contradict_each_other(
     values: list[list[float]], correction: str, looks: str
 ) -> None:
     compare = CompareSettings(correction=correction, looks=looks, margin=0.02)  # type: ignore[arg-type]
+    strictest = 1 - compare.alpha / (len(values) if correction == "holm" else 1)
     for _, row in judge(family(values), compare).dropna(subset=["low"]).iterrows():
         excludes_zero = row["low"] > 0 or row["high"] < 0
-        if abs(row["p_adjusted"] - compare.alpha) > 1e-9:
+        if abs(row["p_adjusted"] - compare.alpha) > 1e-9 and row["verdict"] != "equivalent":
             assert excludes_zero == (row["p_adjusted"] < compare.alpha)
         within = -compare.margin < row["low"] and row["high"] < compare.margin
-        expected = (
-            "equivalent" if within
-            else "better" if row["low"] > 0
-            else "worse" if row["high"] < 0
-            else "unresolved"
-        )  # fmt: skip
-        assert row["verdict"] == expected
+        if row["verdict"] == "equivalent":
+            assert within
+            assert row["confidence"] == pytest.approx(strictest)
+        elif row["verdict"] == "unresolved":
+            assert not within
+            assert not excludes_zero
+            assert row["confidence"] == pytest.approx(strictest)
+        else:
+            assert row["verdict"] == ("better" if row["low"] > 0 else "worse")
         assert row["confidence"] >= 1 - compare.alpha - 1e-12
+
+
+def test_equivalence_is_judged_at_the_level_of_the_whole_family() -> None:
+    """A difference whose 95% interval lies within the margin is equivalent alone, and not among twenty."""
+    alone = np.array([0.002, -0.004, 0.001, 0.003, -0.001])
+    family_of_twenty = {f"v{k}": np.array([0.1, -0.1, 0.2, 0.0, -0.2]) for k in range(19)} | {"a": alone}
+    compare = CompareSettings(margin=0.0045)
+    assert judge({"a": alone}, compare).loc["a", "verdict"] == "equivalent"
+    row = judge(family_of_twenty, compare).loc["a"]
+    assert (row["verdict"], row["confidence"]) == ("unresolved", 1 - 0.05 / 20)
+
+
+def test_what_is_not_declared_has_an_interval_and_no_verdict() -> None:
+    values = {"a": np.array([0.05, 0.04, 0.01, 0.05, 0.03]), "b": np.array([0.05, 0.04, 0.02, 0.05, 0.03])}
+    judged = judge(values, CompareSettings(), exploratory={"b"})
+    assert judged.loc["a", "confidence"] == 0.95  # the family is that of a alone
+    assert tuple(judged.loc["b", ["verdict", "reason", "declared"]]) == ("", "exploratory", False)
+    interval = stats.ttest_1samp(values["b"], 0).confidence_interval(0.95)
+    assert tuple(judged.loc["b", ["low", "high"]]) == pytest.approx((interval.low, interval.high))
+    assert math.isnan(judged.loc["b", "p_adjusted"])
+
+
+def test_one_question_under_two_names_counts_once() -> None:
+    values = np.array([0.05, 0.04, 0.01, 0.05, 0.03])
+    judged = judge({"a": values, "b": -values}, CompareSettings(), questions={"a": 1, "b": 1})
+    assert judged["confidence"].tolist() == [0.95, 0.95]
+    assert judged["verdict"].tolist() == ["better", "worse"]
+    assert judged.loc["a", "low"] == -judged.loc["b", "high"]
 
 
 def test_equivalence_is_two_one_sided_tests() -> None:
@@ -112,9 +142,9 @@ def test_a_missing_verdict_has_its_reason(
 @given(st.integers(2, 60), st.floats(0.001, 0.2))
 def test_critical_values_are_where_p_is_the_level(n: int, level: float) -> None:
     for method in (STUDENT, ANYTIME):
-        critical = method.critical(n, level)
+        critical = method.critical(n - 1, n, level)
         if math.isfinite(critical) and critical < 1e4:
-            assert method.p(critical, n) == pytest.approx(level, rel=1e-6)
+            assert method.p(critical, n - 1, n) == pytest.approx(level, rel=1e-6)
 
 
 def test_the_anytime_p_is_one_over_the_bayes_factor() -> None:
@@ -124,7 +154,7 @@ def test_the_anytime_p_is_one_over_the_bayes_factor() -> None:
     prior = stats.norm.pdf(effects, scale=2)
     likelihood = stats.nct.pdf(t, n - 1, effects * math.sqrt(n))
     factor = np.trapezoid(np.nan_to_num(likelihood) * prior, effects) / stats.t.pdf(t, n - 1)
-    assert ANYTIME.p(t, n) == pytest.approx(1 / factor, rel=1e-4)
+    assert ANYTIME.p(t, n - 1, n) == pytest.approx(1 / factor, rel=1e-4)
 
 
 def test_under_looking_students_t_errs_and_the_anytime_test_does_not() -> None:
@@ -136,7 +166,7 @@ def test_under_looking_students_t_errs_and_the_anytime_test_does_not() -> None:
     t = np.abs(means[:, 2:] / deviations * np.sqrt(n[2:]))
     wrong = {}
     for method in (STUDENT, ANYTIME):
-        critical = np.array([method.critical(int(k), 0.05) for k in n[2:]])
+        critical = np.array([method.critical(int(k) - 1, int(k), 0.05) for k in n[2:]])
         wrong[method.name] = float((t >= critical).any(axis=1).mean())
     assert wrong["paired t"] > 0.15
     assert wrong["anytime-valid paired t"] <= 0.05

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import chdtr
 from statsmodels.stats.power import TTestPower
+from studies import study_of
 
-from ablation import Run
+from ablation import Run, Study
 from ablation.analysis.inference import METHODS, judge
 from ablation.analysis.sample_size import (
     POWER,
@@ -49,14 +50,14 @@ def test_drawn_studies_of_that_size_find_the_difference_as_often() -> None:
     n = seeds_needed(deviation, 0.05, compare)
     draws = np.random.default_rng(0).normal(compare.margin, deviation, (4000, n))
     t = draws.mean(axis=1) / draws.std(axis=1, ddof=1) * np.sqrt(n)
-    found = np.mean(np.abs(t) >= METHODS["once"].critical(n, 0.05))
+    found = np.mean(np.abs(t) >= METHODS["once"].critical(n - 1, n, 0.05))
     assert found == pytest.approx(power_of(n, 0.01 / deviation, 0.05, compare), abs=0.02)
 
 
 def test_a_run_is_a_pilot(finished_run: Run) -> None:
     table = finished_run.seeds_needed
     assert list(table.columns) == SEEDS_COLUMNS
-    row = table[table["variant"] == "+Dropout"].iloc[0]
+    row = table[table["question"] == "+Dropout"].iloc[0]
     assert row["n"] == 2
     assert row["level"] == pytest.approx(0.05 / len(table))
     assert row["seeds_low"] <= row["seeds"] <= row["seeds_high"]
@@ -75,7 +76,7 @@ def test_seeds_where_scipys_noncentral_t_has_a_hole(deviation: float, n: int) ->
 
 def integrated(n: int, effect: float, margin: float, level: float, looks: str) -> tuple[float, float]:
     """The chances of `equivalent` and of `better or worse`, integrated over the mean, not the deviation."""
-    critical, degrees = METHODS[looks].critical(n, level), n - 1
+    critical, degrees = METHODS[looks].critical(n - 1, n, level), n - 1
     if math.isinf(critical):
         return 0.0, 0.0
     shift, bound = effect * math.sqrt(n), margin * math.sqrt(n)
@@ -163,6 +164,10 @@ def test_drawn_studies_get_each_verdict_as_often(looks: str, effect: float, marg
         assert np.mean(decided == verdict) == pytest.approx(chance, abs=4 * error + 1e-9), verdict
 
 
+def planned(variants: int, compare: CompareSettings) -> Study:
+    return study_of(["plain", *(f"v{k}" for k in range(variants))], compare)
+
+
 def pilot(differences: list[list[float]]) -> pd.DataFrame:
     rows = [
         {"variant": name, "seed": seed, "status": "completed", "provenance": "here", "test_accuracy": value, "seconds": 60.0}
@@ -189,7 +194,7 @@ def test_the_number_of_seeds_lies_in_its_interval(
     differences: list[list[float]], margin: float, alpha: float, correction: str, looks: str
 ) -> None:
     compare = CompareSettings(margin=margin, alpha=alpha, correction=correction, looks=looks)  # type: ignore[arg-type]
-    table = seeds_table(pilot(differences), "plain", compare)
+    table = seeds_table(pilot(differences), planned(len(differences), compare))
     assert len(table) == len(differences)
     for row in table[table["n"] > 1].to_dict("records"):
         assert 3 <= row["seeds_low"] <= row["seeds"] <= row["seeds_high"] <= 10_000
@@ -198,10 +203,10 @@ def test_the_number_of_seeds_lies_in_its_interval(
                 row[f"{verdict}_if_{truth}"] for verdict in ("equivalent", "better_or_worse", "unresolved")
             ]
             assert all(map(math.isnan, chances)) or sum(chances) == pytest.approx(1, abs=1e-12)
-    assert table[table["n"] == 1][SEEDS_COLUMNS[5:]].isna().all().all()
+    assert table[table["n"] == 1][SEEDS_COLUMNS[6:]].isna().all().all()
 
 
 def test_a_constant_pilot_has_no_chances_of_verdicts() -> None:
-    row = seeds_table(pilot([[0.1] * 5]), "plain", CompareSettings()).iloc[0]
+    row = seeds_table(pilot([[0.1] * 5]), planned(1, CompareSettings())).iloc[0]
     assert (row["seeds_low"], row["seeds"], row["seeds_high"]) == (3, 3, 3)
     assert row.loc["equivalent_if_zero":].isna().all()

@@ -1,0 +1,23 @@
+"""Which trials of a results table count: those that completed, and those that can be compared."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def completed_results(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a results table whose trial completed."""
+    return results[results["status"] == "completed"]
+
+
+def comparable(results: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return the completed trials that ran in the same environment as the baseline's trial of their seed.
+
+    Where the baseline has not completed a seed, the seed's most frequent environment counts.
+    """
+    completed = completed_results(results)
+    of_baseline = completed[completed["variant"] == baseline].set_index("seed")["provenance"]
+    by_seed = completed.groupby("seed")["provenance"]
+    most_frequent = by_seed.agg(lambda values: values.value_counts(sort=False).idxmax())
+    reference = of_baseline.combine_first(most_frequent)
+    return completed[completed["provenance"] == completed["seed"].map(reference)]

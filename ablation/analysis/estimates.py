@@ -1,0 +1,168 @@
+"""Paired differences of trials, and the standard error of their mean over seeds and test images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ablation.analysis.completed_trials import completed_results
+
+Correct = Mapping[str, Mapping[int, NDArray[np.bool_]]]
+"""For each variant and seed, whether each test image was classified correctly: (images,)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean of paired differences, with what its standard error consists of.
+
+    Seeds and test images are two crossed random factors, like readers and cases in a study of diagnostic
+    tests. The variance of the mean is the mean square of seeds, plus what the mean square of images exceeds
+    that of the interaction by, divided by seeds and images (Obuchowski and Rockette, 1995, "Hypothesis
+    testing of diagnostic accuracy for multiple readers and multiple tests"; Gallas, 2006, "One-shot estimate
+    of MRMC variance: AUC").
+
+    Attributes:
+        differences: One per seed, (pairs,).
+        image_variance: What other test images add to the variance of the mean; 0 without them.
+        images: The number of test images; 0 if the mean is one for these images only.
+        environments: The number of environments that the pairs ran in.
+    """
+
+    differences: NDArray[np.float64]
+    image_variance: float = 0.0
+    images: int = 0
+    environments: int = 1
+
+    @property
+    def n(self) -> int:
+        """The number of pairs."""
+        return len(self.differences)
+
+    @property
+    def mean(self) -> float:
+        """The mean difference; NaN without pairs."""
+        return float(np.mean(self.differences)) if self.n else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the differences; NaN if there are fewer than two."""
+        return float(np.std(self.differences, ddof=1)) if self.n > 1 else math.nan
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return math.sqrt(self._seed_variance + self.image_variance) if self.n else math.nan
+
+    @property
+    def degrees(self) -> float:
+        """The degrees of freedom of the standard error.
+
+        Without an image part they are n - 1, else those of Satterthwaite (1946), "An approximate distribution
+        of estimates of variance components", which Hillis (2007) recommends for such designs.
+        """
+        return satterthwaite(self._seed_variance, self.image_variance, self.n, self.images)
+
+    @property
+    def effective_pairs(self) -> float:
+        """The number of pairs that would give this standard error if other images added nothing."""
+        return self.n * self._seed_variance / (self._seed_variance + self.image_variance)
+
+    @property
+    def _seed_variance(self) -> float:
+        return self.deviation**2 / self.n
+
+
+def satterthwaite(seed_variance: float, image_variance: float, pairs: int, images: int) -> float:
+    """Return the degrees of freedom of a sum of a variance over seeds and one over images."""
+    if not image_variance > 0:
+        return float(pairs - 1)
+    ratio = seed_variance / image_variance  # of both: their squares may be too small for a float
+    return (1 + ratio) ** 2 / (ratio**2 / (pairs - 1) + 1 / (images - 1))
+
+
+def mean_squares(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the mean squares of seeds, of images and of their interaction.
+
+    Args:
+        values: The difference for each seed on each image: (seeds, images), at least two of both.
+    """
+    seeds, images = values.shape
+    by_seed, by_image = values.mean(axis=1), values.mean(axis=0)
+    residual = values - by_seed[:, None] - by_image + by_image.mean()
+    return (
+        images * float(by_seed.var(ddof=1)),
+        seeds * float(by_image.var(ddof=1)),
+        float((residual**2).sum()) / ((seeds - 1) * (images - 1)),
+    )
+
+
+def image_variance(values: NDArray[np.float64]) -> float:
+    """Return what test images add to the variance of a mean over seeds and images; at least 0.
+
+    Args:
+        values: As in `mean_squares`.
+    """
+    _, of_images, of_rest = mean_squares(values)
+    return max(0.0, of_images - of_rest) / values.size
+
+
+class Measurements:
+    """A metric of completed trials, from which contrasts of variants are taken within each seed.
+
+    A contrast is taken only within trials of one environment: what a machine adds to all of them cancels.
+    The contrasts of several environments are pooled, as the blocks of an experiment are.
+
+    Args:
+        results: The results table.
+        metric: A column of the table.
+        correct: Which test images each trial classified correctly, if the means should hold for other test
+            images; a contrast of which a trial is missing there holds for other seeds only.
+    """
+
+    def __init__(self, results: pd.DataFrame, metric: str, correct: Correct | None = None) -> None:
+        completed = completed_results(results)
+        self._values = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
+        self._environments = completed.pivot(index="seed", columns="variant", values="provenance")
+        self._correct = correct or {}
+
+    def seeds(self, variants: Collection[str]) -> list[int]:
+        """Return the seeds that all variants completed in one environment."""
+        names = list(variants)
+        if not names or not set(names) <= set(self._values.columns):
+            return []
+        environments = self._environments[names].to_numpy()
+        together = (environments == environments[:, :1]).all(axis=1)
+        return list(self._values.index[together & self._values[names].notna().all(axis=1)])
+
+    def estimate(self, weights: Mapping[str, float], without: Collection[tuple[str, int]] = ()) -> Estimate:
+        """Return the estimate of a contrast.
+
+        Args:
+            weights: The weight of each variant.
+            without: Trials, as pairs of variant and seed, whose seeds are left out.
+        """
+        left_out = {seed for variant, seed in without if variant in weights}
+        seeds = [seed for seed in self.seeds(weights) if seed not in left_out]
+        if not seeds:
+            return Estimate(np.empty(0))
+        names, factors = list(weights), np.array(list(weights.values()))
+        differences = self._values.loc[seeds, names].to_numpy() @ factors
+        environments = self._environments.loc[seeds, names[0]].nunique()
+        by_image = self._by_image(names, factors, seeds)
+        if by_image is None or min(by_image.shape) < 2:
+            return Estimate(differences, environments=environments)
+        return Estimate(differences, image_variance(by_image), by_image.shape[1], environments)
+
+    def _by_image(
+        self, names: list[str], factors: NDArray[np.float64], seeds: list[int]
+    ) -> NDArray[np.float64] | None:
+        """Return the contrast for each seed on each image; None if a trial's predictions are missing."""
+        if any(seed not in self._correct.get(name, {}) for name in names for seed in seeds):
+            return None
+        correct = np.array([[self._correct[name][seed] for name in names] for seed in seeds], np.float64)
+        return np.asarray(np.einsum("svi,v->si", correct, factors))

@@ -1,0 +1,54 @@
+"""The second reading: against SciPy, and when a note says that it disagrees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from studies import results_of, study_of
+
+from ablation.analysis.answers import study_answers
+from ablation.analysis.phrases import second_reading_note
+from ablation.analysis.second_reading import second_reading
+from ablation.grid.compare_settings import CompareSettings
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=20))
+def test_it_is_the_sign_test_and_the_test_of_shapiro_and_wilk(values: list[float]) -> None:
+    differences = np.array(values)
+    median, above, p_sign, p_normal = second_reading(differences)
+    nonzero = differences[differences != 0]
+    assert median == np.median(differences)
+    assert above == (differences > 0).sum()
+    if len(nonzero):
+        assert p_sign == pytest.approx(stats.binomtest(int(above), len(nonzero)).pvalue, abs=1e-12)
+    else:
+        assert p_sign == 1.0
+    if np.ptp(differences) > 1e-6:
+        assert p_normal == pytest.approx(stats.shapiro(differences).pvalue)
+
+
+def note(plain: list[float], other: list[float]) -> str:
+    table = results_of({"plain": plain, "a": other})
+    row = study_answers(table, study_of(["plain", "a"])).comparisons.to_dict("records")[0]
+    return second_reading_note(row, CompareSettings())
+
+
+def test_differences_on_one_side_of_an_interval_that_holds_0_are_noted() -> None:
+    assert note([0.7] * 5, [0.62, 0.61, 0.63, 0.10, 0.62]) == (
+        "a against plain: all 5 differences lie below 0 (sign test, p = 0.062), although the interval of "
+        "their mean contains 0."
+    )
+
+
+def test_differences_that_are_visibly_not_normal_are_noted() -> None:
+    values = [0.70, 0.701, 0.699, 0.702, 0.698, 0.7, 0.45, 0.701]
+    assert note([0.7] * 8, values).startswith(
+        "a against plain: the differences are not normal (Shapiro–Wilk test, p = < 0.001), so the interval can"
+    )
+
+
+def test_ordinary_differences_have_no_note() -> None:
+    assert note([0.70, 0.71, 0.69, 0.72, 0.7], [0.75, 0.74, 0.75, 0.78, 0.74]) == ""
