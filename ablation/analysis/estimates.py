@@ -54,35 +54,14 @@ class Estimate:
         return float(np.std(self.differences, ddof=1)) if self.n > 1 else math.nan
 
     @property
-    def error(self) -> float:
-        """The standard error of the mean."""
-        return math.sqrt(self._seed_variance + self.image_variance) if self.n else math.nan
+    def seed_error(self) -> float:
+        """The standard error of the mean over seeds; NaN if there are fewer than two."""
+        return self.deviation / math.sqrt(self.n) if self.n else math.nan
 
     @property
-    def degrees(self) -> float:
-        """The degrees of freedom of the standard error.
-
-        Without an image part they are n - 1, else those of Satterthwaite (1946), "An approximate distribution
-        of estimates of variance components", which Hillis (2007) recommends for such designs.
-        """
-        return satterthwaite(self._seed_variance, self.image_variance, self.n, self.images)
-
-    @property
-    def effective_pairs(self) -> float:
-        """The number of pairs that would give this standard error if other images added nothing."""
-        return self.n * self._seed_variance / (self._seed_variance + self.image_variance)
-
-    @property
-    def _seed_variance(self) -> float:
-        return self.deviation**2 / self.n
-
-
-def satterthwaite(seed_variance: float, image_variance: float, pairs: int, images: int) -> float:
-    """Return the degrees of freedom of a sum of a variance over seeds and one over images."""
-    if not image_variance > 0:
-        return float(pairs - 1)
-    ratio = seed_variance / image_variance  # of both: their squares may be too small for a float
-    return (1 + ratio) ** 2 / (ratio**2 / (pairs - 1) + 1 / (images - 1))
+    def image_error(self) -> float:
+        """The standard error that other test images add."""
+        return math.sqrt(self.image_variance)
 
 
 def mean_squares(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, gammainccinv, gammaincinv, ndtr, ndtri
+from scipy.special import chdtri, gammainccinv, gammaincinv, ndtr
 
 from ablation.analysis.completed_trials import completed_results
-from ablation.analysis.estimates import Correct, Estimate, Measurements, satterthwaite
+from ablation.analysis.estimates import Correct, Estimate, Measurements
 from ablation.analysis.inference import FEWEST_PAIRS, METHODS, ROUNDING
 from ablation.analysis.questions import COMPARISON, Question, study_questions
 from ablation.grid.compare_settings import CompareSettings
@@ -28,7 +27,6 @@ SEEDS_COLUMNS = [
 _Floats = NDArray[np.float64]
 _LARGEST_EFFECT = 1e6  # in standard deviations; above it, power no longer changes
 _TAIL = 1e-16  # the probability beyond each end of the integral
-_MANY_IMAGES = 10**9  # the error of images is taken as known
 _NORMAL_REACH = 8.5  # standard deviations beyond which a normal variable lies with a probability of 1e-17
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -72,38 +70,20 @@ def verdict_chances(
     shift, bound = abs(effect_size) / error, margin / error
     bends = np.array([0, shift, bound / 2, bound, bound - shift, bound + shift])
     breaks = np.concatenate([bends - _NORMAL_REACH, bends, bends + _NORMAL_REACH])
-    half_width = _half_width(seeds, level, compare, image_error)
-    if not math.isfinite(half_width(1.0)):
+    method = METHODS[compare.looks]
+    if math.isinf(method.half_width(seeds, 1.0, image_error, level)):
         return VerdictChances(0.0, 0.0, 1.0)
-    u, weights = _chi_rule(seeds - 1, _inverted(half_width, breaks, image_error))
-    half = np.array([half_width(float(ratio)) for ratio in u]) if image_error else half_width(1.0) * u
+    of_images = method.half_width(seeds, 0.0, image_error, level) / error
+    of_seeds = math.sqrt(
+        method.half_width(seeds, seeds**-0.5, image_error, level) ** 2 / error**2 - of_images**2
+    )
+    inverted = np.sqrt(np.maximum(breaks**2 - of_images**2, 0)) / of_seeds
+    u, weights = _chi_rule(seeds - 1, inverted)
+    half = np.hypot(of_seeds * u, of_images)  # the interval's half-width in standard errors
     within, beyond = np.maximum(bound - half, 0), np.maximum(half, bound - half)
     equivalent = float(weights @ (ndtr(within - shift) - ndtr(-within - shift)))
     decided = float(weights @ (ndtr(shift - beyond) + ndtr(-shift - beyond)))
     return VerdictChances(min(1.0, equivalent), min(1.0, decided), max(0.0, 1 - equivalent - decided))
-
-
-def _half_width(
-    seeds: int, level: float, compare: CompareSettings, image_error: float
-) -> Callable[[float], float]:
-    """Return the interval's half-width in true standard errors, by the ratio of the estimated deviation."""
-    critical, total = METHODS[compare.looks].critical, 1 / seeds + image_error**2
-
-    def half_width(ratio: float) -> float:
-        of_seeds = ratio**2 / seeds
-        degrees = satterthwaite(of_seeds, image_error**2, seeds, _MANY_IMAGES)
-        pairs = seeds * of_seeds / (of_seeds + image_error**2)
-        return critical(degrees, pairs, level) * math.sqrt((of_seeds + image_error**2) / total)
-
-    return half_width
-
-
-def _inverted(half_width: Callable[[float], float], values: _Floats, image_error: float) -> _Floats:
-    """Return for which ratios the half-width has these values, about; exactly if it is proportional."""
-    if not image_error:
-        return values / half_width(1.0)
-    ratios = np.linspace(1e-3, 4, 200)
-    return np.interp(values, [half_width(float(ratio)) for ratio in ratios], ratios)
 
 
 def _chi_rule(degrees: int, breaks: _Floats) -> tuple[_Floats, _Floats]:
@@ -163,7 +143,7 @@ def seeds_needed(deviation: float, level: float, compare: CompareSettings, image
         The number; `MOST_SEEDS` if that is not enough; infinity if, with any number of seeds, the test images
         are too few for that power.
     """
-    if image_error and not _images_suffice(compare.margin / image_error, level):
+    if image_error and not _images_suffice(compare.margin / image_error, level, compare):
         return math.inf
     effect_size = _in_deviations(compare.margin, deviation)
     images = min(image_error / max(deviation, ROUNDING), _LARGEST_EFFECT)
@@ -175,9 +155,10 @@ def seeds_needed(deviation: float, level: float, compare: CompareSettings, image
     return high
 
 
-def _images_suffice(margin: float, level: float) -> bool:
+def _images_suffice(margin: float, level: float, compare: CompareSettings) -> bool:
     """Return whether a difference of the margin, in standard errors of images alone, can be detected."""
-    return bool(ndtr(margin - ndtri(1 - level / 2)) >= POWER)
+    half_width = METHODS[compare.looks].half_width(MOST_SEEDS, 0.0, 1.0, level)
+    return bool(ndtr(margin - half_width) >= POWER)
 
 
 def _in_deviations(margin: float, deviation: float) -> float:

@@ -4,8 +4,8 @@
 
 Each study draws the accuracies of a baseline and of variants, seed by seed (a seed's luck is shared, as in
 paired trials). It is judged by the same code that judges a run. Prints a table of what was promised and
-what was found. Exits with 1 if an error rate is above its promise, or power more than 5 points from its
-own, by more than three standard errors of the simulation.
+what was found; where nothing is promised, only the latter. Exits with 1 if an error rate is above its
+promise, or power more than 5 points from its own, by more than three standard errors of the simulation.
 """
 
 from __future__ import annotations
@@ -13,49 +13,18 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import simulation_families as families
+import simulation_images as over_images
+from simulation_rows import SPREAD, Row, at_least, at_most, differences, factorial, near, no_promise, share
 
-from ablation import Study, Variant
-from ablation.analysis.effects import effects_table
+from ablation.analysis.answers import study_answers
 from ablation.analysis.inference import judge
 from ablation.analysis.sample_size import power_of, seeds_needed, verdict_chances
 from ablation.grid.compare_settings import CompareSettings
-from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
-
-Row = tuple[str, float, float, float, bool]  # what, promised, found, its standard error, whether it holds
-SPREAD = 0.01  # the standard deviation of a seed's difference
-
-
-def differences(generator: np.random.Generator, effects: list[float], seeds: int) -> dict[str, np.ndarray]:
-    """Draw each variant's differences from the same baseline: correlated, for they share it."""
-    baseline = generator.normal(0, SPREAD / math.sqrt(2), seeds)
-    own = generator.normal(effects, SPREAD / math.sqrt(2), (seeds, len(effects)))
-    return {f"v{k}": own[:, k] - baseline for k in range(len(effects))}
-
-
-def share(name: str, promised: float, hits: list[bool], holds: Callable[[float, float], bool]) -> Row:
-    """Return a row of the table."""
-    found = float(np.mean(hits))
-    error = math.sqrt(max(found * (1 - found), promised * (1 - promised)) / len(hits))
-    return name, promised, found, error, holds(found, error)
-
-
-def at_most(promised: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its bound."""
-    return lambda found, error: found <= promised + 3 * error
-
-
-def at_least(promised: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its bound."""
-    return lambda found, error: found >= promised - 3 * error
-
-
-def near(promised: float, tolerance: float) -> Callable[[float, float], bool]:
-    """Hold a rate to its promise, from both sides."""
-    return lambda found, error: abs(found - promised) <= tolerance + 3 * error
 
 
 def null_families(generator: np.random.Generator, studies: int) -> Iterator[Row]:
@@ -108,7 +77,7 @@ def under_looking(generator: np.random.Generator, studies: int) -> Iterator[Row]
         if looks == "any":
             yield share(name, 0.05, hits, at_most(0.05))
         else:
-            yield share(f"  the same without the anytime test (looks: {looks})", 0.05, hits, lambda *_: True)
+            yield no_promise(f"  the same without the anytime test (looks: {looks})", hits)
     hits = []
     for _ in range(studies // 2):
         judged = looked_at(generator, [0.0005, 0.02], CompareSettings(looks="any", margin=0.005), 40)
@@ -149,24 +118,9 @@ def chances(generator: np.random.Generator, studies: int) -> Iterator[Row]:
                 yield share(name, chance, list(found.isin(words.split(" or "))), near(chance, 0.01))
 
 
-def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:
-    """How often a difference of exactly the margin is called equivalent, and one of nothing is."""
-    compare = CompareSettings(margin=SPREAD)
-    for name, effect, promised, holds in (
-        ("a difference of the margin called equivalent, 10 seeds", SPREAD, 0.05, at_most(0.05)),
-        ("no difference called equivalent, 20 seeds", 0.0, 0.8, at_least(0.8)),
-    ):
-        seeds = 20 if "20" in name else 10
-        hits = [
-            judge(differences(generator, [effect], seeds), compare)["verdict"].iloc[0] == "equivalent"
-            for _ in range(studies)
-        ]
-        yield share(name, promised, hits, holds)
-
-
 def interactions(generator: np.random.Generator, studies: int) -> Iterator[Row]:
     """Planted interactions of a 2x2 study, and main effects without any."""
-    study = _two_by_two()
+    study = factorial(2, 8, CompareSettings(questions="effects"))
     cells = list(itertools.product((0, 1), (0, 1)))
     for planted in (0.0, 0.03, -0.03):
         right, wrong = [], []
@@ -177,7 +131,7 @@ def interactions(generator: np.random.Generator, studies: int) -> Iterator[Row]:
                 for a, b in cells for seed in range(8)
             ]  # fmt: skip
             columns = ["variant", "seed", "status", "provenance", "test_accuracy"]
-            table = effects_table(pd.DataFrame(rows, columns=columns), study)
+            table = study_answers(pd.DataFrame(rows, columns=columns), study).effects
             verdict = table.loc[table["kind"] == "interaction", "verdict"].iloc[0]
             expected = {0.03: "better", -0.03: "worse"}.get(planted, "")
             right.append(verdict == expected)
@@ -188,21 +142,13 @@ def interactions(generator: np.random.Generator, studies: int) -> Iterator[Row]:
         yield share(f"an interaction of {100 * planted:+.0f} points misjudged", 0.05, wrong, at_most(0.05))
 
 
-def _two_by_two() -> Study:
-    variants = tuple(
-        Variant(name=f"{a}{b}", model=CnnSettings(), training=TrainingSettings(),
-                levels={"dropout": str(a), "batch_norm": str(b)}, crossed=True)
-        for a, b in itertools.product((0, 1), (0, 1))
-    )  # fmt: skip
-    return Study(
-        name="two by two", question="", dataset=DatasetSettings(), variants=variants, baseline="00",
-        factors={"dropout": ("0", "1"), "batch_norm": ("0", "1")}, seeds=tuple(range(8)),
-    )  # fmt: skip
-
-
 def table(studies: int, seed: int = 0) -> list[Row]:
     """Simulate everything; each part draws from a generator of its own."""
-    parts = (null_families, under_looking, coverage, power, equivalence, interactions, chances)
+    parts = (
+        null_families, under_looking, coverage, power, interactions, chances,
+        families.declared, families.while_running, families.equivalence, families.all_pairs,
+        families.machines, families.skewed, over_images.coverage, over_images.under_looking,
+    )  # fmt: skip
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))
     return list(itertools.chain.from_iterable(simulated))
@@ -213,9 +159,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=4000)
     rows = table(parser.parse_args().studies)
-    print(f"{'what':76} {'promised':>9} {'found':>7} {'±':>6}")
+    print(f"{'what':96} {'promised':>9} {'found':>7} {'±':>6}")
     for name, promised, found, error, holds in rows:
-        print(f"{name:76} {promised:9.3f} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
+        bound = f"{'–':>9}" if math.isnan(promised) else f"{promised:9.3f}"
+        print(f"{name:96} {bound} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
     raise SystemExit(int(not all(row[-1] for row in rows)))
 
 

@@ -7,13 +7,16 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from studies import results_of, study_of
 
 from ablation.analysis.answers import study_answers
-from ablation.analysis.estimates import Estimate, Measurements, image_variance, mean_squares, satterthwaite
+from ablation.analysis.estimates import Estimate, Measurements, image_variance, mean_squares
+from ablation.analysis.inference import ANYTIME, STUDENT, Method, judge
 from ablation.grid.compare_settings import CompareSettings
 
 
@@ -40,28 +43,40 @@ def test_the_interval_over_seeds_and_images_by_hand() -> None:
     differences = right["a"].astype(float) - right["plain"]
     of_seeds, of_images, of_rest = mean_squares(differences)
     parts = of_seeds / 2000, max(0.0, of_images - of_rest) / 2000
-    degrees = sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 399)
-    half = stats.t.ppf(0.975, degrees) * math.sqrt(sum(parts))
+    half = math.sqrt(stats.t.ppf(0.975, 4) ** 2 * parts[0] + stats.norm.ppf(0.975) ** 2 * parts[1])
     mean = differences.mean()
     assert (row["low"], row["high"]) == pytest.approx((mean - half, mean + half), abs=1e-12)
     assert row["se_images"] == pytest.approx(math.sqrt(parts[1]))
-    assert row["degrees"] == pytest.approx(degrees)
     assert row["holds_for"] == "seeds and images"
     alone = study_answers(
         table, study_of(["plain", "a"], CompareSettings(holds_for=("seeds",))), correct=by_seed
     )
     assert alone.comparisons.iloc[0]["holds_for"] == "seeds"
-    assert alone.comparisons.iloc[0]["degrees"] == 4
 
 
-def test_without_an_image_part_it_is_students_test() -> None:
-    """Images that all seeds classify independently of each other add nothing to the mean squares."""
+def test_images_that_all_seeds_classify_independently_add_nothing() -> None:
     values = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     assert image_variance(values) == 0.0
-    assert satterthwaite(0.1, 0.0, 5, 100) == 4.0
-    estimate = Estimate(np.array([0.1, 0.2, 0.4]), 0.0, 100)
-    assert estimate.error == pytest.approx(stats.sem([0.1, 0.2, 0.4]))
-    assert (estimate.degrees, estimate.effective_pairs) == (2.0, 3.0)
+    differences = np.array([0.1, 0.2, 0.4])
+    with_images, without = (
+        judge({"a": estimate}, CompareSettings()).iloc[0]
+        for estimate in (Estimate(differences, 0.0, 100), Estimate(differences))
+    )
+    assert (with_images["low"], with_images["p"]) == (without["low"], without["p"])
+
+
+@given(
+    st.floats(1e-4, 0.2), st.integers(2, 60), st.floats(1e-4, 0.1), st.floats(1e-6, 0.1),
+    st.sampled_from([STUDENT, ANYTIME]),
+)  # fmt: skip
+def test_p_is_the_level_at_which_the_interval_ends_at_0(
+    mean: float, n: int, seed_error: float, image_error: float, method: Method
+) -> None:
+    p = method.p_value(mean, n, seed_error, image_error)
+    assert 0 < p <= 1
+    if 1e-290 < p < 1:
+        assert method.half_width(n, seed_error, image_error, p) == pytest.approx(mean, rel=1e-9)
+    assert p >= method.p(mean / seed_error, n) - 1e-12  # images never make an interval narrower
 
 
 def test_a_metric_without_values_per_image_holds_for_seeds_only() -> None:
@@ -76,7 +91,7 @@ def test_a_trial_without_predictions_leaves_the_interval_over_seeds() -> None:
     table = results_of({"plain": [0.5, 0.6, 0.7], "a": [0.6, 0.65, 0.8]})
     some = {"plain": {0: np.ones(4, bool)}, "a": {s: np.ones(4, bool) for s in range(3)}}
     row = study_answers(table, study_of(["plain", "a"]), correct=some).comparisons.iloc[0]
-    assert (row["holds_for"], row["n"], row["degrees"]) == ("seeds", 3, 2)
+    assert (row["holds_for"], row["n"], row["se_images"]) == ("seeds", 3, 0)
 
 
 def test_a_contrast_needs_all_of_its_variants_in_one_environment() -> None:

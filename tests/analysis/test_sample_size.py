@@ -50,7 +50,7 @@ def test_drawn_studies_of_that_size_find_the_difference_as_often() -> None:
     n = seeds_needed(deviation, 0.05, compare)
     draws = np.random.default_rng(0).normal(compare.margin, deviation, (4000, n))
     t = draws.mean(axis=1) / draws.std(axis=1, ddof=1) * np.sqrt(n)
-    found = np.mean(np.abs(t) >= METHODS["once"].critical(n - 1, n, 0.05))
+    found = np.mean(np.abs(t) >= METHODS["once"].critical(n, 0.05))
     assert found == pytest.approx(power_of(n, 0.01 / deviation, 0.05, compare), abs=0.02)
 
 
@@ -76,7 +76,7 @@ def test_seeds_where_scipys_noncentral_t_has_a_hole(deviation: float, n: int) ->
 
 def integrated(n: int, effect: float, margin: float, level: float, looks: str) -> tuple[float, float]:
     """The chances of `equivalent` and of `better or worse`, integrated over the mean, not the deviation."""
-    critical, degrees = METHODS[looks].critical(n - 1, n, level), n - 1
+    critical, degrees = METHODS[looks].critical(n, level), n - 1
     if math.isinf(critical):
         return 0.0, 0.0
     shift, bound = effect * math.sqrt(n), margin * math.sqrt(n)
