@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ablation.analysis.estimates import Correct, Estimate, Measurements
@@ -71,9 +72,9 @@ def study_answers(
     for k, question in enumerate(questions):
         if question.missing:
             judged.loc[k, "reason"] = question.missing
-    is_comparison = [question.kind == COMPARISON for question in questions]
+    is_comparison = np.array([question.kind == COMPARISON for question in questions], bool)
     comparisons = _named(judged[is_comparison], questions, ["", "variant", "baseline"])
-    effects = _named(judged[[not is_ for is_ in is_comparison]], questions, ["kind", "effect", "levels"])
+    effects = _named(judged[~is_comparison], questions, ["kind", "effect", "levels"])
     rest = [_rest(row, measured, failed, compare) for row in comparisons.to_dict("records")]
     comparisons[REST_COLUMNS] = pd.DataFrame(rest, columns=REST_COLUMNS, index=comparisons.index)
     return Answers(comparisons[COMPARISON_COLUMNS], effects[EFFECT_COLUMNS])

@@ -36,9 +36,9 @@ class Page(HTMLParser):
         return [(place, what) for place, what in self.pieces if not what.startswith("bitmap ")]
 
     @property
-    def table_facts(self) -> Pieces:
-        """The numbers and verdicts in the cells of the tables, which do not depend on the wording."""
-        return only_facts(self._cells)
+    def trial_facts(self) -> Pieces:
+        """The numbers in the table of the trials, which depend on no rule and no wording."""
+        return only_facts([(place, text) for place, text in self._cells if place.startswith("Trials,")])
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Keep what an element's attributes tell a reader."""

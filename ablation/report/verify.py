@@ -22,10 +22,11 @@ from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import TABLES, Run
 
+_REJUDGED = ("comparisons", "effects")  # tables whose columns and rules have changed
 _OLDER_VERSIONS = [str(version) for version in range(1, REPORT_VERSION)]
 _OLDER = (
-    "of reports that an older version of ablation wrote, only the numbers and verdicts in tables are "
-    "compared, because their wording differs; `ablation report` writes them again"
+    "of reports and tables that an older version of ablation wrote, only the trials are compared, because "
+    "comparisons were judged by other rules; `ablation report` writes them again"
 )
 
 
@@ -112,7 +113,7 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
     report = side_by_side_report(run, Run(other), pictures, folder) if other else study_report(run, pictures)
     expected = Page(render_html(report, drawn_with, other))
     if found.meta.get("report-version", "1") in _OLDER_VERSIONS:
-        return found.table_facts, expected.table_facts, _OLDER
+        return found.trial_facts, expected.trial_facts, _OLDER
     if drawn_with != drawing_software():
         note = f"figures are not compared: drawn with {drawn_with or 'unknown software'}, and this is "
         return found.without_pictures, expected.without_pictures, note + drawing_software()
@@ -122,18 +123,25 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
 def _lines(run: Run, file: Path, pictures: Sequence[Picture], _: Path) -> tuple[Pieces, Pieces, str]:
     """Return what a file of lines says, what it should say, and what of it is not compared."""
     if file.suffix in (".csv", ".parquet"):
-        return _numbered(_text_of(file)), _numbered(run.table_text(file.stem)), ""
+        table, written = run.table_text(file.stem), _text_of(file)
+        if file.stem in _REJUDGED and written.partition("\n")[0] != table.partition("\n")[0]:
+            return [], [], _OLDER
+        return _numbered(written), _numbered(table), ""
     report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
     text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
     found, expected = _numbered(_text_of(file)), _numbered(text)
     version = re.search(r"report version (\d+)", _text_of(file), re.IGNORECASE)
     if (version[1] if version else "1") not in _OLDER_VERSIONS:
         return found, expected, ""
-    mark = "|" if file.suffix == ".md" else " & "  # of the rows of a table
-    found, expected = (
-        only_facts([(place, line) for place, line in side if mark in line[1:]]) for side in (found, expected)
-    )
-    return found, expected, _OLDER
+    return _trial_lines(found), _trial_lines(expected), _OLDER
+
+
+def _trial_lines(pieces: Pieces) -> Pieces:
+    """Return the facts in the table of the trials, the last one of a report."""
+    headings = [
+        k for k, (_, line) in enumerate(pieces) if re.fullmatch(r"(## |\\section\*?\{)Trials\}?", line)
+    ]
+    return only_facts([(place, line) for place, line in pieces[headings[-1] :]]) if headings else []
 
 
 def _numbered(text: str) -> Pieces:

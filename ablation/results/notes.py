@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.estimates import Measurements
+from ablation.analysis.inference import judge
+from ablation.analysis.phrases import second_reading_note, signed_points
 from ablation.data.datasets import Dataset
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.value_text import counted
@@ -46,7 +50,8 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     if width > _WIDEST:
         notes.append(
             f"{len(dataset.val)} validation images measure a trial's accuracy to within ±{100 * width:.0f} "
-            "percentage points, so they do not show smaller differences between variants. Set a larger "
+            "percentage points. Differences between variants are measured more closely, because variants "
+            "share these images and are averaged over seeds. For closer accuracies, set a larger "
             "dataset.validation_size."
         )
     return notes
@@ -67,6 +72,8 @@ def observed_notes(run: Run) -> list[str]:
         *_incomplete_pairs(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
+        *_other_intervals(run),
+        *_second_readings(run),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
         *_indistinct_seeds(run, completed),
@@ -157,9 +164,9 @@ def _different_environments(run: Run) -> list[str]:
         r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
     )
     return [
-        f"Trials ran in different environments: {key} is {_counted(values)}. Only the trials of the most "
-        "frequent environment are compared. To compare all, run the study again in one environment (--out "
-        "NEW_FOLDER)."
+        f"Trials ran in different environments: {key} is {_counted(values)}. Pairs whose trials ran in the "
+        "same environment are compared, and their differences are pooled; a pair of trials from two "
+        "environments is left out."
         for key, values in environments.items()
     ]
 
@@ -171,18 +178,16 @@ def _counted(values: dict[str, int]) -> str:
 
 def _incomplete_pairs(run: Run) -> list[str]:
     """Name the variants that are compared on fewer pairs than planned."""
-    results = run.results
-    done = completed_results(results)
-    seeds = {name: set(done.loc[done["variant"] == name, "seed"]) for name in results["variant"].unique()}
+    study, measured = run.study, Measurements(run.results, run.compare.metric)
     notes = []
-    for name in seeds:
-        planned = set(run.study.seeds_of(name))
-        missing = sorted(planned - (seeds[name] & seeds[run.study.baseline]))
-        if name != run.study.baseline and missing:
+    for variant in study.variants:
+        name, planned = variant.name, study.seeds_of(variant.name)
+        missing = sorted(set(planned) - set(measured.seeds([name, study.baseline])))
+        if name != study.baseline and missing:
             numbers = f"seed{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
             notes.append(
-                f"{name} is compared with {run.study.baseline} on {len(planned) - len(missing)} of "
-                f"{len(planned)} pairs: {numbers} did not complete in both variants."
+                f"{name} is compared with {study.baseline} on {len(planned) - len(missing)} of "
+                f"{len(planned)} pairs: {numbers} did not complete in both variants in one environment."
             )
     return notes
 
@@ -209,6 +214,23 @@ def _seeds_added(run: Run) -> list[str]:
         "intervals and p-values are valid for a number of seeds that was fixed beforehand. Anytime-valid "
         "ones come from `looks: any` under `compare:`, or from --until-resolved."
     ]
+
+
+def _other_intervals(run: Run) -> list[str]:
+    """Say which intervals looking at results makes too narrow, although verdicts allow for it."""
+    if run.compare.looks == "once":
+        return []
+    return [
+        "Verdicts and the intervals of comparisons and effects are anytime-valid. All other intervals (of "
+        "means, per-class accuracies and calibration errors) are valid for a number of seeds that was fixed "
+        "beforehand; read them as descriptions."
+    ]
+
+
+def _second_readings(run: Run) -> list[str]:
+    """Say where a reading without the assumption of normal differences disagrees with a verdict."""
+    notes = (second_reading_note(row, run.compare) for row in run.comparisons.to_dict("records"))
+    return [note for note in notes if note]
 
 
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
@@ -246,15 +268,20 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
 
 
 def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
+    """Warn of a ranking by validation accuracy where not even its two ends can be distinguished."""
     means = completed.groupby("variant")["val_accuracy"].mean()
-    spread, images = float(means.max() - means.min()), len(run.dataset.val)
-    width = half_width(float(means.mean()), images)
-    if len(means) < 2 or spread >= width:
+    if len(means) < 2:
+        return []
+    best, worst = str(means.idxmax()), str(means.idxmin())
+    estimate = Measurements(run.results, "val_accuracy").estimate({best: 1.0, worst: -1.0})
+    row = judge({"ends": estimate}, CompareSettings(metric="val_accuracy", holds_for=("seeds",))).iloc[0]
+    if not row["low"] <= 0:
         return []
     return [
-        f"The variants' validation accuracies lie within {100 * spread:.1f} percentage points of each other, "
-        f"and {images} validation images measure an accuracy to within ±{100 * width:.1f} points. Do not "
-        "rank variants by validation accuracy. Set a larger dataset.validation_size."
+        f"Do not rank the variants by validation accuracy: even the best and the worst of them, {best} and "
+        f"{worst}, cannot be distinguished by it (a difference of {100 * row['difference']:.1f} percentage "
+        f"points, 95% interval {signed_points(row['low'])} to {signed_points(row['high'])}, n = {row['n']} "
+        "pairs)."
     ]
 
 

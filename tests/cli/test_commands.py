@@ -167,7 +167,8 @@ def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch
     monkeypatch.setenv("COLUMNS", "160")
     out = ablation("compare", finished_run.folder).stdout
     assert out.startswith(
-        "test_accuracy against plain, seed by seed, in percentage points; paired t-test, alpha 0.05, Holm, margin 0.5 pp\n"
+        "test_accuracy against plain, seed by seed, in percentage points; paired t-test over seeds and test "
+        "images, alpha 0.05, Holm, margin 0.5 pp\n"
     )
     assert "2 pairs; a verdict needs 3" in out
     for heading in ("main effect", "interaction", "simple effect", "Shapley share", "from images"):

@@ -7,11 +7,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from studies import results_of, study_of
 
 from ablation import Run, Study, run_study
+from ablation.analysis.answers import study_answers
 from ablation.errors import GridError
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study_diff import study_changes, study_digest
 from ablation.workflow.sequential import further_seeds, with_anytime_intervals
 
@@ -74,24 +78,49 @@ def test_a_budget_below_the_seeds_is_refused(study: Study) -> None:
         with_anytime_intervals(study, 2)
 
 
-def test_open_variants_grow_by_a_quarter_and_the_baseline_with_them(study: Study) -> None:
-    class Fake:
-        def __init__(self, study: Study, **verdicts: str) -> None:
-            self.study = study
-            self.comparisons = pd.DataFrame({"variant": list(verdicts), "verdict": list(verdicts.values())})
+class FakeRun:
+    """A run of a study with these verdicts against the baseline, without a folder."""
 
+    def __init__(self, study: Study, **verdicts: str) -> None:
+        self.study, self.compare = study, study.compare
+        compared = [v.name for v in study.variants if v.name != study.baseline]
+        self.comparisons = pd.DataFrame(
+            {"variant": compared, "declared": True, "verdict": [verdicts[name] for name in compared]}
+        )
+        self.effects = pd.DataFrame(columns=["declared", "verdict"])
+
+
+def test_open_variants_grow_by_a_quarter_and_the_baseline_with_them(study: Study) -> None:
     everything = {"plain", "asleep", "similar"}
-    run = Fake(study, asleep="worse", similar="unresolved")
+    run = FakeRun(study, asleep="worse", similar="unresolved")
     assert further_seeds(run, everything, 20) == {"similar": (3,), "plain": (3,)}  # type: ignore[arg-type]
     assert further_seeds(run, {"asleep"}, 20) == {}  # type: ignore[arg-type]
     eight = study.model_copy(
         update={"further_seeds": {"similar": tuple(range(3, 8)), "plain": tuple(range(3, 8))}}
     )
-    assert further_seeds(Fake(eight, asleep="worse", similar=""), everything, 20) == {  # type: ignore[arg-type]
+    assert further_seeds(FakeRun(eight, asleep="worse", similar=""), everything, 20) == {  # type: ignore[arg-type]
         "similar": (3, 4, 5, 6, 7, 8, 9), "plain": (3, 4, 5, 6, 7, 8, 9),
     }  # fmt: skip
-    assert further_seeds(Fake(eight, asleep="worse", similar=""), everything, 8) == {}  # type: ignore[arg-type]
-    assert further_seeds(Fake(study, asleep="worse", similar="equivalent"), everything, 20) == {}  # type: ignore[arg-type]
+    assert further_seeds(FakeRun(eight, asleep="worse", similar=""), everything, 8) == {}  # type: ignore[arg-type]
+    assert further_seeds(FakeRun(study, asleep="worse", similar="equivalent"), everything, 20) == {}  # type: ignore[arg-type]
+
+
+def test_an_open_effect_adds_seeds_to_all_of_its_variants() -> None:
+    cells = {
+        name: {"dropout": a, "batch_norm": b}
+        for name, a, b in (("plain", "0", "0"), ("d", "1", "0"), ("b", "0", "1"), ("both", "1", "1"))
+    }
+    factors = {"dropout": ("0", "1"), "batch_norm": ("0", "1")}
+    crossed = study_of(cells, CompareSettings(questions="effects", looks="any"), factors)
+    generator = np.random.default_rng(0)
+    table = results_of({name: list(generator.normal(0.5, 0.1, 5)) for name in cells})
+
+    class Answered(FakeRun):
+        def __init__(self) -> None:
+            self.study, self.compare = crossed, crossed.compare
+            self.comparisons, self.effects = study_answers(table, crossed)
+
+    assert further_seeds(Answered(), set(cells), 6) == dict.fromkeys(["plain", "d", "b", "both"], (5,))  # type: ignore[arg-type]
 
 
 def test_changes_since_the_first_trial_are_listed(
