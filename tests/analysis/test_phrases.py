@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
+from studies import results_of, study_of
 
+from ablation.analysis.answers import study_answers
 from ablation.analysis.phrases import (
     conclusion,
     effect_conclusion,
@@ -19,7 +23,7 @@ from ablation.grid.compare_settings import CompareSettings
 
 ROW: dict[Any, Any] = {
     "variant": "wide", "baseline": "plain", "n": 5, "difference": 0.023, "low": 0.002, "high": 0.044,
-    "confidence": 0.975, "verdict": "better", "reason": "",
+    "confidence": 0.975, "verdict": "better", "reason": "", "failed_seeds": "",
 }  # fmt: skip
 PP = CompareSettings(margin=0.01)
 
@@ -42,6 +46,18 @@ PP = CompareSettings(margin=0.01)
             {"verdict": "", "reason": "1 pair; a verdict needs 3", "n": 1, "low": math.nan, "high": math.nan},
             "wide has no verdict against plain in test accuracy: 1 pair; a verdict needs 3 (+2.3 points, n = 1 pair).",
         ),
+        (
+            {"verdict": "", "reason": "exploratory"},
+            "wide has no verdict against plain in test accuracy: exploratory "
+            "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 pairs).",
+        ),
+        (
+            {"verdict": "unresolved", "low": -0.876, "high": 0.508, "difference": -0.184, "failed_seeds": "3",
+             "n_rest": 4.0, "difference_rest": -0.08, "low_rest": -0.1, "high_rest": -0.06},
+            "Whether wide differs from plain in test accuracy is unresolved (\N{MINUS SIGN}18.4 points, 97.5% interval "
+            "\N{MINUS SIGN}87.6 to +50.8, n = 5 pairs). Training collapsed in seed 3 of one of the two; without it, the "
+            "difference is \N{MINUS SIGN}8.0 (\N{MINUS SIGN}10.0 to \N{MINUS SIGN}6.0, n = 4 pairs).",
+        ),
     ],
 )  # fmt: skip
 def test_a_conclusion_says_no_more_than_the_data(change: dict[Any, Any], sentence: str) -> None:
@@ -61,9 +77,11 @@ def test_numbers_are_in_the_metrics_unit() -> None:
 
 
 def test_the_method_is_named() -> None:
-    assert method_phrase(PP) == "paired t-test, alpha 0.05, Holm, margin 1.0 pp"
-    compare = CompareSettings(looks="any", correction="none", alpha=0.01)
-    assert method_phrase(compare) == "anytime-valid paired t-test, alpha 0.01, margin 0.5 pp"
+    assert method_phrase(PP) == ("paired t-test over seeds and test images, alpha 0.05, Holm, margin 1.0 pp")
+    compare = CompareSettings(looks="any", correction="none", alpha=0.01, holds_for=("seeds",))
+    assert method_phrase(compare) == "anytime-valid paired t-test over seeds, alpha 0.01, margin 0.5 pp"
+    val = CompareSettings(metric="val_accuracy")
+    assert method_phrase(val) == "paired t-test over seeds, alpha 0.05, Holm, margin 0.5 pp"
 
 
 EFFECT: dict[Any, Any] = ROW | {
@@ -72,6 +90,7 @@ EFFECT: dict[Any, Any] = ROW | {
     "levels": "0.2",
     "verdict": "worse",
 }
+TWO = {"kind": "interaction", "effect": "a × b", "levels": "1 × on"}
 FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
 
 
@@ -88,22 +107,38 @@ FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
             f"Averaged over the other factors, dropout = 0.2 changes test accuracy by less than the margin {FOUND}",
         ),
         (
-            {"kind": "interaction", "effect": "a × b", "verdict": "better"},
-            f"a × b: their joint effect on test accuracy is larger than the sum of their separate effects {FOUND}",
+            TWO | {"verdict": "better"},
+            "Together, a = 1 and b = on give a higher test accuracy than the sum of their separate effects predicts "
+            f"{FOUND}",
         ),
         (
-            {"kind": "interaction", "effect": "a × b", "verdict": "worse"},
-            f"a × b: their joint effect on test accuracy is smaller than the sum of their separate effects {FOUND}",
+            TWO | {"verdict": "worse"},
+            "Together, a = 1 and b = on give a lower test accuracy than the sum of their separate effects predicts "
+            f"{FOUND}",
         ),
         (
-            {"kind": "interaction", "effect": "a × b × c", "verdict": "better"},
-            "a × b × c: their joint effect on test accuracy is larger than the sum of their separate effects and of "
-            f"the interactions of fewer of them {FOUND}",
+            TWO | {"verdict": "equivalent"},
+            "Together, a = 1 and b = on give the test accuracy that the sum of their separate effects predicts, within "
+            f"the margin {FOUND}",
         ),
         (
-            {"kind": "interaction", "effect": "a × b", "verdict": "unresolved"},
-            "a × b: whether their joint effect on test accuracy differs from the sum of their separate effects is "
-            f"unresolved {FOUND}",
+            TWO | {"verdict": "unresolved"},
+            "Whether a = 1 and b = on together give another test accuracy than the sum of their separate effects "
+            f"predicts is unresolved {FOUND}",
+        ),
+        (
+            TWO | {"verdict": "", "reason": "exploratory"},
+            f"The interaction of a = 1 and b = on in test accuracy has no verdict: exploratory {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b × c", "levels": "1 × on × x", "verdict": "better"},
+            "Together, a = 1, b = on and c = x give a higher test accuracy than their separate effects and the "
+            f"interactions of pairs predict {FOUND}",
+        ),
+        (
+            {"kind": "interaction", "effect": "a × b × c × d", "levels": "1 × on × x × y", "verdict": "better"},
+            "Together, a = 1, b = on, c = x and d = y give a higher test accuracy than their separate effects and the "
+            f"interactions of pairs and groups of 3 predict {FOUND}",
         ),
     ],
 )  # fmt: skip
@@ -111,13 +146,37 @@ def test_so_does_an_effects(change: dict[Any, Any], sentence: str) -> None:
     assert effect_conclusion(EFFECT | change, PP) == sentence
 
 
-def test_a_joint_effect_on_a_loss_is_better_where_it_is_smaller() -> None:
+def test_levels_that_are_better_together_give_a_lower_loss() -> None:
     loss = CompareSettings(metric="test_loss", margin=0.02)
-    row = EFFECT | {"kind": "interaction", "effect": "a × b", "verdict": "better"}
-    row |= {"difference": -0.023, "low": -0.044, "high": -0.002}
+    row = EFFECT | TWO | {"verdict": "better", "difference": -0.023, "low": -0.044, "high": -0.002}
     assert effect_conclusion(row, loss) == (
-        "a × b: their joint effect on test loss is smaller than the sum of their separate effects "
+        "Together, a = 1 and b = on give a lower test loss than the sum of their separate effects predicts "
         "(\N{MINUS SIGN}0.0230, 97.5% interval \N{MINUS SIGN}0.0440 to \N{MINUS SIGN}0.0020, n = 5 seeds)."
     )
-    sentence = effect_conclusion(row | {"verdict": "unresolved"}, loss)
-    assert sentence.startswith("a × b: whether their joint effect on test loss differs from the sum of their")
+
+
+@pytest.mark.parametrize("gains", [(0.05, 0.05, 0.05), (0.0, 0.0, 0.05)])
+def test_three_redundant_remedies_are_not_said_to_be_worth_more_together(gains: tuple[float, ...]) -> None:
+    """Any one gives 5 points, and more add nothing: each pair is worth less than the sum of its two."""
+    names = ("dropout", "batch_norm", "width")
+    cells = {
+        "".join(map(str, cell)): dict(zip(names, map(str, cell), strict=True))
+        for cell in itertools.product((0, 1), repeat=3)
+    }
+    study = study_of(cells, CompareSettings(questions="effects"), dict.fromkeys(names, ("0", "1")))
+    generator = np.random.default_rng(0)
+    values = {
+        name: [0.6 + max(gain * int(on) for gain, on in zip(gains, name, strict=True))
+               + generator.normal(0, 0.0005) for _ in range(5)]
+        for name in cells
+    }  # fmt: skip
+    effects = study_answers(results_of(values), study).effects
+    pairs = effects[(effects["kind"] == "interaction") & (effects["effect"].str.count("×") == 1)]
+    sentences = [effect_conclusion(row, study.compare) for row in pairs.to_dict("records")]
+    if gains[0]:
+        assert all(
+            "give a lower test accuracy than the sum of their separate effects" in s for s in sentences
+        )
+    else:
+        assert all(" than " not in s or "unresolved" in s for s in sentences)
+    assert not any("worth more" in sentence for sentence in sentences)
