@@ -30,7 +30,9 @@ def history(
                 "seed": seed,
                 "epoch": epoch,
                 "val_accuracy": curve(epoch) + generator.normal(0, noise, epochs),
-                "val_loss": np.full(epochs, 1.0) if loss is None else loss(epoch) + generator.normal(0, noise, epochs),
+                "val_loss": np.full(epochs, 1.0)
+                if loss is None
+                else loss(epoch) + generator.normal(0, noise, epochs),
             }
         )
         for variant, curve in curves.items()
@@ -176,7 +178,9 @@ def test_any_history_has_one_row_per_variant_whatever_its_order(
 
 
 def test_converged_variants_are_seldom_called_unfinished() -> None:
-    table = history({f"v{k}": flat for k in range(300)}, epochs=12, noise=0.015, loss=lambda epoch: 1 + 0 * epoch)
+    table = history(
+        {f"v{k}": flat for k in range(300)}, epochs=12, noise=0.015, loss=lambda epoch: 1 + 0 * epoch
+    )
     assert still_improving(table)["improving"].mean() <= 0.05
 
 

@@ -28,7 +28,9 @@ REFERENCE = Path(ablation.__file__).parent.parent / "experiments" / "reference"
 def results(**accuracies: Sequence[float | str]) -> pd.DataFrame:
     """Return a results table; a text stands for a trial with that status."""
     rows = [
-        (variant, seed, "completed", value) if not isinstance(value, str) else (variant, seed, value, math.nan)
+        (variant, seed, "completed", value)
+        if not isinstance(value, str)
+        else (variant, seed, value, math.nan)
         for variant, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
@@ -102,7 +104,9 @@ values = st.one_of(st.floats(0, 1), st.sampled_from(["diverged", "failed", "pend
 
 
 @given(st.lists(st.lists(values, min_size=1, max_size=6), min_size=1, max_size=4), st.randoms())
-def test_the_rule_knows_no_order_of_rows_and_keeps_the_index(columns: list[list[float | str]], random: object) -> None:
+def test_the_rule_knows_no_order_of_rows_and_keeps_the_index(
+    columns: list[list[float | str]], random: object
+) -> None:
     table = results(**{f"v{k}": column for k, column in enumerate(columns)})
     shuffled = table.sample(frac=1, random_state=random.randrange(1000))  # type: ignore[attr-defined]
     marked = failed_seeds(table, CHANCE, IMAGES)
@@ -118,7 +122,11 @@ def test_a_normal_seed_is_hardly_ever_called_failed() -> None:
     """False alarms by study at the worst of a wide grid of settings; the docstring of the module has more."""
     generator = np.random.default_rng(0)
     alarms = studies = 0
-    for n, accuracy, deviation, images in [(3, 0.3, 0.03, 1000), (5, 0.2, 0.03, 10_000), (10, 0.2, 0.02, 1000)]:
+    for n, accuracy, deviation, images in [
+        (3, 0.3, 0.03, 1000),
+        (5, 0.2, 0.03, 10_000),
+        (10, 0.2, 0.02, 1000),
+    ]:
         for _ in range(60):
             truth = generator.normal(accuracy, deviation, (4, n))
             seen = generator.binomial(images, truth.clip(0, 1)) / images
@@ -133,7 +141,13 @@ def test_the_table_has_shares_with_exact_intervals_and_an_exact_paired_test() ->
     summary = failed_seeds_table(table, "plain", CHANCE, IMAGES)
     assert list(summary.columns) == FAILED_COLUMNS
     plain, other = summary.to_dict("records")
-    assert (plain["n"], plain["collapsed"], plain["diverged"], plain["share"], plain["seeds"]) == (6, 0, 0, 0, "")
+    assert (plain["n"], plain["collapsed"], plain["diverged"], plain["share"], plain["seeds"]) == (
+        6,
+        0,
+        0,
+        0,
+        "",
+    )
     assert (plain["low"], plain["high"]) == pytest.approx((0, 1 - 0.025 ** (1 / 6)))
     assert math.isnan(plain["p"])
     assert (other["n"], other["collapsed"], other["diverged"], other["share"]) == (5, 2, 1, 0.6)
@@ -162,7 +176,10 @@ def test_the_note_names_the_seeds_and_their_share() -> None:
     table = results(plain=PLAIN, other=[0.42, 0.317, 0.43, 0.42, 0.091])
     plain, other = failed_seeds_table(table, "plain", CHANCE, IMAGES).to_dict("records")
     assert failed_note(plain) == ""
-    assert failed_note(other) == "1 of 5 seeds of other failed (20.0%, 95% interval 0.5% to 71.6%): seed 4 (9.1%)."
+    assert (
+        failed_note(other)
+        == "1 of 5 seeds of other failed (20.0%, 95% interval 0.5% to 71.6%): seed 4 (9.1%)."
+    )
 
 
 def test_the_note_of_several_seeds() -> None:
