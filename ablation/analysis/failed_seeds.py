@@ -1,8 +1,8 @@
 """Seeds that failed: trials that diverged or collapsed, found one at a time, counted, and compared.
 
-A mean over seeds of which one collapsed describes neither the seeds that trained nor the one that did not, and
-its interval is so wide that a clearly worse variant has no verdict. So failures are counted as a finding of
-their own, and the accuracies of the other seeds can be compared beside those of all seeds.
+A mean over seeds of which one collapsed describes neither that seed nor the others, and its interval is so
+wide that a clearly worse variant has no verdict. So failures are counted as a finding of their own, and the
+accuracies of the other seeds can be compared beside those of all seeds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ablation.grid.value_text import counted
 FAILED_COLUMNS = ["variant", "n", "collapsed", "diverged", "share", "low", "high", "seeds", "p"]
 FAILED_MEANS = (
     "A seed failed if its loss diverged, or if its training collapsed: its test accuracy is no better than "
-    "that of always predicting the most frequent class, or it kept less than half of what the variant's other "
-    "seeds gained over that, and lies further below them than normal variation between seeds explains."
+    "that of always predicting the most frequent class, or it kept less than half of what the variant's "
+    "other seeds gained over that, and lies further below them than normal variation between seeds explains."
 )
 _KEPT = 0.5  # of the other seeds' gain over chance: a seed that kept more has trained, however far off it is
 _FALSE_ALARMS = 0.01  # the expected number of normal seeds that are called collapsed, per study
