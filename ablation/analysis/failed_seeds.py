@@ -67,15 +67,21 @@ def collapsed_seeds(results: pd.DataFrame, chance: float, images: int) -> pd.Ser
     Returns:
         One bool per row of the table, with its index.
     """
-    accuracy = results["test_accuracy"].astype(float).where(results["status"] == "completed")
-    at_chance = accuracy <= chance
-    trained = accuracy.where(~at_chance).dropna()
-    variants = results.loc[trained.index, "variant"]
-    medians = trained.groupby(variants, group_keys=False).transform(_median_of_others)
-    suspects = (trained - chance) < _KEPT * (medians - chance)
-    limit = _largest_normal_drop(trained, variants, medians, ~suspects, images)
-    outside = suspects & (medians - trained > limit)
-    return at_chance | outside.reindex(results.index, fill_value=False)
+    accuracy = results["test_accuracy"].astype(float).where(results["status"] == "completed").dropna()
+    variants = results.loc[accuracy.index, "variant"]
+    level = _FALSE_ALARMS / max(1, len(accuracy))
+    medians = _medians_of_others(accuracy, variants)
+    indistinct = (medians > chance) & (medians - accuracy <= _sampling(medians, variants, images, level))
+    at_chance = (accuracy <= chance) & ~indistinct
+    trained, variants = accuracy[~at_chance], variants[~at_chance]
+    medians = _medians_of_others(trained, variants)
+    suspects = trained - chance < _KEPT * (medians - chance)
+    explained = np.maximum(
+        _sampling(medians, variants, images, level), _variation(trained, variants, ~suspects, level)
+    )
+    outside = suspects & (medians - trained > explained)
+    collapsed = at_chance.index[at_chance].union(outside.index[outside])
+    return pd.Series(results.index.isin(collapsed), results.index)
 
 
 def failed_seeds_table(results: pd.DataFrame, baseline: str, chance: float, images: int) -> pd.DataFrame:
@@ -125,36 +131,41 @@ def failed_note(row: Row) -> str:
     )
 
 
-def _median_of_others(values: pd.Series) -> pd.Series:
-    """Return, for each value of a group, the median of the other values; NaN if there are none."""
-    others = [values.drop(index).median() for index in values.index]
-    return pd.Series(others, index=values.index, dtype=float)
+def _medians_of_others(accuracy: pd.Series, variants: pd.Series) -> pd.Series:
+    """Return, for each trial, the median accuracy of its variant's other trials; NaN if there are none."""
+    medians = pd.Series(math.nan, accuracy.index)
+    for _, trials in accuracy.groupby(variants):
+        values = trials.to_numpy()
+        others = np.tile(values, (len(values), 1))[~np.eye(len(values), dtype=bool)]
+        if others.size:
+            medians[trials.index] = np.median(others.reshape(len(values), -1), axis=1)
+    return medians
 
 
-def _largest_normal_drop(
-    accuracy: pd.Series, variants: pd.Series, medians: pd.Series, normal: pd.Series, images: int
-) -> pd.Series:
-    """Return how far below the median of its variant's other seeds a normal seed may lie.
+def _widening(variants: pd.Series) -> pd.Series:
+    """Return the factor by which a seed's distance from the others' median varies more than the seed does."""
+    others = variants.map(variants.value_counts()).astype(float) - 1
+    return np.sqrt(1 + math.pi / 2 / others)  # pi / 2: the variance of a median over that of a mean
 
-    Args:
-        accuracy: The test accuracies of the trials above chance.
-        variants: The variant of each.
-        medians: The median of the variant's other seeds, for each.
-        normal: Which trials the standard deviations are computed from.
-        images: The number of test images.
+
+def _sampling(medians: pd.Series, variants: pd.Series, images: int, level: float) -> pd.Series:
+    """Return how far below the others' median the sampling of test images puts a seed, at a level."""
+    return -ndtri(level) * np.sqrt(medians * (1 - medians) / images) * _widening(variants)
+
+
+def _variation(accuracy: pd.Series, variants: pd.Series, normal: pd.Series, level: float) -> pd.Series:
+    """Return how far below the others' median the variation between seeds puts a seed, at a level.
+
+    The standard deviation is that of the variant's normal trials, or the pooled one of all variants.
     """
     groups = accuracy[normal].groupby(variants[normal])
-    counts, squares = groups.count(), groups.var() * (groups.count() - 1)
+    counts = groups.count()
     degrees = int((counts - 1).sum())
     if degrees < 1:
         return pd.Series(math.inf, accuracy.index)
-    level = _FALSE_ALARMS / len(accuracy)
-    pooled = math.sqrt(squares.sum() / degrees)
-    deviation = np.maximum(variants.map(groups.std()).fillna(0), pooled)
-    sampling = np.sqrt(medians * (1 - medians) / images)
-    half = np.maximum(-stdtrit(degrees, level) * deviation, -ndtri(level) * sampling)
-    others = variants.map(variants.value_counts()) - 1
-    return half * np.sqrt(1 + math.pi / 2 / others)  # pi / 2: a median varies more than a mean does
+    pooled = math.sqrt((groups.var() * (counts - 1)).sum() / degrees)
+    deviation = np.maximum(variants.map(groups.std()).astype(float).fillna(0), pooled)
+    return -stdtrit(degrees, level) * deviation * _widening(variants)
 
 
 def _clopper_pearson(count: int, n: int) -> tuple[float, float]:
