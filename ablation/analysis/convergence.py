@@ -34,11 +34,13 @@ class _Gains(NamedTuple):
         within: The mean of the later half of the last fifth minus that of the earlier half; NaN if the fifth
             is a single epoch.
         before: The mean of the last fifth but one.
+        error: The standard error of the gain from the scatter of single epochs; 0 under five epochs.
     """
 
     gain: NDArray[np.float64]
     within: NDArray[np.float64]
     before: NDArray[np.float64]
+    error: NDArray[np.float64]
 
 
 def still_improving(
@@ -54,7 +56,8 @@ def still_improving(
       same relative gain of the probability that is given to the true class;
 
     and if the 95% interval of that gain over the seeds lies above 0. With one or two seeds there is no such
-    interval, and each of them must have gained as much. Where the curve has levelled off, the variant was not
+    interval, and each of them must have gained as much, by more than twice the standard error that comes from
+    the scatter of its last epochs. Where the curve has levelled off, the variant was not
     improving: there, the later half of the last fifth is above the earlier half by clearly less than an
     eighth of the gain. That is the case after a learning rate was lowered shortly before the end. After a
     single epoch nothing is known, and the variant counts as improving.
@@ -125,14 +128,27 @@ def _gains(curves: list[NDArray[np.float64]]) -> _Gains:
         half = fifth // 2
         within = last[fifth - half :].mean() - last[:half].mean() if half else math.nan
         start = before.mean() if len(before) else math.nan
-        rows.append([last.mean() - start, within, start])
-    return _Gains(*np.array(rows, float).reshape(-1, 3).T)
+        rows.append([last.mean() - start, within, start, _scatter(curve) * math.sqrt(2 / fifth)])
+    return _Gains(*np.array(rows, float).reshape(-1, 4).T)
+
+
+def _scatter(curve: NDArray[np.float64]) -> float:
+    """Return the standard deviation of an epoch about the trend of the later half of a curve.
+
+    It is taken from second differences, whose variance is six times that of an epoch and to which a straight
+    trend contributes nothing.
+    """
+    if len(curve) < 5:
+        return 0.0
+    later = curve[-max(5, len(curve) // 2) :]
+    return math.sqrt(float((np.diff(later, 2) ** 2).mean()) / 6)
 
 
 def _improves(gains: _Gains, least: NDArray[np.float64]) -> bool:
     """Return whether the gains, (seeds,), are relevant, certain, and going on."""
     if len(gains.gain) < _FEWEST_SEEDS:
-        return len(gains.gain) > 0 and bool((gains.gain >= least).all())
+        relevant = (gains.gain >= least) & (gains.gain > 2 * gains.error)
+        return len(gains.gain) > 0 and bool(relevant.all())
     mean, low, _ = _interval(gains.gain)
     _, _, highest_within = _interval(gains.within)
     return mean >= least.mean() and low > 0 and not highest_within < _LEVELLED * mean

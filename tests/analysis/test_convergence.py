@@ -184,6 +184,14 @@ def test_converged_variants_are_seldom_called_unfinished() -> None:
     assert still_improving(table)["improving"].mean() <= 0.05
 
 
+@pytest.mark.parametrize(("seeds", "largest"), [(1, 0.2), (2, 0.03)])
+def test_a_noisy_validation_accuracy_of_one_or_two_seeds_is_seldom_called_rising(
+    seeds: int, largest: float
+) -> None:
+    table = history({f"v{k}": flat for k in range(200)}, epochs=12, seeds=seeds, noise=0.015)
+    assert still_improving(table)["improving"].mean() <= largest
+
+
 def test_the_note_names_variants_and_gains() -> None:
     table = still_improving(history({"plain": rising, "flat": flat, "+Dropout": rising}, epochs=10))
     assert unfinished_note(table) == (

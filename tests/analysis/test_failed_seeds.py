@@ -20,6 +20,8 @@ from ablation.analysis.failed_seeds import (
     failed_seeds,
     failed_seeds_table,
 )
+from ablation.analysis.intervals import paired_comparisons
+from ablation.grid.compare_settings import CompareSettings
 
 CHANCE, IMAGES = 0.1, 1000
 REFERENCE = Path(ablation.__file__).parent.parent / "experiments" / "reference"
@@ -120,7 +122,7 @@ def test_the_rule_knows_no_order_of_rows_and_keeps_the_index(
     completed = table["status"] == "completed"
     assert marked[table["status"] == "diverged"].all()
     one = table[completed].groupby("variant")["seed"].transform("count") == 1
-    assert (marked[one.index[one]] == (table["test_accuracy"] <= CHANCE)[one.index[one]]).all()
+    assert (marked[one.index[one]] == (table["test_accuracy"] < CHANCE + 0.5 / IMAGES)[one.index[one]]).all()
     assert not marked[~completed & (table["status"] != "diverged")].any()
     assert failed_seeds_table(table, "v0", CHANCE, IMAGES)["share"].dropna().between(0, 1).all()
 
@@ -195,6 +197,14 @@ def test_the_note_of_several_seeds() -> None:
     assert note == (
         "2 of 5 seeds of other failed (40.0%, 95% interval 5.3% to 85.3%): seeds 0 (diverged), 4 (9.1%)."
     )
+
+
+def test_without_the_failed_seed_a_worse_variant_is_called_worse() -> None:
+    compare = CompareSettings(metric="test_accuracy")
+    table = results(plain=PLAIN, other=[0.55, 0.56, 0.545, 0.55, 0.10]).assign(provenance="here")
+    rest = table[~failed_seeds(table, CHANCE, IMAGES)]
+    verdicts = [paired_comparisons(some, "plain", compare)["verdict"].item() for some in (table, rest)]
+    assert verdicts == ["unresolved", "worse"]
 
 
 def test_in_the_reference_studies_one_seed_has_failed() -> None:
