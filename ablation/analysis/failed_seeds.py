@@ -184,12 +184,7 @@ def _named(trials: pd.DataFrame) -> str:
 
 
 def _paired_p(trials: pd.DataFrame, of_baseline: pd.DataFrame) -> float:
-    """Return the p of the exact McNemar test of which seeds failed; NaN if both share no seed.
-
-    Args:
-        trials: A variant's rows, with ``seed`` and ``failed``.
-        of_baseline: The baseline's rows, with the same columns.
-    """
+    """Return the p of the exact McNemar test of which seeds failed; NaN if both share no seed."""
     pairs = trials.set_index("seed")["failed"].to_frame("here")
     pairs = pairs.join(of_baseline.set_index("seed")["failed"].rename("there"), how="inner")
     if pairs.empty:
