@@ -15,7 +15,9 @@ from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
 
 REST_COLUMNS = ["failed_seeds", "n_rest", "difference_rest", "low_rest", "high_rest"]
-COMPARISON_COLUMNS = ["variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin", *REST_COLUMNS]
+COMPARISON_COLUMNS = [
+    "variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin", *REST_COLUMNS, "unfinished",
+]  # fmt: skip
 EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]
 
 Failed = Collection[tuple[str, int]]
@@ -35,6 +37,7 @@ def study_answers(
     compare: CompareSettings | None = None,
     correct: Correct | None = None,
     failed: Failed = (),
+    unfinished: Collection[str] = (),
 ) -> Answers:
     """Judge the questions that a study declares as one family, and estimate all others.
 
@@ -49,10 +52,12 @@ def study_answers(
         correct: Which test images each trial classified correctly, without which intervals hold for other
             seeds only.
         failed: The trials that collapsed, without which each comparison is given, too.
+        unfinished: The variants that were still improving when training ended.
 
     Returns:
         One row per comparison (``difference`` is variant minus baseline), with what remains of it without
-        the failed seeds: ``n_rest`` and so on, at the same confidence level. One row per effect; none without
+        the failed seeds: ``n_rest`` and so on, at the same confidence level; ``unfinished`` names which of
+        the two were still improving. One row per effect; none without
         factors. If a variant that an effect needs is not in the study, ``n`` is 0 and ``reason`` says what is
         missing.
     """
@@ -77,6 +82,8 @@ def study_answers(
     effects = _named(judged[~is_comparison], questions, ["kind", "effect", "levels"])
     rest = [_rest(row, measured, failed, compare) for row in comparisons.to_dict("records")]
     comparisons[REST_COLUMNS] = pd.DataFrame(rest, columns=REST_COLUMNS, index=comparisons.index)
+    sides = comparisons[["variant", "baseline"]].to_numpy()
+    comparisons["unfinished"] = [" and ".join(v for v in pair if v in unfinished) for pair in sides]
     return Answers(comparisons[COMPARISON_COLUMNS], effects[EFFECT_COLUMNS])
 
 

@@ -101,7 +101,11 @@ def conclusion(row: Row, compare: CompareSettings) -> str:
             sentence = f"Whether {name} differs from {row['baseline']} in {metric} is unresolved"
         case _:
             sentence = f"{name} has no verdict against {row['baseline']} in {metric}: {row['reason']}"
-    return f"{sentence} ({estimate}, {n}).{_without_failed_seeds(row, compare)}"
+    unfinished = ""
+    if row["verdict"] and row["unfinished"]:
+        verb = "were" if " and " in row["unfinished"] else "was"
+        unfinished = f" {row['unfinished']} {verb} still improving, so this holds for this budget of epochs."
+    return f"{sentence} ({estimate}, {n}).{_without_failed_seeds(row, compare)}{unfinished}"
 
 
 def _without_failed_seeds(row: Row, compare: CompareSettings) -> str:

@@ -149,3 +149,12 @@ def _check_range(parts: dict[str, Labels], classes: int, where: object) -> None:
         )
     if classes < 2:
         raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")
+
+
+def most_frequent_share(labels: Labels) -> float:
+    """Return the accuracy of always predicting the most frequent class, or set of labels.
+
+    Args:
+        labels: The classes, (images,), or whether each label applies, (images, labels).
+    """
+    return float(np.unique(labels, axis=0, return_counts=True)[1].max() / len(labels))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.completed_trials import comparable
+from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
 from ablation.figures.style import (
@@ -67,6 +68,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"which the verdict is read ({method_phrase(compare)}); shaded: within the margin. Small dots: one "
         f"per seed; large marks: the mean over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
     )
+    caption += unfinished_note(run.convergence) and f" {unfinished_note(run.convergence)}"
     alt = f"{title}: " + "; ".join(
         f"{row.variant}: {_value(row.mean, compare)}" for row in summary.itertuples(index=False)
     )

@@ -50,6 +50,8 @@ def _require_seeds(populations: tuple[Population, ...]) -> tuple[Population, ...
 
 
 Positive = Annotated[float, Field(gt=0)]
+DEFAULT_MARGIN = 0.005
+"""The smallest difference between two shares that matters, unless the study says otherwise."""
 Population = Literal["seeds", "images"]
 Populations = Annotated[tuple[Population, ...], Field(min_length=1), AfterValidator(_require_seeds)]
 PER_IMAGE = ("test_accuracy",)
@@ -70,8 +72,8 @@ class CompareSettings(Settings):
     them."""
     holds_for: Populations = ("seeds", "images")
     """What the intervals generalise to: other ``seeds``, and other test ``images`` of the same kind. With
-    ``[seeds]``, they hold for these test images only. Test images are kept apart for ``test_accuracy``; for
-    any other metric, the intervals hold for other seeds only."""
+    ``[seeds]``, they hold for these test images only. So they do for any metric other than
+    ``test_accuracy``, the only one whose value on each single image is kept."""
 
     metric: str = "test_accuracy"
     """The metric that is compared, a column of the results."""
@@ -80,7 +82,7 @@ class CompareSettings(Settings):
     default, higher values are better."""
     margin: Annotated[
         Positive, BeforeValidator(_parse_percentage_points, json_schema_input_type=Positive | str)
-    ] = 0.005
+    ] = DEFAULT_MARGIN
     """The smallest difference that matters, in the unit of the metric; ``0.5pp`` means 0.005. A variant whose
     interval lies within plus and minus the margin is equivalent to the baseline. Only metrics that are
     shares, such as accuracies, have a default margin."""

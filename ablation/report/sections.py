@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
+from ablation.analysis.failed_seeds import FAILED_MEANS
 from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import method_phrase, not_estimated
 from ablation.figures.style import Picture
@@ -80,8 +81,8 @@ def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     drawn = [tables.comparisons_table(run, links)]
     if len(run.ranking):
         drawn.append(tables.ranking_table(run, links))
-    if len((reading := tables.second_reading_table(run, links)).rows):
-        drawn.append(reading)
+    further = (tables.second_reading_table(run, links), tables.failed_seeds_table(run, links))
+    drawn += [table for table in further if table.rows]
     return Section(
         "support",
         "Comparison of all variants"
@@ -90,7 +91,7 @@ def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         [text],
         pictures.get("ranking", []),
         tables=drawn,
-        notes=[declared],
+        notes=[*([FAILED_MEANS] if further[1].rows else []), declared],
         lines=changes or [],
     )
 

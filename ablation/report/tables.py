@@ -117,6 +117,23 @@ def second_reading_table(run: Run, links: TrialLinks) -> Table:
     )
 
 
+def failed_seeds_table(run: Run, links: TrialLinks) -> Table:
+    """Return how many seeds of each variant failed, if any did."""
+    failed = run.failed_seeds
+    rows = []
+    for row in failed.to_dict("records") if (failed["share"] > 0).any() else ():
+        trials = links.of(str(row["variant"]))
+        rows.append([
+            Cell(str(row["variant"]), kind="row"),
+            Cell(f"{row['collapsed'] + row['diverged']} of {row['n']}", "", row["share"], trials),
+            Cell(f"{percent(row['low'])} to {percent(row['high'])}", "", row["low"], trials),
+            Cell(row["seeds"] or "–"),
+            Cell(p_phrase(row["p"]), "", row["p"], trials),
+        ])  # fmt: skip
+    headings = ["Variant", "Failed seeds", "95% interval of their share", "Which", "p against the baseline"]
+    return Table(headings, rows, "Failed seeds (exploratory)", sortable=True)
+
+
 def ranking_table(run: Run, links: TrialLinks) -> Table:
     """Return the ranks that the comparisons of all pairs support."""
     rows = [

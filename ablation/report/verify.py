@@ -141,7 +141,8 @@ def _trial_lines(pieces: Pieces) -> Pieces:
     headings = [
         k for k, (_, line) in enumerate(pieces) if re.fullmatch(r"(## |\\section\*?\{)Trials\}?", line)
     ]
-    return only_facts([(place, line) for place, line in pieces[headings[-1] :]]) if headings else []
+    rows = pieces[headings[-1] :] if headings else []
+    return only_facts([(place, line) for place, line in rows if re.search(r"^\| | & ", line)])
 
 
 def _numbered(text: str) -> Pieces:

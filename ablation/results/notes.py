@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
+from ablation.analysis.failed_seeds import failed_note
 from ablation.analysis.inference import judge
 from ablation.analysis.phrases import second_reading_note, signed_points
+from ablation.data.arrays import most_frequent_share
 from ablation.data.datasets import Dataset
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
@@ -73,6 +75,8 @@ def observed_notes(run: Run) -> list[str]:
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_other_intervals(run),
+        *_failed_seeds(run),
+        *_unfinished(run),
         *_second_readings(run),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
@@ -227,6 +231,16 @@ def _other_intervals(run: Run) -> list[str]:
     ]
 
 
+def _failed_seeds(run: Run) -> list[str]:
+    notes = (failed_note(row) for row in run.failed_seeds.to_dict("records"))
+    return [note for note in notes if note]
+
+
+def _unfinished(run: Run) -> list[str]:
+    note = unfinished_note(run.convergence)
+    return [note] if note else []
+
+
 def _second_readings(run: Run) -> list[str]:
     """Say where a reading without the assumption of normal differences disagrees with a verdict."""
     notes = (second_reading_note(row, run.compare) for row in run.comparisons.to_dict("records"))
@@ -237,7 +251,7 @@ def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
     """Distinguish variants that learned nothing from those whose BatchNorm statistics hide what they know."""
     probe = run.dataset.train_probe.labels
     answer = "set of labels" if probe.ndim == 2 else "class"
-    chance = float(np.unique(probe, axis=0, return_counts=True)[1].max() / len(probe))
+    chance = most_frequent_share(probe)
     width = half_width(chance, len(probe))
     last = run.history.groupby(["variant", "seed"], sort=False).tail(1)
     stale, unlearned = [], []
@@ -287,7 +301,7 @@ def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
 
 def _indistinct_seeds(run: Run, completed: pd.DataFrame) -> list[str]:
     images, notes = len(run.dataset.test), []
-    chance = float(np.unique(run.dataset.test.labels, axis=0, return_counts=True)[1].max() / images)
+    chance = most_frequent_share(run.dataset.test.labels)
     for name, trials in completed.groupby("variant", sort=False):
         n = len(trials)
         if n > 1 and trials["test_loss"].nunique() == 1:

@@ -21,6 +21,8 @@ from ablation.analysis.confusion import (
     confusion_table,
     per_class_table,
 )
+from ablation.analysis.convergence import still_improving
+from ablation.analysis.failed_seeds import failed_seeds, failed_seeds_table
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
 from ablation.analysis.ranking import ranking_table
 from ablation.analysis.sample_size import seeds_table
@@ -32,16 +34,18 @@ from ablation.analysis.trial_tables import (
     variance_shift_table,
 )
 from ablation.analysis.variance_components import mcnemar_table, noise_table
+from ablation.data.arrays import most_frequent_share
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import ByTrial, Predictions
 from ablation.errors import RunError
-from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.compare_settings import DEFAULT_MARGIN, CompareSettings
 from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
-    "results", "history", "comparisons", "effects", "ranking", "noise", "mcnemar",
+    "results", "history", "comparisons", "effects", "ranking", "failed_seeds", "convergence",
+    "noise", "mcnemar",
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
     "calibration", "calibration_error", "cost",
 )  # fmt: skip
@@ -138,8 +142,33 @@ class Run:
 
     @cached_property
     def _answers(self) -> Answers:
-        correct = self._is_right if self.compare.includes_images and self.completed_trials else None
-        return study_answers(self.results, self.study, self.compare, correct)
+        if completed_results(self.results).empty:
+            return study_answers(self.results, self.study, self.compare)
+        correct = self._is_right if self.compare.includes_images else None
+        improving = self.convergence.loc[self.convergence["improving"], "variant"]
+        failed = self.results[failed_seeds(self.results, self._chance, len(self.dataset.test))]
+        pairs = set(zip(failed["variant"], failed["seed"], strict=True))
+        return study_answers(self.results, self.study, self.compare, correct, pairs, set(improving))
+
+    @cached_property
+    def failed_seeds(self) -> pd.DataFrame:
+        """One row per variant: how many of its seeds diverged or collapsed, compared with the baseline."""
+        return failed_seeds_table(self.results, self.study.baseline, self._chance, len(self.dataset.test))
+
+    @cached_property
+    def convergence(self) -> pd.DataFrame:
+        """One row per variant: whether it was still improving when training ended."""
+        completed = completed_results(self.results)
+        planned = {variant.name: variant.training.epochs for variant in self.study.variants}
+        early = completed[completed["epochs"] < completed["variant"].map(planned)]
+        of_completed = self.history.merge(completed[["variant", "seed"]], on=["variant", "seed"])
+        margin = self.study.compare.margin if self.study.compare.in_points else DEFAULT_MARGIN
+        return still_improving(of_completed, margin, set(zip(early["variant"], early["seed"], strict=True)))
+
+    @property
+    def _chance(self) -> float:
+        """The test accuracy of always predicting the most frequent class."""
+        return most_frequent_share(self.dataset.test.labels)
 
     @cached_property
     def noise(self) -> pd.DataFrame:

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from studies import study_of
 
 import ablation
+from ablation.analysis.answers import study_answers
 from ablation.analysis.failed_seeds import (
     FAILED_COLUMNS,
     failed_note,
     failed_seeds,
     failed_seeds_table,
 )
-from ablation.analysis.intervals import paired_comparisons
-from ablation.grid.compare_settings import CompareSettings
 
 CHANCE, IMAGES = 0.1, 1000
 REFERENCE = Path(ablation.__file__).parent.parent / "experiments" / "reference"
@@ -200,10 +200,10 @@ def test_the_note_of_several_seeds() -> None:
 
 
 def test_without_the_failed_seed_a_worse_variant_is_called_worse() -> None:
-    compare = CompareSettings(metric="test_accuracy")
+    study = study_of(["plain", "other"])
     table = results(plain=PLAIN, other=[0.55, 0.56, 0.545, 0.55, 0.10]).assign(provenance="here")
     rest = table[~failed_seeds(table, CHANCE, IMAGES)]
-    verdicts = [paired_comparisons(some, "plain", compare)["verdict"].item() for some in (table, rest)]
+    verdicts = [study_answers(some, study).comparisons["verdict"].item() for some in (table, rest)]
     assert verdicts == ["unresolved", "worse"]
 
 

@@ -23,7 +23,7 @@ from ablation.grid.compare_settings import CompareSettings
 
 ROW: dict[Any, Any] = {
     "variant": "wide", "baseline": "plain", "n": 5, "difference": 0.023, "low": 0.002, "high": 0.044,
-    "confidence": 0.975, "verdict": "better", "reason": "", "failed_seeds": "",
+    "confidence": 0.975, "verdict": "better", "reason": "", "failed_seeds": "", "unfinished": "",
 }  # fmt: skip
 PP = CompareSettings(margin=0.01)
 
@@ -45,6 +45,11 @@ PP = CompareSettings(margin=0.01)
         (
             {"verdict": "", "reason": "1 pair; a verdict needs 3", "n": 1, "low": math.nan, "high": math.nan},
             "wide has no verdict against plain in test accuracy: 1 pair; a verdict needs 3 (+2.3 points, n = 1 pair).",
+        ),
+        (
+            {"unfinished": "wide and plain"},
+            "wide is better than plain in test accuracy (+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 pairs). "
+            "wide and plain were still improving, so this holds for this budget of epochs.",
         ),
         (
             {"verdict": "", "reason": "exploratory"},
