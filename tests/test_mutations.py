@@ -49,6 +49,18 @@ MISTAKES = {
         'derive_seed(0, "order", str(epoch))',
         "models/test_built_in_models.py",
     ),
+    "images that do not follow the seed": (
+        "grid/seeding.py",
+        'self.derive("split", "images")',
+        'derive_seed(0, "split", "images")',
+        "data/test_split.py",
+    ),
+    "a worker that is warm with the images of another seed": (
+        "training/trial_runner.py",
+        "warm.take(dataset.train)",
+        "pass",
+        "training/test_own_split.py -k share",
+    ),
     "the gap measured with dropout active": (
         "training/loop.py",
         "((_PREDICT_BATCH, False), ",

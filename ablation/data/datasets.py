@@ -15,7 +15,9 @@ from ablation.data.arrays import Labels, RawImages
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError
 from ablation.files import atomic_writer
+from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import DatasetSettings
+from ablation.grid.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """What seeds need to draw their own training and validation images.
+
+    Attributes:
+        rest: The images that the fixed split leaves over. They make up the pool together with its training
+            and validation images.
+        normalise: How images are normalised; see `DatasetSettings`.
+    """
+
+    rest: Part
+    normalise: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Training, validation and test images.
+
+    A dataset with a pool is that of a study whose seeds draw their own images. Its training and validation
+    images are those of the fixed split, which tell how many images each seed draws; see `of`.
 
     Attributes:
         train: The images that models are fitted to, in a fixed shuffled order.
@@ -50,6 +69,9 @@ class Dataset:
         scale: The scale per channel, (channels,), float32: normalised = image * scale + offset.
         offset: The offset per channel, (channels,), float32.
         origin: A description of the images.
+        pool: What seeds draw their own images from, or None if all seeds have the fixed split.
+        places: Where the pool has the training images that a seed drew, (training images,), or None if they
+            are those of the fixed split.
     """
 
     train: Part
@@ -59,6 +81,8 @@ class Dataset:
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
     origin: str
+    pool: Pool | None = None
+    places: NDArray[np.int64] | None = None
 
     @property
     def train_probe(self) -> Part:
@@ -95,6 +119,32 @@ class Dataset:
         """Normalise images as training does. A saved model expects images that are normalised like this."""
         return images.astype(np.float32) * self.scale + self.offset
 
+    def of(self, trial: Trial) -> Dataset:
+        """Return the images that a trial is trained, validated and tested on, and their normalisation.
+
+        Raises:
+            DatasetError: The trial needs more training images than there are, or a pool that is missing.
+        """
+        drawn = self._drawn(trial.randomness) if trial.randomness.draws_images else self
+        return drawn.first(trial.training.train_size)
+
+    def _drawn(self, randomness: Randomness) -> Dataset:
+        """Return the dataset with as many training and validation images, drawn from the pool by a seed.
+
+        The test images stay the same, so that predictions of different seeds can be compared image by image.
+        """
+        if self.pool is None:
+            raise DatasetError("a trial with its own split has no pool of images to draw from.")
+        parts = (self.train, self.val, self.pool.rest)
+        images = np.concatenate([part.images for part in parts])
+        everything = Part(images, np.concatenate([part.labels for part in parts]))
+        order = randomness.image_order(everything.labels)
+        of_val, places = np.split(order[: len(self.val) + len(self.train)], [len(self.val)])
+        train, val = everything.take(places), everything.take(of_val)
+        scale, offset = _normalisation(train.images, self.pool.normalise)
+        of_seed = dataclasses.replace(self, train=train, val=val, pool=None, places=places)
+        return dataclasses.replace(of_seed, scale=scale, offset=offset)
+
     def first(self, train_size: int | None) -> Dataset:
         """Return the dataset with only the first ``train_size`` training images, or all if it is None.
 
@@ -114,15 +164,21 @@ class Dataset:
     def describe(self) -> str:
         """Describe the images in one line, for captions."""
         several = ", correct if all of their labels are (exact-match accuracy)" if self.is_multi_label else ""
+        train, val, test = (f"{len(part):,}" for part in (self.train, self.val, self.test))
+        if self.pool is None:
+            return f"{self.origin}: {train} training, {val} validation and {test} test images{several}"
+        pool = len(self.train) + len(self.val) + len(self.pool.rest)
         return (
-            f"{self.origin}: {len(self.train):,} training, {len(self.val):,} validation and "
-            f"{len(self.test):,} test images{several}"
+            f"{self.origin}: {train} training and {val} validation images, which each seed draws from "
+            f"{pool:,}, and {test} test images{several}"
         )
 
     def save(self, file: Path) -> None:
         """Write the dataset as one .npz file, atomically."""
         with atomic_writer(file) as stream:
             arrays: dict[str, Any] = self._arrays()
+            if self.pool is not None:
+                arrays["normalise"] = self.pool.normalise
             np.savez(stream, class_names=self.class_names, origin=self.origin, **arrays)
 
     @classmethod
@@ -133,17 +189,29 @@ class Dataset:
                 Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
             )
             names = tuple(str(name) for name in stored["class_names"])
-            return cls(train, val, test, names, stored["scale"], stored["offset"], str(stored["origin"]))
+            scale, offset, origin = stored["scale"], stored["offset"], str(stored["origin"])
+            pool = None
+            if "normalise" in stored:
+                rest = Part(stored["rest_images"], stored["rest_labels"])
+                pool = Pool(rest, str(stored["normalise"]))
+            return cls(train, val, test, names, scale, offset, origin, pool)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         parts = {"train": self.train, "val": self.val, "test": self.test}
+        if self.pool is not None:
+            parts["rest"] = self.pool.rest
         arrays = {f"{name}_images": part.images for name, part in parts.items()}
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
         return arrays | {"scale": self.scale, "offset": self.offset}
 
 
-def prepare_dataset(settings: DatasetSettings) -> Dataset:
+def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAULT_VARY) -> Dataset:
     """Read the images, split them, and determine the normalisation.
+
+    Args:
+        settings: Which images, and how they are split and normalised.
+        vary: The random streams that follow the seed; with ``split``, the dataset keeps the pool that seeds
+            draw their own images from.
 
     Raises:
         DatasetError: The images are missing, not usable, or too few for the split.
@@ -157,12 +225,14 @@ def prepare_dataset(settings: DatasetSettings) -> Dataset:
         if settings.test_size is not None:
             _, test = _split(test, settings.test_size, settings, raw, "test_size")
     training, val = _split(training, settings.validation_size, settings, raw, "validation_size")
+    rest = training.take(np.arange(0))
     if settings.train_size is not None:
-        _, training = _split(training, settings.train_size, settings, raw, "train_size")
+        rest, training = _split(training, settings.train_size, settings, raw, "train_size")
     else:
         training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
     scale, offset = _normalisation(training.images, settings.normalise)
-    return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin)
+    pool = Pool(rest, settings.normalise) if "split" in vary else None
+    return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin, pool)
 
 
 def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:

@@ -11,26 +11,31 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Stream = Literal["init", "order", "dropout", "augmentation"]
+Stream = Literal["init", "order", "dropout", "augmentation", "split"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
+
+# What follows the seed unless a study says otherwise: the streams of training. The images are then the same
+# for every seed.
+DEFAULT_VARY: tuple[Stream, ...] = ("init", "order", "dropout", "augmentation")
 
 
 @dataclass(frozen=True)
 class Randomness:
-    """The four random streams of a trial: initial weights, batch order, dropout, augmentation.
+    """The random streams of a trial: initial weights, batch order, dropout, augmentation, and images.
 
     Attributes:
         seed: The trial's seed.
-        vary: The streams that follow the seed; the others are those of seed 0 for every seed.
+        vary: The streams that follow the seed; the others are those of seed 0 for every seed. Without
+            ``split``, nothing is drawn from that stream: the split is then that of the dataset.
     """
 
     seed: int
-    vary: tuple[Stream, ...] = STREAMS
+    vary: tuple[Stream, ...] = DEFAULT_VARY
 
     def derive(self, stream: Stream, name: str) -> int:
         """Return the seed of the object called ``name``, usually a layer, in a stream."""
@@ -39,6 +44,30 @@ class Randomness:
     def batch_order(self, epoch: int, images: int) -> NDArray[np.int32]:
         """Return the order in which an epoch visits the training images, a permutation of shape (images,)."""
         return np.random.default_rng(self.derive("order", str(epoch))).permutation(images).astype(np.int32)
+
+    @property
+    def draws_images(self) -> bool:
+        """Whether the seed draws its own training and validation images."""
+        return "split" in self.vary
+
+    def image_order(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the order in which a seed takes images from a pool, a permutation of shape (images,).
+
+        Every stretch of it has the classes in their shares of the pool: the images of a class are spread
+        evenly over the order, from a random start. Images with several labels are in random order.
+
+        Args:
+            labels: The labels of the pool, (images,); or several labels per image, (images, labels).
+        """
+        generator = np.random.default_rng(self.derive("split", "images"))
+        order = generator.permutation(len(labels))
+        if labels.ndim == 2:
+            return order
+        places = np.empty(len(labels))
+        for kind in np.unique(labels):
+            members = order[labels[order] == kind]
+            places[members] = (np.arange(len(members)) + generator.random()) / len(members)
+        return np.argsort(places, kind="stable")
 
 
 def derive_seed(seed: int, stream: Stream, name: str) -> int:

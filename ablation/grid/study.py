@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from ablation.errors import GridError
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.schema_errors import explain
-from ablation.grid.seeding import STREAMS, Stream
+from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
 from ablation.grid.settings import (
     AnyModel,
     Count,
@@ -94,8 +94,10 @@ class StudyOptions(Settings):
     threads: Annotated[int, Field(ge=1)] = 1
     """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
     rather than more threads per trial."""
-    vary: Vary = STREAMS
-    """The random streams that follow the seed. The others are those of seed 0 in every trial."""
+    vary: Vary = DEFAULT_VARY
+    """The random streams that follow the seed. The others are those of seed 0 in every trial. With ``split``,
+    each seed draws its own training and validation images from all images that are not test images; all
+    variants of a seed get the same ones. Without it, the split is the same for every seed."""
     timeout: Seconds | None = None
     """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0

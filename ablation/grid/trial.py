@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ablation.digest import short_digest
-from ablation.grid.seeding import STREAMS, Randomness, Stream
+from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings
 
 # Increased whenever a change to the training code can change a result: finished trials are then run again.
@@ -29,6 +29,8 @@ class Record(BaseModel):
 class Trial(Record):
     """One variant trained with one seed, with every setting resolved.
 
+    ``dataset_digest`` is the digest of the study's images. If ``vary`` contains ``split``, they are the pool
+    from which the trial draws its own, so that digest and seed together name them.
     ``reads_test`` says whether the test set is read at the end of the trial. ``keeps_state`` says whether
     the last state is kept, so that a longer training can continue from it.
     """
@@ -39,7 +41,7 @@ class Trial(Record):
     model: AnyModel
     training: TrainingSettings
     threads: int = 1
-    vary: tuple[Stream, ...] = STREAMS
+    vary: tuple[Stream, ...] = DEFAULT_VARY
     reads_test: bool = True
     keeps_state: bool = False
 
@@ -55,7 +57,7 @@ class Trial(Record):
         Settings at their default are left out, so that a setting added later does not rename trials.
         Settings of a part that is switched off are left out, too.
         """
-        varied: dict[str, Any] = {} if self.vary == STREAMS else {"vary": self.vary}
+        varied: dict[str, Any] = {} if self.vary == DEFAULT_VARY else {"vary": self.vary}
         if not self.reads_test:
             varied["reads_test"] = False
         return {
@@ -85,7 +87,8 @@ class EpochRecord(Record):
             training mode: dropout and augmentation are active, and BatchNorm uses batch statistics.
         train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode.
         seconds: The wall time of the epoch.
-        order: A hash of the order in which the epoch visited the training images.
+        order: A hash of the order in which the epoch visited the training images. If the seed drew them from
+            a pool, it is a hash of their places in the pool, in this order.
         extra: Additional metrics, by column name.
     """
 

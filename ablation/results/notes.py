@@ -140,7 +140,7 @@ def _small_last_batch(variant: Variant, images: int) -> str:
 
 def _seeds_without_effect(variant: Variant, study: Study) -> str:
     model = variant.model
-    streams = {"init", "order"}
+    streams = {"init", "order", "split"}
     streams |= {"dropout"} if model.dropout else set()
     streams |= {"augmentation"} if model.augmentation else set()
     if len(study.seeds) == 1 or streams & set(study.vary):

@@ -103,7 +103,8 @@ def _explore(
 ) -> None:
     """Train what the oracle proposes, round by round, until it proposes nothing more."""
     store = Store(folder / "search")
-    dataset = store.prepared_dataset(search.study.dataset) or prepare_dataset(search.study.dataset)
+    asked = search.study.dataset, search.study.vary
+    dataset = store.prepared_dataset(*asked) or prepare_dataset(*asked)
     threads, gpus = search.study.threads, search.study.gpus
     logs = store.folder / "logs"
     runner = make_executor(executor, workers, threads, logs, keep=True, address=address, gpus=gpus)

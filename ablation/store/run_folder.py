@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, writing
 from ablation.files import json_text, write_atomically
+from ablation.grid.seeding import DEFAULT_VARY, Stream
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial, TrialResult
@@ -152,8 +153,10 @@ class Store:
         except (ValueError, KeyError, TypeError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
 
-    def prepared_dataset(self, settings: DatasetSettings) -> Dataset | None:
-        """Return the dataset that was prepared here, if preparing it again is known to give the same.
+    def prepared_dataset(
+        self, settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAULT_VARY
+    ) -> Dataset | None:
+        """Return the dataset that was prepared here, if `prepare_dataset` is known to give the same again.
 
         Otherwise return None: images at a path may have been changed since, and are read again.
         """
@@ -163,8 +166,9 @@ class Store:
             study, digest = self.study()
         except RunError:
             return None
-        saved = self._saved_dataset()
-        return saved if saved and study.dataset == settings and saved.digest == digest else None
+        same_pool = ("split" in study.vary) == ("split" in vary)
+        saved = self._saved_dataset() if study.dataset == settings and same_pool else None
+        return saved if saved and saved.digest == digest else None
 
     def scratch(self, trial: Trial) -> Path:
         """Return the folder for the files of a running trial, empty except for an earlier checkpoint."""

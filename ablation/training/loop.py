@@ -59,14 +59,17 @@ class CompiledLoop:
             else keras.metrics.CategoricalAccuracy()
         )
         self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
-        self._images = tf.constant(dataset.train.images)
-        self._labels = tf.constant(dataset.train.labels, tf.int32)
+        self.take(dataset.train)
         jit_compile = training.jit_compile
         if jit_compile is None:
             jit_compile = bool(tf.config.list_physical_devices("GPU")) and _suits_xla(model)
         self._train_steps = tf.function(
             self._build_train_steps(),
-            input_signature=[tf.TensorSpec((None, None), tf.int32)],
+            input_signature=[
+                tf.TensorSpec((None, None), tf.int32),
+                tf.TensorSpec(self._images.shape, self._images.dtype),
+                tf.TensorSpec(self._labels.shape, tf.int32),
+            ],
             autograph=False,
             jit_compile=jit_compile,
         )
@@ -75,6 +78,17 @@ class CompiledLoop:
             tf.function(self._build_predict(size, active), input_signature=images, autograph=False)
             for size, active in ((_PREDICT_BATCH, False), (self._batch, True))
         )
+
+    def take(self, part: Part) -> None:
+        """Train on these images from now on; in number and type, they are as those before.
+
+        They are an input of the graph rather than a part of it, so that seeds which draw their own images
+        share a graph.
+        """
+        import tensorflow as tf
+
+        self._images = tf.constant(part.images)
+        self._labels = tf.constant(part.labels, tf.int32)
 
     def trace(self) -> None:
         """Trace the graphs now instead of at their first use."""
@@ -101,7 +115,7 @@ class CompiledLoop:
         if whole < len(order):
             chunks.append(order[None, whole:])
         for chunk in chunks:
-            self._train_steps(tf.constant(chunk))
+            self._train_steps(tf.constant(chunk), self._images, self._labels)
             if not math.isfinite(float(self._running_loss.result())):
                 break
         return float(self._running_loss.result()), float(self._running_accuracy.result())
@@ -202,28 +216,31 @@ class CompiledLoop:
         outputs = self.model(images, training=training)
         return tf.concat([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
 
-    def _build_train_steps(self) -> Callable[[Any], None]:
+    def _build_train_steps(self) -> Callable[[Any, Any, Any], None]:
         import tensorflow as tf
 
         model, optimizer, variables = self.model, self.model.optimizer, self.model.trainable_variables
 
-        def step(batches: Any, row: Any) -> tuple[Any, Any]:
+        def step(batches: Any, row: Any, images: Any, labels: Any) -> Any:
             indices = batches[row]
-            images = self._normalise(tf.gather(self._images, indices))
-            targets = self._targets(tf.gather(self._labels, indices))
+            inputs = self._normalise(tf.gather(images, indices))
+            targets = self._targets(tf.gather(labels, indices))
             with tf.GradientTape() as tape:
                 with faster_kernels():
-                    probabilities = self._probabilities(images, training=True)
+                    probabilities = self._probabilities(inputs, training=True)
                 loss = tf.reduce_mean(self._loss(targets, probabilities))
                 scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
             optimizer.apply(tape.gradient(scaled, variables), variables)
             self._running_loss.update_state(loss, sample_weight=tf.size(indices))
             self._running_accuracy.update_state(targets, probabilities)
-            return batches, row + 1
+            return batches, row + 1, images, labels
 
-        def train_steps(batches: Any) -> None:
+        def train_steps(batches: Any, images: Any, labels: Any) -> None:
             tf.while_loop(
-                lambda all_, row: row < tf.shape(all_)[0], step, [batches, 0], parallel_iterations=1
+                lambda all_, row, *_: row < tf.shape(all_)[0],
+                step,
+                [batches, 0, images, labels],
+                parallel_iterations=1,
             )
 
         return train_steps

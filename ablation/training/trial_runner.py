@@ -42,7 +42,7 @@ def run_trial(
 
     Args:
         trial: The trial to train.
-        dataset: The dataset to train it on, with the digest that the trial names.
+        dataset: The study's dataset, with the digest that the trial names.
         folder: The folder where the trial's files go.
         save_model: Whether to leave the trained model, ``model.keras``, too.
         on_epoch: Called with the record of each epoch as the epoch ends.
@@ -51,7 +51,8 @@ def run_trial(
         The result, ``completed`` or ``diverged``.
     """
     started, timing = time.perf_counter(), Timing()
-    dataset = dataset.first(trial.training.train_size)
+    with timing.of("build"):
+        dataset = dataset.of(trial)
     forget_peak()
     loop = _loop_for(trial, dataset, timing)
     with timing.of("build"):
@@ -116,11 +117,11 @@ def _final_measures(
 
 def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
     """Return the initial weights and batch orders that a trial will start from, without training it."""
+    dataset = dataset.of(trial)
     model = compiled_model(trial, dataset)
-    images = len(dataset.first(trial.training.train_size).train)
     epochs = range(1, trial.training.epochs + 1)
-    orders = (trial.randomness.batch_order(epoch, images) for epoch in epochs)
-    return InitialState(_fingerprints(model), tuple(_digest(order) for order in orders))
+    orders = (trial.randomness.batch_order(epoch, len(dataset.train)) for epoch in epochs)
+    return InitialState(_fingerprints(model), tuple(_order_digest(order, dataset) for order in orders))
 
 
 # The loop of the last trial, kept because its graphs took a second or two to trace.
@@ -131,12 +132,14 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
     """Return a loop in the trial's initial state: the last loop again, if the variant is the same.
 
     The seeds of a variant differ only in the values of variables, and all of these are copied from a model
-    that is built for this trial. So a loop that is used again computes the same bits as a new one. Callbacks
-    may change more than variables, so a loop with callbacks is not used again.
+    that is built for this trial; images are an input of the graphs. So a loop that is used again computes the
+    same bits as a new one. Its graphs contain the normalisation as constants. Callbacks may change more than
+    variables, so a loop with callbacks is not used again.
     """
     import keras
 
-    variant = (trial.model.model_dump_json(), trial.training.model_dump_json(), trial.dataset_digest)
+    settings = (trial.model.model_dump_json(), trial.training.model_dump_json())
+    variant = (*settings, trial.dataset_digest, dataset.scale.tobytes(), dataset.offset.tobytes())
     warm = _warm.get(variant)
     with timing.of("build"):
         if not warm:
@@ -145,6 +148,8 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
         model = compiled_model(trial, dataset)
         if warm:
             copy_state(model, warm.model)
+            if dataset.places is not None:  # else the seeds of a variant have the same images
+                warm.take(dataset.train)
         loop = warm or CompiledLoop(model, dataset, trial.training)
         if not trial.training.callbacks:
             _warm[variant] = loop
@@ -252,7 +257,7 @@ def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> Ep
         val_loss=val.pop("loss"),
         val_accuracy=val.pop("accuracy"),
         seconds=time.perf_counter() - started,
-        order=_digest(order),
+        order=_order_digest(order, dataset),
         extra={f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()},
     )
 
@@ -272,6 +277,11 @@ def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
     """Return the shape and a hash of the weights of each layer that has weights, by layer name."""
     arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
     return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
+
+
+def _order_digest(order: NDArray[np.int32], dataset: Dataset) -> str:
+    """Return a hash of the images that an epoch visits, in its order: equal for trials that are pairs."""
+    return _digest(order if dataset.places is None else dataset.places[order])
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

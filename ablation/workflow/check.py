@@ -87,7 +87,7 @@ def check_study(study: Study) -> Check:
     Raises:
         AblationError: The images are missing or not usable, or the study does not fit them.
     """
-    dataset = prepare_dataset(study.dataset)
+    dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     with quiet_stderr():
         variants = tuple(_checked(variant, dataset) for variant in study.variants)

@@ -61,7 +61,7 @@ def plan_study(
         AblationError: As `run_study`.
     """
     chosen = chosen_variants(study, only)
-    dataset = prepare_dataset(study.dataset)
+    dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
     trials = study.trials(dataset.digest)

@@ -122,7 +122,8 @@ def _reported(run: Run) -> Run:
 def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
     """Return the study's images and prepare them if necessary; shards do so one after the other."""
     with nullcontext() if shard.is_whole else store.exclusive():
-        return store.prepared_dataset(study.dataset) or prepare_dataset(study.dataset)
+        asked = study.dataset, study.vary
+        return store.prepared_dataset(*asked) or prepare_dataset(*asked)
 
 
 def _report_of_last_shard(store: Store, chosen: set[str]) -> Run:

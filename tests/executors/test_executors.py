@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,12 +15,15 @@ import pytest
 from conftest import tiny_trial
 from processes import wait_until
 
-from ablation.data.datasets import Dataset
+from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import AblationError
 from ablation.executors.contract import Executor, Progress, Task
 from ablation.executors.make import make_executor
 from ablation.executors.ray import RayExecutor
+from ablation.grid.seeding import STREAMS
+from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import TrialResult
+from ablation.training.trial_runner import planned_initial_state
 
 
 @pytest.fixture
@@ -59,6 +63,22 @@ def test_every_task_has_a_result_and_every_epoch_is_told(
         epochs = [p.record.epoch if p.record else 0 for p in told if p.trial == task.trial]
         assert epochs == [0, 1, 2]
         assert (task.folder / "test_probabilities.npy").exists()
+
+
+def test_a_seed_draws_its_own_images_wherever_its_trial_runs(executor: Executor, tmp_path: Path) -> None:
+    sizes = DatasetSettings(train_size=60, validation_size=40, test_size=50)
+    pool = prepare_dataset(sizes, STREAMS)
+    pool.save(tmp_path / "dataset.npz")
+    tasks = [
+        replace(task, trial=task.trial.model_copy(update={"vary": STREAMS}))
+        for task in tasks_of(pool, tmp_path, 2)
+    ]
+    orders = {
+        task.trial.id: tuple(record.order for record in result.history)
+        for task, result in executor.run(tasks, tmp_path / "dataset.npz", 1, lambda _: None)
+    }
+    assert orders == {t.trial.id: planned_initial_state(t.trial, pool).orders for t in tasks}
+    assert len({*orders.values()}) == 2
 
 
 def test_a_trial_that_fails_is_a_result_with_its_cause_and_the_others_go_on(

@@ -116,7 +116,16 @@ def test_the_streams_that_vary_and_the_timeout_reach_the_trials(write_grid: Writ
     named = Study.from_yaml(write_grid("{study: s, vary: [augmentation, dropout, order, init]}"))
     assert named.trials("0") == Study.from_yaml(write_grid("study: s")).trials(
         "0"
-    )  # all of them: the default
+    )  # the default: all that training draws from
+
+
+def test_the_split_follows_the_seed_only_if_it_is_named(write_grid: WriteGrid) -> None:
+    text = "{study: s, vary: [split, augmentation, dropout, order, init]}"
+    study = Study.from_yaml(write_grid(text))
+    assert study.vary == ("init", "order", "dropout", "augmentation", "split")
+    assert Study.from_yaml(write_grid("study: s")).vary == study.vary[:-1]
+    assert Study.from_yaml(write_grid("{study: s, vary: [split]}")).vary == ("split",)
+    assert Study.model_validate_json(study.model_dump_json(), strict=True) == study
 
 
 def test_a_study_survives_json(tiny_study: Study) -> None:
@@ -320,6 +329,11 @@ WRONG = {
     "a stream that does not exist": (
         "{study: s, vary: [int]}",
         "FILE, line 1, vary.0: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
+    ),
+    "a stream that is misspelled": (
+        "{study: s, vary: [init, spilt]}",
+        "FILE, line 1, vary.1: spilt is not a valid value. Did you mean 'split'?\n"
+        "    1 | {study: s, vary: [init, spilt]}",
     ),
     "no stream at all": (
         "{study: s, vary: []}",

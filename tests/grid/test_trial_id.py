@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablation.grid.seeding import DEFAULT_VARY, STREAMS
 from ablation.grid.settings import CnnSettings, DenseSettings, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
 
@@ -26,6 +27,7 @@ def test_an_id_is_variant_seed_and_eight_hex_digits() -> None:
         {"dataset_digest": "d2"},
         {"threads": 2},
         {"vary": ("init",)},
+        {"vary": STREAMS},
         {"model": CnnSettings(dropout=0.2)},
         {"model": DenseSettings()},
         {"training": TrainingSettings(epochs=31)},
@@ -45,6 +47,18 @@ def test_what_is_off_or_only_a_name_does_not_change_the_id() -> None:
 def test_the_id_of_a_trial_never_changes_by_accident() -> None:
     # Pinned: finished trials of all users are found by it. To change it is to discard them.
     assert TRIAL.id == "plain-s0-a7474df9"
+
+
+def test_the_streams_of_training_are_the_default_and_not_part_of_an_id() -> None:
+    assert "vary" not in TRIAL.settings
+    assert TRIAL.model_copy(update={"vary": DEFAULT_VARY}).id == TRIAL.id
+
+
+def test_a_trial_with_its_own_split_is_named_by_the_pool_the_seed_and_the_stream() -> None:
+    settings = TRIAL.model_copy(update={"vary": STREAMS, "seed": 3}).settings
+    assert settings["dataset"] == "d1"  # the digest of the pool
+    assert settings["seed"] == 3
+    assert "split" in settings["vary"]
 
 
 def test_json_restores_trial_and_result_exactly() -> None:

@@ -45,6 +45,7 @@ def _study(text: str, folder: Path) -> Study:
     ("old", "new", "note"),
     [
         ("", "", None),
+        ("study: sound", "study: sound\n    vary: [split]", None),  # every variant draws images
         (
             "momentum: 0.9",
             "momentum: 0.99",

@@ -17,6 +17,7 @@ from ablation import Run, Study, run_study
 from ablation.analysis.trial_tables import HISTORY_COLUMNS, RESULT_COLUMNS
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import DatasetError, GridError, RunError
+from ablation.grid.seeding import STREAMS
 from ablation.grid.trial import Trial, TrialResult
 from ablation.store.run_folder import Store
 
@@ -129,7 +130,7 @@ def test_images_that_cannot_have_changed_are_prepared_once(
     prepared = []
     monkeypatch.setattr(
         "ablation.workflow.run_study.prepare_dataset",
-        lambda s: prepared.append(s.train_size) or prepare_dataset(s),
+        lambda s, vary: prepared.append(s.train_size) or prepare_dataset(s, vary),
     )
     run_study(tiny_study, tmp_path / "run")
     assert prepared == []
@@ -140,7 +141,10 @@ def test_images_that_cannot_have_changed_are_prepared_once(
     smaller = tiny_study.model_copy(
         update={"dataset": tiny_study.dataset.model_copy(update={"train_size": 50})}
     )
-    assert Store(tmp_path / "run").prepared_dataset(smaller.dataset) is None
+    store = Store(tmp_path / "run")
+    assert store.prepared_dataset(smaller.dataset) is None
+    assert store.prepared_dataset(tiny_study.dataset) is not None
+    assert store.prepared_dataset(tiny_study.dataset, STREAMS) is None  # it has no pool to draw from
 
 
 @pytest.mark.usefixtures("without_report")
