@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from ablation import Run, Study
 from ablation.data.datasets import Dataset, Part, prepare_dataset
@@ -62,8 +63,9 @@ def _study(text: str, folder: Path) -> Study:
         (
             "validation_size: 400",
             "validation_size: 50",
-            "50 validation images measure a trial's accuracy to within ±14 percentage points, so they do not show "
-            "smaller differences between variants. Set a larger dataset.validation_size.",
+            "50 validation images measure a trial's accuracy to within ±14 percentage points. Differences between "
+            "variants are measured more closely, because variants share these images and are averaged over seeds. For "
+            "closer accuracies, set a larger dataset.validation_size.",
         ),
         (
             "[[4], [6]]",
@@ -104,8 +106,9 @@ def test_the_dry_run_and_the_report_show_them(tiny_study: Study, finished_run: R
     from ablation.workflow.dry_run import plan_study
 
     note = (
-        "40 validation images measure a trial's accuracy to within ±15 percentage points, so they do not show "
-        "smaller differences between variants. Set a larger dataset.validation_size."
+        "40 validation images measure a trial's accuracy to within ±15 percentage points. Differences between "
+        "variants are measured more closely, because variants share these images and are averaged over "
+        "seeds. For closer accuracies, set a larger dataset.validation_size."
     )
     assert note in plan_study(tiny_study, tmp_path / "none").notes
     assert not (tmp_path / "none").exists()
@@ -136,8 +139,8 @@ def altered(run: Run, **changes: Callable[[pd.DataFrame], pd.DataFrame]) -> Run:
     means = {"plain": 0.4, "+Dropout": 0.5, "+BatchNorm": 0.6, "+both": 0.7}
     base = run.results["variant"].map(means) + 0.01 * run.results["seed"]
     results = run.results.assign(train_accuracy=base + 0.1, val_accuracy=base, test_accuracy=base)
-    history = run.history.assign(active_accuracy=0.5)
-    copy.__dict__ |= {"results": results, "history": history}
+    history = run.history.assign(active_accuracy=0.5, val_accuracy=0.5, val_loss=1.0)
+    copy.__dict__ |= {"results": results, "history": history, "predictions": {}}
     copy.__dict__ |= {name: change(copy.__dict__[name]) for name, change in changes.items()}
     return copy
 
@@ -179,12 +182,15 @@ def test_a_variant_that_has_learned_nothing_is_told_from_stale_statistics(finish
 
 def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Run) -> None:
     def close(results: pd.DataFrame) -> pd.DataFrame:
-        return results.assign(val_accuracy=0.5 + 0.002 * where(results, "plain"))
+        second = where(results, "plain") & (results["seed"] == 1)
+        return results.assign(val_accuracy=0.5 + 0.002 * where(results, "plain") + 0.002 * second)
 
+    difference = stats.ttest_1samp([0.2, 0.4], 0)
+    low, high = difference.confidence_interval(0.95)
     assert observed_notes(altered(finished_run, results=close)) == [
-        "The variants' validation accuracies lie within 0.2 percentage points of each other, and 2000 validation "
-        "images measure an accuracy to within ±2.2 points. Do not rank variants by validation accuracy. Set a larger "
-        "dataset.validation_size."
+        "Do not rank the variants by validation accuracy: even the best and the worst of them, plain and +BatchNorm, "
+        "cannot be distinguished by it (a difference of 0.3 percentage points, 95% interval "
+        f"\N{MINUS SIGN}{-low:.1f} to +{high:.1f}, n = 2 pairs)."
     ]
 
 
@@ -220,7 +226,57 @@ def test_a_larger_test_set_is_no_advice_for_a_model_that_calls_all_by_one_class(
         spread = more["test_accuracy"] + 0.01 * (more["seed"] == 2)
         return more.assign(test_accuracy=spread.mask(where(more, "+both"), 0.1))
 
-    assert observed_notes(altered(finished_run, results=constant)) == []
+    assert observed_notes(altered(finished_run, results=constant)) == [
+        "3 of 3 seeds of +both failed (100.0%, 95% interval 29.2% to 100.0%): seeds 0 (10.0%), 1 (10.0%), 2 (10.0%)."
+    ]
+
+
+def test_training_that_was_still_improving_is_named(finished_run: Run) -> None:
+    def rising(history: pd.DataFrame) -> pd.DataFrame:
+        gained = 0.1 * (history["epoch"] - 1) * where(history, "+both")
+        return history.assign(val_accuracy=history["val_accuracy"] + gained)
+
+    run = altered(finished_run, history=rising)
+    epochs = int(run.history["epoch"].max())
+    assert observed_notes(run) == [
+        "Still improving at the end of training: +both (validation accuracy rose by 10.0 points in the last epoch). "
+        f"The comparison holds for {epochs} epochs, and not for training to convergence. Train for longer to compare "
+        "finished models."
+    ]
+    assert run.comparisons.set_index("variant")["unfinished"].to_dict() == {
+        "+Dropout": "", "+BatchNorm": "", "+both": "+both",
+    }  # fmt: skip
+
+
+def test_one_collapsed_seed_is_named_counted_and_left_out_beside(finished_run: Run) -> None:
+    def collapsed(results: pd.DataFrame) -> pd.DataFrame:
+        more = [results[results["seed"] == 1].assign(seed=seed) for seed in (2, 3, 4)]
+        table = pd.concat([results, *more], ignore_index=True)
+        table["test_accuracy"] += 0.002 * (table["seed"] ** 2 % 5)
+        table["test_loss"] += 0.01 * table["seed"]
+        one = where(table, "+both") & (table["seed"] == 3)
+        return table.assign(test_accuracy=table["test_accuracy"].mask(one, 0.1))
+
+    run = altered(finished_run, results=collapsed)
+    assert (
+        "1 of 5 seeds of +both failed (20.0%, 95% interval 0.5% to 71.6%): seed 3 (10.0%)."
+        in observed_notes(run)
+    )
+    row = run.comparisons.set_index("variant").loc["+both"]
+    assert (row["verdict"], row["failed_seeds"], row["n_rest"]) == ("unresolved", "3", 4)
+    assert row["difference_rest"] == pytest.approx(0.3)
+    assert run.failed_seeds.set_index("variant").loc["+both", "collapsed"] == 1
+
+
+def test_looking_at_any_time_is_said_not_to_cover_all_intervals(finished_run: Run) -> None:
+    run = altered(finished_run)
+    compare = run.study.compare.model_copy(update={"looks": "any"})
+    run.__dict__["study"] = run.study.model_copy(update={"compare": compare})
+    assert observed_notes(run) == [
+        "Verdicts and the intervals of comparisons and effects are anytime-valid. All other intervals (of means, "
+        "per-class accuracies and calibration errors) are valid for a number of seeds that was fixed beforehand; read "
+        "them as descriptions."
+    ]
 
 
 def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run) -> None:
@@ -229,7 +285,7 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
         return results.assign(status=results["status"].mask(failed, "failed"))
 
     assert observed_notes(altered(finished_run, results=lost)) == [
-        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants."
+        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants in one environment."
     ]
 
 
@@ -243,7 +299,7 @@ def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Ru
     here = run.trial_results[run.trials[0].id].provenance["tensorflow"]
     run.__dict__["trial_results"] = elsewhere
     assert observed_notes(run) == [
-        f"Trials ran in different environments: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Only the "
-        "trials of the most frequent environment are compared. To compare all, run the study again in one environment "
-        "(--out NEW_FOLDER).",
+        f"Trials ran in different environments: tensorflow is '1.15.0' in 3 trials and '{here}' in 5 trials. Pairs "
+        "whose trials ran in the same environment are compared, and their differences are pooled; a pair of trials "
+        "from two environments is left out.",
     ]  # the host's name changes no number
