@@ -11,14 +11,18 @@ import pandas as pd
 from ablation.analysis.estimates import Correct, Estimate, Measurements
 from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge
 from ablation.analysis.questions import COMPARISON, Question, study_questions
+from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
 
 REST_COLUMNS = ["failed_seeds", "n_rest", "difference_rest", "low_rest", "high_rest"]
 COMPARISON_COLUMNS = [
-    "variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin", *REST_COLUMNS, "unfinished",
+    "variant", "baseline", "metric", *JUDGEMENT_COLUMNS, "margin", *SECOND_READING_COLUMNS, *REST_COLUMNS,
+    "unfinished",
 ]  # fmt: skip
-EFFECT_COLUMNS = ["kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin"]
+EFFECT_COLUMNS = [
+    "kind", "effect", "levels", "metric", *JUDGEMENT_COLUMNS, "margin", *SECOND_READING_COLUMNS,
+]  # fmt: skip
 
 Failed = Collection[tuple[str, int]]
 """Trials whose training failed, as pairs of variant and seed."""
@@ -74,6 +78,8 @@ def study_answers(
     ).reset_index(drop=True)
     judged.insert(0, "metric", compare.metric)
     judged["margin"] = compare.margin
+    readings = [second_reading(estimates[name].differences) for name in names]
+    judged[SECOND_READING_COLUMNS] = pd.DataFrame(readings, columns=SECOND_READING_COLUMNS)
     for k, question in enumerate(questions):
         if question.missing:
             judged.loc[k, "reason"] = question.missing

@@ -1,8 +1,8 @@
 """What paired differences support: estimate, interval, p, and a verdict that is read off the interval.
 
 There are two methods, both exact for normal differences at any number of pairs, however small. Rank and
-sign-flip tests do not suit few seeds: with five pairs, their smallest p is 1/16. A sign test and a test of
-normality stand beside them as a second reading.
+sign-flip tests do not suit few seeds: with five pairs, their smallest p is 1/16. As a second reading, a sign
+test and a test of normality stand beside them (`ablation.analysis.second_reading`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit  # as `scipy.stats` has them, half a second sooner
 
 from ablation.analysis.estimates import Estimate
-from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 
 JUDGEMENT_COLUMNS = [
     "n", "difference", "low", "high", "p", "p_adjusted", "effect_size", "test", "confidence",
     "verdict", "reason", "declared", "holds_for", "se_images", "environments",
-    *SECOND_READING_COLUMNS,
 ]  # fmt: skip
 FEWEST_PAIRS = 3
 ROUNDING = 1e-12  # a standard deviation below this comes from floating point, not from the data
@@ -157,7 +155,7 @@ def judge(
         One row per name, with `JUDGEMENT_COLUMNS`. ``difference`` is the mean; ``effect_size`` is Cohen's d
         of the differences (mean divided by standard deviation); ``reason`` says why the verdict is given;
         ``holds_for`` names what the interval generalises to, and ``se_images`` is the standard error that
-        other test images add. `second_reading` explains the last columns.
+        other test images add.
     """
     method = METHODS[compare.looks]
     estimates = {
@@ -223,7 +221,6 @@ def _row(
         math.nan if math.isnan(p) else 1 - level, verdict, reason, decision is not None,
         "seeds and images" if estimate.images else "seeds",
         estimate.image_error, estimate.environments,
-        *second_reading(estimate.differences),
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import simulation_families as families
 import simulation_images as over_images
+import simulation_split as split
 from simulation_rows import SPREAD, Row, at_least, at_most, differences, factorial, near, no_promise, share
 
 from ablation.analysis.answers import study_answers
@@ -147,7 +148,8 @@ def table(studies: int, seed: int = 0) -> list[Row]:
     parts = (
         null_families, under_looking, coverage, power, interactions, chances,
         families.declared, families.while_running, families.equivalence, families.all_pairs,
-        families.machines, families.skewed, over_images.coverage, over_images.under_looking,
+        families.machines, families.collapsed, families.skewed,
+        over_images.coverage, over_images.under_looking, split.draws_from_a_pool,
     )  # fmt: skip
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))

@@ -10,6 +10,7 @@ import pandas as pd
 from simulation_rows import SPREAD, Row, at_least, at_most, differences, factorial, no_promise, share
 
 from ablation.analysis.estimates import Estimate, Measurements
+from ablation.analysis.failed_seeds import failed_seeds
 from ablation.analysis.inference import judge
 from ablation.analysis.questions import study_questions
 from ablation.analysis.ranking import ranking_table
@@ -161,3 +162,35 @@ def _standardised(generator: np.random.Generator, shape: str, seeds: int) -> np.
         return generator.exponential(1.0, seeds) - 1
     drawn = generator.lognormal(0, 1, seeds)
     return (drawn - np.exp(0.5)) / np.sqrt((np.e - 1) * np.e)
+
+
+def collapsed(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """5% of a variant's seeds collapse, and otherwise it is equal; and seeds that never collapse."""
+    compare = CompareSettings(margin=SPREAD)
+    for seeds in (5, 10):
+        equivalent, named, alarms = [], [], []
+        for _ in range(studies // 20):
+            values = {name: 0.6 + generator.normal(0, SPREAD / 2, seeds) for name in ("plain", "b", "c", "d")}
+            table = _results(values)
+            alarms.append(bool(failed_seeds(table, 0.1, 1000).any()))
+            lost = generator.random(seeds) < 0.05
+            values["b"] = np.where(lost, 0.1, values["b"])
+            table = _results(values)
+            found = table[failed_seeds(table, 0.1, 1000)]
+            if lost.any():
+                named.append(set(found["seed"]) == set(np.flatnonzero(lost)))
+            verdict = judge({"b": values["b"] - values["plain"]}, compare)["verdict"].iloc[0]
+            equivalent.append(verdict == "equivalent")
+        yield share(
+            f"normal seeds, 4 variants × {seeds} seeds: any said to have collapsed",
+            0.01,
+            alarms,
+            at_most(0.01),
+        )
+        yield share(
+            f"  5% of the seeds of a variant collapse, {seeds} seeds: just these are named",
+            1.0,
+            named,
+            at_least(1.0),
+        )
+        yield no_promise("  the variant, otherwise equal, is called equivalent", equivalent)

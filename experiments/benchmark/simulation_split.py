@@ -1,7 +1,5 @@
 """Do results of seeds that draw from one pool need a correction for the images that they share?
 
-    python experiments/benchmark/overlap.py [--studies 2000]
-
 With ``split`` in ``vary``, seeds draw their training images from one pool, so that two seeds share images and
 their results are correlated. The paired t-test takes them as independent. Here two classifiers with a closed
 form, nearest centroid and ridge regression, are trained on the same draws and compared on a fixed test set.
@@ -14,20 +12,18 @@ difference:
 For the latter, the table shows the correction of Nadeau and Bengio (2003, "Inference for the generalization
 error"), too. It multiplies the variance of the mean by 1 + seeds * rho / (1 - rho), where rho, the
 correlation of the results of two seeds, is taken to be the share of a seed's images that another seed draws,
-too. That is the seed's share of the pool. Exits with 1 if an error rate that the documentation promises is
-exceeded by more than three standard errors.
+too. That is the seed's share of the pool.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from simulation import Row, at_most, share
+from simulation_rows import Row, at_most, no_promise, share
 
 from ablation.analysis.inference import judge
 from ablation.grid.compare_settings import CompareSettings
@@ -100,14 +96,14 @@ def is_error(values: Array, truth: float, inflation: float = 0.0) -> bool:
     return judge({"ridge": wider - truth}, COMPARE)["verdict"].iloc[0] in ("better", "worse")
 
 
-def split_rows(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+def draws_from_a_pool(generator: np.random.Generator, studies: int) -> Iterator[Row]:
     """How often a verdict denies the true difference, by a seed's share of the pool."""
     test = population(generator, TESTED)
     images, labels = population(generator, 20_000 * TRAINED)
     sets = accuracies(images.reshape(-1, TRAINED, FEATURES), labels.reshape(-1, TRAINED), test)
     truth, spread = float(sets.mean()), float(sets.std())
     for seeds, part in itertools.product((5, 10), SHARES):
-        found = [study(generator, part, seeds, test) for _ in range(studies)]
+        found = [study(generator, part, seeds, test) for _ in range(max(20, studies // 10))]
         noisy = [values + generator.normal(0, spread, seeds) for values, _ in found]
         errors = {
             f"each of {seeds} seeds draws {part:.0%} of the pool: error on other draws from it": [
@@ -122,18 +118,4 @@ def split_rows(generator: np.random.Generator, studies: int) -> Iterator[Row]:
             ],
         }
         for k, (name, hits) in enumerate(errors.items()):
-            yield share(name, 0.05, hits, (lambda *_: True) if k else at_most(0.05))
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=2000)
-    rows = list(split_rows(np.random.default_rng(0), parser.parse_args().studies))
-    for name, promised, found, error, holds in rows:
-        print(f"{name:76} {promised:9.3f} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
-    raise SystemExit(int(not all(row[-1] for row in rows)))
-
-
-if __name__ == "__main__":
-    main()
+            yield no_promise(name, hits) if k else share(name, 0.05, hits, at_most(0.05))
