@@ -301,7 +301,7 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     text = [
         "Every variant was trained with the same seeds. Within a seed, the layers that two variants share "
         "start from the same weights, and variants with the same training images see them in the same order. "
-        "The section on pairing says whether this reduced the variance of their differences, and by how much.",
+        "The section on pairing says by how much this reduced the variance of their differences, if it did.",
         "After each epoch, training accuracy is measured on a fixed part of the training images as large as "
         "the validation set, and validation accuracy on the validation images, both in inference mode: "
         "without dropout, and with BatchNorm's moving statistics. The accuracy that Keras logs during an "
