@@ -300,8 +300,8 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     split = "at random" if is_multi_label else "by class"
     text = [
         "Every variant was trained with the same seeds. Within a seed, the layers that two variants share "
-        "start from the same weights, and all variants see the same batches in the same order, so that their "
-        "difference comes from the variant and not from the random draw.",
+        "start from the same weights, and variants with the same training images see them in the same order. "
+        "The section on pairing says by how much this reduced the variance of their differences, if it did.",
         "After each epoch, training accuracy is measured on a fixed part of the training images as large as "
         "the validation set, and validation accuracy on the validation images, both in inference mode: "
         "without dropout, and with BatchNorm's moving statistics. The accuracy that Keras logs during an "
