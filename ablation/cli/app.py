@@ -289,7 +289,7 @@ def verify(
 
 @app.command()
 def compare(run: RunArgument = None) -> None:
-    """Compare every variant with the baseline, and show factor effects and variance components."""
+    """Compare variants with the baseline or with each other; show factor effects and variance components."""
     from ablation.cli.terminal import print_comparisons
 
     print_comparisons(_open(run))
@@ -297,7 +297,7 @@ def compare(run: RunArgument = None) -> None:
 
 @app.command()
 def plan(run: RunArgument = None) -> None:
-    """Estimate how many seeds each comparison needs, using a run as the pilot study."""
+    """Estimate how many seeds each declared question needs, using a run as the pilot study."""
     from ablation.cli.terminal import print_seeds_needed
 
     print_seeds_needed(_open(run))

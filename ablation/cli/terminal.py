@@ -181,7 +181,7 @@ def print_comparisons(run: Run) -> None:
 
 
 def print_seeds_needed(run: Run) -> None:
-    """Print how many seeds each comparison needs to detect a difference of the margin."""
+    """Print how many seeds each declared question needs to detect a difference of the margin."""
     console, compare = Console(), run.study.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
@@ -218,17 +218,17 @@ def print_seeds_needed(run: Run) -> None:
             *("–" if math.isnan(chance) else f"{chance:.0%}" for chance in chances),
         )
     console.print(table)
-    console.print(
+    explained = (
         "Deviation: the standard deviation of the paired differences, and the number of pairs. 80% interval: "
         "of the number of seeds needed, because the deviation is itself an estimate. Training time: the "
         "missing seeds of the question's variants, on one worker. ∞: the interval holds for other test "
         "images, too, and these are too few for any number of seeds; enlarge dataset.test_size, or declare "
-        "`holds_for: [seeds]`. The last two columns give the chance of the "
-        "right verdict with the seeds needed, if the deviation is the true one: `equivalent` if the true "
-        "difference is 0, and `better` or `worse` if it is the margin. `ablation run --until-resolved "
-        "--max-seeds N` adds seeds to the questions that are unresolved.",
-        soft_wrap=True,
+        "`holds_for: [seeds]`. The last two columns give the chance of the right verdict with the seeds "
+        "needed, if the deviation is the true one: `equivalent` if the true difference is 0, and `better` or "
+        "`worse` if it is the margin. `ablation run --until-resolved --max-seeds N` adds seeds to the "
+        "questions that are unresolved."
     )
+    console.print(Text(explained), soft_wrap=True)
 
 
 def _number(seeds: float) -> str:

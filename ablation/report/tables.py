@@ -90,7 +90,7 @@ def comparisons_table(run: Run, links: TrialLinks) -> Table:
 
 def second_reading_table(run: Run, links: TrialLinks) -> Table:
     """Return what the comparisons say without assuming normal differences, and without failed seeds."""
-    rows = []
+    rows, any_failed = [], (run.comparisons["failed_seeds"] != "").any()
     for row in run.comparisons[run.comparisons["n"] > 1].to_dict("records"):
         variant, other = str(row["variant"]), str(row["baseline"])
         trials = links.pair(variant, other)
@@ -108,13 +108,13 @@ def second_reading_table(run: Run, links: TrialLinks) -> Table:
             Cell(f"{row['above_zero']} of {row['n']}", "", row["above_zero"], trials),
             Cell(p_phrase(row["p_sign"]), "", row["p_sign"], trials),
             Cell(p_phrase(row["p_normal"]), "", row["p_normal"], trials),
-            *without,
+            *(without if any_failed else []),
         ])  # fmt: skip
     headings = ["Comparison", in_unit("Median", run), "Above 0", "Sign test, p", "Normality, p"]
+    if any_failed:
+        headings += [in_unit("Without collapsed seeds", run), "Collapsed seeds"]
     title = "A second reading, which does not assume normal differences (exploratory)"
-    return Table(
-        [*headings, in_unit("Without collapsed seeds", run), "Collapsed seeds"], rows, title, sortable=True
-    )
+    return Table(headings, rows, title, sortable=True)
 
 
 def failed_seeds_table(run: Run, links: TrialLinks) -> Table:
