@@ -291,6 +291,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
         if so_far
         else "[bold]Verdicts[/]"
     )
+    console.print(Text(f"  {method_phrase(run.compare)}", style="dim"), soft_wrap=True)
     decided = [row for row in rows if row["verdict"] != "unresolved"]
     for row in decided:
         console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)

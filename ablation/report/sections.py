@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.analysis.failed_seeds import FAILED_MEANS
 from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
-from ablation.analysis.phrases import method_phrase, not_estimated
+from ablation.analysis.phrases import method_phrase
 from ablation.figures.style import Picture
-from ablation.grid.study_diff import study_digest
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
+from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
 from ablation.report.document import Cell, Report, Section, Table, code, plain
 from ablation.report.key_results import findings, warnings
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
-
-Pictures = Mapping[str, Sequence[Picture]]
-"""The drawn figures, by the name of the figure that they belong to."""
 
 _LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting means where none is given
 
@@ -62,97 +58,6 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     )
     table = tables.variants_table(run, links)
     return Section("variants", "Variants", tables=[table], notes=[note])
-
-
-def _support(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
-    text = (
-        f"{_asked(run)} Each verdict is read off an interval: better or worse if it excludes 0, equivalent "
-        "if it lies within the margin, otherwise unresolved. The confidence level of an interval is the one "
-        f"at which its question is decided among all declared questions. {_generalises(run)}"
-    )
-    declared = f"The comparison was declared in the grid, whose hash is {code(study_digest(run.study))}."
-    changes = run.changes
-    if changes is None:
-        declared += " Whether the grid was changed after the first trial was not recorded."
-    elif not changes:
-        declared += " The grid has not been changed since before the first trial."
-    else:
-        declared += " Changed in the grid since the first trial:"
-    drawn = [tables.comparisons_table(run, links)]
-    if len(run.ranking):
-        drawn.append(tables.ranking_table(run, links))
-    further = (tables.second_reading_table(run, links), tables.failed_seeds_table(run, links))
-    drawn += [table for table in further if table.rows]
-    return Section(
-        "support",
-        "Comparison of all variants"
-        if run.study.compare.against == "all"
-        else "Comparison with the baseline",
-        [text],
-        pictures.get("ranking", []),
-        tables=drawn,
-        notes=[*([FAILED_MEANS] if further[1].rows else []), declared],
-        lines=changes or [],
-    )
-
-
-def _asked(run: Run) -> str:
-    """Say which questions the study declares, and how they are judged."""
-    compare, baseline = run.compare, run.study.baseline
-    with_ = "every other variant" if compare.against == "all" else baseline
-    asked = {
-        "variants": f"The study asks how each variant compares with {with_}",
-        "effects": "The study asks for the main effects and interactions of its factors",
-        "both": f"The study asks how each variant compares with {with_}, and for the main effects and "
-        "interactions of its factors",
-    }[compare.questions]
-    exploratory = {
-        "variants": " Effects of factors that are no such comparison are exploratory: they have no verdict.",
-        "effects": " Comparisons of variants that are no such effect are exploratory: they have no verdict.",
-        "both": "",
-    }[compare.questions]
-    if not run.study.factors:
-        exploratory = ""
-    return (
-        f"{asked}, in {compare.metric_in_words}, seed by seed: {method_phrase(compare)}. All of these "
-        f"questions share alpha.{exploratory}"
-    )
-
-
-def _generalises(run: Run) -> str:
-    """Say what the intervals generalise to."""
-    compare = run.compare
-    if "images" not in run.study.compare.holds_for:
-        return "The intervals generalise to other seeds, on these test images."
-    if not compare.includes_images:
-        return (
-            f"The intervals generalise to other seeds, on these images: {compare.metric} has no value per "
-            "test image that is kept."
-        )
-    if (run.comparisons["holds_for"] == "seeds").all():
-        return "The intervals generalise to other seeds, on these test images: no predictions are kept."
-    return (
-        "The intervals generalise to other seeds and to other test images of the same kind: seeds and images "
-        "are crossed random factors (Obuchowski and Rockette, 1995; Gallas, 2006)."
-    )
-
-
-def _effects(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
-    effects = tables.effects_tables(run, links)
-    missing = not_estimated(run.effects) if (run.effects["n"] == 0).any() else ""
-    if not effects and not missing:
-        return None
-    text = (
-        "Effects are estimated within each seed, over the variants that cross the factors. An effect has a "
-        "verdict if the study declares it, or if it is the same contrast as a declared comparison. All "
-        "others are exploratory: their intervals are not corrected for the number of effects. For "
-        "an interaction, a verdict of better means that the levels together are better than the sum of their "
-        "separate effects predicts."
-    )
-    if len(run.study.factors) > 2:
-        text += " For three or more factors, that sum includes the interactions of fewer of them."
-    drawn = pictures.get("interaction", [])
-    return Section("effects", "Factor effects", [text], drawn, effects, [missing] if missing else [])
 
 
 def _overfitting(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
@@ -309,8 +214,7 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         "lag of the running mean behind a model that improves, the bias of measuring with dropout active, "
         f"and the true gap. {code('history.csv')} lists all three for every epoch; in this report, the word "
         "gap alone means the true gap.",
-        f"The validation images were split from the training images {split}, in the same way for every seed. "
-        "The test images were read once per trial, at its end.",
+        f"{_split_text(run, split)} The test images were read once per trial, at its end.",
     ]
     if is_multi_label:
         text.append(
@@ -327,6 +231,16 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}
     rows = [_pair(key.replace("_", " "), setting_text(value)) for key, value in settings.items()]
     return Section("measured", "Methods", text, tables=[Table(["Setting", "All variants"], rows)])
+
+
+def _split_text(run: Run, split: str) -> str:
+    if "split" not in run.study.vary:
+        same = "in the same way for every seed"
+        return f"The validation images were split from the training images {split}, {same}."
+    return (
+        f"Each seed drew its own training and validation images {split} from one pool; all variants of a "
+        "seed have the same ones. The intervals therefore generalise to other draws from this pool."
+    )
 
 
 def _reproduce(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
@@ -371,8 +285,8 @@ def _pair(name: str, value: str) -> list[Cell]:
 
 _SECTIONS = (
     _variants,
-    _support,
-    _effects,
+    comparison_section,
+    effects_section,
     _overfitting,
     _classes,
     _confusion,
