@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.estimates import Correct, Estimate, Measurements
-from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge
+from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge, judge_so_far
 from ablation.analysis.questions import COMPARISON, Question, study_questions
 from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
 from ablation.grid.compare_settings import CompareSettings
@@ -46,8 +46,8 @@ def study_answers(
     """Judge the questions that a study declares as one family, and estimate all others.
 
     Each question is a contrast of variants. It is taken within each seed that completed all of them in one
-    environment, and judged over the seeds. Questions that are the same contrast are one question, with one
-    answer.
+    environment, and judged over the seeds; while trials are pending, as `judge_so_far` says. Questions that
+    are the same contrast are one question, with one answer.
 
     Args:
         results: The results table.
@@ -70,8 +70,10 @@ def study_answers(
     questions = study_questions(study, compare)
     names = [str(k) for k in range(len(questions))]
     estimates = {name: _estimate(q, measured) for name, q in zip(names, questions, strict=True)}
-    judged = judge(
+    pending = set(results.loc[results["status"] == "pending", "variant"])
+    judged = judge_so_far(
         estimates,
+        {name for name, q in zip(names, questions, strict=True) if pending & set(q.weights)},
         compare,
         exploratory={name for name, q in zip(names, questions, strict=True) if not q.is_declared},
         questions={name: q.identity for name, q in zip(names, questions, strict=True)},

@@ -174,6 +174,40 @@ def judge(
     return pd.DataFrame(rows, columns=JUDGEMENT_COLUMNS, index=pd.Index(list(estimates), dtype=object))
 
 
+def judge_so_far(
+    estimates: Mapping[str, Estimate],
+    unfinished: Collection[str],
+    compare: CompareSettings,
+    exploratory: Collection[str] = (),
+    questions: Mapping[str, Hashable] | None = None,
+) -> pd.DataFrame:
+    """Judge a family of which some trials are pending, so that each verdict stays.
+
+    A difference of which all trials are done is judged as it will be at the end, with a p of 1 for each
+    unfinished one. Holm's method rejects no less with smaller p-values, so it rejects at the end what it
+    rejects now, and looking costs nothing. An unfinished difference is an interim look: it is judged by the
+    anytime-valid test at a tenth of alpha.
+
+    Args:
+        estimates: The estimates of all differences by name.
+        unfinished: The names of those of which a trial is pending.
+        compare: As in `judge`.
+        exploratory: As in `judge`.
+        questions: As in `judge`.
+
+    Returns:
+        The rows of `judge`.
+    """
+    if not unfinished or compare.looks == "any":
+        return judge(estimates, compare, exploratory, questions)
+    nothing = Estimate(np.empty(0))
+    done = {name: nothing if name in unfinished else estimate for name, estimate in estimates.items()}
+    final = judge(done, compare, exploratory, questions)
+    interim = judge(estimates, compare.interim(), exploratory, questions)
+    final.loc[list(unfinished)] = interim.loc[list(unfinished)]
+    return final
+
+
 def _p_value(estimate: Estimate, method: Method) -> float:
     if not estimate.deviation > ROUNDING:
         return math.nan

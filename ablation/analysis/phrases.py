@@ -82,6 +82,16 @@ def method_phrase(compare: CompareSettings) -> str:
     return f"{test} over {over}, alpha {compare.alpha:g}{corrected}, margin {margin}"
 
 
+def verdicts_so_far(compare: CompareSettings) -> str:
+    """Say why verdicts that are shown while trials are pending stay valid."""
+    if compare.looks == "any":
+        return "Its verdicts stay valid, because they are anytime-valid."
+    return (
+        "Its verdicts stay valid: a comparison whose trials are all done is judged as at the end of the run, "
+        f"and any other one by the anytime-valid test at alpha {compare.interim().alpha:g}."
+    )
+
+
 def conclusion(row: Row, compare: CompareSettings) -> str:
     """Say in a sentence what a comparison supports, with its interval and n."""
     name, metric = row["variant"], compare.metric_in_words

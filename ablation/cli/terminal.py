@@ -287,7 +287,7 @@ def _print_verdicts(console: Console, run: Run) -> None:
     so_far = bool((run.results["status"] == "pending").any())
     console.print()
     console.print(
-        "[bold]Verdicts so far[/] (anytime-valid: they stay valid however many seeds follow)"
+        "[bold]Verdicts so far[/] (they stay valid when the pending trials are done)"
         if so_far
         else "[bold]Verdicts[/]"
     )

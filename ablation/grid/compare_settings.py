@@ -57,7 +57,7 @@ Populations = Annotated[tuple[Population, ...], Field(min_length=1), AfterValida
 PER_IMAGE = ("test_accuracy",)
 """The metrics whose value on every single test image is kept."""
 INTERIM_SHARE = 0.1
-"""The share of alpha that verdicts may use while trials are pending."""
+"""The share of alpha that verdicts may use on questions some of whose trials are pending."""
 
 
 class CompareSettings(Settings):
@@ -113,11 +113,10 @@ class CompareSettings(Settings):
         return "images" in self.holds_for and self.metric in PER_IMAGE
 
     def interim(self) -> Self:
-        """Return how to judge while trials are pending: anytime-valid, at a tenth of alpha.
+        """Return how to judge a question some of whose trials are pending: anytime-valid, at a tenth of alpha.
 
-        A verdict on a part of the seeds is an interim look, so it must stay valid however many seeds follow.
-        The verdicts of the finished run have the whole alpha, which the interim looks exceed by a tenth at
-        most.
+        A verdict on a part of the seeds must stay valid however many seeds follow. The verdicts on finished
+        questions have the whole alpha, which the interim looks exceed by a tenth at most.
         """
         if self.looks == "any":
             return self

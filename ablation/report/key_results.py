@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import conclusion, effect_conclusion, minus
+from ablation.analysis.phrases import conclusion, effect_conclusion, minus, verdicts_so_far
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
@@ -43,10 +43,7 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
             f"{pending} planned trial{'s have' if pending > 1 else ' has'} not run yet. This report covers "
             f"only the trials that have."
         )
-        sentence += (
-            f" Its verdicts are from the anytime-valid test at alpha {run.compare.alpha:g}, so they stay "
-            "valid however many seeds follow."
-        )
+        sentence += f" {verdicts_so_far(run.compare)}"
         caveats.append(Finding(sentence))
     troubles = results[~results["status"].isin(["completed", "pending"])]
     if len(troubles):

@@ -115,9 +115,8 @@ class Run:
 
     @property
     def compare(self) -> CompareSettings:
-        """How variants are compared: as declared, or as interim looks while any trial is pending."""
-        declared = self.study.compare
-        return declared.interim() if (self.results["status"] == "pending").any() else declared
+        """How variants are compared, as declared."""
+        return self.study.compare
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

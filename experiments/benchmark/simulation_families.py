@@ -11,7 +11,7 @@ from simulation_rows import SPREAD, Row, at_least, at_most, differences, factori
 
 from ablation.analysis.estimates import Estimate, Measurements
 from ablation.analysis.failed_seeds import failed_seeds
-from ablation.analysis.inference import judge
+from ablation.analysis.inference import judge, judge_so_far
 from ablation.analysis.questions import study_questions
 from ablation.analysis.ranking import ranking_table
 from ablation.grid.compare_settings import CompareSettings
@@ -49,7 +49,7 @@ def while_running(generator: np.random.Generator, studies: int) -> Iterator[Row]
             trials = list(itertools.product(range(6), range(5)))
             if order == "seed by seed":
                 trials.sort(key=lambda trial: trial[1])
-            interim = [_any_wrong(values, set(trials[:k]), compare.interim()) for k in range(6, 30)]
+            interim = [_any_wrong(values, set(trials[:k]), compare) for k in range(6, 30)]
             final.append(_any_wrong(values, set(trials), compare))
             shown.append(any(interim) or final[-1])
         name = f"no effect, 30 trials {order}: any false verdict while trials are pending, or at the end"
@@ -58,11 +58,12 @@ def while_running(generator: np.random.Generator, studies: int) -> Iterator[Row]
 
 
 def _any_wrong(values: np.ndarray, done: set[tuple[int, int]], compare: CompareSettings) -> bool:
-    family = {}
+    family, open_ = {}, set()
     for variant in range(1, 6):
         seeds = [seed for seed in range(5) if {(0, seed), (variant, seed)} <= done]
-        family[str(variant)] = values[variant, seeds] - values[0, seeds]
-    return bool(judge(family, compare)["verdict"].isin(_WRONG).any())
+        family[str(variant)] = Estimate(values[variant, seeds] - values[0, seeds])
+        open_ |= set() if len(seeds) == 5 else {str(variant)}
+    return bool(judge_so_far(family, open_, compare)["verdict"].isin(_WRONG).any())
 
 
 def equivalence(generator: np.random.Generator, studies: int) -> Iterator[Row]:

@@ -157,13 +157,6 @@ def test_a_question_that_cannot_be_tested_yet_is_in_the_family_from_the_first_tr
     assert row["p_adjusted"] == pytest.approx(5 * row["p"])
 
 
-def test_while_trials_are_pending_verdicts_are_anytime_valid_at_a_tenth_of_alpha() -> None:
-    compare = CompareSettings()
-    assert (compare.interim().looks, compare.interim().alpha) == ("any", pytest.approx(0.005))
-    anytime = CompareSettings(looks="any")
-    assert anytime.interim() == anytime
-
-
 def test_all_pairs_are_one_family() -> None:
     values = {name: list(0.5 + 0.1 * k + 0.001 * np.arange(5) * k) for k, name in enumerate("abcd")}
     compared = comparisons(results_of(values), CompareSettings(against="all"))

@@ -90,3 +90,16 @@ def test_mcnemar_is_the_exact_binomial_test() -> None:
     assert (first["only_variant_right"], first["only_baseline_right"]) == (9, 2)
     assert first["p"] == pytest.approx(stats.binomtest(2, 11, 0.5).pvalue, abs=1e-12)
     assert second["p"] == 1.0
+
+
+def test_only_seeds_are_advised_where_intervals_hold_for_seeds_only() -> None:
+    """Doubling the images then changes no interval, however large their variance component is."""
+    generator = np.random.default_rng(0)
+    taste = generator.random(200) < 0.5  # all seeds agree which images the variant classifies better
+    right = {
+        name: {seed: np.where(generator.random(200) < 0.05, ~taste, taste) ^ flip for seed in range(4)}
+        for name, flip in (("plain", False), ("a", True))
+    }
+    of_difference = noise_table(right, "plain").set_index("against").loc["plain"]
+    assert of_difference["more"] == "test images"
+    assert set(noise_table(right, "plain", for_images=False)["more"]) == {"seeds"}

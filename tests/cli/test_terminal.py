@@ -68,8 +68,8 @@ def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(
     shown = " ".join(capsys.readouterr().out.split())
     assert "47 completed 1 pending" in shown
     assert (
-        "Verdicts so far (anytime-valid: they stay valid however many seeds follow) anytime-valid paired t-test over "
-        "seeds and test images, alpha 0.005, Holm, margin 0.5 pp ▲ +Dropout is better than" in shown
+        "Verdicts so far (they stay valid when the pending trials are done) paired t-test over seeds and test images, "
+        "alpha 0.05, Holm, margin 0.5 pp ▲ +Dropout is better than" in shown
     )
     assert "? unresolved against plain: +BatchNorm, +both" in shown
     run.__dict__["results"] = run.results.assign(status="completed")
