@@ -113,7 +113,7 @@ class CompareSettings(Settings):
         return "images" in self.holds_for and self.metric in PER_IMAGE
 
     def interim(self) -> Self:
-        """Return how to judge a question some of whose trials are pending: anytime-valid, at a tenth of alpha.
+        """Return how to judge a question with pending trials: anytime-valid, at a tenth of alpha.
 
         A verdict on a part of the seeds must stay valid however many seeds follow. The verdicts on finished
         questions have the whole alpha, which the interim looks exceed by a tenth at most.
