@@ -25,6 +25,17 @@ _KINDS = {
 }
 
 
+_DISAGREEMENTS = (
+    "The mean and the median of the paired differences disagree in direction",
+    "All paired differences lie on one side of 0, although the interval of their mean contains 0 (a sign "
+    "test, which is exploratory)",
+    "The paired differences are not normal (Shapiro–Wilk test, p < 0.01), so that the interval of their "
+    "mean can err more often than its level says",
+)
+_NOT_NORMAL = 0.01
+_FEWEST_TO_READ = 4
+
+
 def points(value: float, compare: CompareSettings, sign: bool = True) -> str:
     """Return a difference in the metric's unit: percentage points of a share, else the number itself."""
     if math.isnan(value):
@@ -133,32 +144,28 @@ def _without_failed_seeds(row: Row, compare: CompareSettings) -> str:
     )
 
 
-def second_reading_note(row: Row, compare: CompareSettings) -> str:
-    """Say where a reading without the assumption of normal differences disagrees; empty if nowhere.
+def second_reading_notes(comparisons: pd.DataFrame, compare: CompareSettings) -> list[str]:
+    """Say where a reading without the assumption of normal differences disagrees with the declared verdicts.
 
-    It disagrees if the median lies on the other side of 0 than a decided mean does, if all pairs agree in
-    direction where the verdict is unresolved, or if the differences are visibly not normal.
+    It disagrees if a decided mean and the median lie on different sides of 0, if all pairs agree in
+    direction although the verdict is unresolved, or if the differences are visibly not normal. Comparisons
+    of fewer than four pairs are left out.
     """
-    n, above = int(row["n"]), int(row["above_zero"])
-    if not row["declared"] or n < 4 or math.isnan(row["p"]):
-        return ""
-    name = f"{row['variant']} against {row['baseline']}"
-    median = f"median {points(row['median'], compare)}, {above} of {n} differences above 0"
-    decided = row["verdict"] in ("better", "worse")
-    if decided and row["median"] * row["difference"] <= 0:
-        return f"{name}: the mean and the median of the differences disagree in direction ({median})."
-    if row["verdict"] == "unresolved" and above in (0, n) and row["p_sign"] <= 0.0625:
-        side = "above" if above else "below"
-        return (
-            f"{name}: all {n} differences lie {side} 0 (sign test, p = {p_phrase(row['p_sign'])}), although "
-            "the interval of their mean contains 0."
-        )
-    if row["p_normal"] < 0.01:
-        return (
-            f"{name}: the differences are not normal (Shapiro–Wilk test, p = {p_phrase(row['p_normal'])}), "
-            f"so the interval can err more often than its level says; {median}."
-        )
-    return ""
+    kinds: dict[str, list[str]] = {text: [] for text in _DISAGREEMENTS}
+    direction, one_side, not_normal = kinds.values()
+    for row in comparisons.to_dict("records"):
+        n, above = int(row["n"]), int(row["above_zero"])
+        if not row["declared"] or n < _FEWEST_TO_READ or math.isnan(row["p"]):
+            continue
+        name = f"{row['variant']} against {row['baseline']}"
+        found = f"{name} (median {points(row['median'], compare)}, {above} of {n} above 0)"
+        if row["verdict"] in ("better", "worse") and row["median"] * row["difference"] <= 0:
+            direction.append(found)
+        elif row["verdict"] == "unresolved" and row["p_sign"] <= 2 * 0.5**n:
+            one_side.append(f"{name} (n = {n}, {'above' if above else 'below'})")
+        elif row["p_normal"] < _NOT_NORMAL:
+            not_normal.append(found)
+    return [f"{text}: {', '.join(names)}." for text, names in kinds.items() if names]
 
 
 def effect_conclusion(row: Row, compare: CompareSettings) -> str:

@@ -12,7 +12,7 @@ from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_note
 from ablation.analysis.inference import judge
-from ablation.analysis.phrases import second_reading_note, signed_points
+from ablation.analysis.phrases import second_reading_notes, signed_points
 from ablation.data.arrays import most_frequent_share
 from ablation.data.datasets import Dataset
 from ablation.grid.compare_settings import CompareSettings
@@ -77,7 +77,7 @@ def observed_notes(run: Run) -> list[str]:
         *_other_intervals(run),
         *_failed_seeds(run),
         *_unfinished(run),
-        *_second_readings(run),
+        *second_reading_notes(run.comparisons, run.compare),
         *_not_learning(run, completed),
         *_small_validation(run, completed),
         *_indistinct_seeds(run, completed),
@@ -239,12 +239,6 @@ def _failed_seeds(run: Run) -> list[str]:
 def _unfinished(run: Run) -> list[str]:
     note = unfinished_note(run.convergence)
     return [note] if note else []
-
-
-def _second_readings(run: Run) -> list[str]:
-    """Say where a reading without the assumption of normal differences disagrees with a verdict."""
-    notes = (second_reading_note(row, run.compare) for row in run.comparisons.to_dict("records"))
-    return [note for note in notes if note]
 
 
 def _not_learning(run: Run, completed: pd.DataFrame) -> list[str]:
