@@ -182,7 +182,8 @@ def _counted(values: dict[str, int]) -> str:
 
 def _incomplete_pairs(run: Run) -> list[str]:
     """Name the variants that are compared on fewer pairs than planned."""
-    study, measured = run.study, Measurements(run.results, run.compare.metric)
+    # of epochs, which every completed trial has, while the compared metric may be NaN
+    study, measured = run.study, Measurements(run.results, "epochs")
     notes = []
     for variant in study.variants:
         name, planned = variant.name, study.seeds_of(variant.name)
