@@ -122,6 +122,10 @@ class CompareSettings(Settings):
             return self
         return self.model_copy(update={"looks": "any", "alpha": INTERIM_SHARE * self.alpha})
 
+    def with_the_baseline(self) -> Self:
+        """Return how to judge the comparisons with the baseline alone, whatever else is asked."""
+        return self.model_copy(update={"questions": "variants", "against": "baseline"})
+
     @property
     def metric_in_words(self) -> str:
         """The metric as a reader would write it, ``test accuracy`` for ``test_accuracy``."""

@@ -75,7 +75,7 @@ def _grid(
         "seeds": [
             max(searched.confirmed.study.seeds) + 1 + k for k in range(searched.search.settings.confirm.seeds)
         ],
-        "compare": study.compare.model_dump(mode="json"),
+        "compare": study.compare.with_the_baseline().model_dump(mode="json"),
         "threads": study.threads,
         "gpus": study.gpus,
         "vary": list(study.vary),

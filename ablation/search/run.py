@@ -167,6 +167,7 @@ def _confirmation(search: Search, searched: SearchRun, names: Sequence[str]) -> 
         "question": f"Do the best settings found hold with fresh seeds, against {search.baseline.name}?",
         "variants": (_alone(search.baseline), *(_alone(variant) for variant in ordered)),
         "factors": {},
+        "compare": search.study.compare.with_the_baseline(),
         "seeds": seeds,
         "further_seeds": {},
     }

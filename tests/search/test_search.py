@@ -31,6 +31,7 @@ GRID = """
     dataset: {name: digits, train_size: 100, validation_size: 60, test_size: 80}
     model: {family: dense, dense: [8]}
     training: {epochs: 4, batch_size: 16, learning_rate: 0.003}
+    compare: {against: all}
     search:
       space:
         learning_rate: {range: [0.0001, 0.1], log: true}
@@ -228,6 +229,7 @@ def test_the_best_are_confirmed_with_seeds_that_the_search_never_saw(found: Sear
     assert row["confirmed"] == pytest.approx(fresh)
     assert row["optimism"] == pytest.approx(row["searched"] - fresh)
     comparisons = found.confirmed.comparisons.set_index("variant")
+    assert set(comparisons["baseline"]) == {found.confirmed.study.baseline}  # whatever else the grid asks
     assert row["difference"] == comparisons.loc[row["trial"], "difference"]
 
 
