@@ -113,8 +113,11 @@ def _rest(row: dict[Any, Any], measured: Measurements, failed: Failed, compare: 
     if not seeds:
         return ["", None, None, None, None]
     rest = measured.estimate({sides[0]: 1.0, sides[1]: -1.0}, failed)
-    named = " ".join(str(seed) for seed in sorted(seeds))
-    judged = judge(
-        {"rest": rest}, compare.model_copy(update={"alpha": 1 - row["confidence"], "correction": "none"})
-    )
-    return [named, rest.n, *judged.loc["rest", ["difference", "low", "high"]]]
+    named = []
+    for side in sides:
+        of_side = sorted(seed for variant, seed in failed if variant == side and seed in seeds)
+        if of_side:
+            named.append(f"{side} (seed{'s' * (len(of_side) > 1)} {', '.join(map(str, of_side))})")
+    same_level = {"alpha": 1 - row["confidence"], "correction": "none"}
+    judged = judge({"rest": rest}, compare.model_copy(update=same_level))
+    return [" and ".join(named), rest.n, *judged.loc["rest", ["difference", "low", "high"]]]

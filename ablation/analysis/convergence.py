@@ -98,6 +98,12 @@ def unfinished_note(table: pd.DataFrame) -> str:
         names, gains = groups.setdefault((row["metric"], _period(row["epochs"])), ([], []))
         names.append(row["variant"])
         gains.append(row["gain"])
+    unknown, _ = groups.pop(("val_accuracy", ""), ([], []))
+    if not groups:
+        return (
+            f"Trained for a single epoch: {', '.join(unknown)}. That does not show whether training would "
+            "improve the models further. Train for longer to compare finished models."
+        )
     parts = [f"{', '.join(names)} ({_gained(*of, gains)})" for of, (names, gains) in groups.items()]
     fewest, most = int(table["epochs"].min()), int(table["epochs"].max())
     budget = counted(most, "epoch") if fewest == most else f"{fewest} to {most} epochs"
@@ -172,8 +178,6 @@ def _period(epochs: int) -> str:
 
 
 def _gained(metric: str, period: str, gains: list[float]) -> str:
-    if not period:
-        return "trained for one epoch, which does not show whether it would improve further"
     if metric == "val_loss":
         return f"validation loss fell by {_listed([percent(gain) for gain in gains])} {period}"
     return f"validation accuracy rose by {_listed([f'{100 * gain:.1f}' for gain in gains])} points {period}"

@@ -105,7 +105,8 @@ class Measurements:
 
     def __init__(self, results: pd.DataFrame, metric: str, correct: Correct | None = None) -> None:
         completed = completed_results(results)
-        self._values = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
+        values = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
+        self._values = values.where(np.isfinite(values))
         self._environments = completed.pivot(index="seed", columns="variant", values="provenance")
         self._correct = correct or {}
 

@@ -69,7 +69,7 @@ def collapsed_seeds(results: pd.DataFrame, chance: float, images: int) -> pd.Ser
     level = _FALSE_ALARMS / max(1, len(accuracy))
     medians = _medians_of_others(accuracy, variants)
     indistinct = (medians > chance) & (medians - accuracy <= _sampling(medians, variants, images, level))
-    at_chance = (accuracy < chance + 0.5 / images) & ~indistinct  # half an image, for rounding
+    at_chance = (accuracy < min(1.0, chance + 0.5 / images)) & ~indistinct  # half an image, for rounding
     trained, variants = accuracy[~at_chance], variants[~at_chance]
     medians = _medians_of_others(trained, variants)
     suspects = trained - chance < _KEPT * (medians - chance)

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.estimates import Measurements
 from ablation.analysis.intervals import CONFIDENCE
 from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
@@ -115,7 +116,7 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
     """Measure what comparing seed by seed gained over comparing the same trials as if they were unrelated.
 
     Args:
-        results: The results table; only completed trials count.
+        results: The results table; only completed pairs of one environment count.
         baseline: The variant that the others are paired with.
         metric: A column of the table.
 
@@ -127,10 +128,11 @@ def pairing_gain(results: pd.DataFrame, baseline: str, metric: str = "test_accur
     """
     completed = completed_results(results)
     by_seed = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
+    measured = Measurements(results, metric)
     rows = []
     for variant in (name for name in results["variant"].unique() if name != baseline):
-        both = {variant, baseline} <= set(by_seed.columns)
-        pairs = by_seed[[variant, baseline]].dropna() if both else by_seed.iloc[:0, :0]
+        seeds = measured.seeds([variant, baseline])
+        pairs = by_seed.loc[seeds, [variant, baseline]] if seeds else by_seed.iloc[:0, :0]
         correlation = saved = np.nan
         if len(pairs) >= 3:
             unpaired = pairs[variant].var() + pairs[baseline].var()

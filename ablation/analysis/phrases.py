@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.analysis.inference import EXPLORATORY
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 
@@ -74,6 +73,20 @@ def interval_phrase(row: Row, compare: CompareSettings) -> str:
     return f"{points(row['low'], compare)} to {points(row['high'], compare)}"
 
 
+def confidence_phrase(confidence: float) -> str:
+    """Return a confidence level as ``97.5%``, with as many digits as distinguish it from certainty."""
+    digits = 1
+    while f"{100 * confidence:.{digits}f}" == f"{100:.{digits}f}" and digits < 8:
+        digits += 1
+    return f"{100 * confidence:.{digits}f}".removesuffix(".0") + "%"
+
+
+def ranks_phrase(row: Row) -> str:
+    """Return ``2 to 4``, the ranks that a variant can have."""
+    low, high = row["rank_low"], row["rank_high"]
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def p_phrase(p: float) -> str:
     """Return a p with three digits."""
     return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -110,8 +123,7 @@ def conclusion(row: Row, compare: CompareSettings) -> str:
     unit = " points" if compare.in_points else ""
     estimate = f"{points(row['difference'], compare)}{unit}"
     if not math.isnan(row["low"]):
-        confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
-        estimate += f", {confidence}% interval {interval_phrase(row, compare)}"
+        estimate += f", {confidence_phrase(row['confidence'])} interval {interval_phrase(row, compare)}"
     match row["verdict"]:
         case "better" | "worse":
             sentence = f"{name} is {row['verdict']} than {row['baseline']} in {metric}"
@@ -133,15 +145,15 @@ def _without_failed_seeds(row: Row, compare: CompareSettings) -> str:
     """Say what remains of a comparison without the seeds whose training failed; empty if none did."""
     if not row["failed_seeds"]:
         return ""
-    failed = row["failed_seeds"].split()
-    seeds = f"seed{'s' if len(failed) > 1 else ''} {', '.join(failed)}"
     rest: Row = {"n": int(row["n_rest"]), "low": row["low_rest"], "high": row["high_rest"]}
-    interval = interval_phrase(rest, compare)
-    difference = points(row["difference_rest"], compare)
-    return (
-        f" Training collapsed in {seeds} of one of the two; without {'them' if len(failed) > 1 else 'it'}, "
-        f"the difference is {difference} ({interval}, n = {counted(rest['n'], 'pair')})."
-    )
+    text = f" Training collapsed in {row['failed_seeds']}; without this,"
+    if not rest["n"]:
+        return f"{text} no pair is left."
+    unit = " points" if compare.in_points else ""
+    estimate = f"{points(row['difference_rest'], compare)}{unit}"
+    if not math.isnan(rest["low"]):
+        estimate += f" ({confidence_phrase(row['confidence'])} interval {interval_phrase(rest, compare)})"
+    return f"{text} the difference is {estimate}, n = {counted(rest['n'], 'pair')}."
 
 
 def second_reading_notes(comparisons: pd.DataFrame, compare: CompareSettings) -> list[str]:
@@ -161,43 +173,53 @@ def second_reading_notes(comparisons: pd.DataFrame, compare: CompareSettings) ->
         found = f"{name} (median {points(row['median'], compare)}, {above} of {n} above 0)"
         if row["verdict"] in ("better", "worse") and row["median"] * row["difference"] <= 0:
             direction.append(found)
-        elif row["verdict"] == "unresolved" and row["p_sign"] <= 2 * 0.5**n:
+        elif (
+            row["verdict"] == "unresolved" and row["p_sign"] <= 2 * 0.5**n and row["low"] <= 0 <= row["high"]
+        ):
             one_side.append(f"{name} (n = {n}, {'above' if above else 'below'})")
         elif row["p_normal"] < _NOT_NORMAL:
             not_normal.append(found)
     return [f"{text}: {', '.join(names)}." for text, names in kinds.items() if names]
 
 
-def effect_conclusion(row: Row, compare: CompareSettings) -> str:
-    """Say in a sentence what a main effect or an interaction supports, with its interval and n."""
+def effect_conclusion(row: Row, compare: CompareSettings, factors: int) -> str:
+    """Say in a sentence what a main effect or an interaction supports, with its interval and n.
+
+    Args:
+        row: A row of the effects table.
+        compare: How it was judged.
+        factors: The number of factors of the study, over the others of which an effect is averaged.
+    """
     unit = " points" if compare.in_points else ""
-    confidence = f"{100 * row['confidence']:.1f}".removesuffix(".0")
-    estimate = (
-        f"{points(row['difference'], compare)}{unit}, {confidence}% interval "
-        f"{interval_phrase(row, compare)}, n = {row['n']} seeds"
-    )
-    sentence = _interaction if row["kind"] == "interaction" else _main_effect
-    return f"{sentence(row, compare)} ({estimate})."
+    estimate = f"{points(row['difference'], compare)}{unit}"
+    if not math.isnan(row["low"]):
+        estimate += f", {confidence_phrase(row['confidence'])} interval {interval_phrase(row, compare)}"
+    count = row["effect"].count(" × ") + 1
+    averaged = "" if count == factors else "averaged over the other factors, "
+    sentence = (_interaction if row["kind"] == "interaction" else _main_effect)(row, compare)
+    text = f"{averaged}{sentence} ({estimate}, n = {counted(row['n'], 'seed')})."
+    return text[0].upper() + text[1:]
 
 
 def _main_effect(row: Row, compare: CompareSettings) -> str:
     level, metric = f"{row['effect']} = {row['levels']}", compare.metric_in_words
-    sentence = {
+    return {
         "better": f"{level} makes {metric} better",
         "worse": f"{level} makes {metric} worse",
         "equivalent": f"{level} changes {metric} by less than the margin",
-    }.get(row["verdict"], f"whether {level} changes {metric} is unresolved")
-    if row["verdict"] == "" and row["reason"] == EXPLORATORY:
-        sentence = f"the effect of {level} on {metric} is exploratory"
-    return f"Averaged over the other factors, {sentence}"
+        "unresolved": f"whether {level} changes {metric} is unresolved",
+    }.get(row["verdict"], f"the effect of {level} on {metric} has no verdict: {row['reason']}")
 
 
 def _interaction(row: Row, compare: CompareSettings) -> str:
     """Compare what the levels do together with what they do in smaller numbers."""
-    levels = [
-        f"{f} = {level}"
-        for f, level in zip(*(row[k].split(" × ") for k in ("effect", "levels")), strict=True)
-    ]
+    factors, labels = row["effect"].split(" × "), row["levels"].split(" × ")
+    if len(factors) != len(labels):  # a label contains the sign
+        verdict = row["verdict"] or row["reason"]
+        return (
+            f"the interaction of {row['effect']} at {row['levels']} in {compare.metric_in_words}: {verdict}"
+        )
+    levels = [f"{factor} = {label}" for factor, label in zip(factors, labels, strict=True)]
     together, metric = f"{', '.join(levels[:-1])} and {levels[-1]}", compare.metric_in_words
     parts = "the sum of their separate effects"
     if len(levels) > 2:
@@ -207,18 +229,17 @@ def _interaction(row: Row, compare: CompareSettings) -> str:
     match row["verdict"]:
         case "better" | "worse":
             order = higher if row["verdict"] == "better" else lower
-            return f"Together, {together} give a {order} {metric} than {parts} predict{_s(levels)}"
+            return f"together, {together} give a {order} {metric} than {parts} predict{_s(levels)}"
         case "equivalent":
-            return (
-                f"Together, {together} give the {metric} that {parts} predict{_s(levels)}, within the margin"
-            )
+            predicted = f"the {metric} that {parts} predict{_s(levels)}, within the margin"
+            return f"together, {together} give {predicted}"
         case "unresolved":
             return (
-                f"Whether {together} together give another {metric} than {parts} predict{_s(levels)} is "
+                f"whether {together} together give another {metric} than {parts} predict{_s(levels)} is "
                 "unresolved"
             )
         case _:
-            return f"The interaction of {together} in {metric} has no verdict: {row['reason']}"
+            return f"the interaction of {together} in {metric} has no verdict: {row['reason']}"
 
 
 def _s(levels: Sequence[str]) -> str:

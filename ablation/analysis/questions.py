@@ -58,6 +58,12 @@ def study_questions(study: Study, compare: CompareSettings) -> list[Question]:
     return [replace(question, is_declared=question.identity in declared) for question in asked]
 
 
+def family_size(study: Study) -> int:
+    """Return the number of different questions that a study declares; at least 1."""
+    declared = {q.identity for q in study_questions(study, study.compare) if q.is_declared}
+    return max(1, len(declared))
+
+
 def _comparisons(study: Study, compare: CompareSettings) -> Iterator[Question]:
     names = [variant.name for variant in study.variants]
     pairs = [(name, study.baseline) for name in names if name != study.baseline]

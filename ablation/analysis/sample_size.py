@@ -73,10 +73,9 @@ def verdict_chances(
     method = METHODS[compare.looks]
     if math.isinf(method.half_width(seeds, 1.0, image_error, level)):
         return VerdictChances(0.0, 0.0, 1.0)
+    own_level = level * method.image_share if image_error else level
     of_images = method.half_width(seeds, 0.0, image_error, level) / error
-    of_seeds = math.sqrt(
-        method.half_width(seeds, seeds**-0.5, image_error, level) ** 2 / error**2 - of_images**2
-    )
+    of_seeds = method.half_width(seeds, seeds**-0.5, 0.0, own_level) / error
     inverted = np.sqrt(np.maximum(breaks**2 - of_images**2, 0)) / of_seeds
     u, weights = _chi_rule(seeds - 1, inverted)
     half = np.hypot(of_seeds * u, of_images)  # the interval's half-width in standard errors
@@ -140,22 +139,25 @@ def seeds_needed(deviation: float, level: float, compare: CompareSettings, image
         image_error: The standard error that other test images add, in the unit of the metric.
 
     Returns:
-        The number; `MOST_SEEDS` if that is not enough; infinity if, with any number of seeds, the test images
+        The number; infinity if `MOST_SEEDS` are not enough, or if, with any number of seeds, the test images
         are too few for that power.
     """
-    if image_error and not _images_suffice(compare.margin / image_error, level, compare):
+    if deviation < ROUNDING:
+        return FEWEST_PAIRS
+    if image_error and not images_suffice(compare.margin / image_error, level, compare):
         return math.inf
     effect_size = _in_deviations(compare.margin, deviation)
-    images = min(image_error / max(deviation, ROUNDING), _LARGEST_EFFECT)
+    images = min(image_error / deviation, _LARGEST_EFFECT)
     low, high = FEWEST_PAIRS - 1, MOST_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
         enough = power_of(middle, effect_size, level, compare, images) >= POWER
         low, high = (low, middle) if enough else (middle, high)
-    return high
+    enough = power_of(high, effect_size, level, compare, images) >= POWER
+    return high if enough else math.inf
 
 
-def _images_suffice(margin: float, level: float, compare: CompareSettings) -> bool:
+def images_suffice(margin: float, level: float, compare: CompareSettings) -> bool:
     """Return whether a difference of the margin, in standard errors of images alone, can be detected."""
     half_width = METHODS[compare.looks].half_width(MOST_SEEDS, 0.0, 1.0, level)
     return bool(ndtr(margin - half_width) >= POWER)

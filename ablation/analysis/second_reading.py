@@ -28,7 +28,7 @@ def second_reading(differences: NDArray[np.float64]) -> list[float]:
     n = len(differences)
     if n == 0:
         return [math.nan, 0, math.nan, math.nan]
-    above, below = int((differences > 0).sum()), int((differences < 0).sum())
+    above, below = int((differences > _ROUNDING).sum()), int((differences < -_ROUNDING).sum())
     p_sign = min(1.0, 2 * float(bdtr(min(above, below), above + below, 0.5))) if above + below else 1.0
     return [float(np.median(differences)), above, p_sign, _shapiro_wilk(differences)]
 

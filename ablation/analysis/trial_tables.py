@@ -62,7 +62,7 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
                 "memory": result.memory,
                 "provenance": digest(result.provenance) if result.provenance else "",
                 **result.metrics,
-                **levels[trial.variant],
+                **{_factor_column(name): label for name, label in levels[trial.variant].items()},
                 "cause": result.cause,
             }
         )
@@ -74,8 +74,14 @@ def results_table(study: Study, trials: Sequence[Trial], results: Mapping[str, T
         table[column] = table[column].astype("Int64")
     table["gap_accuracy"] = table["train_accuracy"] - table["val_accuracy"]
     table["gap_loss"] = table["val_loss"] - table["train_loss"]
-    further = [c for c in table.columns if c not in (*RESULT_COLUMNS, *study.factors, "cause")]
-    return table[[*RESULT_COLUMNS, *study.factors, *further, "cause"]]
+    factors = [_factor_column(name) for name in study.factors]
+    further = [c for c in table.columns if c not in (*RESULT_COLUMNS, *factors, "cause")]
+    return table[[*RESULT_COLUMNS, *factors, *further, "cause"]]
+
+
+def _factor_column(name: str) -> str:
+    """Return the column of a factor, which is its name unless the results have a column of that name."""
+    return f"factor_{name}" if name in (*RESULT_COLUMNS, "cause") else name
 
 
 def table_text(table: pd.DataFrame) -> str:

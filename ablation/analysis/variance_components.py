@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.analysis.estimates import Correct, mean_squares
+from ablation.analysis.inference import STUDENT
 
 NOISE_COLUMNS = [
     "variant", "against", "n", "images", "accuracy", "variance", "seed_variance", "image_variance",
@@ -16,10 +17,10 @@ NOISE_COLUMNS = [
 ]  # fmt: skip
 MCNEMAR_COLUMNS = ["variant", "baseline", "seed", "only_variant_right", "only_baseline_right", "p"]
 
-_CLEARLY = 0.1  # the share of the variance by which one remedy must beat the other to be named
+_CLEARLY = 0.025  # the share of both half-widths by which one remedy must beat the other to be named
 
 
-def noise_table(right: Correct, baseline: str, for_images: bool = True) -> pd.DataFrame:
+def noise_table(right: Correct, baseline: str, for_images: bool = True, level: float = 0.05) -> pd.DataFrame:
     """Split the variance of each variant's test accuracy, and of its difference from the baseline.
 
     The accuracies of two seeds differ for two reasons: one model is better on all images that could be
@@ -34,23 +35,24 @@ def noise_table(right: Correct, baseline: str, for_images: bool = True) -> pd.Da
             row.
         baseline: The variant that the others are compared with.
         for_images: Whether the intervals generalise to other test images. If not, only seeds narrow them.
+        level: One minus the confidence of the intervals.
 
     Returns:
         One row per variant (``against`` is empty), and one row per variant for its difference from the
         baseline: ``accuracy`` (or its difference), ``n`` seeds, the observed ``variance`` between the seeds'
         accuracies, the three variances for a single seed on a single image, the three components of the
         mean's standard error, ``se_seeds`` (shrinks with more seeds), ``se_images`` (shrinks with more test
-        images) and ``se_rest`` (shrinks with either), and ``more``: which of ``seeds`` and ``test images``
-        would help more, or ``either``.
+        images) and ``se_rest`` (shrinks with either), and ``more``: twice as many of which, ``seeds`` or
+        ``test images``, would narrow the interval more, or ``either``.
     """
     rows = []
     for name, trials in right.items():
-        rows.append([name, "", *_split(np.array(list(trials.values()), float))])
+        rows.append([name, "", *_split(np.array(list(trials.values()), float), level)])
     for name, trials in right.items():
         seeds = [seed for seed in trials if seed in right.get(baseline, {})]
         if name != baseline and seeds:
             pairs = [trials[seed].astype(float) - right[baseline][seed] for seed in seeds]
-            rows.append([name, baseline, *_split(np.array(pairs))])
+            rows.append([name, baseline, *_split(np.array(pairs), level)])
     table = pd.DataFrame(rows, columns=NOISE_COLUMNS)
     if not for_images:
         table["more"] = "seeds"
@@ -84,12 +86,13 @@ def _mcnemar(gained: int, lost: int) -> float:
     return float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
 
 
-def _split(values: NDArray[np.float64]) -> list[object]:
+def _split(values: NDArray[np.float64], level: float) -> list[object]:
     """Return the columns of a noise table from ``n`` to ``more``.
 
     Args:
         values: For each seed and image, 1 if it was classified correctly and 0 if not, or the difference of
             two such values: (seeds, images).
+        level: One minus the confidence of the intervals.
     """
     n, images = values.shape
     mean = float(values.mean())
@@ -98,8 +101,24 @@ def _split(values: NDArray[np.float64]) -> list[object]:
     seeds_square, images_square, rest = mean_squares(values)
     of_seed, of_image = (seeds_square - rest) / images, (images_square - rest) / n
     parts = [max(0.0, part) for part in (of_seed / n, of_image / images, rest / (n * images))]
-    more = "seeds" if parts[0] > parts[1] else "test images"
-    if abs(parts[0] - parts[1]) < _CLEARLY * sum(parts):
-        more = "either"
     errors = [math.sqrt(part) for part in parts]
+    more = _more_helpful(n, seeds_square / images, rest / images, parts[1], level)
     return [n, images, mean, seeds_square / images, of_seed, of_image, rest, *errors, more]
+
+
+def _more_helpful(n: int, variance: float, of_rest: float, of_images: float, level: float) -> str:
+    """Say twice as many of which would narrow the interval of the mean more.
+
+    Args:
+        n: The number of seeds.
+        variance: Between the seeds' values.
+        of_rest: The part of it that shrinks with more images.
+        of_images: What images add to the variance of the mean.
+        level: One minus the confidence of the interval.
+    """
+    by_seeds = STUDENT.half_width(2 * n, math.sqrt(variance / (2 * n)), math.sqrt(of_images), level)
+    fewer = math.sqrt(max(0.0, variance - of_rest / 2) / n)
+    by_images = STUDENT.half_width(n, fewer, math.sqrt(of_images / 2), level)
+    if abs(by_seeds - by_images) < _CLEARLY * (by_seeds + by_images):
+        return "either"
+    return "seeds" if by_seeds < by_images else "test images"

@@ -25,10 +25,11 @@ from ablation.analysis.phrases import (
     p_phrase,
     percent,
     points,
+    ranks_phrase,
     signed_points,
     verdict_phrase,
 )
-from ablation.analysis.sample_size import POWER
+from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 from ablation.results.notes import run_notes
@@ -158,11 +159,11 @@ def print_comparisons(run: Run) -> None:
         table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
     console.print(table)
     if len(run.ranking):
-        table = results_table("variant", "mean", "possible ranks", "no variant is better")
+        table = results_table("variant", "mean", "possible ranks", "none shown to be better")
         for row in run.ranking.to_dict("records"):
             value = percent(row["mean"]) if compare.in_points else f"{row['mean']:.4f}"
-            ranks = f"{row['rank_low']} to {row['rank_high']}"
-            table.add_row(Text(str(row["variant"])), value, ranks, "yes" if row["tied_with_best"] else "no")
+            is_tied = "yes" if row["tied_with_best"] else "no"
+            table.add_row(Text(str(row["variant"])), value, ranks_phrase(row), is_tied)
         console.print()
         console.print(table)
     estimated = run.effects[run.effects["n"] > 0]
@@ -182,7 +183,7 @@ def print_comparisons(run: Run) -> None:
 
 def print_seeds_needed(run: Run) -> None:
     """Print how many seeds each declared question needs to detect a difference of the margin."""
-    console, compare = Console(), run.study.compare
+    console, compare = Console(), run.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
         Text(
@@ -206,7 +207,10 @@ def print_seeds_needed(run: Run) -> None:
             continue
         deviation = f"{points(row['deviation'], compare, sign=False)} ({row['n']})"
         if math.isinf(row["seeds"]):
-            table.add_row(Text(row["question"]), deviation, "∞", "more images", "–", "–", "–")
+            error, level = row["se_images"], row["level"]
+            enough = not error or images_suffice(compare.margin / error, level, compare)
+            needed = (f"> {MOST_SEEDS:,}", "–") if enough else ("∞", "more images")
+            table.add_row(Text(row["question"]), deviation, *needed, "–", "–", "–")
             continue
         chances = (row["equivalent_if_zero"], row["better_or_worse_if_margin"])
         table.add_row(
@@ -232,7 +236,7 @@ def print_seeds_needed(run: Run) -> None:
 
 
 def _number(seeds: float) -> str:
-    return "∞" if math.isinf(seeds) else f"{seeds:,.0f}"
+    return f"> {MOST_SEEDS:,}" if math.isinf(seeds) else f"{seeds:,.0f}"
 
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
@@ -292,11 +296,11 @@ def _print_verdicts(console: Console, run: Run) -> None:
         else "[bold]Verdicts[/]"
     )
     console.print(Text(f"  {method_phrase(run.compare)}", style="dim"), soft_wrap=True)
-    decided = [row for row in rows if row["verdict"] != "unresolved"]
-    for row in decided:
+    in_full = [row for row in rows if row["verdict"] != "unresolved" or row["failed_seeds"]]
+    for row in in_full:
         console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)
     baseline = run.study.baseline
-    unresolved = [row for row in rows if row["verdict"] == "unresolved"]
+    unresolved = [row for row in rows if row["verdict"] == "unresolved" and not row["failed_seeds"]]
     open_ = [str(row["variant"]) for row in unresolved if row["baseline"] == baseline]
     if open_:
         console.print(Text(f"  ? unresolved against {baseline}: {', '.join(open_)}"), soft_wrap=True)
@@ -304,7 +308,8 @@ def _print_verdicts(console: Console, run: Run) -> None:
         console.print(Text(f"  ? unresolved among the others: {counted(pairs, 'pair')}"))
     for row in of_factors:
         console.print(
-            Text(f"  {MARKS[row['verdict']]} {effect_conclusion(row, run.compare)}"), soft_wrap=True
+            Text(f"  {MARKS[row['verdict']]} {effect_conclusion(row, run.compare, len(run.study.factors))}"),
+            soft_wrap=True,
         )
 
 

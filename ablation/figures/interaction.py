@@ -84,7 +84,9 @@ def drawings(run: Run) -> list[Drawing]:
         draw_interaction(ax, of_pair, factors, compare.in_points)
     panels[0].set_ylabel(metric)
     effects = run.effects[(run.effects["kind"] == "interaction") & run.effects["low"].notna()]
-    sentences = " ".join(effect_conclusion(row, compare) for row in effects.head(3).to_dict("records"))
+    sentences = " ".join(
+        effect_conclusion(row, compare, len(factors)) for row in effects.head(3).to_dict("records")
+    )
     left_out = ""
     if len(pairs) > len(drawn):
         left_out = f" Shown: the first {len(drawn)} of {len(pairs)} pairs of factors."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablation.analysis.phrases import method_phrase
+from ablation.analysis.phrases import confidence_phrase, method_phrase
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -35,14 +35,19 @@ def drawings(run: Run) -> list[Drawing]:
     draw_ranks(figure.subplots(), table, styles, compare)
     caption = (
         f"Variants in the order of their mean {metric}, over {seeds_phrase(table['n'])}; bars: the ranks "
-        f"that each can have, from the verdicts on all pairs ({method_phrase(compare)}). The confidence that "
-        f"all bars hold the true rank is {1 - compare.alpha:.0%}. Filled marks: no variant is better. "
-        f"{run.dataset.describe()}."
+        f"that each can have, from the verdicts on all pairs ({method_phrase(compare)})."
+        f"{_confidence(compare)} Filled marks: no variant is shown to be better. {run.dataset.describe()}."
     )
     alt = "Possible ranks: " + "; ".join(
         f"{row.variant}: {row.rank_low} to {row.rank_high}" for row in table.itertuples(index=False)
     )
     return [Drawing("ranking", f"Ranks in {metric}", figure, caption, alt)]
+
+
+def _confidence(compare: CompareSettings) -> str:
+    if compare.correction == "none":
+        return " Each pair is judged on its own, so nothing bounds the risk that a bar misses its rank."
+    return f" The confidence that all bars hold the true rank is {confidence_phrase(1 - compare.alpha)}."
 
 
 def draw_ranks(

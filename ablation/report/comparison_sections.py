@@ -21,8 +21,8 @@ def comparison_section(run: Run, pictures: Pictures, links: TrialLinks) -> Secti
     """Return the section on the comparisons: what was asked, the verdicts, and a second reading of them."""
     text = (
         f"{_asked(run)} Each verdict is read off an interval: better or worse if it excludes 0, equivalent "
-        "if it lies within the margin, otherwise unresolved. The confidence level of an interval is the one "
-        f"at which its question is decided among all declared questions. {_generalises(run)}"
+        "if it lies within the margin, otherwise unresolved. The confidence level of the interval is the one "
+        f"at which a declared question is decided among all of them. {_generalises(run)}"
     )
     declared = f"The comparison was declared in the grid, whose hash is {code(study_digest(run.study))}."
     changes = run.changes
@@ -67,9 +67,9 @@ def _asked(run: Run) -> str:
     }[compare.questions]
     if not run.study.factors:
         exploratory = ""
+    shared = " All of these questions share alpha." if compare.correction == "holm" else ""
     return (
-        f"{asked}, in {compare.metric_in_words}, seed by seed: {method_phrase(compare)}. All of these "
-        f"questions share alpha.{exploratory}"
+        f"{asked}, in {compare.metric_in_words}, seed by seed: {method_phrase(compare)}.{shared}{exploratory}"
     )
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from ablation.analysis.phrases import Row, interval_phrase, minus, p_phrase, percent, points
+from ablation.analysis.phrases import (
+    Row,
+    confidence_phrase,
+    interval_phrase,
+    minus,
+    p_phrase,
+    percent,
+    points,
+    ranks_phrase,
+)
 from ablation.report.document import Cell, Table
 from ablation.report.tables import in_unit, verdict_cell
 from ablation.report.trial_links import TrialLinks
@@ -82,24 +91,19 @@ def ranking_table(run: Run, links: TrialLinks) -> Table:
         [
             Cell(str(row["variant"]), kind="row"),
             Cell(value_text(row["mean"], run), "", row["mean"], links.of(str(row["variant"]))),
-            Cell(_ranks(row), "", row["rank_low"], links.all()),
+            Cell(ranks_phrase(row), "", row["rank_low"], links.all()),
             Cell("yes" if row["tied_with_best"] else "no"),
             Cell(str(row["n"]), "", row["n"], links.of(str(row["variant"]))),
         ]
         for row in run.ranking.to_dict("records")
     ]
-    headings = ["Variant", f"Mean {run.compare.metric_in_words}", "Possible ranks", "No variant is better"]
+    headings = ["Variant", f"Mean {run.compare.metric_in_words}", "Possible ranks", "None shown to be better"]
     return Table([*headings, "Seeds"], rows, "Ranking", sortable=True)
 
 
 def value_text(value: float, run: Run) -> str:
     """Return a value of the compared metric as text."""
     return percent(value) if run.compare.in_points else f"{value:.4f}"
-
-
-def _ranks(row: Row) -> str:
-    low, high = row["rank_low"], row["rank_high"]
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def effects_tables(run: Run, links: TrialLinks) -> list[Table]:
@@ -135,7 +139,7 @@ def _judged(row: Row, run: Run, trials: tuple[int, ...]) -> list[Cell]:
     return [
         Cell(points(row["difference"], run.compare), "", row["difference"], trials),
         Cell(interval_phrase(row, run.compare), "", row["low"], trials),
-        Cell("–" if math.isnan(confidence) else f"{100 * confidence:.1f}%", "", confidence, trials),
+        Cell("–" if math.isnan(confidence) else confidence_phrase(confidence), "", confidence, trials),
         Cell(p_phrase(row["p_adjusted"]), "", row["p_adjusted"], trials),
         Cell("–" if math.isnan(size) else minus(f"{size:+.2f}"), "", size, trials),
         Cell(str(row["n"]), "", row["n"], trials),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import conclusion, effect_conclusion, minus, verdicts_so_far
@@ -78,20 +80,30 @@ def _standing(run: Run, best: str) -> str:
     """Say what the best mean is worth: which variants the comparisons cannot distinguish from it."""
     baseline = run.study.baseline
     if len(run.ranking):
-        tied = run.ranking.loc[run.ranking["tied_with_best"], "variant"]
-        others = [str(name) for name in tied if name != best]
-        if not others:
-            return " It is better than every other variant."
-        names = ", ".join(others[:_MOST]) + (
-            f" and {len(others) - _MOST} more" if len(others) > _MOST else ""
-        )
-        return f" No variant is better than any of: {best}, {names}. The order among them is not resolved."
+        return _rank_of_best(run.ranking, best)
     verdicts = run.baseline_comparisons.set_index("variant")["verdict"]
-    if best != baseline and verdicts.get(best) == "unresolved":
+    if verdicts.get(best) == "unresolved":
         return f" This is not a verdict: whether it differs from {baseline} is unresolved."
+    if len(run.study.variants) == 2 and "unresolved" in set(verdicts):
+        return f" This is not a verdict: whether {verdicts.index[0]} differs from it is unresolved."
     if len(run.study.variants) > 2:
         return f" This is not a ranking: variants are compared with {baseline} only, not with each other."
     return ""
+
+
+def _rank_of_best(ranking: pd.DataFrame, best: str) -> str:
+    """Say which variants are tied with the one of the best mean, as far as the verdicts on all pairs say."""
+    row = ranking.set_index("variant").loc[best]
+    if row["rank_high"] == 1:
+        return " It is better than every other variant."
+    tied = [str(name) for name in ranking.loc[ranking["tied_with_best"], "variant"]]
+    more = f" and {len(tied) - _MOST} more" if len(tied) > _MOST else ""
+    names = ", ".join(tied[:_MOST])
+    if not row["tied_with_best"]:
+        return f" Yet another variant is better than it. None is shown to be better than {names}{more}."
+    if len(tied) == 1:
+        return " No variant is shown to be better than it."
+    return f" No variant is shown to be better than any of {names}{more}. Their order is not resolved."
 
 
 def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
@@ -101,9 +113,7 @@ def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
     decided = [row for row in rows if row["verdict"] in ("better", "worse", "equivalent")]
     in_full = rows if len(rows) <= _MOST else decided[:_MOST]
     sentences = [
-        Finding(
-            conclusion(row, run.compare), str(row["verdict"] or "unresolved"), links.pairs(row["variant"])
-        )
+        Finding(conclusion(row, run.compare), str(row["verdict"]), links.pairs(row["variant"]))
         for row in in_full
     ]
     rest = [row for row in rows if row not in in_full]
@@ -120,13 +130,17 @@ def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
 
 
 def _effects(run: Run, links: TrialLinks) -> list[Finding]:
-    if len(run.study.factors) < 2:
-        return []
+    if len(run.study.factors) < 2 and run.compare.questions == "variants":
+        return []  # the only effects are the comparisons
     of_factors = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
     rows = of_factors[of_factors["declared"].astype(bool)].to_dict("records")
     in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
     sentences = [
-        Finding(effect_conclusion(row, run.compare), str(row["verdict"]), links.effect(row))
+        Finding(
+            effect_conclusion(row, run.compare, len(run.study.factors)),
+            str(row["verdict"]),
+            links.effect(row),
+        )
         for row in in_full
     ]
     if further := len(rows) - len(in_full):
@@ -145,7 +159,7 @@ def _overfitting_gap(run: Run, links: TrialLinks) -> list[Finding]:
     gaps, baseline = summary["gap_accuracy"], run.study.baseline
     if baseline not in gaps.index:
         return []
-    last = all(v.training.evaluate == "last" for v in run.study.variants)
+    last = next(v for v in run.study.variants if v.name == baseline).training.evaluate == "last"
     sentence = (
         f"{baseline} {'ends at' if last else 'has at its best epoch'} "
         f"{summary['train_accuracy'][baseline]:.1%} training and {summary['val_accuracy'][baseline]:.1%} "

@@ -31,7 +31,9 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
     seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
-    lead = f"{run.study.name} · {len(run.study.variants)} variants × {counted(len(seeds), 'seed')}"
+    counts = sorted({len(run.study.seeds_of(variant.name)) for variant in run.study.variants})
+    of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    lead = f"{run.study.name} · {len(run.study.variants)} variants × {of_each}"
     sections = [make(run, by_figure, links) for make in _SECTIONS]
     return Report(
         name=run.study.name,
@@ -51,9 +53,9 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     metric = run.compare.metric_in_words
     note = (
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
-        f"variant minus baseline in {metric}, seed by seed, with the interval from which its verdict "
-        f"is read ({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: "
-        "training minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
+        f"variant minus baseline in {metric}, seed by seed, with its interval "
+        f"({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: training "
+        "minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
         "trials that it was computed from."
     )
     table = tables.variants_table(run, links)
@@ -98,9 +100,13 @@ def _classes(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
         "The accuracy in each class, and where a variant's misclassifications differ from those of "
         f"{run.study.baseline}, seed by seed. Of {tested:,} confusions that can be tested, {significant:,} "
         f"differ significantly at a false discovery rate of {FALSE_DISCOVERIES:.0%} (paired t-tests; "
-        f"Benjamini and Hochberg, 1995): at most about one in {1 / FALSE_DISCOVERIES:.0f} of the significant "
-        "ones is expected to be a false discovery."
+        "Benjamini and Hochberg, 1995)."
     )
+    if significant:
+        text += (
+            f" At most about one in {1 / FALSE_DISCOVERIES:.0f} of the significant ones is expected to be a "
+            "false discovery."
+        )
     if not tested:
         text = "A test of where confusions differ from the baseline's needs at least three pairs of trials."
     differences = [table] if table.rows else []

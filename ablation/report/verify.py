@@ -22,7 +22,7 @@ from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import TABLES, Run
 
-_REJUDGED = ("comparisons", "effects")  # tables whose columns and rules have changed
+_OF_TRIALS = ("results", "history")  # tables that depend on no rule
 _OLDER_VERSIONS = [str(version) for version in range(1, REPORT_VERSION)]
 _OLDER = (
     "of reports and tables that an older version of ablation wrote, only the trials are compared, because "
@@ -123,10 +123,9 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
 def _lines(run: Run, file: Path, pictures: Sequence[Picture], _: Path) -> tuple[Pieces, Pieces, str]:
     """Return what a file of lines says, what it should say, and what of it is not compared."""
     if file.suffix in (".csv", ".parquet"):
-        table, written = run.table_text(file.stem), _text_of(file)
-        if file.stem in _REJUDGED and written.partition("\n")[0] != table.partition("\n")[0]:
+        if file.stem not in _OF_TRIALS and _is_older(run):
             return [], [], _OLDER
-        return _numbered(written), _numbered(table), ""
+        return _numbered(_text_of(file)), _numbered(run.table_text(file.stem)), ""
     report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
     text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
     found, expected = _numbered(_text_of(file)), _numbered(text)
@@ -143,6 +142,14 @@ def _trial_lines(pieces: Pieces) -> Pieces:
     ]
     rows = pieces[headings[-1] :] if headings else []
     return only_facts([(place, line) for place, line in rows if re.search(r"^\| | & ", line)])
+
+
+def _is_older(run: Run) -> bool:
+    """Return whether an older version wrote the tables, whose comparisons had other columns."""
+    file = run.folder / "comparisons.csv"
+    if not file.is_file():
+        return False
+    return _text_of(file).partition("\n")[0] != run.table_text("comparisons").partition("\n")[0]
 
 
 def _numbered(text: str) -> Pieces:

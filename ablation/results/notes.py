@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
@@ -13,6 +14,7 @@ from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_note
 from ablation.analysis.inference import judge
 from ablation.analysis.phrases import second_reading_notes, signed_points
+from ablation.analysis.questions import study_questions
 from ablation.data.arrays import most_frequent_share
 from ablation.data.datasets import Dataset
 from ablation.grid.compare_settings import CompareSettings
@@ -42,6 +44,13 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
         lambda v: _seeds_without_effect(v, study),
         lambda v: _other_values(v, study),
     )
+    asked = study_questions(study, study.compare)
+    if len(study.variants) > 1 and not any(question.is_declared for question in asked):
+        notes.append(
+            "No question will have a verdict: the study asks for main effects and interactions, and its "
+            "variants do not cross the factors completely, so that none can be estimated. Set "
+            "compare.questions: variants."
+        )
     height, _, channels = dataset.image_shape
     if channels > 4 and height in (1, 3):
         notes.append(
@@ -200,11 +209,11 @@ def _incomplete_pairs(run: Run) -> list[str]:
 def _not_numbers(run: Run, completed: pd.DataFrame) -> list[str]:
     """Warn of a compared metric that is NaN in some trials, as a custom metric may be."""
     metric = run.compare.metric
-    missing = completed.loc[completed[metric].isna(), "variant"]
+    missing = completed.loc[~np.isfinite(completed[metric].astype(float)), "variant"]
     if missing.empty:
         return []
     return [
-        f"{metric} is not a number (NaN) in {len(missing)} of {len(completed)} completed trials, of "
+        f"{metric} is not a finite number in {len(missing)} of {len(completed)} completed trials, of "
         f"{', '.join(missing.unique())}: these trials are left out of its comparisons."
     ]
 

@@ -24,6 +24,7 @@ from ablation.analysis.confusion import (
 from ablation.analysis.convergence import still_improving
 from ablation.analysis.failed_seeds import failed_seeds, failed_seeds_table
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
+from ablation.analysis.questions import family_size
 from ablation.analysis.ranking import ranking_table
 from ablation.analysis.sample_size import seeds_table
 from ablation.analysis.trial_tables import (
@@ -49,6 +50,12 @@ TABLES = (
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
     "calibration", "calibration_error", "cost",
 )  # fmt: skip
+
+_OLDER_RULES = (
+    "compare: declared for an earlier version of ablation, which judged the comparisons and each kind of "
+    "effect as families of their own, for other seeds only"
+)
+_PRIVATE_TABLES = ("predictions", "_all_predictions", "_counts", "_is_right", "_answers")
 
 
 class Run:
@@ -115,8 +122,16 @@ class Run:
 
     @property
     def compare(self) -> CompareSettings:
-        """How variants are compared, as declared."""
-        return self.study.compare
+        """How variants are compared, as declared; for these test images only if the dataset is lost."""
+        declared = self.study.compare
+        return declared if self._has_dataset else declared.model_copy(update={"holds_for": ("seeds",)})
+
+    @cached_property
+    def _has_dataset(self) -> bool:
+        try:
+            return bool(self.dataset)
+        except RunError:
+            return False
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
@@ -136,16 +151,20 @@ class Run:
     @cached_property
     def ranking(self) -> pd.DataFrame:
         """One row per variant: its possible ranks; empty unless all variants are compared with each other."""
-        asked = self.comparisons if self.study.compare.against == "all" else self.comparisons.iloc[:0]
-        return ranking_table(self.results if len(asked) else self.results.iloc[:0], asked, self.compare)
+        is_asked = self.compare.against == "all" and self.compare.questions != "effects"
+        results = self.results if is_asked else self.results.iloc[:0]
+        return ranking_table(results, self.comparisons, self.compare)
 
     @cached_property
     def _answers(self) -> Answers:
         if completed_results(self.results).empty:
             return study_answers(self.results, self.study, self.compare)
-        correct = self._is_right if self.compare.includes_images else None
-        improving = self.convergence.loc[self.convergence["improving"], "variant"]
-        failed = self.results[failed_seeds(self.results, self._chance, len(self.dataset.test))]
+        correct = self._all_right if self.compare.includes_images else None
+        is_improving = self.convergence["improving"] & (self.convergence["epochs"] > 1)
+        improving = self.convergence.loc[is_improving, "variant"]
+        failed = self.results.iloc[:0]
+        if self._has_dataset:
+            failed = self.results[failed_seeds(self.results, self._chance, len(self.dataset.test))]
         pairs = set(zip(failed["variant"], failed["seed"], strict=True))
         return study_answers(self.results, self.study, self.compare, correct, pairs, set(improving))
 
@@ -172,7 +191,10 @@ class Run:
     @cached_property
     def noise(self) -> pd.DataFrame:
         """The variance components, seeds and images, of each variant and its difference from the baseline."""
-        return noise_table(self._is_right, self.study.baseline, self.study.compare.includes_images)
+        level = self.compare.alpha
+        if self.compare.correction == "holm":
+            level /= family_size(self.study)
+        return noise_table(self._is_right, self.study.baseline, self.compare.includes_images, level)
 
     @cached_property
     def mcnemar(self) -> pd.DataFrame:
@@ -182,7 +204,7 @@ class Run:
     @property
     def seeds_needed(self) -> pd.DataFrame:
         """One row per declared question: the seeds needed to detect a difference of the margin."""
-        correct = self._is_right if self.study.compare.includes_images else None
+        correct = self._all_right if self.compare.includes_images else None
         return seeds_table(self.results, self.study, correct)
 
     @property
@@ -192,6 +214,8 @@ class Run:
         if not declared:
             return None
         lines = study_changes(declared[0], self.study)
+        if "questions" not in declared[0].compare.model_fields_set:
+            lines.insert(0, _OLDER_RULES)
         if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
             lines.append("dataset: its images, their labels or their order have changed")
         return lines
@@ -246,18 +270,35 @@ class Run:
     @cached_property
     def predictions(self) -> ByTrial:
         """The predictions for the test images, by variant and seed, of the trials that are `comparable`."""
-        chosen = set(comparable(self.results, self.study.baseline)["trial_id"])
+        chosen = comparable(self.results, self.study.baseline)
         by_variant: dict[str, dict[int, Predictions]] = {}
-        for trial in self.trials:
-            if trial.id in chosen and (probabilities := self.store.test_probabilities(trial)) is not None:
-                predictions = Predictions.of(probabilities, self.dataset.is_multi_label)
-                by_variant.setdefault(trial.variant, {})[trial.seed] = predictions
+        for variant, seed in zip(chosen["variant"], chosen["seed"], strict=True):
+            if (predictions := self._all_predictions.get((variant, seed))) is not None:
+                by_variant.setdefault(variant, {})[seed] = predictions
         return by_variant
+
+    @cached_property
+    def _all_predictions(self) -> dict[tuple[str, int], Predictions]:
+        """The predictions of all completed trials, by variant and seed."""
+        found = {}
+        for trial in self.completed_trials:
+            probabilities = self.store.test_probabilities(trial)
+            if probabilities is not None and len(probabilities) == len(self.dataset.test):
+                found[trial.variant, trial.seed] = Predictions.of(probabilities, self.dataset.is_multi_label)
+        return found
 
     @cached_property
     def _counts(self) -> Counts:
         dataset = self.dataset
         return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
+
+    @property
+    def _all_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
+        """Whether each test image was classified correctly, for all completed trials; see `_is_right`."""
+        right: dict[str, dict[int, NDArray[np.bool_]]] = {}
+        for (variant, seed), predictions in self._all_predictions.items():
+            right.setdefault(variant, {})[seed] = predictions.right(self.dataset.test.labels)
+        return right
 
     @cached_property
     def _is_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
@@ -290,7 +331,15 @@ class Run:
 
     def refresh(self) -> None:
         """Forget what was read of the trials, so that it is read again on next use."""
-        for name in ("trial_results", "predictions", "_counts", "_is_right", "_answers", *TABLES):
+        for name in (
+            "trial_results",
+            "predictions",
+            "_all_predictions",
+            "_counts",
+            "_is_right",
+            "_answers",
+            *TABLES,
+        ):
             self.__dict__.pop(name, None)
 
     def table_text(self, name: str) -> str:

@@ -44,7 +44,7 @@ def while_running(generator: np.random.Generator, studies: int) -> Iterator[Row]
     compare = CompareSettings(margin=SPREAD / 10)
     for order in ("seed by seed", "variant by variant"):
         shown, final = [], []
-        for _ in range(studies // 20):
+        for _ in range(studies // 8):
             values = generator.normal(0, SPREAD, (6, 5))
             trials = list(itertools.product(range(6), range(5)))
             if order == "seed by seed":

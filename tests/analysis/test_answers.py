@@ -174,9 +174,29 @@ def test_without_the_failed_seeds_a_comparison_is_given_beside_that_of_all() -> 
     study = study_of(["plain", "a"])
     row = study_answers(table, study, failed={("a", 3)}).comparisons.iloc[0]
     assert row["verdict"] == "unresolved"
-    assert (row["failed_seeds"], row["n_rest"]) == ("3", 4)
+    assert (row["failed_seeds"], row["n_rest"]) == ("a (seed 3)", 4)
     rest = np.array([-0.08, -0.10, -0.07, -0.08])
     interval = stats.ttest_1samp(rest, 0).confidence_interval(0.95)
     assert (row["low_rest"], row["high_rest"]) == pytest.approx((interval.low, interval.high))
     assert row["difference_rest"] == pytest.approx(rest.mean())
     assert study_answers(table, study).comparisons.iloc[0]["failed_seeds"] == ""
+
+
+def test_pairs_without_the_baseline_keep_their_images_in_any_environment() -> None:
+    """Two variants ran elsewhere than the baseline: their comparison holds for other images all the same."""
+    generator = np.random.default_rng(0)
+    right = {name: {seed: generator.random(400) < 0.7 for seed in range(4)} for name in "abc"}
+    table = results_of({name: [float(right[name][s].mean()) for s in range(4)] for name in "abc"})
+    table["provenance"] = ["here"] * 4 + ["elsewhere"] * 8
+    study = study_of("abc", CompareSettings(against="all"))
+    rows = study_answers(table, study, correct=right).comparisons
+    by_pair = rows.set_index(["variant", "baseline"])
+    assert by_pair.loc[("c", "b"), ["n", "holds_for"]].tolist() == [4, "seeds and images"]
+    assert by_pair.loc[("b", "a"), "n"] == 0
+
+
+def test_an_infinite_value_is_no_pair() -> None:
+    row = comparisons(results_of({"plain": [0.5, 0.6, 0.7, 0.6], "a": [0.6, float("inf"), 0.9, 0.7]}, "test_loss"),
+                      CompareSettings(metric="test_loss", margin=0.1)).iloc[0]  # fmt: skip
+    assert row["n"] == 3
+    assert np.isfinite(row["difference"])

@@ -93,7 +93,7 @@ def test_other_batches_and_other_weights_are_told_apart(tiny_dataset: Dataset) -
 
 def results(plain: list[float], other: list[float]) -> pd.DataFrame:
     rows = [
-        {"variant": variant, "seed": seed, "status": "completed", "test_accuracy": value}
+        {"variant": variant, "seed": seed, "status": "completed", "provenance": "p", "test_accuracy": value}
         for variant, values in (("plain", plain), ("other", other))
         for seed, value in enumerate(values)
     ]

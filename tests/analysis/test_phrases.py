@@ -13,6 +13,7 @@ from studies import results_of, study_of
 from ablation.analysis.answers import study_answers
 from ablation.analysis.phrases import (
     conclusion,
+    confidence_phrase,
     effect_conclusion,
     interval_phrase,
     method_phrase,
@@ -57,11 +58,12 @@ PP = CompareSettings(margin=0.01)
             "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 pairs).",
         ),
         (
-            {"verdict": "unresolved", "low": -0.876, "high": 0.508, "difference": -0.184, "failed_seeds": "3",
+            {"verdict": "unresolved", "low": -0.876, "high": 0.508, "difference": -0.184, "failed_seeds": "wide (seed 3)",
              "n_rest": 4.0, "difference_rest": -0.08, "low_rest": -0.1, "high_rest": -0.06},
             "Whether wide differs from plain in test accuracy is unresolved (\N{MINUS SIGN}18.4 points, 97.5% interval "
-            "\N{MINUS SIGN}87.6 to +50.8, n = 5 pairs). Training collapsed in seed 3 of one of the two; without it, the "
-            "difference is \N{MINUS SIGN}8.0 (\N{MINUS SIGN}10.0 to \N{MINUS SIGN}6.0, n = 4 pairs).",
+            "\N{MINUS SIGN}87.6 to +50.8, n = 5 pairs). Training collapsed in wide (seed 3); without this, the "
+            "difference is \N{MINUS SIGN}8.0 points (97.5% interval \N{MINUS SIGN}10.0 to \N{MINUS SIGN}6.0), n = 4 "
+            "pairs.",
         ),
     ],
 )  # fmt: skip
@@ -148,13 +150,59 @@ FOUND = "(+2.3 points, 97.5% interval +0.2 to +4.4, n = 5 seeds)."
     ],
 )  # fmt: skip
 def test_so_does_an_effects(change: dict[Any, Any], sentence: str) -> None:
-    assert effect_conclusion(EFFECT | change, PP) == sentence
+    factors = max(2, change.get("effect", "").count("×") + 1)
+    assert effect_conclusion(EFFECT | change, PP, factors) == sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "factors", "sentence"),
+    [
+        ({}, 1, f"Dropout = 0.2 makes test accuracy worse {FOUND}"),
+        (
+            TWO | {"verdict": "worse"},
+            3,
+            "Averaged over the other factors, together, a = 1 and b = on give a lower test accuracy than the sum of "
+            f"their separate effects predicts {FOUND}",
+        ),
+        (
+            {"verdict": "", "reason": "2 pairs; a verdict needs 3", "n": 2, "low": math.nan, "high": math.nan},
+            2,
+            "Averaged over the other factors, the effect of dropout = 0.2 on test accuracy has no verdict: 2 pairs; a "
+            "verdict needs 3 (+2.3 points, n = 2 seeds).",
+        ),
+        (
+            {"kind": "interaction", "effect": "activation × kernel", "levels": "tanh × 3 × 3", "verdict": "better"},
+            2,
+            f"The interaction of activation × kernel at tanh × 3 × 3 in test accuracy: better {FOUND}",
+        ),
+    ],
+)  # fmt: skip
+def test_an_effect_is_said_to_be_averaged_only_over_what_there_is(
+    change: dict[Any, Any], factors: int, sentence: str
+) -> None:
+    assert effect_conclusion(EFFECT | change, PP, factors) == sentence
+
+
+@pytest.mark.parametrize(
+    ("confidence", "text"),
+    [(0.95, "95%"), (0.9875, "98.8%"), (0.995, "99.5%"), (1 - 0.05 / 435, "99.99%"), (1 - 1e-7, "99.99999%")],
+)
+def test_no_confidence_is_said_to_be_certainty(confidence: float, text: str) -> None:
+    assert confidence_phrase(confidence) == text
+
+
+def test_where_both_collapsed_and_nothing_is_left_that_is_said() -> None:
+    row = ROW | {"verdict": "unresolved", "failed_seeds": "wide (seeds 1, 2) and plain (seed 0)", "n_rest": 0.0,
+                 "difference_rest": math.nan, "low_rest": math.nan, "high_rest": math.nan}  # fmt: skip
+    assert conclusion(row, PP).endswith(
+        " Training collapsed in wide (seeds 1, 2) and plain (seed 0); without this, no pair is left."
+    )
 
 
 def test_levels_that_are_better_together_give_a_lower_loss() -> None:
     loss = CompareSettings(metric="test_loss", margin=0.02)
     row = EFFECT | TWO | {"verdict": "better", "difference": -0.023, "low": -0.044, "high": -0.002}
-    assert effect_conclusion(row, loss) == (
+    assert effect_conclusion(row, loss, 2) == (
         "Together, a = 1 and b = on give a lower test loss than the sum of their separate effects predicts "
         "(\N{MINUS SIGN}0.0230, 97.5% interval \N{MINUS SIGN}0.0440 to \N{MINUS SIGN}0.0020, n = 5 seeds)."
     )
@@ -177,7 +225,7 @@ def test_three_redundant_remedies_are_not_said_to_be_worth_more_together(gains: 
     }  # fmt: skip
     effects = study_answers(results_of(values), study).effects
     pairs = effects[(effects["kind"] == "interaction") & (effects["effect"].str.count("×") == 1)]
-    sentences = [effect_conclusion(row, study.compare) for row in pairs.to_dict("records")]
+    sentences = [effect_conclusion(row, study.compare, 3) for row in pairs.to_dict("records")]
     if gains[0]:
         assert all(
             "give a lower test accuracy than the sum of their separate effects" in s for s in sentences

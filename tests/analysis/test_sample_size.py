@@ -20,6 +20,7 @@ from ablation.analysis.inference import METHODS, judge
 from ablation.analysis.sample_size import (
     POWER,
     SEEDS_COLUMNS,
+    images_suffice,
     power_of,
     seeds_needed,
     seeds_table,
@@ -197,7 +198,8 @@ def test_the_number_of_seeds_lies_in_its_interval(
     table = seeds_table(pilot(differences), planned(len(differences), compare))
     assert len(table) == len(differences)
     for row in table[table["n"] > 1].to_dict("records"):
-        assert 3 <= row["seeds_low"] <= row["seeds"] <= row["seeds_high"] <= 10_000
+        assert 3 <= row["seeds_low"] <= row["seeds"] <= row["seeds_high"]
+        assert all(n <= 10_000 or math.isinf(n) for n in (row["seeds_low"], row["seeds"], row["seeds_high"]))
         for truth in ("zero", "margin"):
             chances = [
                 row[f"{verdict}_if_{truth}"] for verdict in ("equivalent", "better_or_worse", "unresolved")
@@ -210,3 +212,38 @@ def test_a_constant_pilot_has_no_chances_of_verdicts() -> None:
     row = seeds_table(pilot([[0.1] * 5]), planned(1, CompareSettings())).iloc[0]
     assert (row["seeds_low"], row["seeds"], row["seeds_high"]) == (3, 3, 3)
     assert row.loc["equivalent_if_zero":].isna().all()
+
+
+@pytest.mark.parametrize("looks", ["once", "any"])
+def test_chances_with_an_image_part_are_those_of_drawn_studies(looks: str) -> None:
+    compare = CompareSettings(looks=looks, margin=0.5, correction="none")  # type: ignore[arg-type]
+    generator, seeds, image_error = np.random.default_rng(0), 12, 0.2
+    method = METHODS[looks]
+    for truth in (0.0, 0.5):
+        draws = generator.normal(truth, 1, (20_000, seeds))
+        means = draws.mean(axis=1) + generator.normal(0, image_error, len(draws))
+        errors = draws.std(axis=1, ddof=1) / math.sqrt(seeds)
+        half = np.array([method.half_width(seeds, error, image_error, 0.05) for error in errors])
+        equivalent = (means - half > -0.5) & (means + half < 0.5)
+        decided = (np.abs(means) > half) & ~equivalent
+        chances = verdict_chances(seeds, truth, 0.5, 0.05, compare, image_error)
+        assert chances.equivalent == pytest.approx(equivalent.mean(), abs=0.012)
+        assert chances.better_or_worse == pytest.approx(decided.mean(), abs=0.012)
+
+
+def test_where_images_are_too_few_no_number_of_seeds_is_enough() -> None:
+    compare = CompareSettings(margin=0.01, holds_for=("seeds", "images"))
+    assert seeds_needed(0.01, 0.05, compare, image_error=0.004) == math.inf
+    assert not images_suffice(0.01 / 0.004, 0.05, compare)
+    with_images = seeds_needed(0.01, 0.05, compare, image_error=0.002)
+    assert seeds_needed(0.01, 0.05, compare) < with_images < math.inf
+    assert power_of(int(with_images), 1.0, 0.05, compare, 0.2) >= POWER
+    assert power_of(int(with_images) - 1, 1.0, 0.05, compare, 0.2) < POWER
+
+
+def test_what_ten_thousand_seeds_do_not_show_is_not_said_to_need_ten_thousand() -> None:
+    assert seeds_needed(1.0, 0.05, CompareSettings(margin=0.01)) == math.inf
+    assert seeds_needed(0.0, 0.05, CompareSettings(margin=0.02), image_error=0.003) == 3
+    assert verdict_chances(5, 0.0, 1.0, 0.05, CompareSettings(), image_error=1e8).unresolved == pytest.approx(
+        1, abs=0.06
+    )

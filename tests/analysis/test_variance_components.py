@@ -92,6 +92,28 @@ def test_mcnemar_is_the_exact_binomial_test() -> None:
     assert second["p"] == 1.0
 
 
+@pytest.mark.parametrize(("n", "level"), [(3, 0.05 / 7), (5, 0.05), (10, 0.05 / 3)])
+def test_the_advice_is_what_narrows_the_interval_more(n: int, level: float) -> None:
+    """Against intervals of twice as many seeds, and of twice as many images with the same components."""
+    advised = set()
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        taste, luck = generator.normal(0, 1, 150), generator.normal(0, generator.choice([0.05, 0.6]), (n, 1))
+        right = {"plain": generator.random((n, 150)) < 0.6,
+                 "a": generator.random((n, 150)) < 1 / (1 + np.exp(-(0.4 + taste + luck)))}  # fmt: skip
+        table = noise_table({k: dict(enumerate(v)) for k, v in right.items()}, "plain", True, level)
+        row = table[table["against"] == "plain"].iloc[0]
+        t = {count: stats.t.ppf(1 - level / 2, count - 1) for count in (n, 2 * n)}
+        z2_images = (stats.norm.ppf(1 - level / 2) * row["se_images"]) ** 2
+        by_seeds = np.sqrt(t[2 * n] ** 2 * row["variance"] / (2 * n) + z2_images)
+        between = row["variance"] - max(0.0, row["rest_variance"]) / 150 / 2
+        by_images = np.sqrt(t[n] ** 2 * between / n + z2_images / 2)
+        if abs(by_seeds - by_images) > 0.06 * by_seeds:
+            assert row["more"] == ("seeds" if by_seeds < by_images else "test images")
+            advised.add(row["more"])
+    assert "seeds" in advised
+
+
 def test_only_seeds_are_advised_where_intervals_hold_for_seeds_only() -> None:
     """Doubling the images then changes no interval, however large their variance component is."""
     generator = np.random.default_rng(0)

@@ -74,6 +74,13 @@ def _study(text: str, folder: Path) -> Study:
             "from there on end without pooling.",
         ),
         (
+            "{batch_norm: [false, true], dropout: [0, 0.2]}",
+            "{batch_norm: [false, true], dropout: [0, 0.2], width: [1, 2], depth: [1, 2]}\n    ablate: leave_one_out\n"
+            "    compare: {questions: effects}",
+            "No question will have a verdict: the study asks for main effects and interactions, and its variants do not "
+            "cross the factors completely, so that none can be estimated. Set compare.questions: variants.",
+        ),
+        (
             "study: sound",
             "study: sound\n    vary: [dropout]",
             "plain, +BatchNorm: its 5 seeds repeat the same training 5 times, because nothing in it draws from vary: "
@@ -263,7 +270,7 @@ def test_one_collapsed_seed_is_named_counted_and_left_out_beside(finished_run: R
         in observed_notes(run)
     )
     row = run.comparisons.set_index("variant").loc["+both"]
-    assert (row["verdict"], row["failed_seeds"], row["n_rest"]) == ("unresolved", "3", 4)
+    assert (row["verdict"], row["failed_seeds"], row["n_rest"]) == ("unresolved", "+both (seed 3)", 4)
     assert row["difference_rest"] == pytest.approx(0.3)
     assert run.failed_seeds.set_index("variant").loc["+both", "collapsed"] == 1
 

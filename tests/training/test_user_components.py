@@ -360,10 +360,12 @@ def test_a_metric_that_is_no_number_is_told_and_the_rest_reported(folder: Path) 
     run = run_study(grid_of(folder, training, compare), folder / "run", executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.notes[0] == (
-        "test_undefined is not a number (NaN) in 6 of 6 completed trials, of plain, width=2: these trials are left "
+        "test_undefined is not a finite number in 6 of 6 completed trials, of plain, width=2: these trials are left "
         "out of its comparisons."
     )
-    assert "is not a number (NaN) in 6 of 6 completed trials" in (run.folder / "report.md").read_text("utf-8")
+    assert "is not a finite number in 6 of 6 completed trials" in (run.folder / "report.md").read_text(
+        "utf-8"
+    )
     assert run.verify().differences == []
     drawn = {file.stem for file in run.figures_folder.glob("*.png")}
     assert "learning_curves" in drawn
