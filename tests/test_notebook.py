@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import TINY_GRID
 
 from ablation import Run, Study
+from ablation.analysis.phrases import conclusion, effect_conclusion
 
 
 def test_a_run_is_shown_as_its_summary_and_verdicts(finished_run: Run, tmp_path: Path) -> None:
@@ -19,6 +23,45 @@ def test_a_run_is_shown_as_its_summary_and_verdicts(finished_run: Run, tmp_path:
     for variant in ("plain", "+Dropout", "+BatchNorm", "+both"):
         assert f"<td>{variant}</td>" in page
     assert f"<td>{finished_run.results['train_accuracy'][:2].mean():.1%}</td>" in page
+
+
+def test_the_verdicts_shown_are_the_declared_ones(finished_run: Run) -> None:
+    crossed = shown_with(finished_run, questions="both", against="all")
+    sentences = re.findall("<li>(.*?)</li>", crossed._repr_html_())
+    effects = crossed.effects[crossed.effects["kind"].isin(["main effect", "interaction"])]
+    assert sentences == [
+        *(
+            escape(conclusion(row, crossed.compare))
+            for row in crossed.baseline_comparisons.to_dict("records")
+        ),
+        *(escape(effect_conclusion(row, crossed.compare)) for row in effects.to_dict("records")),
+    ]
+    assert len(sentences) == 3 + 3  # and not the pairs, which the ranking covers
+    ranking = crossed._repr_html_().split("<table>")[2]
+    assert ranking.startswith(
+        "<tr><th>variant</th><th>mean test accuracy</th><th>possible ranks</th><th>seeds</th></tr>"
+    )
+    best = crossed.ranking.iloc[0]
+    assert (
+        f"<tr><td>{best['variant']}</td><td>{best['mean']:.1%}</td><td>1 to 4</td><td>4</td></tr>" in ranking
+    )
+
+    of_variants = shown_with(finished_run, questions="variants")._repr_html_()  # effects are exploratory
+    assert len(re.findall("<li>", of_variants)) == 3
+    assert of_variants.count("<table>") == 1
+    of_effects = shown_with(finished_run, questions="effects")._repr_html_()
+    assert len(re.findall("<li>", of_effects)) == 3
+
+
+def shown_with(run: Run, **compare: str) -> Run:
+    """The run with another comparison and twice as many seeds."""
+    changed = Run(run.folder)
+    changed.study = run.study.model_copy(update={"compare": run.study.compare.model_copy(update=compare)})
+    further = run.results.assign(
+        seed=run.results["seed"] + 2, test_accuracy=run.results["test_accuracy"] + 0.01
+    )
+    changed.__dict__["results"] = pd.concat([run.results, further], ignore_index=True)
+    return changed
 
 
 def test_names_are_text_in_what_is_shown(finished_run: Run, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def observed_notes(run: Run) -> list[str]:
         *_incomplete_pairs(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
+        *_further_seeds(run),
         *_other_intervals(run),
         *_failed_seeds(run),
         *_unfinished(run),
@@ -227,6 +228,21 @@ def _seeds_added(run: Run) -> list[str]:
         f"Seeds were added after the first trial, {len(study.seeds)} instead of {len(declared[0].seeds)}: "
         "intervals and p-values are valid for a number of seeds that was fixed beforehand. Anytime-valid "
         "ones come from `looks: any` under `compare:`, or from --until-resolved."
+    ]
+
+
+def _further_seeds(run: Run) -> list[str]:
+    """Say that seeds were added to single variants, and what follows for later runs."""
+    names_by_count: dict[int, list[str]] = {}
+    for variant in run.study.variants:
+        if seeds := run.study.further_seeds.get(variant.name):
+            names_by_count.setdefault(len(seeds), []).append(variant.name)
+    if not names_by_count:
+        return []
+    added = "; ".join(f"{n} to {', '.join(names)}" for n, names in sorted(names_by_count.items()))
+    return [
+        f"Seeds were added while verdicts were open ({added}): a later run of the same grid keeps them, and "
+        "its verdicts are anytime-valid, because results decided how many seeds there are."
     ]
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import conclusion, signed_points
+from ablation.analysis.phrases import conclusion, effect_conclusion, percent, signed_points
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings
 from ablation.results.run import Run
@@ -40,13 +40,37 @@ def summary_rows(run: Run) -> list[tuple[str, ...]]:
 
 
 def summary_html(run: Run) -> str:
-    """Return the summary and the verdicts as HTML, for a notebook."""
+    """Return the summary, the ranking if there is one, and the verdicts as HTML, for a notebook."""
     counts = run.results["status"].value_counts()
     state = ", ".join(f"{count} {status}" for status, count in counts.items())
-    table = _table_html(SUMMARY_HEADINGS, summary_rows(run))
-    sentences = [conclusion(row, run.compare) for row in run.comparisons.to_dict("records") if row["verdict"]]
-    verdicts = f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
-    return f"<div>{_head_html(run.study, state)}{table}{verdicts}</div>"
+    tables = _table_html(SUMMARY_HEADINGS, summary_rows(run))
+    if len(run.ranking):
+        headings = ("variant", f"mean {run.compare.metric_in_words}", "possible ranks", "seeds")
+        tables += _table_html(headings, _ranking_rows(run))
+    verdicts = f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in _verdict_sentences(run))}</ul>"
+    return f"<div>{_head_html(run.study, state)}{tables}{verdicts}</div>"
+
+
+def _ranking_rows(run: Run) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for row in run.ranking.to_dict("records"):
+        low, high = row["rank_low"], row["rank_high"]
+        mean = percent(row["mean"]) if run.compare.in_points else f"{row['mean']:.4f}"
+        ranks = str(low) if low == high else f"{low} to {high}"
+        rows.append((str(row["variant"]), mean, ranks, str(row["n"])))
+    return rows
+
+
+def _verdict_sentences(run: Run) -> list[str]:
+    """Say what the declared questions with a verdict support: comparisons with the baseline, then effects."""
+    comparisons, effects = run.baseline_comparisons, run.effects
+    if len(run.study.factors) < 2 and run.compare.questions == "variants":
+        effects = effects.iloc[:0]  # the only effects are the comparisons
+    effects = effects[effects["kind"].isin(["main effect", "interaction"])]
+    return [
+        *(conclusion(row, run.compare) for row in comparisons.to_dict("records") if row["verdict"]),
+        *(effect_conclusion(row, run.compare) for row in effects.to_dict("records") if row["verdict"]),
+    ]
 
 
 def study_html(study: Study) -> str:

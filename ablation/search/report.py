@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
@@ -20,11 +21,12 @@ from ablation.analysis.phrases import (
 )
 from ablation.figures.style import Picture
 from ablation.files import write_atomically
-from ablation.grid.value_text import setting_text
+from ablation.grid.value_text import counted, setting_text
 from ablation.report.document import Cell, Finding, Report, Section, Table, code, plain
 from ablation.report.render import drawing_software, render_html
 from ablation.report.tables import in_unit
 from ablation.results.notes import run_notes
+from ablation.results.run import Run
 from ablation.search.ablate import GRID
 from ablation.search.figures import draw_search_figures
 from ablation.search.results import SearchRun
@@ -112,19 +114,40 @@ def _findings(search_run: SearchRun) -> list[Finding]:
     rows = search_run.confirmation.to_dict("records")
     row = next(row for row in rows if row["trial"] == best)
     optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.maximise
+    metric, n = _metric(search_run).lower(), int((completed_results(run.results)["variant"] == best).sum())
+    most = "highest" if search_run.search.settings.maximise else "lowest"
+    value = _score(search_run, row["confirmed"])
+    has = f"a mean {metric} of {value}"
+    if len(rows) > 1:
+        has = f"the {most} mean {metric} of the confirmed proposals: {value}"
     sentences = [
         Finding(
-            f"{best} is the best of the confirmed proposals, by {_metric(search_run).lower()} with fresh "
-            f"seeds: {_score(search_run, row['confirmed'])}. In the search, its score was "
-            f"{_score(search_run, row['searched'])}, an optimism of {optimism}.",
+            f"With fresh seeds, {best} has {has} (n = {counted(n, 'seed')}). In the search, its score was "
+            f"{_score(search_run, row['searched'])}, an optimism of {optimism}.{_standing(run)}",
             trials=tuple(places[best]),
         )
     ]
-    for compared in run.comparisons.to_dict("records"):
+    for compared in run.baseline_comparisons.to_dict("records"):
         trials = (*places[str(compared["variant"])], *places[run.study.baseline])
-        verdict = str(compared["verdict"] or "unresolved")
-        sentences.append(Finding(conclusion(compared, run.compare), verdict, tuple(sorted(trials))))
+        sentence = conclusion(compared, run.compare)
+        sentences.append(Finding(sentence, str(compared["verdict"]), tuple(sorted(trials))))
     return sentences
+
+
+def _standing(run: Run) -> str:
+    """Say why the confirmed means are no ranking, and which comparisons are decided; empty for one."""
+    verdicts = run.baseline_comparisons.set_index("variant")["verdict"]
+    if len(verdicts) < 2:
+        return ""
+    decided = [str(name) for name, verdict in verdicts.items() if verdict not in ("", "unresolved")]
+    which = f"of these comparisons, only {'that' if len(decided) == 1 else 'those'} of {', '.join(decided)}"
+    if len(decided) in (0, len(verdicts)):
+        which = f"{'all' if decided else 'none'} of these comparisons"
+    verb = "are" if len(decided) > 1 else "is"
+    return (
+        f" This is not a ranking: in {run.compare.metric_in_words}, the proposals were compared with "
+        f"{run.study.baseline} only, not with each other, and {which} {verb} decided."
+    )
 
 
 def _places(search_run: SearchRun) -> dict[str, list[int]]:
@@ -191,7 +214,7 @@ def _winner_ablated(search_run: SearchRun) -> list[Section]:
             ),
             Cell(f"{MARKS.get(row['verdict'], '')} {verdict_phrase(row)}".strip(), kind=str(row["verdict"])),
         ]
-        for row in run.comparisons.to_dict("records")
+        for row in run.baseline_comparisons.to_dict("records")
     ]
     text = (
         f"An ablation of the winner, compared with {run.study.baseline}, again with fresh seeds. A variant "

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import RunError, writing
@@ -30,9 +30,6 @@ from ablation.store.run_folder import RUNS, SEARCH, Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.observers import NullObserver, Observer
 from ablation.workflow.run_study import run_study, train_round
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_search(

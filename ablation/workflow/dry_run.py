@@ -19,6 +19,7 @@ from ablation.store.run_folder import RUNS, Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.preflight import require_fit
 from ablation.workflow.run_study import chosen_variants
+from ablation.workflow.sequential import with_earlier_seeds
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def plan_study(
     dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
+    study = with_earlier_seeds(study, store, dataset.digest)
     trials = study.trials(dataset.digest)
     finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
     of_shard = shard.take(trials, dataset)

@@ -23,7 +23,7 @@ from ablation.store.run_folder import RUNS, Store
 from ablation.training.provenance import code_provenance
 from ablation.workflow.observers import NullObserver, Observer, Observers
 from ablation.workflow.preflight import require_fit
-from ablation.workflow.sequential import further_seeds, with_anytime_intervals
+from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
 
 
 def run_study(
@@ -51,7 +51,8 @@ def run_study(
         shard: The part of the trials to train here; the shard that ends last writes the report.
         observer: Its methods are called as the run goes on.
         max_seeds: If given, seeds are added up to this number while a verdict is open, and intervals are
-            anytime-valid.
+            anytime-valid. Without it, seeds that an earlier run of the same grid added are kept, with such
+            intervals.
         tensorboard: Whether to write all trials for TensorBoard, too, to ``tensorboard/`` in the run folder.
 
     Returns:
@@ -71,6 +72,8 @@ def run_study(
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
     runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
     with store.locked(shard.name):
+        if not max_seeds:
+            study = with_earlier_seeds(study, store, dataset.digest)
         while True:
             run = _opened(store, study, dataset, shard)
             tasks = _tasks(run, chosen, shard)

@@ -8,9 +8,10 @@ from itertools import count, islice
 import pandas as pd
 
 from ablation.analysis.questions import study_questions
-from ablation.errors import GridError
+from ablation.errors import GridError, RunError
 from ablation.grid.study import Study
 from ablation.results.run import Run
+from ablation.store.run_folder import Store
 
 _GROWTH = 4  # each round adds a quarter of the seeds: few rounds, and few seeds more than needed
 
@@ -25,7 +26,40 @@ def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
         raise GridError(
             f"--max-seeds: the study has {len(study.seeds)} seeds already, more than {max_seeds}."
         )
+    return _anytime_valid(study)
+
+
+def _anytime_valid(study: Study) -> Study:
     return study.model_copy(update={"compare": study.compare.model_copy(update={"looks": "any"})})
+
+
+def with_earlier_seeds(study: Study, store: Store, digest: str) -> Study:
+    """Return the study with the further seeds that its folder has, and with anytime-valid intervals if any.
+
+    Results decided how many further seeds there are, so a run must neither drop them nor judge as if their
+    number had been fixed beforehand. A variant keeps them if its other trials are still planned: otherwise
+    its settings, its images or its seeds are no longer those whose results were looked at.
+
+    Args:
+        study: The study as its grid declares it.
+        store: Its run folder, which need not exist yet.
+        digest: The digest of its dataset.
+    """
+    try:
+        earlier, earlier_digest = store.study()
+    except RunError:
+        return study
+    planned = {trial.id for trial in study.trials(digest)}
+    trials = (trial for trial in earlier.trials(earlier_digest) if trial.seed in earlier.seeds)
+    changed = {trial.variant for trial in trials if trial.id not in planned}
+    kept = {
+        name: added
+        for name, seeds in earlier.further_seeds.items()
+        if name not in changed and (added := tuple(seed for seed in seeds if seed not in study.seeds))
+    }
+    if not kept:
+        return study
+    return _anytime_valid(study).model_copy(update={"further_seeds": kept})
 
 
 def further_seeds(run: Run, chosen: Collection[str], max_seeds: int) -> dict[str, tuple[int, ...]]:

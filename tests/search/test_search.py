@@ -15,10 +15,13 @@ import pandas as pd
 import pytest
 from processes import ablation, start, wait_until
 
+from ablation import Run
+from ablation.analysis.phrases import signed_points
 from ablation.errors import GridError, RunError
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
 from ablation.search.proposer import Proposer
+from ablation.search.report import search_report
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
 from ablation.search.settings import Search
@@ -259,6 +262,71 @@ def test_the_report_and_tables_are_there(found: SearchRun) -> None:
     assert page.count("data:image/png") >= 3
     table = pd.read_csv(found.folder / "search.csv")
     assert table["objective"].tolist() == pytest.approx(found.table["objective"].tolist())
+
+
+def with_verdicts(run: Run, **verdicts: str) -> Run:
+    """The run of a confirmation whose comparisons with the baseline have these verdicts."""
+    decided = Run(run.folder)
+    rows = run.comparisons.assign(verdict=[*verdicts.values()], reason="2 pairs; a verdict needs 3")
+    pair = rows.tail(1).assign(variant="trial b", baseline="trial a", verdict="better")  # of `against: all`
+    decided.__dict__["comparisons"] = pd.concat([rows, pair])
+    return decided
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "which"),
+    [
+        (("", ""), "none of these comparisons is decided"),
+        (("unresolved", ""), "none of these comparisons is decided"),
+        (("unresolved", "worse"), "of these comparisons, only that of {second} is decided"),
+        (("equivalent", "better"), "all of these comparisons are decided"),
+    ],
+)
+def test_the_best_mean_is_called_no_ranking(found: SearchRun, verdicts: tuple[str, str], which: str) -> None:
+    searched = SearchRun(found.folder)
+    first, second = found.confirmation["trial"]
+    searched.__dict__["confirmed"] = with_verdicts(
+        found.confirmed, **{first: verdicts[0], second: verdicts[1]}
+    )
+    best, *compared = search_report(searched, []).findings
+    row = found.confirmation.set_index("trial").loc[winner(found.confirmation, True)]
+    optimism = signed_points(row["optimism"])
+    assert best.text == (
+        f"With fresh seeds, {row.name} has the highest mean validation accuracy of the confirmed proposals: "
+        f"{row['confirmed']:.1%} (n = 2 seeds). In the search, its score was {row['searched']:.1%}, an optimism of "
+        f"{optimism} points. This is not a ranking: in test accuracy, the proposals were compared with plain only, "
+        f"not with each other, and {which.format(second=second)}."
+    )
+    assert [finding.verdict for finding in (best, *compared)] == ["", *verdicts]  # no badge without a verdict
+    missing = [finding.text for finding in compared if not finding.verdict]
+    assert all("plain in test accuracy: 2 pairs; a verdict needs 3 (" in text for text in missing)
+
+
+def test_one_confirmed_proposal_has_nothing_to_be_ranked_with(found: SearchRun) -> None:
+    searched = SearchRun(found.folder)
+    best = winner(found.confirmation, True)
+    searched.__dict__["confirmation"] = found.confirmation[found.confirmation["trial"] == best]
+    alone = Run(found.confirmed.folder)
+    alone.__dict__["comparisons"] = found.confirmed.comparisons.query("variant == @best")
+    searched.__dict__["confirmed"] = alone
+    text = search_report(searched, []).findings[0].text
+    row = searched.confirmation.iloc[0]
+    assert text == (
+        f"With fresh seeds, {best} has a mean validation accuracy of {row['confirmed']:.1%} (n = 2 seeds). In the "
+        f"search, its score was {row['searched']:.1%}, an optimism of {signed_points(row['optimism'])} points."
+    )
+
+
+def test_the_ablation_of_the_winner_names_each_variant_once(found: SearchRun) -> None:
+    assert found.ablated is not None
+    searched, all_pairs = SearchRun(found.folder), found.ablated.comparisons
+    pairs = all_pairs.assign(baseline=all_pairs["variant"].iloc[0], verdict="")
+    ablated = Run(found.ablated.folder)
+    ablated.__dict__["comparisons"] = pd.concat([all_pairs, pairs])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SearchRun, "ablated", ablated)
+        section = next(s for s in search_report(searched, []).sections if s.id == "ablation")
+    assert [row[0].text for row in section.tables[0].rows] == all_pairs["variant"].tolist()
 
 
 def test_the_same_command_again_trains_nothing(found: SearchRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,13 @@ from studies import results_of, study_of
 
 from ablation import Run, Study, run_study
 from ablation.analysis.answers import study_answers
+from ablation.data.datasets import Dataset
 from ablation.errors import GridError
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study_diff import study_changes, study_digest
-from ablation.workflow.sequential import further_seeds, with_anytime_intervals
+from ablation.store.run_folder import Store
+from ablation.workflow.dry_run import plan_study
+from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
 
 WriteGrid = Callable[[str], Path]
 # A rate of 0.95 learns nothing in so few updates, so its verdict is soon known; the other changes little.
@@ -71,6 +74,56 @@ def test_seeds_are_added_until_all_is_resolved_or_the_budget_ends(
     assert (again.folder / "comparisons.csv").read_bytes() == written
     assert again.study.further_seeds == run.study.further_seeds
     assert [line for line in again.changes or [] if "looks" in line] == []  # declared with the first trial
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_plain_run_keeps_the_seeds_that_were_added_and_how_they_are_judged(
+    run: Run, study: Study, tmp_path: Path
+) -> None:
+    written = {name: (run.folder / name).read_bytes() for name in ("study.json", "comparisons.csv")}
+    (note,) = (note for note in run.notes if note.startswith("Seeds were added"))
+    added = len(run.study.further_seeds["asleep"])
+    assert note == (
+        f"Seeds were added while verdicts were open ({added} to asleep; 5 to plain, similar): a later run of the same "
+        "grid keeps them, and its verdicts are anytime-valid, because results decided how many seeds there are."
+    )
+    again = run_study(study, run.folder, executor="inline")
+    assert (again.study.compare.looks, again.study.further_seeds) == ("any", run.study.further_seeds)
+    assert {name: (run.folder / name).read_bytes() for name in written} == written
+    assert note in again.notes
+    plan = plan_study(study, run.folder)
+    assert [variant.trials for variant in plan.variants] == [8, 3 + added, 8]
+    assert plan.pending_ids == ()
+
+
+def test_seeds_are_kept_for_the_variants_that_were_looked_at(
+    study: Study, tmp_path: Path, tiny_dataset: Dataset
+) -> None:
+    def kept(study: Study, digest: str = tiny_dataset.digest) -> tuple[str, dict[str, tuple[int, ...]]]:
+        now = with_earlier_seeds(study, store, digest)
+        return now.compare.looks, now.further_seeds
+
+    store = Store(tmp_path / "run")
+    assert kept(study) == ("once", {})  # there is no folder yet
+    store.open(study, tiny_dataset)
+    assert kept(study) == ("once", {})
+    added = {"similar": (3, 4), "plain": (3, 4), "asleep": (3,)}
+    store.open(with_anytime_intervals(study, 5).model_copy(update={"further_seeds": added}), tiny_dataset)
+    assert kept(study) == ("any", added)
+    plain, asleep, similar = study.variants
+    slower = similar.model_copy(
+        update={"training": similar.training.model_copy(update={"learning_rate": 0.02})}
+    )
+    other = study.model_copy(update={"variants": (plain, asleep, slower)})
+    assert kept(other) == ("any", {"plain": (3, 4), "asleep": (3,)})  # the new rate has no results yet
+    fewer = study.model_copy(update={"variants": (plain, similar)})
+    assert kept(fewer) == ("any", {"similar": (3, 4), "plain": (3, 4)})
+    assert kept(study.with_overrides(seeds=[0, 1])) == ("once", {})
+    assert kept(study.with_overrides(seeds=range(4))) == ("any", {"similar": (4,), "plain": (4,)})
+    assert kept(study.with_overrides(seeds=range(5))) == ("once", {})  # of which another note warns
+    assert kept(study, "0" * 32) == ("once", {})  # other images
+    store.study_file.write_text("{")
+    assert kept(study) == ("once", {})
 
 
 def test_a_budget_below_the_seeds_is_refused(study: Study) -> None:
