@@ -51,9 +51,15 @@ MISTAKES = {
     ),
     "images that do not follow the seed": (
         "grid/seeding.py",
-        'self.derive("split", "images")',
-        'derive_seed(0, "split", "images")',
+        'self.derive(stream, "images")',
+        'derive_seed(0, stream, "images")',
         "data/test_split.py",
+    ),
+    "test images that a seed also trains on": (
+        "data/datasets.py",
+        "np.setdiff1d(left, tested)",
+        "left",
+        "data/test_test_images.py",
     ),
     "a worker that is warm with the images of another seed": (
         "training/trial_runner.py",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.data.arrays import Labels
-from ablation.data.predictions import ByTrial, Predictions
+from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 
 BINS = 10
 CALIBRATION_COLUMNS = [
@@ -17,7 +17,7 @@ CALIBRATION_COLUMNS = [
 ERROR_COLUMNS = ["variant", "seed", "confidence", "accuracy", "calibration_error"]
 
 
-def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
+def calibration_table(predictions: ByTrial, labels: LabelsBySeed) -> pd.DataFrame:
     """Return, for each variant and bin of confidence, the share of images that are predicted correctly.
 
     There are ten bins of equal width, as in Guo et al. (2017), "On calibration of modern neural networks". If
@@ -25,7 +25,8 @@ def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,), or the labels, (test images, labels).
+        labels: The true classes of each seed's test images, (test images,), or their labels,
+            (test images, labels).
 
     Returns:
         One row per variant and bin. ``confidence`` and ``accuracy`` are means over the ``n`` seeds that have
@@ -35,8 +36,8 @@ def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
     """
     rows = []
     for variant, trials in predictions.items():
-        for predicted in trials.values():
-            counts, confidence, right = _binned(predicted, labels)
+        for seed, predicted in trials.items():
+            counts, confidence, right = _binned(predicted, labels[seed])
             for k in np.flatnonzero(counts):
                 rows.append([variant, k, counts[k], confidence[k] / counts[k], right[k] / counts[k]])
     table = pd.DataFrame(rows, columns=["variant", "bin", "images", "confidence", "accuracy"])
@@ -52,7 +53,7 @@ def calibration_table(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
     return joined[CALIBRATION_COLUMNS].reset_index(drop=True)
 
 
-def calibration_errors(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
+def calibration_errors(predictions: ByTrial, labels: LabelsBySeed) -> pd.DataFrame:
     """Return the mean confidence, the accuracy and the expected calibration error of each trial.
 
     The error is the distance between confidence and accuracy in a bin, averaged over the bins with the number
@@ -65,8 +66,8 @@ def calibration_errors(predictions: ByTrial, labels: Labels) -> pd.DataFrame:
     rows = []
     for variant, trials in predictions.items():
         for seed, predicted in trials.items():
-            _, confidence, right = _binned(predicted, labels)
-            images = labels.size
+            _, confidence, right = _binned(predicted, labels[seed])
+            images = labels[seed].size
             error = np.abs(confidence - right).sum() / images
             rows.append([variant, seed, confidence.sum() / images, right.sum() / images, error])
     return pd.DataFrame(rows, columns=ERROR_COLUMNS)

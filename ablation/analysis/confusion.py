@@ -13,7 +13,7 @@ from scipy.special import stdtr, stdtrit
 from ablation.analysis.inference import FEWEST_PAIRS, ROUNDING
 from ablation.analysis.intervals import CONFIDENCE
 from ablation.data.arrays import Labels
-from ablation.data.predictions import ByTrial, Predictions
+from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 
 CONFUSION_COLUMNS = ["variant", "true", "predicted", "count", "share"]
 PER_CLASS_COLUMNS = [
@@ -30,22 +30,23 @@ Counts = Mapping[str, Mapping[int, NDArray[np.int64]]]
 """For each variant and seed, its counts of true and predicted classes: (true classes, predicted classes)."""
 
 
-def confusion_counts(predictions: ByTrial, labels: Labels, classes: int) -> Counts:
+def confusion_counts(predictions: ByTrial, labels: LabelsBySeed, classes: int) -> Counts:
     """Count true and predicted classes, one matrix per trial.
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,). If images have several labels, no label is confused with
-            another, and the result is empty.
+        labels: The true classes of each seed's test images, (test images,). If images have several labels,
+            no label is confused with another, and the result is empty.
         classes: The number of classes.
     """
-    if labels.ndim == 2:
+    if any(of_seed.ndim == 2 for of_seed in labels.values()):
         return {}
+
+    def matrix(true: Labels, predicted: Predictions) -> NDArray[np.int64]:
+        return np.bincount(true * classes + predicted.classes, minlength=classes**2).reshape(classes, -1)
+
     return {
-        variant: {
-            seed: np.bincount(labels * classes + predicted.classes, minlength=classes**2).reshape(classes, -1)
-            for seed, predicted in trials.items()
-        }
+        variant: {seed: matrix(labels[seed], predicted) for seed, predicted in trials.items()}
         for variant, trials in predictions.items()
     }
 
@@ -66,28 +67,28 @@ def confusion_table(counts: Counts, class_names: Sequence[str]) -> pd.DataFrame:
 
 
 def per_class_table(
-    predictions: ByTrial, labels: Labels, baseline: str, class_names: Sequence[str]
+    predictions: ByTrial, labels: LabelsBySeed, baseline: str, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Return the accuracy of each variant in each class, and its difference from the baseline's.
 
     Args:
         predictions: What each trial predicts.
-        labels: The true classes, (test images,), or the labels, (test images, labels).
+        labels: The true classes of each seed's test images, (test images,), or their labels,
+            (test images, labels).
         baseline: The variant that the others are compared with.
         class_names: The names of the classes, or of the labels.
 
     Returns:
         One row per variant and class. ``accuracy`` is a mean over ``n`` seeds with its 95% interval
-        (Student's t), and ``images`` the number of test images of the class. For a label, the accuracy is the
-        share of all test images on which the label is predicted correctly. ``difference`` is a mean over the
-        ``pairs``, seed by seed, with its 95% interval and its p (paired t-test). ``q`` is p adjusted over all
-        classes and variants together, so that among the differences with q at most 0.05, at most 5% are
-        expected to be false discoveries (Benjamini and Hochberg, 1995). Under three pairs there is neither p
-        nor q.
+        (Student's t), and ``images`` the number of test images of the class, the fewest that a seed has. For
+        a label, the accuracy is the share of all test images on which the label is predicted correctly.
+        ``difference`` is a mean over the ``pairs``, seed by seed, with its 95% interval and its p (paired
+        t-test). ``q`` is p adjusted over all classes and variants together, so that among the differences
+        with q at most 0.05, at most 5% are expected to be false discoveries (Benjamini and Hochberg, 1995).
+        Under three pairs there is neither p nor q.
     """
     tables = []
-    classes = len(class_names)
-    images = np.bincount(labels, minlength=classes) if labels.ndim == 1 else np.full(classes, len(labels))
+    images = {seed: _images_per_class(of_seed, len(class_names)) for seed, of_seed in labels.items()}
     for variant, trials in predictions.items():
         pairs = _pairs(predictions, variant, baseline)
         mean, low, high, _ = _mean_test(_accuracies(trials, list(trials), labels, images))
@@ -103,7 +104,8 @@ def per_class_table(
         tables.append(
             pd.DataFrame(
                 {
-                    "variant": variant, "class": class_names, "n": len(trials), "images": images,
+                    "variant": variant, "class": class_names, "n": len(trials),
+                    "images": np.min([images[seed] for seed in trials], axis=0),
                     "accuracy": mean, "low": low, "high": high, "pairs": len(pairs), **tests,
                 }
             )
@@ -151,17 +153,25 @@ def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
+def _images_per_class(labels: Labels, classes: int) -> NDArray[np.int64]:
+    """Return the number of images of each class; of each label, that of all images, (classes,)."""
+    return np.bincount(labels, minlength=classes) if labels.ndim == 1 else np.full(classes, len(labels))
+
+
 def _accuracies(
-    trials: Mapping[int, Predictions], seeds: Sequence[int], labels: Labels, images: NDArray[np.int64]
+    trials: Mapping[int, Predictions],
+    seeds: Sequence[int],
+    labels: LabelsBySeed,
+    images: Mapping[int, NDArray[np.int64]],
 ) -> NDArray[np.float64]:
     """Return the accuracy in each class, (seeds, classes)."""
     right = []
     for seed in seeds:
-        agreed = trials[seed].classes == labels
+        true, agreed = labels[seed], trials[seed].classes == labels[seed]
         right.append(
-            np.bincount(labels[agreed], minlength=len(images)) if labels.ndim == 1 else agreed.sum(axis=0)
+            np.bincount(true[agreed], minlength=len(images[seed])) if true.ndim == 1 else agreed.sum(axis=0)
         )
-    return np.asarray(np.array(right) / np.maximum(images, 1))
+    return np.asarray(np.array(right) / np.maximum([images[seed] for seed in seeds], 1))
 
 
 def _pairs(by_trial: Mapping[str, Mapping[int, Any]], variant: str, baseline: str) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.data.arrays import Labels, RawImages
-from ablation.data.readers import read_source
+from ablation.data.readers import has_official_test_set, read_source
 from ablation.errors import DatasetError
 from ablation.files import atomic_writer
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
@@ -42,24 +42,26 @@ class Part:
 
 @dataclass(frozen=True)
 class Pool:
-    """What seeds need to draw their own training and validation images.
+    """What seeds need to draw their own images.
 
     Attributes:
         rest: The images that the fixed split leaves over. They make up the pool together with its training
-            and validation images.
+            and validation images, and with its test images if seeds draw these, too.
         normalise: How images are normalised; see `DatasetSettings`.
+        includes_test: Whether seeds draw their test images, too.
     """
 
     rest: Part
     normalise: str
+    includes_test: bool = False
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Training, validation and test images.
 
-    A dataset with a pool is that of a study whose seeds draw their own images. Its training and validation
-    images are those of the fixed split, which tell how many images each seed draws; see `of`.
+    A dataset with a pool is that of a study whose seeds draw their own images. Its parts are those of the
+    fixed split, which tell how many images each seed draws; see `of`.
 
     Attributes:
         train: The images that models are fitted to, in a fixed shuffled order.
@@ -129,21 +131,56 @@ class Dataset:
         return drawn.first(trial.training.train_size)
 
     def _drawn(self, randomness: Randomness) -> Dataset:
-        """Return the dataset with as many training and validation images, drawn from the pool by a seed.
+        """Return the dataset with as many images in each part, drawn from the pool by a seed.
 
-        The test images stay the same, so that predictions of different seeds can be compared image by image.
+        Unless the seed draws test images, too, these stay the same, so that predictions of different seeds
+        can be compared image by image.
         """
-        if self.pool is None:
-            raise DatasetError("a trial with its own split has no pool of images to draw from.")
-        parts = (self.train, self.val, self.pool.rest)
-        images = np.concatenate([part.images for part in parts])
-        everything = Part(images, np.concatenate([part.labels for part in parts]))
-        order = randomness.image_order(everything.labels)
+        pool = self._pool_of(randomness)
+        images, labels = (
+            np.concatenate([getattr(part, name) for part in self._pooled]) for name in ("images", "labels")
+        )
+        everything, left = Part(images, labels), np.arange(len(labels))
+        test = self.test
+        if pool.includes_test:
+            tested = self._tested(randomness, labels)
+            test, left = everything.take(tested), np.setdiff1d(left, tested)
+        order = left[randomness.image_order(labels[left])]
         of_val, places = np.split(order[: len(self.val) + len(self.train)], [len(self.val)])
         train, val = everything.take(places), everything.take(of_val)
-        scale, offset = _normalisation(train.images, self.pool.normalise)
-        of_seed = dataclasses.replace(self, train=train, val=val, pool=None, places=places)
+        scale, offset = _normalisation(train.images, pool.normalise)
+        of_seed = dataclasses.replace(self, train=train, val=val, test=test, pool=None, places=places)
         return dataclasses.replace(of_seed, scale=scale, offset=offset)
+
+    def test_labels_of(self, randomness: Randomness) -> Labels:
+        """Return the labels of the images that a trial with these random streams is tested on."""
+        if not randomness.draws_test_images:
+            return self.test.labels
+        self._pool_of(randomness)
+        labels = np.concatenate([part.labels for part in self._pooled])
+        return labels[self._tested(randomness, labels)]
+
+    def _pool_of(self, randomness: Randomness) -> Pool:
+        """Return the pool that a trial draws its images from.
+
+        Raises:
+            DatasetError: There is no pool, or not one of the parts that the trial draws.
+        """
+        if self.pool is None or self.pool.includes_test != randomness.draws_test_images:
+            raise DatasetError("a trial with its own split has no pool of images to draw from.")
+        return self.pool
+
+    @property
+    def _pooled(self) -> tuple[Part, ...]:
+        """The parts of the fixed split that make up the pool, in its order."""
+        if self.pool is None:
+            return ()
+        tested = (self.test,) if self.pool.includes_test else ()
+        return (self.train, self.val, self.pool.rest, *tested)
+
+    def _tested(self, randomness: Randomness, labels: Labels) -> NDArray[np.int64]:
+        """Return where the pool has the test images that a seed draws, as many as the fixed split has."""
+        return randomness.image_order(labels, "test")[: len(self.test)]
 
     def first(self, train_size: int | None) -> Dataset:
         """Return the dataset with only the first ``train_size`` training images, or all if it is None.
@@ -167,7 +204,12 @@ class Dataset:
         train, val, test = (f"{len(part):,}" for part in (self.train, self.val, self.test))
         if self.pool is None:
             return f"{self.origin}: {train} training, {val} validation and {test} test images{several}"
-        pool = len(self.train) + len(self.val) + len(self.pool.rest)
+        pool = sum(map(len, self._pooled))
+        if self.pool.includes_test:
+            return (
+                f"{self.origin}: {train} training, {val} validation and {test} test images, which each seed "
+                f"draws from {pool:,}{several}"
+            )
         return (
             f"{self.origin}: {train} training and {val} validation images, which each seed draws from "
             f"{pool:,}, and {test} test images{several}"
@@ -193,7 +235,7 @@ class Dataset:
             pool = None
             if "normalise" in stored:
                 rest = Part(stored["rest_images"], stored["rest_labels"])
-                pool = Pool(rest, str(stored["normalise"]))
+                pool = Pool(rest, str(stored["normalise"]), "pool_includes_test" in stored)
             return cls(train, val, test, names, scale, offset, origin, pool)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -202,6 +244,8 @@ class Dataset:
             parts["rest"] = self.pool.rest
         arrays = {f"{name}_images": part.images for name, part in parts.items()}
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        if self.pool is not None and self.pool.includes_test:
+            arrays["pool_includes_test"] = np.array([True])
         return arrays | {"scale": self.scale, "offset": self.offset}
 
 
@@ -211,12 +255,13 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
     Args:
         settings: Which images, and how they are split and normalised.
         vary: The random streams that follow the seed; with ``split``, the dataset keeps the pool that seeds
-            draw their own images from.
+            draw their own images from, and with ``test``, the pool includes the test images.
 
     Raises:
-        DatasetError: The images are missing, not usable, or too few for the split.
+        DatasetError: The images are missing, not usable, or too few for the split; or seeds should draw test
+            images, but the source has a test set of its own.
     """
-    raw = read_source(settings)
+    raw = _read(settings, "test" in vary)
     everything = Part(raw.images, raw.labels)
     if raw.test_images is None or raw.test_labels is None:
         training, test = _split(everything, settings.test_size or 0.2, settings, raw, "test_size")
@@ -231,8 +276,28 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
     else:
         training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
     scale, offset = _normalisation(training.images, settings.normalise)
-    pool = Pool(rest, settings.normalise) if "split" in vary else None
+    pool = Pool(rest, settings.normalise, "test" in vary) if "split" in vary else None
     return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin, pool)
+
+
+def _read(settings: DatasetSettings, draws_test: bool) -> RawImages:
+    """Read the images; if seeds draw test images, refuse a source with a test set of its own.
+
+    If the name of the source says that it has one, nothing is downloaded.
+    """
+    if draws_test and has_official_test_set(settings):
+        raise _official_test_set(settings.name)
+    raw = read_source(settings)
+    if draws_test and raw.test_images is not None:
+        raise _official_test_set(raw.origin)
+    return raw
+
+
+def _official_test_set(source: str) -> DatasetError:
+    return DatasetError(
+        f"vary: test needs a dataset without a test set of its own, and {source} has one; remove test from "
+        "vary, and all seeds share its test images."
+    )
 
 
 def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:

@@ -49,5 +49,8 @@ class Predictions:
         return Predictions(self.classes[images], self.confidence[images])
 
 
+LabelsBySeed = Mapping[int, Labels]
+"""The labels of the test images by seed: the same ones, unless each seed draws its own test images."""
+
 ByTrial = Mapping[str, Mapping[int, Predictions]]
 """The predictions by variant and seed."""

@@ -64,6 +64,11 @@ def read_source(settings: DatasetSettings) -> RawImages:
     raise DatasetError(f"{settings.name}: `path` or --data-dir must be an .npz file, not {settings.path}.")
 
 
+def has_official_test_set(settings: DatasetSettings) -> bool:
+    """Return whether a source is known to have a test set of its own before it is read or downloaded."""
+    return settings.name in _KERAS_CLASSES and not (settings.path or "").endswith(".npz")
+
+
 def _digits() -> RawImages:
     from sklearn.datasets import load_digits
 
@@ -79,6 +84,7 @@ _KERAS_CLASSES = {
     "mnist": DIGIT_CLASSES,
     "fashion_mnist": FASHION_CLASSES,
 }
+
 _TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 _OFFLINE = {
     "cifar10": "the official python folder or archive (cifar-10-python.tar.gz)",

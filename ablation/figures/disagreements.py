@@ -80,7 +80,12 @@ def _guess(predicted: Any) -> Any:
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw one row per variant; if there are many, only those that differ most from the baseline."""
+    """Draw one row per variant; if there are many, only those that differ most from the baseline.
+
+    Nothing is drawn if each seed has test images of its own: no image is then classified by several pairs.
+    """
+    if run.study.draws_test_images:
+        return []
     baseline = run.study.baseline
     pairs = {v: set(t) & set(run.predictions.get(baseline, {})) for v, t in run.predictions.items()}
     variants = [v for v in run.predictions if v != baseline and pairs[v]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.analysis.completed_trials import completed_results
-from ablation.data.datasets import Dataset
+from ablation.data.datasets import Dataset, Part
 from ablation.data.predictions import Predictions
 from ablation.figures.style import Drawing, label, new_figure
 from ablation.results.run import Run
@@ -68,7 +68,8 @@ def drawings(run: Run) -> list[Drawing]:
     if not predicted:
         return []
     data = sample_data(predicted, np.random.default_rng(0))
-    figure = draw_samples(data, dataset)
+    tested = next(dataset.of(trial).test for trial in run.completed_trials if trial.seed == seed)
+    figure = draw_samples(data, dataset, tested)
     half = min(_SHOWN // 2, len(data.indices))
     contents = (
         f"their true labels, and the labels that each variant (seed {seed}) predicts"
@@ -80,23 +81,29 @@ def drawings(run: Run) -> list[Drawing]:
         f"{half} images on the left were drawn at random, the {len(data.indices) - half} on the right are "
         f"among those on which the variants disagree most. {dataset.describe()}."
     )
-    true = dataset.test.labels[data.indices]
+    true = tested.labels[data.indices]
     alt = f"Predictions on {len(true)} test images. Correct: " + "; ".join(
         f"{variant}: {p.right(true).sum()} of {len(true)}" for variant, p in data.predicted.items()
     )
     return [Drawing("predictions", "Sample predictions", figure, caption, alt)]
 
 
-def draw_samples(data: SamplePredictions, dataset: Dataset) -> Figure:
-    """Draw the images in a row, and below each image one cell per variant."""
+def draw_samples(data: SamplePredictions, dataset: Dataset, tested: Part) -> Figure:
+    """Draw the images in a row, and below each image one cell per variant.
+
+    Args:
+        data: What `sample_data` returned.
+        dataset: The names of the classes.
+        tested: The test images of the seed.
+    """
     variants, count = list(data.predicted), len(data.indices)
-    labels = dataset.test.labels[data.indices]
+    labels = tested.labels[data.indices]
     height = 0.36 * len(variants)
     figure = new_figure(1.6 + 1.0 * count, 1.5 + height)
     grid = figure.add_gridspec(2, count, height_ratios=[1.15, height])
     for column, index in enumerate(data.indices):
         ax = figure.add_subplot(grid[0, column])
-        image = dataset.test.images[index]
+        image = tested.images[index]
         ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
         ax.set_title(label(dataset.words(labels[column]), 12), fontsize=9, loc="center")
         ax.axis("off")

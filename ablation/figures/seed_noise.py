@@ -52,27 +52,37 @@ def noise_data(noise: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw the trials seed by seed, and beside them the variance components of the differences."""
-    compare = run.compare
-    seeds, noise = seed_data(run.results, compare.metric), noise_data(run.noise)
+    """Draw the trials seed by seed, and beside them the variance components of the differences.
+
+    There are no components, and no panel for them, if each seed has test images of its own.
+    """
+    compare, has_components = run.compare, not run.study.draws_test_images
+    seeds = seed_data(run.results, compare.metric)
     styles = variant_styles([v.name for v in run.study.variants], run.study.baseline)
-    figure = new_figure(10.5, max(2.8, 1.4 + 0.36 * len(seeds)))
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.3, 1])
+    figure = new_figure(10.5 if has_components else 6.5, max(2.8, 1.4 + 0.36 * len(seeds)))
+    ratios = [1.3, 1] if has_components else [1]
+    left, *others = figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios, squeeze=False)[0]
     draw_seeds(left, seeds, styles)
     metric = compare.metric_in_words
     left.set(xlabel=metric, title="One line per seed, one mark per trial")
     if compare.in_points:
         percent_axis(left.xaxis)
-    draw_noise(right, noise, list(seeds.index))
-    counts = seeds.notna().sum(axis=1)
+    for right in others:
+        draw_noise(right, noise_data(run.noise), list(seeds.index))
+    trials = f"{metric} of every trial, {seeds_phrase(seeds.notna().sum(axis=1))}"
+    parallel = "a line joins the trials of one seed, and pairing helps if these lines are parallel"
     caption = (
-        f"Left: {metric} of every trial, {seeds_phrase(counts)}; a line joins the trials of one seed, and "
-        "pairing helps if these lines are parallel. Right: the variance components of each variant's "
+        f"Left: {trials}; {parallel}. Right: the variance components of each variant's "
         f"difference from {run.study.baseline} in test accuracy, as shares of the variance: more seeds would "
         "reduce the first, more test images the second, and either would reduce their interaction. Beside "
         "each bar: the standard error in percentage points (pp). There are no intervals, because the figure "
         f"shows the trials themselves and shares of a variance. {run.dataset.describe()}."
     )
+    if not has_components:
+        caption = (
+            f"{trials[0].upper()}{trials[1:]}; {parallel}. There are no intervals, because the figure shows "
+            f"the trials themselves. {run.dataset.describe()}."
+        )
     spreads = seeds.std(axis=1)
     alt = f"Standard deviation of {metric} over seeds: " + "; ".join(
         f"{name}: {spread:.3f}" for name, spread in spreads.items()

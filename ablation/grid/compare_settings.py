@@ -73,7 +73,8 @@ class CompareSettings(Settings):
     holds_for: Populations = ("seeds", "images")
     """What the intervals generalise to: other ``seeds``, and other test ``images`` of the same kind. With
     ``[seeds]``, they hold for these test images only. So they do for any metric other than
-    ``test_accuracy``, the only one whose value on each single image is kept."""
+    ``test_accuracy``, the only one whose value on each single image is kept. If ``vary`` contains ``test``,
+    each seed has test images of its own, and intervals over seeds hold for other draws of them."""
 
     metric: str = "test_accuracy"
     """The metric that is compared, a column of the results."""

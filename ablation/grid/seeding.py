@@ -16,8 +16,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Stream = Literal["init", "order", "dropout", "augmentation", "split"]
+Stream = Literal["init", "order", "dropout", "augmentation", "split", "test"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
+
+# The streams that images are drawn from: training and validation images, and test images.
+IMAGE_STREAMS: tuple[Stream, ...] = ("split", "test")
 
 # What follows the seed unless a study says otherwise: the streams of training. The images are then the same
 # for every seed.
@@ -31,7 +34,8 @@ class Randomness:
     Attributes:
         seed: The trial's seed.
         vary: The streams that follow the seed; the others are those of seed 0 for every seed. Without
-            ``split``, nothing is drawn from that stream: the split is then that of the dataset.
+            ``split``, nothing is drawn from that stream: the split is then that of the dataset. Without
+            ``test``, the test images are those of the dataset.
     """
 
     seed: int
@@ -50,7 +54,12 @@ class Randomness:
         """Whether the seed draws its own training and validation images."""
         return "split" in self.vary
 
-    def image_order(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+    @property
+    def draws_test_images(self) -> bool:
+        """Whether the seed draws its own test images, too."""
+        return "test" in self.vary
+
+    def image_order(self, labels: NDArray[Any], stream: Stream = "split") -> NDArray[np.int64]:
         """Return the order in which a seed takes images from a pool, a permutation of shape (images,).
 
         Every stretch of it has the classes in their shares of the pool: the images of a class are spread
@@ -58,8 +67,9 @@ class Randomness:
 
         Args:
             labels: The labels of the pool, (images,); or several labels per image, (images, labels).
+            stream: What the images are taken for: ``split``, training and validation, or ``test``.
         """
-        generator = np.random.default_rng(self.derive("split", "images"))
+        generator = np.random.default_rng(self.derive(stream, "images"))
         order = generator.permutation(len(labels))
         if labels.ndim == 2:
             return order

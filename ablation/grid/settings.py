@@ -128,8 +128,8 @@ class DatasetSettings(Settings):
     """Which images, and how they are split and normalised.
 
     The splits are the same for every seed, unless the study's ``vary`` contains ``split``: then, each seed
-    draws its own training and validation images, and only the test images are the same. Splits are stratified
-    by class, unless images have several labels.
+    draws its own training and validation images. The test images are the same for every seed, unless ``vary``
+    contains ``test``, too. Splits are stratified by class, unless images have several labels.
     """
 
     name: DatasetName = "digits"

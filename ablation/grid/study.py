@@ -39,6 +39,11 @@ Seeds = Annotated[
 
 
 def _in_stream_order(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    if "test" in streams and "split" not in streams:
+        raise ValueError(
+            "test needs split, because a seed draws its test images together with its training and "
+            "validation images; add split, or remove test"
+        )
     return tuple(stream for stream in STREAMS if stream in streams)
 
 
@@ -97,7 +102,9 @@ class StudyOptions(Settings):
     vary: Vary = DEFAULT_VARY
     """The random streams that follow the seed. The others are those of seed 0 in every trial. With ``split``,
     each seed draws its own training and validation images from all images that are not test images; all
-    variants of a seed get the same ones. Without it, the split is the same for every seed."""
+    variants of a seed get the same ones. Without it, the split is the same for every seed. With ``test``
+    beside ``split``, each seed draws its test images, too. This needs a dataset without a test set of its
+    own."""
     timeout: Seconds | None = None
     """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0
@@ -118,6 +125,11 @@ class Study(StudyOptions):
     further_seeds: dict[str, tuple[int, ...]] = {}
     reads_test: bool = True
     keeps_states: bool = False
+
+    @property
+    def draws_test_images(self) -> bool:
+        """Whether each seed has test images of its own, so that no image is compared over seeds."""
+        return "test" in self.vary
 
     def trials(self, dataset_digest: str) -> tuple[Trial, ...]:
         """Return every variant with every seed, in the order of the grid file."""

@@ -30,7 +30,8 @@ class Trial(Record):
     """One variant trained with one seed, with every setting resolved.
 
     ``dataset_digest`` is the digest of the study's images. If ``vary`` contains ``split``, they are the pool
-    from which the trial draws its own, so that digest and seed together name them.
+    from which the trial draws its own, so that digest and seed together name them; so they do for the test
+    images if ``vary`` contains ``test``.
     ``reads_test`` says whether the test set is read at the end of the trial. ``keeps_state`` says whether
     the last state is kept, so that a longer training can continue from it.
     """

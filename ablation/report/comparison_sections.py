@@ -76,6 +76,12 @@ def _asked(run: Run) -> str:
 def _generalises(run: Run) -> str:
     """Say what the intervals generalise to."""
     compare = run.compare
+    if run.study.draws_test_images:
+        return (
+            "The intervals generalise to other seeds, that is, to other draws from this pool of images: each "
+            "seed has test images of its own, so the variation over seeds contains that of test images drawn "
+            "from this pool."
+        )
     if "images" not in run.study.compare.holds_for:
         return "The intervals generalise to other seeds, on these test images."
     if not compare.includes_images:

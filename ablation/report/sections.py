@@ -155,6 +155,13 @@ def _cost(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
 
 
 def _noise(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
+    drawn = pictures.get("seed_noise", [])
+    if run.study.draws_test_images and drawn:
+        text = (
+            "Each seed has test images of its own. No image is compared over seeds, so there are no variance "
+            f"components. {code('mcnemar.csv')} compares each pair of trials image by image."
+        )
+        return Section("noise", "Variation over seeds", [text], drawn)
     table = tables.noise_table(run, links)
     if not table.rows:
         return None
@@ -167,7 +174,7 @@ def _noise(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
         "by image: the number of seeds whose pair of models differs significantly in McNemar's exact test (p "
         f"below {run.study.compare.alpha:g}, not corrected for multiple testing)."
     )
-    return Section("noise", "Variance components", [text], pictures.get("seed_noise", []), [table])
+    return Section("noise", "Variance components", [text], drawn, [table])
 
 
 def _pairing(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
@@ -243,8 +250,9 @@ def _split_text(run: Run, split: str) -> str:
     if "split" not in run.study.vary:
         same = "in the same way for every seed"
         return f"The validation images were split from the training images {split}, {same}."
+    parts = "training, validation and test" if run.study.draws_test_images else "training and validation"
     return (
-        f"Each seed drew its own training and validation images {split} from one pool; all variants of a "
+        f"Each seed drew its own {parts} images {split} from one pool; all variants of a "
         "seed have the same ones. The intervals therefore generalise to other draws from this pool."
     )
 

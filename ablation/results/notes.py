@@ -321,7 +321,7 @@ def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
 
 def _indistinct_seeds(run: Run, completed: pd.DataFrame) -> list[str]:
     images, notes = len(run.dataset.test), []
-    chance = most_frequent_share(run.dataset.test.labels)
+    chance = run.chance_level
     for name, trials in completed.groupby("variant", sort=False):
         n = len(trials)
         if n > 1 and trials["test_loss"].nunique() == 1:

@@ -37,7 +37,7 @@ from ablation.analysis.trial_tables import (
 from ablation.analysis.variance_components import mcnemar_table, noise_table
 from ablation.data.arrays import most_frequent_share
 from ablation.data.datasets import Dataset
-from ablation.data.predictions import ByTrial, Predictions
+from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 from ablation.errors import RunError
 from ablation.grid.compare_settings import DEFAULT_MARGIN, CompareSettings
 from ablation.grid.study_diff import study_changes
@@ -122,9 +122,15 @@ class Run:
 
     @property
     def compare(self) -> CompareSettings:
-        """How variants are compared, as declared; for these test images only if the dataset is lost."""
+        """How variants are compared, as declared; for these test images only if the dataset is lost.
+
+        If each seed has test images of its own, no image is compared over seeds: the variation over seeds
+        contains that of test images, and intervals hold for other seeds.
+        """
         declared = self.study.compare
-        return declared if self._has_dataset else declared.model_copy(update={"holds_for": ("seeds",)})
+        if self._has_dataset and not self.study.draws_test_images:
+            return declared
+        return declared.model_copy(update={"holds_for": ("seeds",)})
 
     @cached_property
     def _has_dataset(self) -> bool:
@@ -164,14 +170,15 @@ class Run:
         improving = self.convergence.loc[is_improving, "variant"]
         failed = self.results.iloc[:0]
         if self._has_dataset:
-            failed = self.results[failed_seeds(self.results, self._chance, len(self.dataset.test))]
+            failed = self.results[failed_seeds(self.results, self.chance_level, len(self.dataset.test))]
         pairs = set(zip(failed["variant"], failed["seed"], strict=True))
         return study_answers(self.results, self.study, self.compare, correct, pairs, set(improving))
 
     @cached_property
     def failed_seeds(self) -> pd.DataFrame:
         """One row per variant: how many of its seeds diverged or collapsed, compared with the baseline."""
-        return failed_seeds_table(self.results, self.study.baseline, self._chance, len(self.dataset.test))
+        images = len(self.dataset.test)
+        return failed_seeds_table(self.results, self.study.baseline, self.chance_level, images)
 
     @cached_property
     def convergence(self) -> pd.DataFrame:
@@ -183,18 +190,31 @@ class Run:
         margin = self.study.compare.margin if self.study.compare.in_points else DEFAULT_MARGIN
         return still_improving(of_completed, margin, set(zip(early["variant"], early["seed"], strict=True)))
 
-    @property
-    def _chance(self) -> float:
-        """The test accuracy of always predicting the most frequent class."""
-        return most_frequent_share(self.dataset.test.labels)
+    @cached_property
+    def test_labels(self) -> LabelsBySeed:
+        """The labels of each seed's test images."""
+        of_seeds = {trial.seed: trial.randomness for trial in self.trials}
+        return {seed: self.dataset.test_labels_of(randomness) for seed, randomness in of_seeds.items()}
+
+    @cached_property
+    def chance_level(self) -> float:
+        """The test accuracy of always predicting the most frequent class; of several seeds, the highest.
+
+        If seeds draw their own test images by class, their shares of it hardly differ.
+        """
+        return max(most_frequent_share(labels) for labels in self.test_labels.values())
 
     @cached_property
     def noise(self) -> pd.DataFrame:
-        """The variance components, seeds and images, of each variant and its difference from the baseline."""
+        """The variance components, seeds and images, of each variant and its difference from the baseline.
+
+        It is empty if each seed has test images of its own: seeds and images are then not crossed.
+        """
         level = self.compare.alpha
         if self.compare.correction == "holm":
             level /= family_size(self.study)
-        return noise_table(self._is_right, self.study.baseline, self.compare.includes_images, level)
+        crossed = {} if self.study.draws_test_images else self._is_right
+        return noise_table(crossed, self.study.baseline, self.compare.includes_images, level)
 
     @cached_property
     def mcnemar(self) -> pd.DataFrame:
@@ -239,7 +259,7 @@ class Run:
     def per_class(self) -> pd.DataFrame:
         """One row per variant and class: the accuracy, and its difference from the baseline."""
         return per_class_table(
-            self.predictions, self.dataset.test.labels, self.study.baseline, self.dataset.class_names
+            self.predictions, self.test_labels, self.study.baseline, self.dataset.class_names
         )
 
     @cached_property
@@ -250,12 +270,12 @@ class Run:
     @cached_property
     def calibration(self) -> pd.DataFrame:
         """One row per variant and bin of confidence: how often predictions of this confidence are correct."""
-        return calibration_table(self.predictions, self.dataset.test.labels)
+        return calibration_table(self.predictions, self.test_labels)
 
     @cached_property
     def calibration_error(self) -> pd.DataFrame:
         """One row per trial: its mean confidence, its accuracy and its expected calibration error."""
-        return calibration_errors(self.predictions, self.dataset.test.labels)
+        return calibration_errors(self.predictions, self.test_labels)
 
     @cached_property
     def cost(self) -> pd.DataFrame:
@@ -289,23 +309,22 @@ class Run:
 
     @cached_property
     def _counts(self) -> Counts:
-        dataset = self.dataset
-        return confusion_counts(self.predictions, dataset.test.labels, len(dataset.class_names))
+        return confusion_counts(self.predictions, self.test_labels, len(self.dataset.class_names))
 
     @property
     def _all_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """Whether each test image was classified correctly, for all completed trials; see `_is_right`."""
         right: dict[str, dict[int, NDArray[np.bool_]]] = {}
         for (variant, seed), predictions in self._all_predictions.items():
-            right.setdefault(variant, {})[seed] = predictions.right(self.dataset.test.labels)
+            right.setdefault(variant, {})[seed] = predictions.right(self.test_labels[seed])
         return right
 
     @cached_property
     def _is_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """Whether each test image was classified correctly, by variant and seed, each of shape (images,)."""
-        labels = self.dataset.test.labels
+        labels = self.test_labels
         return {
-            variant: {seed: predictions.right(labels) for seed, predictions in trials.items()}
+            variant: {seed: predictions.right(labels[seed]) for seed, predictions in trials.items()}
             for variant, trials in self.predictions.items()
         }
 

@@ -135,6 +135,12 @@ def read_search(file: Path) -> Search:
         GridError: The file is not valid; the message says where, and what was expected.
     """
     study, source = read_study(file), read_yaml(file)
+    if study.draws_test_images:
+        raise source.error(
+            ("vary",),
+            "a search needs the same test images for every seed, or it would choose settings on images that "
+            "its confirmation tests; remove test from vary.",
+        )
     section = source.data.get("search")
     if not isinstance(section, dict) or bool(section.get("space")) == bool(section.get("hypermodel")):
         raise source.error(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, writing
 from ablation.files import json_text, write_atomically
-from ablation.grid.seeding import DEFAULT_VARY, Stream
+from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial, TrialResult
@@ -166,7 +166,7 @@ class Store:
             study, digest = self.study()
         except RunError:
             return None
-        same_pool = ("split" in study.vary) == ("split" in vary)
+        same_pool = all((stream in study.vary) == (stream in vary) for stream in IMAGE_STREAMS)
         saved = self._saved_dataset() if study.dataset == settings and same_pool else None
         return saved if saved and saved.digest == digest else None
 

@@ -149,7 +149,7 @@ def table(studies: int, seed: int = 0) -> list[Row]:
         null_families, under_looking, coverage, power, interactions, chances,
         families.declared, families.while_running, families.equivalence, families.all_pairs,
         families.machines, families.collapsed, families.skewed,
-        over_images.coverage, over_images.under_looking, split.draws_from_a_pool,
+        over_images.coverage, over_images.under_looking, split.draws_from_a_pool, split.tested_on_the_pool,
     )  # fmt: skip
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))

@@ -13,6 +13,9 @@ For the latter, the table shows the correction of Nadeau and Bengio (2003, "Infe
 error"), too. It multiplies the variance of the mean by 1 + seeds * rho / (1 - rho), where rho, the
 correlation of the results of two seeds, is taken to be the share of a seed's images that another seed draws,
 too. That is the seed's share of the pool.
+
+With ``test`` in ``vary``, too, each seed is tested on images of its own, drawn from the same pool. The first
+of the two is then the mean over all draws of training and test images from the study's own pool.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ def accuracies(images: Array, labels: Array, test: tuple[Array, Array]) -> Array
     Args:
         images: The training sets, (sets, images, features).
         labels: Their labels, (sets, images).
-        test: The test images and their labels.
+        test: The test images, (images, features), and their labels, (images,); or those of each training
+            set, with the sets as a further first axis.
     """
     centred, signs = images - images.mean(axis=1, keepdims=True), labels[..., None]
     centroids = [(images * (signs == k)).sum(1) / (signs == k).sum(1) for k in (-1, 1)]
@@ -62,8 +66,8 @@ def accuracies(images: Array, labels: Array, test: tuple[Array, Array]) -> Array
     middles = (centroids[0] + centroids[1]) / 2
     right = []
     for weights in (ridge, nearest):
-        scores = test[0] @ weights.T - (middles * weights).sum(1)
-        right.append((np.sign(scores) == test[1][:, None]).mean(0))
+        scores = (test[0] @ weights[..., None])[..., 0] - (middles * weights).sum(1)[:, None]
+        right.append((np.sign(scores) == test[1]).mean(1))
     return right[0] - right[1]
 
 
@@ -119,3 +123,28 @@ def draws_from_a_pool(generator: np.random.Generator, studies: int) -> Iterator[
         }
         for k, (name, hits) in enumerate(errors.items()):
             yield no_promise(name, hits) if k else share(name, 0.05, hits, at_most(0.05))
+
+
+def tested_on_the_pool(generator: np.random.Generator, studies: int) -> Iterator[Row]:
+    """How often a verdict denies the true difference if each seed draws its test images from the pool, too.
+
+    The sizes are the default ones: a seed is trained on 64% of the pool, and tested on 20%.
+    """
+    pool, tested = round(TRAINED / 0.64), round(TRAINED / 0.64 * 0.2)
+
+    def differences(images: Array, labels: Array, order: NDArray[np.int64]) -> Array:
+        train, test = order[:, :TRAINED], order[:, TRAINED : TRAINED + tested]
+        return accuracies(images[train], labels[train], (images[test], labels[test]))
+
+    def of_a_pool(sets: int) -> Array:
+        order = generator.random((sets, pool)).argsort(axis=1)
+        return differences(*population(generator, pool), order)
+
+    every = np.arange(10_000 * pool).reshape(-1, pool)
+    truth = float(differences(*population(generator, every.size), every).mean())
+    for seeds in (5, 10):
+        found = [of_a_pool(seeds + FURTHER) for _ in range(max(20, studies // 10))]
+        errors = [is_error(values[:seeds], values[seeds:].mean(), seeds / FURTHER) for values in found]
+        name = f"each of {seeds} seeds draws test images, too: error on other draws from the pool"
+        yield share(name, 0.05, errors, at_most(0.05))
+        yield no_promise("  error on other pools", [is_error(values[:seeds], truth) for values in found])

@@ -13,7 +13,7 @@ from ablation.analysis.confusion import (
     confusion_table,
     per_class_table,
 )
-from ablation.data.predictions import ByTrial, Predictions
+from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 
 NAMES = ("cat", "dog", "ship")
 
@@ -30,6 +30,11 @@ def drawn(
     return found
 
 
+def same(labels: np.ndarray) -> LabelsBySeed:
+    """The labels of ten seeds that share their test images."""
+    return dict.fromkeys(range(10), labels)
+
+
 @pytest.fixture
 def labels() -> np.ndarray:
     return np.arange(300) % 3
@@ -44,14 +49,14 @@ def predictions(labels: np.ndarray) -> ByTrial:
 def test_confusion_counts_are_those_of_a_hand_written_case() -> None:
     labels = np.array([0, 0, 1, 2])
     found = {"plain": {0: Predictions(np.array([0, 1, 1, 0], np.int32), np.ones(4, np.float32))}}
-    table = confusion_table(confusion_counts(found, labels, 3), NAMES)
+    table = confusion_table(confusion_counts(found, same(labels), 3), NAMES)
     assert table["count"].tolist() == [1, 1, 0, 0, 1, 0, 1, 0, 0]
     assert table["share"].tolist() == [0.5, 0.5, 0, 0, 1, 0, 1, 0, 0]
     assert table["predicted"].tolist() == list(NAMES) * 3
 
 
 def test_accuracies_of_a_class_agree_with_scipy(predictions: ByTrial, labels: np.ndarray) -> None:
-    table = per_class_table(predictions, labels, "plain", NAMES)
+    table = per_class_table(predictions, same(labels), "plain", NAMES)
     assert table["images"].unique().tolist() == [100]
     row = table[(table["variant"] == "other") & (table["class"] == "dog")].iloc[0]
     own, plain = (
@@ -71,13 +76,33 @@ def test_accuracies_of_a_class_agree_with_scipy(predictions: ByTrial, labels: np
     assert table[table["variant"] == "plain"][["difference", "p", "q"]].isna().all(axis=None)
 
 
+def test_each_seed_is_compared_with_the_classes_of_its_own_test_images() -> None:
+    labels = {0: np.array([0, 0, 1, 2]), 1: np.array([2, 1, 0, 0])}
+    found = {
+        "plain": {0: Predictions(np.array([0, 1, 1, 2], np.int32), np.ones(4, np.float32)),
+                  1: Predictions(np.array([2, 1, 0, 0], np.int32), np.ones(4, np.float32))},
+    }  # fmt: skip
+    counts = confusion_counts(found, labels, 3)
+    assert counts["plain"][0].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert counts["plain"][1].tolist() == [[2, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert per_class_table(found, labels, "plain", NAMES)["accuracy"].tolist() == [0.75, 1, 1]
+
+
+def test_a_class_has_the_images_of_the_seed_with_the_fewest() -> None:
+    labels = {0: np.array([0, 0, 0, 1, 2]), 1: np.array([0, 0, 1, 1, 2])}
+    right = {seed: Predictions(of.astype(np.int32), np.ones(5, np.float32)) for seed, of in labels.items()}
+    table = per_class_table({"plain": right}, labels, "plain", NAMES)
+    assert table["images"].tolist() == [2, 1, 1]
+    assert table["accuracy"].tolist() == [1, 1, 1]
+
+
 def test_a_planted_confusion_is_told_and_the_others_are_not(labels: np.ndarray) -> None:
     generator = np.random.default_rng(2)
     found = {"plain": drawn(generator, labels, 0.7, 8), "other": drawn(generator, labels, 0.7, 8)}
     for seed in range(8):  # the variant takes a third of the ships for dogs
         classes = found["other"][seed].classes
         classes[(labels == 2) & (generator.random(300) < 0.33)] = 1
-    table = confusion_differences(confusion_counts(found, labels, 3), "plain", NAMES)
+    table = confusion_differences(confusion_counts(found, same(labels), 3), "plain", NAMES)
     assert len(table) == 6
     told = table[(table["q"] <= 0.05) & (table["difference"] > 0)]
     assert told[["true", "predicted"]].to_numpy().tolist() == [["ship", "dog"]]
@@ -88,7 +113,7 @@ def test_where_nothing_differs_seldom_anything_is_told(labels: np.ndarray) -> No
     generator, told = np.random.default_rng(3), 0
     for _ in range(400):
         found = {name: drawn(generator, labels, 0.7, 5) for name in ("plain", "a", "b")}
-        table = confusion_differences(confusion_counts(found, labels, 3), "plain", NAMES)
+        table = confusion_differences(confusion_counts(found, same(labels), 3), "plain", NAMES)
         told += int((table["q"] <= 0.05).any())
     assert told / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 

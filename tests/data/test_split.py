@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from studies import SPLIT
 
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.errors import DatasetError
-from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
+from ablation.grid.seeding import DEFAULT_VARY, Stream
 from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
 from ablation.grid.trial import Trial
 
@@ -21,7 +22,7 @@ SIZES = {"test_size": 50, "validation_size": 30, "train_size": 40}
 
 
 def dataset_of(
-    folder: Path, vary: tuple[Stream, ...] = STREAMS, labels: Any = CLASSES, **settings: Any
+    folder: Path, vary: tuple[Stream, ...] = SPLIT, labels: Any = CLASSES, **settings: Any
 ) -> Dataset:
     """A dataset of 200 images, each with a number of its own as its first pixel."""
     images = np.zeros((len(labels), 2, 2, 1), np.uint8)
@@ -32,7 +33,7 @@ def dataset_of(
     )
 
 
-def trial_of(seed: int, variant: str = "plain", vary: tuple[Stream, ...] = STREAMS, **training: Any) -> Trial:
+def trial_of(seed: int, variant: str = "plain", vary: tuple[Stream, ...] = SPLIT, **training: Any) -> Trial:
     settings = CnnSettings(dropout=0.0 if variant == "plain" else 0.5)
     return Trial(
         variant=variant,

@@ -14,13 +14,13 @@ import psutil
 import pytest
 from conftest import tiny_trial
 from processes import wait_until
+from studies import SPLIT
 
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import AblationError
 from ablation.executors.contract import Executor, Progress, Task
 from ablation.executors.make import make_executor
 from ablation.executors.ray import RayExecutor
-from ablation.grid.seeding import STREAMS
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import TrialResult
 from ablation.training.trial_runner import planned_initial_state
@@ -67,10 +67,10 @@ def test_every_task_has_a_result_and_every_epoch_is_told(
 
 def test_a_seed_draws_its_own_images_wherever_its_trial_runs(executor: Executor, tmp_path: Path) -> None:
     sizes = DatasetSettings(train_size=60, validation_size=40, test_size=50)
-    pool = prepare_dataset(sizes, STREAMS)
+    pool = prepare_dataset(sizes, SPLIT)
     pool.save(tmp_path / "dataset.npz")
     tasks = [
-        replace(task, trial=task.trial.model_copy(update={"vary": STREAMS}))
+        replace(task, trial=task.trial.model_copy(update={"vary": SPLIT}))
         for task in tasks_of(pool, tmp_path, 2)
     ]
     orders = {

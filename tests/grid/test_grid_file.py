@@ -128,6 +128,14 @@ def test_the_split_follows_the_seed_only_if_it_is_named(write_grid: WriteGrid) -
     assert Study.model_validate_json(study.model_dump_json(), strict=True) == study
 
 
+def test_test_images_follow_the_seed_only_if_they_are_named(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(write_grid("{study: s, vary: [test, split, init]}"))
+    assert study.vary == ("init", "split", "test")
+    assert study.draws_test_images
+    assert not Study.from_yaml(write_grid("{study: s, vary: [split]}")).draws_test_images
+    assert Study.model_validate_json(study.model_dump_json(), strict=True) == study
+
+
 def test_a_study_survives_json(tiny_study: Study) -> None:
     assert Study.model_validate_json(tiny_study.model_dump_json(), strict=True) == tiny_study
 
@@ -338,6 +346,11 @@ WRONG = {
     "no stream at all": (
         "{study: s, vary: []}",
         "FILE, line 1, vary: expected at least 1 value, not [].\n    1 | {study: s, vary: []}",
+    ),
+    "test images without a split": (
+        "{study: s, vary: [init, test]}",
+        "FILE, line 1, vary: test needs split, because a seed draws its test images together with its training "
+        "and validation images; add split, or remove test.\n    1 | {study: s, vary: [init, test]}",
     ),
     "a stream that is no list": (
         "{study: s, vary: init}",

@@ -8,8 +8,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from studies import SPLIT, SPLIT_AND_TEST
 
-from ablation.grid.seeding import DEFAULT_VARY, STREAMS
+from ablation.grid.seeding import DEFAULT_VARY
 from ablation.grid.settings import CnnSettings, DenseSettings, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
 
@@ -27,7 +28,8 @@ def test_an_id_is_variant_seed_and_eight_hex_digits() -> None:
         {"dataset_digest": "d2"},
         {"threads": 2},
         {"vary": ("init",)},
-        {"vary": STREAMS},
+        {"vary": SPLIT},
+        {"vary": SPLIT_AND_TEST},
         {"model": CnnSettings(dropout=0.2)},
         {"model": DenseSettings()},
         {"training": TrainingSettings(epochs=31)},
@@ -55,10 +57,12 @@ def test_the_streams_of_training_are_the_default_and_not_part_of_an_id() -> None
 
 
 def test_a_trial_with_its_own_split_is_named_by_the_pool_the_seed_and_the_stream() -> None:
-    settings = TRIAL.model_copy(update={"vary": STREAMS, "seed": 3}).settings
+    settings = TRIAL.model_copy(update={"vary": SPLIT, "seed": 3}).settings
     assert settings["dataset"] == "d1"  # the digest of the pool
     assert settings["seed"] == 3
     assert "split" in settings["vary"]
+    # Pinned, as above.
+    assert TRIAL.model_copy(update={"vary": SPLIT}).id == "plain-s0-227f3347"
 
 
 def test_json_restores_trial_and_result_exactly() -> None:

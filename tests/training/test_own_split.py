@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import tiny_trial
+from studies import SPLIT
 from test_resume import bits, interrupt, resume
 
 from ablation.data.datasets import Dataset, prepare_dataset
-from ablation.grid.seeding import STREAMS, Stream
+from ablation.grid.seeding import Stream
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import Trial, TrialResult
 from ablation.training import checkpoint, trial_runner
@@ -22,10 +23,10 @@ SIZES = {"name": "digits", "train_size": 60, "validation_size": 40, "test_size":
 
 @pytest.fixture(scope="module")
 def pool() -> Dataset:
-    return prepare_dataset(DatasetSettings.model_validate(SIZES), STREAMS)
+    return prepare_dataset(DatasetSettings.model_validate(SIZES), SPLIT)
 
 
-def own_split(dataset: Dataset, seed: int = 0, vary: tuple[Stream, ...] = STREAMS, **settings: Any) -> Trial:
+def own_split(dataset: Dataset, seed: int = 0, vary: tuple[Stream, ...] = SPLIT, **settings: Any) -> Trial:
     return tiny_trial(dataset, seed=seed, **settings).model_copy(update={"vary": vary})
 
 
@@ -79,7 +80,7 @@ def test_training_and_validation_are_measured_on_the_seeds_own_images(pool: Data
 @pytest.mark.parametrize("normalise", ["unit", "standard"])
 def test_graphs_that_seeds_share_give_the_bits_of_new_ones(normalise: str, tmp_path: Path) -> None:
     """With one normalisation, seeds share the graphs; with one for each seed, each needs its own."""
-    dataset = prepare_dataset(DatasetSettings.model_validate(SIZES | {"normalise": normalise}), STREAMS)
+    dataset = prepare_dataset(DatasetSettings.model_validate(SIZES | {"normalise": normalise}), SPLIT)
     first, second = (train(own_split(dataset, seed=s, width=1.25), dataset, tmp_path) for s in (0, 1))
     assert ["trace" in result.timing for result in (first, second)] == [True, normalise == "standard"]
     trial_runner._warm.clear()

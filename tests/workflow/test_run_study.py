@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from conftest import TINY_GRID
 from processes import without_times
+from studies import SPLIT
 
 from ablation import Run, Study, run_study
 from ablation.analysis.trial_tables import HISTORY_COLUMNS, RESULT_COLUMNS
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import DatasetError, GridError, RunError
-from ablation.grid.seeding import STREAMS
 from ablation.grid.trial import Trial, TrialResult
 from ablation.store.run_folder import Store
 
@@ -144,7 +144,7 @@ def test_images_that_cannot_have_changed_are_prepared_once(
     store = Store(tmp_path / "run")
     assert store.prepared_dataset(smaller.dataset) is None
     assert store.prepared_dataset(tiny_study.dataset) is not None
-    assert store.prepared_dataset(tiny_study.dataset, STREAMS) is None  # it has no pool to draw from
+    assert store.prepared_dataset(tiny_study.dataset, SPLIT) is None  # it has no pool to draw from
 
 
 @pytest.mark.usefixtures("without_report")
