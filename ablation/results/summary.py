@@ -67,9 +67,11 @@ def _verdict_sentences(run: Run) -> list[str]:
     if len(run.study.factors) < 2 and run.compare.questions == "variants":
         effects = effects.iloc[:0]  # the only effects are the comparisons
     effects = effects[effects["kind"].isin(["main effect", "interaction"])]
+    count = len(run.study.factors)
+    of_factors = [row for row in effects.to_dict("records") if row["verdict"]]
     return [
         *(conclusion(row, run.compare) for row in comparisons.to_dict("records") if row["verdict"]),
-        *(effect_conclusion(row, run.compare) for row in effects.to_dict("records") if row["verdict"]),
+        *(effect_conclusion(row, run.compare, count) for row in of_factors),
     ]
 
 
