@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -157,6 +157,7 @@ def test_without_epochs_there_are_no_rows() -> None:
     assert unfinished_note(table) == ""
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 30),
     st.integers(1, 4),

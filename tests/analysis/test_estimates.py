@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.formula.api import ols
@@ -65,6 +65,7 @@ def test_images_that_all_seeds_classify_independently_add_nothing() -> None:
     assert (with_images["low"], with_images["p"]) == (without["low"], without["p"])
 
 
+@settings(deadline=None)
 @given(
     st.floats(1e-4, 0.2), st.integers(2, 60), st.floats(1e-4, 0.1), st.floats(1e-6, 0.1),
     st.sampled_from([STUDENT, ANYTIME]),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from studies import study_of
@@ -111,6 +111,7 @@ def test_nothing_to_compare_is_nothing_failed(table: pd.DataFrame) -> None:
 values = st.one_of(st.floats(0, 1), st.sampled_from(["diverged", "failed", "pending"]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(values, min_size=1, max_size=6), min_size=1, max_size=4), st.randoms())
 def test_the_rule_knows_no_order_of_rows_and_keeps_the_index(
     columns: list[list[float | str]], random: object
@@ -166,6 +167,7 @@ def test_the_table_has_shares_with_exact_intervals_and_an_exact_paired_test() ->
     assert other["seeds"] == "0 (10.0%), 1 (diverged), 4 (9.0%)"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12))
 def test_p_is_that_of_the_exact_sign_test(pairs: list[tuple[bool, bool]]) -> None:
     plain, other = ([0.1 if broken else 0.6 for broken in side] for side in zip(*pairs, strict=True))

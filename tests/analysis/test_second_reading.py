@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from studies import results_of, study_of
@@ -15,6 +15,7 @@ from ablation.analysis.second_reading import second_reading
 from ablation.grid.compare_settings import CompareSettings
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=20))
 def test_it_is_the_sign_test_and_the_test_of_shapiro_and_wilk(values: list[float]) -> None:
     differences = np.array(values)
