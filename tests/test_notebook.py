@@ -34,7 +34,7 @@ def test_the_verdicts_shown_are_the_declared_ones(finished_run: Run) -> None:
             escape(conclusion(row, crossed.compare))
             for row in crossed.baseline_comparisons.to_dict("records")
         ),
-        *(escape(effect_conclusion(row, crossed.compare)) for row in effects.to_dict("records")),
+        *(escape(effect_conclusion(row, crossed.compare, 2)) for row in effects.to_dict("records")),
     ]
     assert len(sentences) == 3 + 3  # and not the pairs, which the ranking covers
     ranking = crossed._repr_html_().split("<table>")[2]

@@ -82,6 +82,8 @@ def _other_questions(run: Run, other: Run) -> list[str]:
 
 def _generalise(run: Run) -> str:
     """Say what the intervals of a run's comparisons generalise to."""
+    if run.study.draws_test_images:
+        return "generalise to other seeds, that is, to other draws from its pool of images"
     compared = run.baseline_comparisons[run.baseline_comparisons["n"] > 1]
     holds_for = sorted(set(compared["holds_for"]), reverse=True)
     if not holds_for:
@@ -112,7 +114,8 @@ def _note(run: Run, other: Run, shared: Sequence[str]) -> str:
 
 
 def _same_images(run: Run, other: Run) -> bool:
-    return run.dataset.digest == other.dataset.digest
+    draws = run.study.draws_test_images, other.study.draws_test_images
+    return run.dataset.digest == other.dataset.digest and draws[0] == draws[1]
 
 
 def _table(run: Run, other: Run, shared: Sequence[str]) -> Table:

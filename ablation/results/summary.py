@@ -7,7 +7,7 @@ from html import escape
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import conclusion, effect_conclusion, percent, signed_points
+from ablation.analysis.phrases import conclusion, effect_conclusion, percent, ranks_phrase, signed_points
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings
 from ablation.results.run import Run
@@ -54,10 +54,8 @@ def summary_html(run: Run) -> str:
 def _ranking_rows(run: Run) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for row in run.ranking.to_dict("records"):
-        low, high = row["rank_low"], row["rank_high"]
         mean = percent(row["mean"]) if run.compare.in_points else f"{row['mean']:.4f}"
-        ranks = str(low) if low == high else f"{low} to {high}"
-        rows.append((str(row["variant"]), mean, ranks, str(row["n"])))
+        rows.append((str(row["variant"]), mean, ranks_phrase(row), str(row["n"])))
     return rows
 
 

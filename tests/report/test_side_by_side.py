@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -92,12 +92,20 @@ def test_trials_of_two_environments_are_no_pairs(
 def test_trials_on_other_images_are_no_pairs(
     finished_run: Run, variants: Variants, moved: pd.DataFrame
 ) -> None:
-    other = with_results(finished_run, moved, holds_for=("seeds",))
-    other.__dict__["dataset"] = SimpleNamespace(
-        digest="0", describe=lambda: "others", test=finished_run.dataset.test
-    )
+    other = with_results(finished_run, moved)
+    other.__dict__["dataset"] = replace(finished_run.dataset, test=finished_run.dataset.val)
     how = "It is unpaired (Welch), because the images of the runs differ."
     assert list(variants(other).notes) == [NOTE.format(how=how)]
+    drawn = with_results(finished_run, moved)
+    drawn.study = drawn.study.model_copy(update={"vary": (*drawn.study.vary, "split", "test")})
+    drawn.__dict__["test_labels"] = finished_run.test_labels
+    section = variants(drawn)
+    assert list(section.notes) == [NOTE.format(how=how)]
+    assert list(section.text) == [
+        "The verdicts of the two runs answer different questions: those of the first run are about test accuracy and "
+        "generalise to other seeds and other test images, and those of the second run are about test accuracy and "
+        "generalise to other seeds, that is, to other draws from its pool of images."
+    ]
 
 
 def test_verdicts_that_answer_other_questions_say_so(finished_run: Run, variants: Variants) -> None:
