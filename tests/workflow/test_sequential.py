@@ -42,9 +42,21 @@ def study(write_grid: WriteGrid) -> Study:
     return Study.from_yaml(write_grid(GRID))
 
 
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run until its verdicts are resolved, without its report; tests copy it."""
+    folder = tmp_path_factory.mktemp("resolved")
+    (folder / "grid.yaml").write_text(GRID, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablation.workflow.run_study.write_report", lambda run: run.folder / "report.html")
+        study = Study.from_yaml(folder / "grid.yaml")
+        return run_study(study, folder / "run", executor="inline", max_seeds=8).folder
+
+
 @pytest.fixture
-def run(study: Study, tmp_path: Path) -> Run:
-    return run_study(study, tmp_path / "run", executor="inline", max_seeds=8)
+def run(resolved: Path, tmp_path: Path) -> Run:
+    shutil.copytree(resolved, tmp_path / "run", copy_function=shutil.copy2)
+    return Run(tmp_path / "run")
 
 
 @pytest.mark.usefixtures("without_report")
