@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.estimates import Correct, Estimate, Measurements
+from ablation.analysis.estimates import Correct, Measurements
 from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge, judge_so_far
 from ablation.analysis.questions import COMPARISON, Question, study_questions
 from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
@@ -61,26 +61,25 @@ def study_answers(
     Returns:
         One row per comparison (``difference`` is variant minus baseline), with what remains of it without
         the failed seeds: ``n_rest`` and so on, at the same confidence level; ``unfinished`` names which of
-        the two were still improving. One row per effect; none without
-        factors. If a variant that an effect needs is not in the study, ``n`` is 0 and ``reason`` says what is
-        missing.
+        the two were still improving. One row per effect; none without factors. If a variant that an effect
+        needs is not in the study, ``n`` is 0 and ``reason`` says what is missing.
     """
     compare = compare or study.compare
     measured = Measurements(results, compare.metric, correct if compare.includes_images else None)
     questions = study_questions(study, compare)
-    names = [str(k) for k in range(len(questions))]
-    estimates = {name: _estimate(q, measured) for name, q in zip(names, questions, strict=True)}
+    asked = {str(k): question for k, question in enumerate(questions)}
+    estimates = {name: measured.estimate(question.weights) for name, question in asked.items()}
     pending = set(results.loc[results["status"] == "pending", "variant"])
     judged = judge_so_far(
         estimates,
-        {name for name, q in zip(names, questions, strict=True) if pending & set(q.weights)},
+        {name for name, question in asked.items() if pending & set(question.weights)},
         compare,
-        exploratory={name for name, q in zip(names, questions, strict=True) if not q.is_declared},
-        questions={name: q.identity for name, q in zip(names, questions, strict=True)},
+        exploratory={name for name, question in asked.items() if not question.is_declared},
+        questions={name: question.identity for name, question in asked.items()},
     ).reset_index(drop=True)
     judged.insert(0, "metric", compare.metric)
     judged["margin"] = compare.margin
-    readings = [second_reading(estimates[name].differences) for name in names]
+    readings = [second_reading(estimate.differences) for estimate in estimates.values()]
     judged[SECOND_READING_COLUMNS] = pd.DataFrame(readings, columns=SECOND_READING_COLUMNS)
     for k, question in enumerate(questions):
         if question.missing:
@@ -93,10 +92,6 @@ def study_answers(
     sides = comparisons[["variant", "baseline"]].to_numpy()
     comparisons["unfinished"] = [" and ".join(v for v in pair if v in unfinished) for pair in sides]
     return Answers(comparisons[COMPARISON_COLUMNS], effects[EFFECT_COLUMNS])
-
-
-def _estimate(question: Question, measured: Measurements) -> Estimate:
-    return measured.estimate(question.weights)
 
 
 def _named(judged: pd.DataFrame, questions: Sequence[Question], headings: list[str]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from studies import study_of
 
-import ablation
 from ablation.analysis.answers import study_answers
 from ablation.analysis.failed_seeds import (
     FAILED_COLUMNS,
@@ -24,7 +23,7 @@ from ablation.analysis.failed_seeds import (
 )
 
 CHANCE, IMAGES = 0.1, 1000
-REFERENCE = Path(ablation.__file__).parent.parent / "experiments" / "reference"
+REFERENCE = Path(__file__).parents[2] / "experiments" / "reference"
 
 
 def results(**accuracies: Sequence[float | str]) -> pd.DataFrame:
