@@ -65,7 +65,9 @@ def test_every_task_has_a_result_and_every_epoch_is_told(
         assert (task.folder / "test_probabilities.npy").exists()
 
 
-def test_a_seed_draws_its_own_images_wherever_its_trial_runs(executor: Executor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["inline", "local"])  # Ray's workers run what local ones do
+def test_a_seed_draws_its_own_images_wherever_its_trial_runs(name: str, tmp_path: Path) -> None:
+    executor = make_executor(name, 2, 1, tmp_path / "logs")
     sizes = DatasetSettings(train_size=60, validation_size=40, test_size=50)
     pool = prepare_dataset(sizes, SPLIT)
     pool.save(tmp_path / "dataset.npz")
