@@ -54,8 +54,8 @@ class Method:
         With an image part, it is the root of the sum of the squares of two half-widths, that over seeds and
         that over images: Howe (1974), "Approximate confidence limits on the mean of X + Y where X and Y are
         two tabled independent random variables". Satterthwaite's degrees of freedom, which are usual for
-        such designs, err 2 to 10 times as often as promised with 3 to 5 seeds at the levels of a family of
-        seven (``experiments/benchmark/simulation.py``).
+        such designs, err 2 to 4 times as often as promised with 5 and 3 seeds at the level of one of seven
+        (``experiments/benchmark/simulation.py``).
         """
         if not image_error:
             return self.critical(n, level) * seed_error

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
+from ablation.analysis.inference import ROUNDING
+
 SECOND_READING_COLUMNS = ["median", "above_zero", "p_sign", "p_normal"]
 FEWEST_FOR_SHAPE = 3
-_ROUNDING = 1e-12
 
 
 def second_reading(differences: NDArray[np.float64]) -> list[float]:
@@ -28,13 +29,13 @@ def second_reading(differences: NDArray[np.float64]) -> list[float]:
     n = len(differences)
     if n == 0:
         return [math.nan, 0, math.nan, math.nan]
-    above, below = int((differences > _ROUNDING).sum()), int((differences < -_ROUNDING).sum())
+    above, below = int((differences > ROUNDING).sum()), int((differences < -ROUNDING).sum())
     p_sign = min(1.0, 2 * float(bdtr(min(above, below), above + below, 0.5))) if above + below else 1.0
     return [float(np.median(differences)), above, p_sign, _shapiro_wilk(differences)]
 
 
 def _shapiro_wilk(differences: NDArray[np.float64]) -> float:
-    if len(differences) < FEWEST_FOR_SHAPE or float(np.ptp(differences)) < _ROUNDING:
+    if len(differences) < FEWEST_FOR_SHAPE or float(np.ptp(differences)) < ROUNDING:
         return math.nan
     from scipy.stats import shapiro
 

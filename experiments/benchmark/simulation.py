@@ -150,6 +150,7 @@ def table(studies: int, seed: int = 0) -> list[Row]:
         families.declared, families.while_running, families.equivalence, families.all_pairs,
         families.machines, families.collapsed, families.skewed,
         over_images.coverage, over_images.under_looking, split.draws_from_a_pool, split.tested_on_the_pool,
+        over_images.degrees_of_freedom,
     )  # fmt: skip
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))
