@@ -38,6 +38,18 @@ def test_the_family_is_the_declared_one_from_the_first_trial_on() -> None:
     assert interim[["low", "high", "verdict"]].tolist() == final[["low", "high", "verdict"]].tolist()
 
 
+def test_what_is_pending_makes_no_finished_comparison_easier_to_decide() -> None:
+    """Holm's method would give a, with a p between alpha / 2 and alpha, the level alpha beside a decided b."""
+    a = 0.7 + np.array([0.012, 0.006, 0.016, 0.010, 0.0])
+    table = results_of({"plain": [0.7] * 5, "a": list(a), "b": [0.9, 0.901, 0.899, 0.9, 0.902]})
+    study = study_of(["plain", "a", "b"])
+    assert study_answers(table, study).comparisons["verdict"].tolist() == ["better", "better"]
+    table.loc[(table["variant"] == "b") & (table["seed"] == 4), "status"] = "pending"
+    row = study_answers(table, study).comparisons.iloc[0]
+    assert 0.025 < row["p"] < 0.05
+    assert row["verdict"] == "unresolved"
+
+
 def test_a_comparison_with_pending_trials_is_anytime_valid_at_a_tenth_of_alpha() -> None:
     generator = np.random.default_rng(0)
     values = {name: list(0.7 + generator.normal(0, 0.01, 12)) for name in ("plain", "a", "b")}
