@@ -42,9 +42,18 @@ or a metric.
 A component that does not exist, or that does not accept these arguments, is reported with its line before
 anything starts. The file of your own component is part of the id of a trial: if you change the file, its
 trials are run again. Labels are one-hot and outputs are probabilities; a loss or metric whose name begins
-with `sparse` is therefore rejected. Callbacks are called at the beginning and the end of training and of each
-epoch. A callback that needs to be called for every batch is rejected, because the steps of an epoch are
-compiled.
+with `sparse` is therefore rejected. A loss is the mean over images: `reduction: sum` is rejected, and so is a
+binary crossentropy of a model that ends in softmax.
+
+Callbacks are called at the beginning and the end of training, of each epoch, and of the measurements after
+it. They see the losses that Keras would give them, with penalties. A callback that must be called for every
+batch is rejected, because the steps of an epoch are compiled. For the same reason, a callback may change the
+values of variables, like the learning rate or weights. If it changes anything else that training has read
+already, such as which layers are trainable, the trial ends and says so.
+
+With `use_ema: true`, an optimizer keeps moving averages of the weights. As in Keras, they replace the weights
+at the end of training: these are tested and saved. With the callback `SwapEMAWeights`, the averages are
+measured after each epoch, too.
 """
 _PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
 

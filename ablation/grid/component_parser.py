@@ -19,7 +19,15 @@ from ablation.grid.value_text import yaml_text
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
 
 LISTS = ("metrics", "callbacks", "augmentation")  # settings that are lists of components
-_CALLED = {"on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"}
+_MEANS = ("mean", "sum_over_batch_size", "mean_with_sample_weight")
+_INTEGER_LABELS = (
+    "CTC",
+    "Circle",
+    "CategoricalGeneralizedCrossEntropy",
+)  # losses without Sparse in their name
+_CALLED = {
+    "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end",
+}  # fmt: skip
 
 
 def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
@@ -60,10 +68,16 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
         )
         placeholder = {"learning_rate": 0.001} if setting == "optimizer" else {}
         instance = make(setting, component, **placeholder)
+    if setting == "loss" and getattr(instance, "reduction", "mean") not in _MEANS:
+        raise AblationError(
+            f"{name} has the reduction {instance.reduction}, which is no mean over images, so that losses of "
+            "parts of different size could not be compared. Remove `reduction`."
+        )
     if setting == "callbacks" and (uncalled := _never_called(instance)):
         raise AblationError(
             f"{name} overrides {uncalled[0]}, which is never called: the steps of an epoch are compiled, and "
-            "callbacks are called only at the beginning and the end of training and of each epoch."
+            "callbacks are called only at the beginning and the end of training, of each epoch, and of the "
+            "measurements after it."
         )
     return component.model_dump(mode="json")
 
@@ -94,6 +108,8 @@ def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> N
     reason = ""
     if setting in FUNCTIONS and name.lower().startswith("sparse"):
         reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
+    elif setting == "loss" and name in _INTEGER_LABELS:
+        reason = "expects integer labels, but labels are one-hot here; use another loss."
     elif setting in FUNCTIONS and arguments.get("from_logits"):
         reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."
     elif setting == "optimizer" and "learning_rate" in arguments:
@@ -115,5 +131,6 @@ def _never_called(callback: Any) -> list[str]:
         name
         for name in dir(base)
         if name.startswith("on_") and name not in _CALLED
+        if not name.startswith("on_predict_")  # which `fit` never calls, either
         if getattr(getattr(callback, name), "__func__", None) is not getattr(base, name)
     ]

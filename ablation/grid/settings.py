@@ -52,9 +52,21 @@ def _as_height_and_width(value: Any) -> Any:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _with_keys_as_text(value: Any) -> Any:
+    """Convert the numbers of classes, which YAML reads as numbers, to text."""
+    return {str(key): weight for key, weight in value.items()} if isinstance(value, dict) else value
+
+
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
+
+ClassWeight = (
+    Literal["balanced"]
+    | Annotated[
+        dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(_with_keys_as_text), Field(min_length=1)
+    ]
+)
 
 DatasetName = Literal[
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
@@ -331,11 +343,16 @@ class TrainingSettings(Settings):
     """The learning rate of the optimizer, or a schedule."""
     loss: LossName | Component = "categorical_crossentropy"
     """The loss that training minimises. If images have several labels, use one of the ``binary`` losses."""
+    class_weight: ClassWeight | None = None
+    """The weight of each class in the loss that training minimises. With ``balanced``, every class counts the
+    same, however many training images it has. A mapping gives weights by the name or the number of a class;
+    the weight of all other classes is 1. Measured losses and accuracies are never weighted."""
     metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_reject_shared_columns)] = ()
     """Metrics in addition to accuracy and loss. Each has its own columns, such as ``test_f1_score``."""
     callbacks: tuple[Component, ...] = ()
-    """Callbacks, which are called at the beginning and the end of training and of each epoch. They may keep
-    state that no checkpoint contains, so an interrupted trial with callbacks starts from scratch."""
+    """Callbacks, which are called at the beginning and the end of training, of each epoch, and of the
+    measurements after it. They may keep state that no checkpoint contains, so an interrupted trial with
+    callbacks starts from scratch."""
     early_stopping: EarlyStopping | None = None
     """Stops training that no longer improves. By default, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"

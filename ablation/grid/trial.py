@@ -83,13 +83,16 @@ class EpochRecord(Record):
     """The measurements during and after one epoch.
 
     Attributes:
-        loss, accuracy: The values that Keras logs: running means over the epoch, in training mode.
+        loss, accuracy: The values that Keras logs: running means over the epoch, in training mode. The loss
+            is the one that training minimises, with penalties and class weights.
         active_loss, active_accuracy: Measured after the epoch on the training images of ``train_*``, but in
             training mode: dropout and augmentation are active, and BatchNorm uses batch statistics.
-        train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode.
+        train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode,
+            without penalties and class weights.
         seconds: The wall time of the epoch.
         order: A hash of the order in which the epoch visited the training images. If the seed drew them from
             a pool, it is a hash of their places in the pool, in this order.
+        penalty: What regularizers and `add_loss` add to the loss of the validation images after the epoch.
         extra: Additional metrics, by column name.
     """
 
@@ -104,6 +107,7 @@ class EpochRecord(Record):
     val_accuracy: float
     seconds: float
     order: str
+    penalty: float = 0.0
     extra: dict[str, float] = {}
 
 

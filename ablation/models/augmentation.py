@@ -9,7 +9,12 @@ from ablation.errors import AblationError
 from ablation.grid.keras_names import make
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import Component, ModelSettings
-from ablation.models.training_only import training_argument, training_only_layer
+from ablation.models.training_only import (
+    inference_only_layer,
+    takes_training,
+    training_argument,
+    training_only_layer,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +68,7 @@ def augmented(
 ) -> keras.Model:
     """Return a user's model behind the layers of the settings' augmentation, or as it is without any.
 
+    A model whose ``call`` has no argument ``training`` stays in inference mode, as without augmentation.
     The other arguments and the errors are those of `augmentation`.
     """
     if not settings.augmentation:
@@ -70,7 +76,8 @@ def augmented(
     import keras
 
     layers = augmentation(settings, image_shape, randomness)
-    behind = keras.Sequential([keras.Input(image_shape), *layers, model], name=_AUGMENTED)
+    last = model if takes_training(model) else inference_only_layer()(model, name=model.name)
+    behind = keras.Sequential([keras.Input(image_shape), *layers, last], name=_AUGMENTED)
     if optimizer := getattr(model, "optimizer", None):
         behind.optimizer = optimizer
     return behind
@@ -80,7 +87,8 @@ def layers_of(model: keras.Model) -> list[keras.Layer]:
     """Return a model's layers; for a user's model behind augmentation, the layers of both."""
     if model.name != _AUGMENTED:
         return list(model.layers)
-    return [*model.layers[:-1], *model.layers[-1].layers]
+    *augmenting, last = model.layers
+    return [*augmenting, *(last.layer if isinstance(last, inference_only_layer()) else last).layers]
 
 
 def _component(

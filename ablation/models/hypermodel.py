@@ -9,6 +9,7 @@ from ablation.errors import AblationError
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import HyperModelSettings
 from ablation.grid.user_code import error_summary, load_object
+from ablation.models.own_methods import refuse_unused_methods
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +59,9 @@ def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> ke
     hyperparameters = hyperparameters_with(hypermodel, settings.values)
     keras.utils.clear_session()
     keras.utils.set_random_seed(randomness.derive("init", "hypermodel"))
-    return hypermodel.build(hyperparameters)
+    model = hypermodel.build(hyperparameters)
+    refuse_unused_methods(settings.hypermodel, model)
+    return model
 
 
 def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:

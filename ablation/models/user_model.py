@@ -12,6 +12,7 @@ from ablation.errors import AblationError
 from ablation.grid.builder import Builder
 from ablation.grid.seeding import Randomness, Stream
 from ablation.grid.settings import BuilderSettings
+from ablation.models.own_methods import refuse_unused_methods
 
 if TYPE_CHECKING:
     import keras
@@ -57,6 +58,7 @@ def build_user_model(
                 f"{settings.builder} returned an object of type {type(model).__name__}; expected a Keras "
                 "model."
             )
+        refuse_unused_methods(settings.builder, model)
         model(keras.ops.zeros((2, *image_shape)), training=False)
     _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
     _seed_generators(model, randomness)

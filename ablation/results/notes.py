@@ -43,6 +43,7 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
         lambda v: _small_last_batch(v, images(v)),
         lambda v: _seeds_without_effect(v, study),
         lambda v: _other_values(v, study),
+        _weighted_classes,
     )
     asked = study_questions(study, study.compare)
     if len(study.variants) > 1 and not any(question.is_declared for question in asked):
@@ -114,6 +115,15 @@ def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> 
             if note := check(variant):
                 names_by_note.setdefault(note, []).append(variant.name)
     return [f"{', '.join(names)}: {note}" for note, names in names_by_note.items()]
+
+
+def _weighted_classes(variant: Variant) -> str:
+    if variant.training.class_weight is None:
+        return ""
+    return (
+        "`class_weight` weighs the loss that training minimises, which is logged as `loss`. No other loss or "
+        "accuracy is weighted."
+    )
 
 
 def _unpooled(variant: Variant, dataset: Dataset) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ablation.data.datasets import Dataset
 from ablation.grid.keras_names import loss, make, metric
-from ablation.grid.settings import Component, TrainingSettings
+from ablation.grid.settings import Component, TrainingSettings, metric_name
 from ablation.grid.trial import Trial
 from ablation.models.build import build_model
+from ablation.training.fit import refuse_binary, refuse_idle_average, refuse_sum
 
 if TYPE_CHECKING:
     import keras
@@ -26,15 +27,35 @@ def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     classes, multi_label = len(dataset.class_names), dataset.is_multi_label
     model = build_model(trial.model, dataset.image_shape, classes, trial.randomness, multi_label)
     optimizer = getattr(model, "optimizer", None) or _optimizer(trial.training)
-    chosen, accuracy = trial.training.loss, "categorical_accuracy"
-    if multi_label or getattr(model, "output_shape", ())[-1:] == (1,):
-        accuracy = "binary_accuracy"
-        chosen = "binary_crossentropy" if chosen == "categorical_crossentropy" else chosen  # of one unit
-    further = [metric(name) for name in trial.training.metrics]
-    metrics = [accuracy, *(m for m in further if isinstance(m, keras.Metric))]
+    chosen, one_unit = trial.training.loss, getattr(model, "output_shape", ())[-1:] == (1,)
+    if not multi_label and not one_unit:
+        refuse_binary(trial.training)
+    if one_unit and chosen == "categorical_crossentropy":
+        chosen = "binary_crossentropy"
+    accuracy = keras.metrics.BinaryAccuracy if multi_label or one_unit else keras.metrics.CategoricalAccuracy
+    further = [_named(metric(setting), metric_name(setting)) for setting in trial.training.metrics]
+    metrics = [accuracy(name="accuracy"), *(m for m in further if isinstance(m, keras.Metric))]
     model.compile(optimizer=optimizer, loss=loss(chosen), metrics=metrics, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
+    refuse_idle_average(trial.training, averages_weights(model.optimizer))
+    refuse_sum(trial.training, classes)
+    if trial.training.callbacks:  # which look up in built metrics whether more or less is better
+        nothing = keras.ops.zeros((2, 1 if one_unit else classes))
+        model.compute_metrics(None, nothing, nothing)
+        model.reset_metrics()
     return model
+
+
+def averages_weights(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether an optimizer replaces the weights by their moving averages at the end of training."""
+    return bool(getattr(optimizer, "inner_optimizer", optimizer).use_ema)
+
+
+def _named(metric: Any, name: str) -> Any:
+    """Give a Keras metric the name of its columns, by which callbacks look it up."""
+    if hasattr(metric, "name"):
+        metric.name = name
+    return metric
 
 
 def _optimizer(training: TrainingSettings) -> keras.optimizers.Optimizer:

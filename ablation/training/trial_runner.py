@@ -17,9 +17,10 @@ from ablation.grid.settings import EarlyStopping
 from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
 from ablation.models.augmentation import layers_of
 from ablation.models.cost import counted_multiply_adds
-from ablation.training.callbacks import callback_list, logs
+from ablation.training.callbacks import Callbacks
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
-from ablation.training.compilation import compiled_model
+from ablation.training.compilation import averages_weights, compiled_model
+from ablation.training.custom_gradients import custom_gradients_of_graphs
 from ablation.training.loop import CompiledLoop
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
@@ -28,9 +29,13 @@ from ablation.training.timing import Timing
 if TYPE_CHECKING:
     import keras
 
+_ACTIVE = ("active_loss", "active_accuracy")
+_MEASURES = (*_ACTIVE, "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
 OnEpoch = Callable[[EpochRecord], None]
 
 
+@custom_gradients_of_graphs()
 def run_trial(
     trial: Trial, dataset: Dataset, folder: Path, save_model: bool = False, on_epoch: OnEpoch = lambda _: None
 ) -> TrialResult:
@@ -63,8 +68,6 @@ def run_trial(
         state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
-    if trial.keeps_state and not trial.training.callbacks and not trouble:
-        checkpoint.save(state, time.perf_counter() - started)
     best = _best(state.history)
     metrics, shift = ({}, {}) if trouble else _final_measures(loop, trial, dataset, state, folder)
     if save_model and not trouble:
@@ -108,10 +111,10 @@ def _final_measures(
         shift = loop.variance_shift(dataset.train_probe)
         if not trial.reads_test:
             return metrics, shift
-        probabilities = loop.predict(dataset.test)
-        test = loop.measure(dataset.test, probabilities)
+        outputs = loop.predict(dataset.test)
+        test = loop.measure(dataset.test, outputs)
     with loop.timing.of("write"):
-        np.save(folder / "test_probabilities.npy", probabilities)
+        np.save(folder / "test_probabilities.npy", outputs.probabilities)
     return metrics | {f"test_{name}": value for name, value in test.items()}, shift
 
 
@@ -149,7 +152,7 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
         if warm:
             copy_state(model, warm.model)
             if dataset.places is not None:  # else the seeds of a variant have the same images
-                warm.take(dataset.train)
+                warm.take(dataset)
         loop = warm or CompiledLoop(model, dataset, trial.training)
         if not trial.training.callbacks:
             _warm[variant] = loop
@@ -189,29 +192,29 @@ def _fit(
     """
     stopping = trial.training.early_stopping
     history = state.history
-    callbacks = callback_list(trial.training, loop.model, len(dataset.train))
-    callbacks.on_train_begin()
+    callbacks = Callbacks(trial.training, loop.model, len(dataset.train))
+    callbacks.train_begin()
     while (
         len(history) < trial.training.epochs
         and not (stopping and _has_stalled(history, stopping))
         and not (history and loop.model.stop_training)  # as in Keras, there is always a first epoch
     ):
-        callbacks.on_epoch_begin(len(history))
-        record = _epoch(loop, trial, dataset, len(history) + 1)
-        if trial.training.evaluate == "best" and all(
-            record.val_accuracy > past.val_accuracy for past in history
-        ):
-            state.best_weights = loop.model.get_weights()
+        callbacks.epoch_begin(len(history) + 1)
+        record = _epoch(loop, trial, dataset, state, callbacks)
         history.append(record)
         on_epoch(record)
         for name, value in (("training", record.loss), ("validation", record.val_loss)):
             if not math.isfinite(value):
                 return f"the {name} loss became {value} in epoch {record.epoch}"
-        callbacks.on_epoch_end(record.epoch - 1, logs(record))
+        callbacks.epoch_end(record)
         if not trial.training.callbacks:
             with loop.timing.of("checkpoint"):
                 checkpoint.save_if_due(state, time.perf_counter() - started)
-    callbacks.on_train_end()
+    if trial.keeps_state and not trial.training.callbacks:
+        checkpoint.save(state, time.perf_counter() - started)
+    # From here on, an optimizer that averages the weights has put the averages in their place.
+    loop.model.optimizer.finalize_variable_values(loop.model.trainable_variables)
+    callbacks.train_end()
     return ""
 
 
@@ -220,10 +223,11 @@ def _final_metrics(
 ) -> dict[str, float]:
     """Return ``train_*`` and ``val_*`` of the model as it is.
 
-    They are taken from the epoch's record, unless callbacks may have changed the weights since, as an
-    EarlyStopping does that restores the best weights.
+    They are taken from the epoch's record, unless the weights may have changed since: an EarlyStopping may
+    restore the best ones, and an optimizer may put their averages in their place.
     """
-    if trial.training.callbacks and trial.training.evaluate == "last":
+    may_have_changed = trial.training.callbacks or averages_weights(loop.model.optimizer)
+    if may_have_changed and trial.training.evaluate == "last":
         parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
         return {
             f"{part}_{name}": value for part, measures in parts.items() for name, value in measures.items()
@@ -232,34 +236,47 @@ def _final_metrics(
     return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
 
 
-def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> EpochRecord:
-    """Train and measure one epoch; if the loss is no longer finite, the measures are NaN."""
-    started = time.perf_counter()
+def _epoch(
+    loop: CompiledLoop, trial: Trial, dataset: Dataset, state: TrainingState, callbacks: Callbacks
+) -> EpochRecord:
+    """Train and measure one epoch, and keep its weights in ``state`` if they are the best so far.
+
+    If the loss is no longer finite, nothing is measured, and the measures are NaN.
+    """
+    started, epoch = time.perf_counter(), len(state.history) + 1
     order = trial.randomness.batch_order(epoch, len(dataset.train))
     with loop.timing.of("train"):
         loss, accuracy = loop.train(order)
-    not_measured = {"loss": math.nan, "accuracy": math.nan}
-    train, val = dict(not_measured), dict(not_measured)
-    active_loss, active_accuracy = math.nan, math.nan
+    measures: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
     if math.isfinite(loss):
-        with loop.timing.of("evaluate"):
-            train = loop.measure(dataset.train_probe)
-            val = loop.measure(dataset.val)
-            active_loss, active_accuracy = loop.measure_active(dataset.train_probe, train)
+        with loop.timing.of("evaluate"), callbacks.testing():
+            measures = _measures(loop, dataset)
+            if trial.training.evaluate == "best" and all(
+                measures["val_accuracy"] > past.val_accuracy for past in state.history
+            ):
+                state.best_weights = loop.model.get_weights()
     return EpochRecord(
         epoch=epoch,
         loss=loss,
         accuracy=accuracy,
-        active_loss=active_loss,
-        active_accuracy=active_accuracy,
-        train_loss=train.pop("loss"),
-        train_accuracy=train.pop("accuracy"),
-        val_loss=val.pop("loss"),
-        val_accuracy=val.pop("accuracy"),
         seconds=time.perf_counter() - started,
         order=_order_digest(order, dataset),
-        extra={f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()},
+        **measures,
     )
+
+
+def _measures(loop: CompiledLoop, dataset: Dataset) -> dict[str, Any]:
+    """Return what is measured after an epoch, by the names of an `EpochRecord`."""
+    outputs = loop.predict(dataset.val)
+    train, val = loop.measure(dataset.train_probe), loop.measure(dataset.val, outputs)
+    active = dict(zip(_ACTIVE, loop.measure_active(dataset.train_probe, train), strict=True))
+    known = {
+        f"{part}_{name}": measures.pop(name)
+        for part, measures in (("train", train), ("val", val))
+        for name in ("loss", "accuracy")
+    }
+    extra = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()}
+    return {**known, **active, "penalty": outputs.penalty, "extra": extra}
 
 
 def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 from ablation.data.datasets import Dataset
-from ablation.errors import GridError, did_you_mean
+from ablation.errors import AblationError, GridError, did_you_mean
 from ablation.grid import keras_names
+from ablation.grid.label_kinds import is_of_one_class
 from ablation.grid.settings import Component, UserModelSettings, metric_name
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
-
-_OF_ONE_CLASS = (
-    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
-    "categorical_accuracy", "top_k_categorical_accuracy",
-)  # fmt: skip
+from ablation.training.class_weights import class_weights
+from ablation.training.fit import declares_averages, refuse_binary, refuse_idle_average
 
 
 def require_fit(study: Study, dataset: Dataset) -> None:
@@ -23,11 +23,13 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
         GridError: A loss or metric is for images of exactly one class, but the images have any number of
-            labels; a callback monitors what is not logged; or a user's metric cannot be measured.
+            labels, or the other way round; class weights name no class; a callback monitors what is not
+            logged; averages of weights would have no effect; or a custom metric cannot be measured.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
         _refuse_monitor(variant)
+        _refuse_misfit(variant, dataset)
     if dataset.is_multi_label:
         _refuse_one_class(study)
     user_metrics = [
@@ -42,12 +44,46 @@ def _refuse_monitor(variant: Variant) -> None:
     names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
     known = [*names, *(f"val_{name}" for name in names)]
     for callback in variant.training.callbacks:
-        watched = callback.arguments.get("monitor", "loss")
-        if not callback.source and watched not in known:
+        watched = "" if callback.source else _watched(callback)
+        if not watched:
+            continue
+        if watched not in known:
             raise GridError(
                 f"{variant.name}: {callback.name} monitors '{watched}', which is not logged."
-                f"{did_you_mean(str(watched), known)}"
+                f"{did_you_mean(watched, known)}"
             )
+        if callback.arguments.get("mode", "auto") == "auto" and not _has_direction(watched, variant):
+            raise GridError(
+                f"{variant.name}: {callback.name} monitors '{watched}', and Keras does not know whether more "
+                "or less of it is better. Add `mode: max` or `mode: min`."
+            )
+
+
+def _watched(callback: Component) -> str:
+    """Return what a callback of Keras monitors; empty if it monitors nothing."""
+    keras_type = keras_names.keras_class(keras_names.KINDS["callbacks"], callback.name)
+    parameter = inspect.signature(keras_type).parameters.get("monitor")
+    return str(callback.arguments.get("monitor", parameter.default)) if parameter else ""
+
+
+def _has_direction(watched: str, variant: Variant) -> bool:
+    """Return whether Keras knows if more or less is better of a quantity that is logged."""
+    custom = [metric_name(m) for m in variant.training.metrics if isinstance(m, Component) and m.source]
+    return watched.removeprefix("val_") not in custom
+
+
+def _refuse_misfit(variant: Variant, dataset: Dataset) -> None:
+    """Refuse class weights, losses and averages of weights that do not fit the images or each other."""
+    training = variant.training
+    may_have_one_unit = isinstance(variant.model, UserModelSettings) and len(dataset.class_names) == 2
+    try:
+        class_weights(training.class_weight, dataset)
+        if not dataset.is_multi_label and not may_have_one_unit:
+            refuse_binary(training)
+        if isinstance(training.optimizer, str) or not training.optimizer.source:
+            refuse_idle_average(training, declares_averages(training))
+    except AblationError as error:
+        raise GridError(f"{variant.name}: {error}") from None
 
 
 def _try_out(component: Component, dataset: Dataset) -> None:
@@ -70,7 +106,7 @@ def _refuse_one_class(study: Study) -> None:
     """Refuse losses and metrics that are for images of exactly one class."""
     for variant in study.variants:
         training = variant.training
-        if _is_of_one_class(training.loss):
+        if is_of_one_class(training.loss):
             is_user_model = isinstance(variant.model, UserModelSettings)
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
@@ -78,12 +114,8 @@ def _refuse_one_class(study: Study) -> None:
                 + (" and end your model with sigmoid." if is_user_model else ".")
             )
         for metric in training.metrics:
-            if _is_of_one_class(metric):
+            if is_of_one_class(metric):
                 raise GridError(
                     f"{variant.name}: the metric {metric} is for images of exactly one class, but these "
                     "images have any number of labels. Remove it from `training: {metrics: [...]}`."
                 )
-
-
-def _is_of_one_class(part: str | Component) -> bool:
-    return (part if isinstance(part, str) else part.snake_case) in _OF_ONE_CLASS

@@ -127,7 +127,7 @@ def test_the_logged_accuracy_counts_as_the_measured_one_does(run: Run, tmp_path:
     logged = loop.train(np.arange(len(dataset.train), dtype=np.int32))
     measured = loop.measure(dataset.train)
     assert logged == pytest.approx((measured["loss"], measured["accuracy"]), rel=1e-4)
-    right = dataset.train.labels == (loop.predict(dataset.train) > 0.5)
+    right = dataset.train.labels == (loop.predict(dataset.train).probabilities > 0.5)
     assert measured["accuracy"] == pytest.approx(right.all(axis=1).mean(), rel=1e-6)
     assert measured["accuracy"] != pytest.approx(right.mean(), rel=1e-3)
 
