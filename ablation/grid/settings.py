@@ -8,6 +8,7 @@ from it.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -52,21 +53,25 @@ def _as_height_and_width(value: Any) -> Any:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _with_keys_as_text(value: Any) -> Any:
-    """Convert the numbers of classes, which YAML reads as numbers, to text."""
-    return {str(key): weight for key, weight in value.items()} if isinstance(value, dict) else value
+def _class_weight(value: Any) -> Any:
+    """Convert the classes to text, of which YAML reads some as numbers."""
+    if value == "balanced":
+        return value
+    weights = list(value.values()) if isinstance(value, dict) else []
+    if not weights or not all(type(weight) in (int, float) and 0 <= weight < math.inf for weight in weights):
+        raise ValueError(
+            "expected balanced, or a mapping of classes to weights, numbers of at least 0, like {cat: 2}"
+        )
+    return {str(key): float(weight) for key, weight in value.items()}
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
 
-ClassWeight = (
-    Literal["balanced"]
-    | Annotated[
-        dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(_with_keys_as_text), Field(min_length=1)
-    ]
-)
+ClassWeight = Annotated[
+    Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(_class_weight)
+]
 
 DatasetName = Literal[
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"

@@ -9,9 +9,7 @@ from ablation.errors import AblationError
 if TYPE_CHECKING:
     import keras
 
-_LOSS = (
-    'name a loss of your own in the grid (`training: {loss: "module:function"}`), or use `add_loss` in `call`'
-)
+_LOSS = 'name your loss in the grid (`training: {loss: "module:function"}`), or use `add_loss` in `call`'
 _METRIC = 'name your metric in the grid (`training: {metrics: ["module:function"]}`)'
 _STEP = f"move what it does into `call` or into a layer, {_LOSS}"
 _EPOCHS = 'name a callback in the grid (`training: {callbacks: ["module:Class"]}`)'

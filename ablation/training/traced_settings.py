@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
 
-Traced = dict[tuple[str, str], Any]  # by the object's description and the attribute's name
-
+_OBJECT = "object"
 # Attributes of a model that change while it is used, and that no graph reads.
 _INCIDENTAL = {"built", "stop_training", "train_function", "test_function", "predict_function"}
+
+
+class _Identity:
+    """An object or a function, equal to itself alone."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.thing is self.thing
+
+    __hash__ = object.__hash__
+
+
+Traced = dict[tuple[str, str], Any]  # by the object's description and the attribute's name
 
 
 def traced_settings(model: keras.Model) -> Traced:
@@ -22,45 +36,45 @@ def traced_settings(model: keras.Model) -> Traced:
     """
     settings: Traced = {}
     for where, thing in _parts(model):
-        settings[where, "object"] = id(thing)
+        settings[where, _OBJECT] = _Identity(thing)
         if hasattr(thing, "trainable"):
             settings[where, "trainable"] = bool(thing.trainable)
-        for name, value in vars(thing).items():
-            if not name.startswith("_") and name not in _INCIDENTAL and _is_plain(value):
-                settings[where, name] = value if not callable(value) else id(value)
+        for name, value in getattr(thing, "__dict__", {}).items():
+            if name.startswith("_") or name in _INCIDENTAL:
+                continue
+            if _is_plain(value):
+                settings[where, name] = value
+            elif callable(value) and not hasattr(value, "variables"):
+                settings[where, name] = _Identity(value)
     return settings
 
 
 def changed_setting(before: Traced, after: Traced) -> str:
-    """Describe the first setting that was changed, like `trainable` of the layer dense; empty if none was."""
-    for where, name in before.keys() & after.keys() if before != after else ():
-        old, new = before[where, name], after[where, name]
+    """Describe the first setting that was changed, like `rate` of the layer drop; empty if none was."""
+    for (where, name), old in before.items():
+        new = after.get((where, name), _Identity(None))
         if old != new:
-            if name == "object":
+            if name == _OBJECT:
                 return where
-            values = f" from {old!r} to {new!r}" if not callable(old) and name != "activation" else ""
-            return f"`{name}` of {where}{values}"
-    gone = [where for where, name in before.keys() ^ after.keys() if name == "object"]
-    return gone[0] if gone else ""
+            is_shown = not isinstance(old, _Identity) and not isinstance(new, _Identity)
+            return f"`{name}` of {where}" + (f" from {old!r} to {new!r}" if is_shown else "")
+    return next((where for where, name in after if name == _OBJECT and (where, name) not in before), "")
 
 
 def _parts(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """Yield each object that a training graph reads, with a description."""
-    for number, layer in enumerate(model._flatten_layers()):
-        yield ("the model" if number == 0 else f"the layer {layer.name}"), layer
-    if not isinstance(model.loss, str | Mapping | list | None) and hasattr(model.loss, "__dict__"):
-        yield "the loss", model.loss
     optimizer = model.optimizer
     yield "the optimizer", optimizer
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
     if inner is not optimizer:
-        yield "the optimizer", inner
+        yield "the scaled optimizer", inner
     yield "the learning-rate schedule", inner._learning_rate
+    yield "the loss", model.loss
+    for number, layer in enumerate(model._flatten_layers()):
+        yield ("the model" if number == 0 else f"the layer {layer.name}"), layer
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(isinstance(item, bool | int | float | str | None) for item in value)
-    return isinstance(value, bool | int | float | str | None) or (
-        callable(value) and not hasattr(value, "variables")
-    )
+    return isinstance(value, bool | int | float | str | None)

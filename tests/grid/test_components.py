@@ -176,7 +176,7 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "parts:Cutout creates a Cutout; expected a Keras callback."),
         ('training: {callbacks: ["parts:Noisy"]}', "training.callbacks.0",
          "parts:Noisy overrides on_train_batch_end, which is never called: the steps of an epoch are compiled, "
-         "and callbacks are called only at the beginning and the end of training and of each epoch."),
+         "and callbacks are called only at the beginning and the end of training, of each epoch, and of the measurements after it."),
         ('training: {loss: "parts:"}', "training.loss", "'parts:' is not of the form module:object."),
         ("model: {augmentation: [flipp]}", "model.augmentation.0",
          "flipp is not a valid value. Did you mean 'flip'?"),
