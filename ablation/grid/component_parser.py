@@ -16,20 +16,20 @@ from ablation.errors import AblationError
 from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras_class, make, source_of
 from ablation.grid.settings import Component
 from ablation.grid.value_text import yaml_text
-from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
+from ablation.tensorflow_setup import nothing_computed, quiet_stderr, require_keras
 
 LISTS = ("metrics", "callbacks", "augmentation")  # settings that are lists of components
 _CALLED = {"on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"}
 
 
-def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
+def resolved(setting: str, value: Any, folder: Path, user_model: bool = False) -> Any:
     """Return one component as settings store it: a plain name, or a `Component` as JSON, tried out.
 
     Args:
         setting: The setting, one of `KINDS`. If it is a list, this resolves one of its items.
         value: The value from the grid file, or an earlier result of this function.
         folder: The folder in which custom modules are looked for first.
-        threads: The number of threads for TensorFlow if this call starts it.
+        user_model: Whether the grid's model is the user's own, which may output logits.
 
     Raises:
         AblationError: The component does not exist, its arguments are not valid, or the training loop cannot
@@ -43,7 +43,7 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
     name, arguments, folder = _parse_notation(value, folder)
 
     with quiet_stderr():
-        configure_tensorflow(threads)
+        require_keras()
         if ":" not in name:
             keras_type = keras_class(kind, name)
             if not arguments:
@@ -53,19 +53,39 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
             name = keras_type.__name__
             if setting == "augmentation" and "value_range" in inspect.signature(keras_type).parameters:
                 arguments = {"value_range": [0, 1]} | arguments  # the range of normalised images
-        _reject_unsupported(setting, name, arguments)
+        if setting == "loss" and name == "SparseCategoricalCrossentropy":
+            name, arguments = _of_one_hot_labels(name, arguments)
+            if not arguments:
+                return "categorical_crossentropy"
+        _reject_unsupported(setting, name, arguments, user_model)
         source = source_of(setting, name, arguments, folder)
         component = Component(
             name=name, arguments=arguments, folder=str(folder) if source else "", source=source
         )
         placeholder = {"learning_rate": 0.001} if setting == "optimizer" else {}
-        instance = make(setting, component, **placeholder)
+        instance = _tried_out(setting, component, placeholder)
     if setting == "callbacks" and (uncalled := _never_called(instance)):
         raise AblationError(
             f"{name} overrides {uncalled[0]}, which is never called: the steps of an epoch are compiled, and "
             "callbacks are called only at the beginning and the end of training and of each epoch."
         )
     return component.model_dump(mode="json")
+
+
+def _tried_out(setting: str, component: Component, placeholder: dict[str, Any]) -> Any:
+    """Create a component's object to see that this can be done, and return it."""
+    try:
+        with nothing_computed():
+            return make(setting, component, **placeholder)
+    except AblationError:  # the user's code may need to compute; if it does not, it raises the error again
+        return make(setting, component, **placeholder)
+
+
+def _of_one_hot_labels(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the crossentropy of one-hot labels that is equal to one of integer labels."""
+    if arguments.get("ignore_class") is not None:
+        raise AblationError(f"{name}: `ignore_class` is not supported, as labels are one-hot; remove it.")
+    return name.removeprefix("Sparse"), {k: v for k, v in arguments.items() if k != "ignore_class"}
 
 
 def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path]:
@@ -89,12 +109,12 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
         raise AblationError(f"the arguments of {name} must be text, numbers, lists or mappings.") from None
 
 
-def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> None:
+def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any], user_model: bool) -> None:
     """Raise an error for a component that Keras accepts but that the training loop would misuse."""
     reason = ""
     if setting in FUNCTIONS and name.lower().startswith("sparse"):
         reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
-    elif setting in FUNCTIONS and arguments.get("from_logits"):
+    elif setting in FUNCTIONS and arguments.get("from_logits") and not (setting == "loss" and user_model):
         reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."
     elif setting == "optimizer" and "learning_rate" in arguments:
         reason = "takes its learning rate from training.learning_rate; set it there."

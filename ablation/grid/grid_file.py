@@ -90,7 +90,7 @@ def read_study(file: Path) -> Study:
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
-    known = Known.of(grid.model, source, grid.threads)
+    known = Known.of(grid.model, source)
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)

@@ -179,7 +179,7 @@ class Study(StudyOptions):
             option = {"dataset": "--dataset", "seeds": "--seeds"}.get(str(problem["loc"][0]), "option")
             raise GridError(f"{option}: {explain(problem, [])}") from None
         refuse_repeated(study.seeds, "--seeds: ")
-        return study
+        return study.model_copy(update={"variants": self.variants})  # which still know what the grid sets
 
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:

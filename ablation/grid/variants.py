@@ -36,15 +36,13 @@ class Known:
     Attributes:
         source: The grid file, for errors.
         builder: The custom builder, or None.
-        threads: The number of threads for TensorFlow when components are tried out.
     """
 
     source: LocatedYaml
     builder: Builder | None
-    threads: int
 
     @classmethod
-    def of(cls, model: Mapping[str, Any], source: LocatedYaml, threads: int) -> Known:
+    def of(cls, model: Mapping[str, Any], source: LocatedYaml) -> Known:
         """Return the settings that are known with this `model:` section.
 
         Raises:
@@ -52,7 +50,7 @@ class Known:
         """
         name, place = model.get("builder"), ("model", "builder")
         if name is None:
-            return cls(source, None, threads)
+            return cls(source, None)
         if not isinstance(name, str) or ":" not in name:
             raise source.error(place, f"expected module:function, not {yaml_text(name)}.")
         try:
@@ -63,7 +61,7 @@ class Known:
             raise source.error(
                 place, f"the argument '{min(clash)}' has the name of a training setting; rename it."
             )
-        return cls(source, builder, threads)
+        return cls(source, builder)
 
     def base(self, model: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Change]:
         """Return the settings under `model:` and `training:`, each with its place in the file.
@@ -114,7 +112,8 @@ class Known:
 
     def _resolved_component(self, setting: str, value: Any, path: KeyPath) -> Any:
         try:
-            return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
+            folder = Path(self.source.file).absolute().parent
+            return resolved(setting, value, folder, user_model=self.builder is not None)
         except AblationError as error:
             raise self.source.error(path, str(error)) from None
 

@@ -150,7 +150,7 @@ def read_search(file: Path) -> Search:
     space = section.get("space", {})
     if not isinstance(space, dict):
         raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
-    known = Known.of(source.data.get("model", {}), source, study.threads)
+    known = Known.of(source.data.get("model", {}), source)
     given = section | {"space": {key: _spelled_out(key, value, known) for key, value in space.items()}}
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)

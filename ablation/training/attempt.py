@@ -10,6 +10,7 @@ from typing import Any
 
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.user_code import error_summary
+from ablation.tensorflow_setup import standard_keras
 from ablation.training.provenance import worker_provenance
 from ablation.training.trial_runner import run_trial
 
@@ -26,7 +27,8 @@ def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: 
     """
     started = time.perf_counter()
     try:
-        return run_trial(trial, dataset, folder, save_model, report)
+        with standard_keras(trial.training.precision):
+            return run_trial(trial, dataset, folder, save_model, report)
     except Exception as error:
         traceback.print_exc()
         seconds = time.perf_counter() - started

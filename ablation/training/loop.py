@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset, Part
 from ablation.data.predictions import Predictions
-from ablation.grid.keras_names import loss, measured, metric
+from ablation.grid.keras_names import measured, metric
 from ablation.grid.settings import TrainingSettings, metric_name
+from ablation.models.own_compile import loss_of
 from ablation.models.training_only import training_only_layer
 from ablation.training.kernels import faster_kernels
 from ablation.training.timing import Timing
@@ -49,7 +50,7 @@ class CompiledLoop:
         self._classes = len(dataset.class_names)
         self._multi_label = dataset.is_multi_label
         self._batch = training.batch_size
-        self._loss = loss(training.loss)
+        self._loss = loss_of(model, training)
         self._extra = {metric_name(name): metric(name) for name in training.metrics}
         self._has_modes = bool(model.non_trainable_variables) or _augments(model)
         self._running_loss = keras.metrics.Mean()
@@ -213,7 +214,7 @@ class CompiledLoop:
         """
         import tensorflow as tf
 
-        outputs = self.model(images, training=training)
+        outputs = tf.cast(self.model(images, training=training), tf.float32)  # of float16 under `precision`
         return tf.concat([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
 
     def _build_train_steps(self) -> Callable[[Any, Any, Any], None]:

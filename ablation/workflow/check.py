@@ -117,7 +117,7 @@ def _size(dataset: Dataset) -> str:
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
     try:
         shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        model = build_model(variant.model, shape, classes, Randomness(0), multi_label)
+        model = build_model(variant.model, shape, classes, Randomness(0), multi_label, variant.training)
     except Exception as error:
         return VariantCheck(variant.name, error=error_summary(error))
     return VariantCheck(

@@ -73,7 +73,10 @@ def plan_study(
     rows, seconds = [], 0.0
     with quiet_stderr():
         shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        models = [build_model(v.model, shape, classes, Randomness(0), multi_label) for v in study.variants]
+        models = [
+            build_model(v.model, shape, classes, Randomness(0), multi_label, v.training)
+            for v in study.variants
+        ]
     for variant, model in zip(study.variants, models, strict=True):
         of_variant = [t for t in trials if t.variant == variant.name]
         to_train = [t for t in pending if t.variant == variant.name]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ablation.data.datasets import Dataset
-from ablation.errors import GridError, did_you_mean
+from ablation.errors import AblationError, GridError, did_you_mean
 from ablation.grid import keras_names
-from ablation.grid.settings import Component, UserModelSettings, metric_name
+from ablation.grid.settings import BuilderSettings, Component, UserModelSettings, metric_name
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
+from ablation.models.user_model import may_compile, refuse_overruled
+from ablation.tensorflow_setup import quiet_stderr
 
 _OF_ONE_CLASS = (
     "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
@@ -30,11 +32,25 @@ def require_fit(study: Study, dataset: Dataset) -> None:
         _refuse_monitor(variant)
     if dataset.is_multi_label:
         _refuse_one_class(study)
+    _refuse_overruled(study, dataset)
     user_metrics = [
         m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source
     ]
     for component in {str(metric): metric for metric in user_metrics}.values():
         _try_out(component, dataset)
+
+
+def _refuse_overruled(study: Study, dataset: Dataset) -> None:
+    """Refuse settings that have no effect because a variant's builder compiles its model itself."""
+    for variant in study.variants:
+        settings = variant.model
+        if not isinstance(settings, BuilderSettings) or not may_compile(settings):
+            continue
+        try:
+            with quiet_stderr():
+                refuse_overruled(settings, dataset.image_shape, len(dataset.class_names), variant.training)
+        except AblationError as error:
+            raise GridError(f"{variant.name}: {error}") from None
 
 
 def _refuse_monitor(variant: Variant) -> None:

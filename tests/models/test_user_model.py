@@ -262,7 +262,7 @@ def test_an_error_in_a_layer_is_told_by_its_reason_and_its_line(models: Path) ->
     ("function", "cause"),
     [
         ("logits", "own_models:logits: the model's outputs do not sum to 1, so they are not probabilities; end the "
-                   "model with softmax."),
+                   "model with softmax, or declare logits by a Keras loss with `from_logits: true`."),
         ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), one "
                    "probability per class."),
         ("one_unit", "own_models:one_unit: the model's output for an image has the shape (1,); expected (10,), one "
@@ -337,7 +337,7 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
     run = run_study(one_unit_study(two_classes, text), two_classes / "run", executor="inline")
     assert run.results["cause"].tolist() == [
         "own_models:one_unit: the model's outputs do not lie between 0 and 1, so they are not "
-        "probabilities; end the model with sigmoid."
+        "probabilities; end the model with sigmoid, or declare logits by a Keras loss with `from_logits: true`."
     ]
 
 

@@ -250,7 +250,7 @@ def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> 
     [
         ("sigmoid", ""),
         ("linear", "own_outputs:own: the model's outputs do not lie between 0 and 1, so they are not probabilities; "
-                   "end the model with sigmoid."),
+                   "end the model with sigmoid, or declare logits by a Keras loss with `from_logits: true`."),
         ("softmax", "own_outputs:own: the model's outputs sum to 1, as those of softmax do, but these images have "
                     "any number of labels; end the model with sigmoid."),
     ],
