@@ -13,6 +13,7 @@ from ablation.errors import AblationError
 
 # Keras reads these from ~/.keras/keras.json, where they would change what a trial computes.
 _STANDARD: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+KERAS_DEFAULTS: dict[str, Any] = {"backend": "tensorflow", **_STANDARD}
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def configure_tensorflow(threads: int) -> None:
     Raises:
         AblationError: TensorFlow already runs with another number of threads.
     """
+    require_keras()  # first, because TensorFlow imports Keras, which then decides on its backend
     import tensorflow as tf
 
     try:
@@ -55,7 +57,6 @@ def start_tensorflow(threads: int) -> None:
     gc.disable()  # garbage collection would take a quarter of the time of the import
     with _absent("sklearn", "matplotlib", "IPython"):  # so would these, which Keras imports if it can
         configure_tensorflow(threads)
-        require_keras()
     gc.freeze()  # imported modules stay for good, so that no collection need examine them
     gc.enable()
 
@@ -64,13 +65,15 @@ def require_keras() -> None:
     """Import Keras with TensorFlow as its backend, whatever the user's keras.json and environment say.
 
     Raises:
-        AblationError: Keras already runs in this process with another backend.
+        AblationError: Keras already runs here with another backend, or its keras.json is not valid.
     """
     if "keras" not in sys.modules:
         chosen = os.environ.get("KERAS_BACKEND")
         os.environ["KERAS_BACKEND"] = "tensorflow"
         try:
             import keras
+        except (ValueError, ImportError) as error:  # TensorFlow may have imported a part of it before
+            raise AblationError(f"Keras cannot be imported; check its keras.json: {error}") from None
         finally:  # which backend other processes of the user have is none of our business
             os.environ.pop("KERAS_BACKEND")
             os.environ |= {"KERAS_BACKEND": chosen} if chosen is not None else {}

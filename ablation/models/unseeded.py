@@ -67,7 +67,7 @@ def seed_global_draws(
     Raises:
         AblationError: The model draws random numbers, or changes variables, that no checkpoint holds.
     """
-    if not _has_own_code(model):
+    if not has_own_code(model):
         return
     from keras.src.random.seed_generator import global_seed_generator
 
@@ -107,7 +107,7 @@ def _refuse_unseeded(
     return bool(graph.variables)
 
 
-def _has_own_code(model: keras.Model) -> bool:
+def has_own_code(model: keras.Model) -> bool:
     """Return whether a model computes with code that is not Keras's own."""
     import keras
 

@@ -74,7 +74,7 @@ def build_user_model(
         one_unit = _refuse_no_classifier(name, model, image_shape, classes, multi_label, logits)
     except Exception as error:
         if hint:
-            raise AblationError(error_summary(error) + hint) from error
+            raise AblationError(f"{name} does not fit the images.{hint} {error_summary(error)}") from error
         raise
     seed_global_draws(name, model, image_shape, key, randomness)
     ending = ("sigmoid" if multi_label or one_unit else "softmax") if logits else ""

@@ -97,6 +97,12 @@ MODELS = """
     def loose(**settings):
         return None
 
+    def renamed(input_shape, num_classes, filters=3):
+        return cnn(input_shape, num_classes)
+
+    def defaults(input_shape=(32, 32, 3), num_classes=10):
+        return cnn(input_shape, num_classes)
+
     def clashing(epochs=3):
         return None
 
@@ -276,6 +282,16 @@ def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, caus
     assert run.results["cause"].tolist() == [cause]
 
 
+def test_a_default_shape_that_does_not_fit_is_explained(models: Path, without_report: None) -> None:
+    study = study_of(models, "model: {builder: own_models:defaults}\nseeds: 1\n")
+    (cause,) = run_study(study, models / "run", executor="inline").results["cause"]
+    assert cause.startswith(
+        "own_models:defaults does not fit the images. Rename input_shape to image_shape and num_classes to classes: "
+        "the arguments `image_shape` (height, width, channels) and `classes` are filled in from the dataset. "
+        "ValueError: Input 0 "
+    )
+
+
 @pytest.fixture
 def two_classes(models: Path, without_report: None) -> Path:
     """Digits under five, and the others, beside the models."""
@@ -354,6 +370,10 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
          "own_models:loose: declare each argument that a grid may set by its name, not as *settings."),
         ("model: {builder: own_models:clashing}",
          "the argument 'epochs' has the name of a training setting; rename it."),
+        ("model: {builder: own_models:renamed}",
+         "own_models:renamed needs a value for its argument 'input_shape'. Rename input_shape to image_shape and "
+         "num_classes to classes: the arguments `image_shape` (height, width, channels) and `classes` are filled in "
+         "from the dataset."),
         ("model: {builder: own_models:subclassed}", "own_models:subclassed needs a value for its argument 'units'."),
     ],
 )  # fmt: skip
