@@ -9,6 +9,7 @@ from ablation.errors import AblationError
 from ablation.grid.keras_names import make
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import Component, ModelSettings
+from ablation.models.layer_paths import layer_paths
 from ablation.models.own_compile import keep_own_compile
 from ablation.models.training_only import training_argument, training_only_layer
 from ablation.models.unseeded import draws_unseeded
@@ -97,12 +98,11 @@ def user_model_in(model: keras.Model) -> keras.Model:
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
-def layers_of(model: keras.Model) -> list[keras.Layer]:
-    """Return a model's layers; for a user's model between other layers, the layers of both."""
-    if model.name != _SURROUNDED:
-        return list(model.layers)
+def layers_by_path(model: keras.Model) -> dict[str, keras.Layer]:
+    """Return all layers of a model by path; for a user's model between other layers, those of both."""
     inner = user_model_in(model)
-    return [layer for outer in model.layers for layer in (inner.layers if outer is inner else [outer])]
+    outer = {layer.name: layer for layer in model.layers if layer is not inner} if inner is not model else {}
+    return outer | layer_paths(inner)
 
 
 def _component(

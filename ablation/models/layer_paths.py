@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +22,11 @@ def layer_paths(model: keras.Model) -> dict[str, keras.Layer]:
     seen: set[int] = set()
     _add_layers(model, "", paths, seen)
     return paths
+
+
+def own_weights(layer: keras.Layer) -> list[Any]:
+    """Return the weights of a layer without those of the layers that it contains."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def _add_layers(layer: keras.Layer, prefix: str, paths: dict[str, keras.Layer], seen: set[int]) -> None:

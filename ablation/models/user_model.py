@@ -92,9 +92,12 @@ def may_compile(settings: BuilderSettings) -> bool:
 
 
 def refuse_overruled(
-    settings: BuilderSettings, image_shape: Shape, classes: int, training: TrainingSettings
+    settings: BuilderSettings | HyperModelSettings,
+    image_shape: Shape,
+    classes: int,
+    training: TrainingSettings,
 ) -> None:
-    """Refuse a builder that compiles its model with what the grid sets, without starting TensorFlow.
+    """Refuse code that compiles its model with what the grid sets, without starting TensorFlow.
 
     A model that cannot be built in this way is left to the trial, which builds it as it is trained.
 

@@ -16,6 +16,7 @@ from ablation.grid.study import Seeds, Study, Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+from ablation.models.user_model import refuse_overruled
 from ablation.search.hypermodel import hypermodel_space
 from ablation.search.space import Parameter
 
@@ -179,6 +180,7 @@ def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
     model, space = hypermodel_space(name, folder, search.study.threads)
     changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
     baseline = search.baseline.model_copy(update=changes)
+    refuse_overruled(model, (1, 1, 1), 1, baseline.training)  # it takes neither
     study = search.study.model_copy(update={"variants": (baseline,), "factors": {}, "baseline": "defaults"})
     settings = search.settings.model_copy(update={"space": space})
     return search.model_copy(update={"study": study, "settings": settings})

@@ -15,8 +15,9 @@ from ablation.data.datasets import Dataset
 from ablation.digest import short_digest
 from ablation.grid.settings import EarlyStopping
 from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
-from ablation.models.augmentation import layers_of
+from ablation.models.augmentation import layers_by_path
 from ablation.models.cost import counted_multiply_adds
+from ablation.models.layer_paths import own_weights
 from ablation.training.callbacks import callback_list, logs
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.training.compilation import compiled_model
@@ -274,9 +275,10 @@ def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
 
 
 def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
-    """Return the shape and a hash of the weights of each layer that has weights, by layer name."""
-    arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
-    return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
+    """Return the shape and a hash of the weights of each layer that has weights of its own, by path."""
+    weights = {path: own_weights(layer) for path, layer in layers_by_path(model).items()}
+    arrays = {path: [weight.numpy() for weight in own] for path, own in weights.items() if own}
+    return {path: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for path, a in arrays.items()}
 
 
 def _order_digest(order: NDArray[np.int32], dataset: Dataset) -> str:

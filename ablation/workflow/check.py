@@ -17,7 +17,7 @@ from ablation.models.cost import counted_multiply_adds
 from ablation.models.unseeded import has_own_code
 from ablation.results.notes import planned_notes
 from ablation.tensorflow_setup import quiet_stderr
-from ablation.workflow.model_layers import Layer, layers_by_path
+from ablation.workflow.model_layers import Layer, shown_layers
 from ablation.workflow.preflight import require_fit
 
 
@@ -104,7 +104,7 @@ def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
         variant.name,
         model.count_params(),
         counted_multiply_adds(model),
-        layers_by_path(model),
+        shown_layers(model),
         has_own_code=has_own_code(model),
     )
 

@@ -50,12 +50,12 @@ class Layer:
     is_numbered: bool = field(default=False, compare=False)
 
 
-def layers_by_path(model: keras.Model) -> tuple[Layer, ...]:
+def shown_layers(model: keras.Model) -> tuple[Layer, ...]:
     """Return the layers of a built model, those of nested models included."""
-    return tuple(_layer(path, layer) for path, layer in _shown_layers(model))
+    return tuple(_layer(path, layer) for path, layer in _paths(model))
 
 
-def _shown_layers(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
+def _paths(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
     """Yield the layers of a model, those of nested models included, by path."""
     import keras
 

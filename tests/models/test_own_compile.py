@@ -290,6 +290,22 @@ def test_the_precision_is_in_force_while_a_builder_builds(folder: Path, tiny_dat
     assert precise.layers[0].compute_dtype == "bfloat16"
 
 
+def test_what_would_have_no_effect_on_a_search_is_refused_with_its_place(folder: Path) -> None:
+    from ablation.search.settings import Search
+
+    study_of(
+        folder, "training: {learning_rate: 0.01}\nsearch: {hypermodel: compiling:for_search, trials: 2}\n"
+    )
+    with pytest.raises(GridError) as caught:
+        Search.from_yaml(folder / "grid.yaml")
+    assert str(caught.value) == (
+        f"{folder / 'grid.yaml'}, line 5, search.hypermodel: compiling:for_search compiles its model (compiling.py, "
+        "line 20) with the optimizer SGD, so that the grid's setting `learning_rate` would have no effect. Remove "
+        "the call of `compile`, so that the grid's settings are used, or remove `learning_rate` from the grid.\n"
+        "    5 | search: {hypermodel: compiling:for_search, trials: 2}"
+    )
+
+
 @pytest.mark.parametrize("name", ["Batches", "Shuffles", "Scores"])
 def test_an_own_fit_of_a_hypermodel_is_refused(name: str, folder: Path) -> None:
     load_hypermodel("compiling:Passing", folder)
