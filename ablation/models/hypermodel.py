@@ -7,7 +7,7 @@ from typing import Any
 
 from ablation.errors import AblationError
 from ablation.grid.user_code import error_summary, load_object
-from ablation.tensorflow_setup import require_keras
+from ablation.tensorflow_setup import quiet_stderr, require_keras
 
 
 def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
@@ -23,7 +23,8 @@ def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
         AblationError: There is no such object, or it is neither a HyperModel nor a function, or it has a
             ``fit`` method of its own.
     """
-    require_keras()
+    with quiet_stderr():  # the custom module will import it, too
+        require_keras()
     hypermodel, source = load_object(name, folder, "HyperModel")
     if not callable(hypermodel) and not hasattr(hypermodel, "build"):
         raise AblationError(f"'{name}' is neither a HyperModel nor a function that builds a model.")

@@ -155,7 +155,7 @@ def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Ite
 
 
 def _settings(layer: Layer, names: Sequence[str]) -> str:
-    return ", ".join(f"{name} {layer.settings.get(name, '')}" for name in names)
+    return ", ".join(f"{name} {layer.settings.get(name, 'not set')}" for name in names)
 
 
 def _description(layer: Layer | None, changed: Sequence[str]) -> str:

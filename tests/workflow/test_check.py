@@ -181,7 +181,7 @@ def test_a_nested_model_is_shown_layer_by_layer(tmp_path: Path) -> None:
             "backbone/norm", "BatchNormalization: trainable false", "BatchNormalization: trainable true"
         ),
     ]
-    assert training == [Difference("backbone", "Functional: training false", "Functional: training ")]
+    assert training == [Difference("backbone", "Functional: training false", "Functional: training not set")]
     assert (
         Difference(
             "backbone/conv",
