@@ -98,6 +98,7 @@ def read_study(file: Path) -> Study:
         grid, factors, base, known, source
     )
     _reject_duplicates(variants, grid, source)
+    _reject_two_noises(grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
         hint = did_you_mean(baseline, [variant.name for variant in variants])
@@ -243,6 +244,21 @@ def _reject_duplicates(variants: list[Variant], grid: GridFile, source: LocatedY
             raise source.error(
                 path, f"'{variant.name}' duplicates '{first_name}': all of their settings are the same."
             )
+
+
+def _reject_two_noises(grid: GridFile, source: LocatedYaml) -> None:
+    """Refuse label noise that is fixed for the dataset and set elsewhere, too."""
+    sections: list[tuple[KeyPath, dict[str, Any]]] = [
+        (("training",), grid.training),
+        (("factors",), grid.factors),
+    ]
+    sections += [(("variants", name), settings) for name, settings in grid.variants.items()]
+    for path, settings in sections if grid.dataset.label_noise else ():
+        for key in settings:
+            if key.rpartition(".")[2] == "label_noise":
+                raise source.error(
+                    (*path, key), "'label_noise' is also set under `dataset:`; remove one of the two."
+                )
 
 
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:

@@ -37,6 +37,13 @@ def _reject_duplicates(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     return kinds
 
 
+def _reject_repeated_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ValueError(f"duplicate class '{name}'")
+    return names
+
+
 def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
     names = [metric_name(metric) for metric in metrics]
     for i, name in enumerate(names):
@@ -49,16 +56,27 @@ def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _as_height_and_width(value: Any) -> Any:
     """Convert a single number to a height and a width."""
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
+LabelNoise = Annotated[float, Field(ge=0, lt=1)]
 
 DatasetName = Literal[
-    "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
-]
+    "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "csv", "own", "tfds",
+    "huggingface",
+]  # fmt: skip
+_PATHS = {
+    "npz": "the file to read",
+    "folder": "a folder that contains one folder per class",
+    "csv": "a CSV file with the columns file and label",
+}
 Stage = Literal["conv", "flatten", "dense"]
 
 # Names that settings keep as they are; every other name that Keras knows becomes a `Component`.
@@ -133,11 +151,12 @@ class DatasetSettings(Settings):
     """
 
     name: DatasetName = "digits"
-    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads images from one folder per
-    class, and ``own`` calls your ``loader``. With a ``loader``, ``own`` is the default."""
+    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads pictures from one folder per
+    class, ``csv`` reads the pictures that a CSV file lists, and ``own`` calls your ``loader``. With a
+    ``loader``, ``own`` is the default."""
     path: str | None = None
-    """The path of the images of ``npz`` or ``folder``, or of a downloaded dataset, relative to the grid
-    file."""
+    """The path of the images of ``npz``, ``folder`` or ``csv``, or of a downloaded dataset, relative to the
+    grid file."""
     loader: str | None = None
     """Your own function that returns the images, ``module:function``. Its module is looked for first in the
     folder of the grid file."""
@@ -152,14 +171,30 @@ class DatasetSettings(Settings):
         ]
         | None
     ) = None
-    """The height and width to which the images of ``folder``, ``tfds`` or ``huggingface`` are resized. A
-    single number sets both."""
+    """The height and width to which the images of ``folder``, ``csv``, ``tfds`` or ``huggingface`` are
+    resized. A single number sets both."""
+    class_names: (
+        Annotated[
+            tuple[str, ...],
+            BeforeValidator(_as_tuple, json_schema_input_type=tuple[str, ...]),
+            Field(min_length=2),
+            AfterValidator(_reject_repeated_names),
+        ]
+        | None
+    ) = None
+    """The names of the classes, in their order. In ``npz`` or a ``loader``, they name the labels 0, 1, and so
+    on; in ``folder`` and ``csv``, pictures of other classes are left out. By default, the source names them,
+    or they are sorted by name."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What happens if a picture of ``folder``, ``csv`` or ``huggingface`` cannot be read: the study is not
+    started (``stop``), or the picture is left out, counted and named in the report (``skip``)."""
     train_size: Count | None = None
     """The number of training images. By default, all images that are used neither for validation nor for
     testing."""
     validation_size: CountOrShare = 0.2
     """The number of validation images, or a share below 1. They are taken from the training images and
-    measured after each epoch. With ``evaluate: best``, they determine the best epoch; with
+    measured after each epoch. If the dataset has validation images of its own, these are used, all of them or
+    the number that is given here. With ``evaluate: best``, they determine the best epoch; with
     ``early_stopping``, they determine when training stops."""
     test_size: CountOrShare | None = None
     """The number of test images, or a share below 1. They are taken from the dataset's own test images or, if
@@ -168,6 +203,11 @@ class DatasetSettings(Settings):
     normalise: Literal["unit", "standard"] = "unit"
     """``unit`` scales pixels to the range from 0 to 1. ``standard`` scales each channel so that the training
     images have mean 0 and standard deviation 1."""
+    label_noise: LabelNoise = 0.0
+    """The share of training and validation labels that are made wrong on purpose: chosen at random, each
+    becomes one of the other classes. Test labels are never changed. The wrong labels are the same in every
+    trial, unless the study's ``vary`` contains ``label_noise``. To compare shares, make ``label_noise`` a
+    factor instead."""
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of the splits. A different seed splits the images differently."""
 
@@ -186,11 +226,14 @@ class DatasetSettings(Settings):
             raise ValueError("an id is valid only for tfds and huggingface")
         if self.id is None and (self.name == "tfds" or (self.name == "huggingface" and self.path is None)):
             raise ValueError(f"a dataset named {self.name} needs an id, the name of the dataset there")
-        if self.image_size is not None and self.name not in ("folder", "tfds", "huggingface"):
-            raise ValueError("image_size is valid only for folder, tfds and huggingface")
-        if self.name in ("npz", "folder") and self.path is None:
-            what = "the file to read" if self.name == "npz" else "a folder that contains one folder per class"
-            raise ValueError(f"a dataset named {self.name} needs a path, {what}")
+        if self.image_size is not None and self.name not in ("folder", "csv", "tfds", "huggingface"):
+            raise ValueError("image_size is valid only for folder, csv, tfds and huggingface")
+        if self.on_error == "skip" and self.name not in ("folder", "csv", "huggingface"):
+            raise ValueError("on_error: skip is valid only for folder, csv and huggingface")
+        if self.class_names is not None and self.name not in ("npz", "folder", "csv", "own"):
+            raise ValueError("class_names is valid only for npz, folder, csv and own")
+        if self.name in _PATHS and self.path is None:
+            raise ValueError(f"a dataset named {self.name} needs a path, {_PATHS[self.name]}")
         if self.name == "digits" and self.path is not None:
             raise ValueError("the digits come with scikit-learn and cannot be read from a path")
         return self
@@ -323,6 +366,9 @@ class TrainingSettings(Settings):
     train_size: Count | None = None
     """The number of training images that are used. They are the first ones, so that every smaller training
     set is part of every larger one. By default, all are used."""
+    label_noise: LabelNoise = 0.0
+    """The share of training and validation labels that are wrong; see ``dataset.label_noise``, which fixes it
+    for all variants."""
     batch_size: Count = 64
     """The number of images per training step."""
     optimizer: OptimizerName | Component = "adam"

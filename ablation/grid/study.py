@@ -104,7 +104,7 @@ class StudyOptions(Settings):
     each seed draws its own training and validation images from all images that are not test images; all
     variants of a seed get the same ones. Without it, the split is the same for every seed. With ``test``
     beside ``split``, each seed draws its test images, too. This needs a dataset without a test set of its
-    own."""
+    own. With ``label_noise``, each seed has other wrong labels, if ``label_noise`` is set."""
     timeout: Seconds | None = None
     """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0
@@ -166,7 +166,7 @@ class Study(StudyOptions):
         """
         data = self.model_dump(mode="json")
         if dataset is not None:
-            others = ("loader", "id", "image_size") if dataset != self.dataset.name else ()
+            others = ("loader", "id", "image_size", "class_names") if dataset != self.dataset.name else ()
             data["dataset"] |= {"name": dataset} | dict.fromkeys(("path", *others))
         if data_dir is not None:
             data["dataset"]["path"] = str(Path(data_dir).absolute())

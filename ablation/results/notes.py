@@ -36,7 +36,8 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     def images(variant: Variant) -> int:
         return len(dataset.first(variant.training.train_size).train)
 
-    notes = _grouped(
+    notes = [*dataset.notes]
+    notes += _grouped(
         study.variants,
         lambda v: _unpooled(v, dataset),
         lambda v: _stale_statistics(v, images(v)),
@@ -153,6 +154,7 @@ def _seeds_without_effect(variant: Variant, study: Study) -> str:
     streams = {"init", "order", "split"}
     streams |= {"dropout"} if model.dropout else set()
     streams |= {"augmentation"} if model.augmentation else set()
+    streams |= {"label_noise"} if variant.training.label_noise or study.dataset.label_noise else set()
     if len(study.seeds) == 1 or streams & set(study.vary):
         return ""
     return (

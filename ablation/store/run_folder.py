@@ -83,7 +83,8 @@ class Store:
                 if not (leftover / CHECKPOINT).is_file():
                     shutil.rmtree(leftover)
             saved = self._saved_dataset()
-            if not saved or (saved.digest, saved.origin) != (digest, dataset.origin):
+            described = digest, dataset.origin, dataset.notes
+            if not saved or (saved.digest, saved.origin, saved.notes) != described:
                 dataset.save(self.dataset_file)
             if changed:
                 self.write(self.study_file.name, text)

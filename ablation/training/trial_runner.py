@@ -148,7 +148,7 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
         model = compiled_model(trial, dataset)
         if warm:
             copy_state(model, warm.model)
-            if dataset.places is not None:  # else the seeds of a variant have the same images
+            if {"split", "label_noise"} & set(trial.vary):  # else the seeds of a variant have the same images
                 warm.take(dataset.train)
         loop = warm or CompiledLoop(model, dataset, trial.training)
         if not trial.training.callbacks:
