@@ -17,7 +17,20 @@ class GridError(AblationError):
 
 
 class DatasetError(AblationError):
-    """The dataset cannot be read, or cannot be split as requested."""
+    """The dataset cannot be read, or cannot be split as requested.
+
+    Args:
+        message: What is wrong, and what was expected.
+        setting: The setting that does not fit, like ``dataset.train_size``, if it is one.
+        value: Its value.
+    """
+
+    def __init__(self, message: str, setting: str = "", value: object = None) -> None:
+        super().__init__(message, setting, value)
+        self.message, self.setting, self.value = message, setting, value
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.message}" if self.setting else self.message
 
 
 class RunError(AblationError):

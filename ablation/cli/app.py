@@ -88,9 +88,11 @@ def check(
     """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
     from ablation.cli.console_check import print_check
     from ablation.grid.grid_file import read_study
+    from ablation.grid.setting_place import located
     from ablation.workflow.check import check_study
 
-    checked = check_study(read_study(grid).with_overrides(data_dir=data_dir))
+    with located(grid):
+        checked = check_study(read_study(grid).with_overrides(data_dir=data_dir))
     print_check(checked)
     _exit_1_unless(not any(variant.error for variant in checked.variants))
 
@@ -124,6 +126,7 @@ def run(
     from ablation.cli.terminal import print_plan, print_results
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
+    from ablation.grid.setting_place import located
 
     if until_resolved != (max_seeds is not None):
         raise GridError(
@@ -134,12 +137,13 @@ def run(
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
-        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
+        with located(grid):
+            print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
         return
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
-    with _interruptible(), LiveProgress() as progress:
+    with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_study(
             study,
             out,
@@ -186,6 +190,7 @@ def search(
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
     from ablation.cli.terminal import print_search
+    from ablation.grid.setting_place import located
     from ablation.search.run import run_search
     from ablation.search.settings import Search
     from ablation.workflow.progress import LiveProgress
@@ -194,7 +199,7 @@ def search(
     if data_dir:
         study = planned.study.with_overrides(data_dir=data_dir)
         planned = planned.model_copy(update={"study": study})
-    with _interruptible(), LiveProgress() as progress:
+    with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_search(
             planned,
             out,
@@ -219,8 +224,12 @@ def figures(
     """Draw a run's figures, as PNG and SVG."""
     from ablation.figures.drawing import draw_figures
 
-    for picture in draw_figures(_open(run), only or (), out):
+    pictures = draw_figures(_open(run), only or (), out)
+    for picture in pictures:
         print(picture.png)
+    for name, reason in pictures.missing.items():
+        print(f"Error: the figure {name} could not be drawn: {reason}.", file=sys.stderr)
+    _exit_1_unless(not pictures.missing)
 
 
 @app.command()

@@ -13,6 +13,7 @@ def print_check(check: Check) -> None:
     """Print each variant's size, and the layers in which it differs from the baseline."""
     console = Console()
     console.print(Text(check.description, style="bold"))
+    console.print(Text(check.classes))
     table = results_table("variant", "parameters", "multiply-adds", "layers")
     for variant in check.variants:
         mark = " (baseline)" if variant.name == check.baseline else ""

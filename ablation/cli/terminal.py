@@ -51,6 +51,7 @@ def print_plan(plan: Plan) -> None:
     """Print what a run would do."""
     console = Console()
     console.print(Text(plan.description, style="bold"))
+    console.print(Text(plan.classes))
     table = results_table("variant", "parameters", "trials", "finished", "to train")
     for row in plan.variants:
         mark = " (baseline)" if row.name == plan.baseline else ""

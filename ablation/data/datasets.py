@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.data.arrays import RawImages
+from ablation.data.class_counts import ClassCounts, absent_class_notes, class_counts
 from ablation.data.duplicates import duplicate_notes
 from ablation.data.label_noise import noisy
 from ablation.data.labels import Labels
@@ -98,6 +100,14 @@ class Dataset:
         """Height, width and channels of an image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    @property
+    def class_counts(self) -> ClassCounts:
+        """The numbers of training, validation and test images of each class, or with each label, by its name.
+
+        If seeds draw their own images, the numbers are those of the fixed split, which the draws follow.
+        """
+        return class_counts(self.class_names, (self.train, self.val, self.test))
 
     @property
     def digest(self) -> str:
@@ -196,8 +206,10 @@ class Dataset:
             return self
         if train_size > len(self.train):
             raise DatasetError(
-                f"training.train_size: cannot take {train_size:,} of {len(self.train):,} training images; a "
-                "smaller dataset.validation_size or dataset.test_size leaves more of them."
+                f"cannot take {train_size:,} of {len(self.train):,} training images; a smaller "
+                "dataset.validation_size or dataset.test_size leaves more of them.",
+                "training.train_size",
+                train_size,
             )
         train = Part(self.train.images[:train_size], self.train.labels[:train_size])
         return dataclasses.replace(self, train=train)
@@ -220,14 +232,6 @@ class Dataset:
             f"{self.origin}: {train} training and {val} validation images, which each seed draws from "
             f"{pool:,}, and {test} test images{several}"
         )
-
-    @property
-    def parts(self) -> dict[str, tuple[Part, ...]]:
-        """The images of each part by its name in words; what seeds draw from is one part, the pool."""
-        if self.pool is None:
-            return {"training": (self.train,), "validation": (self.val,), "test": (self.test,)}
-        pool = {"pooled": self._pooled}
-        return pool if self.pool.includes_test else pool | {"test": (self.test,)}
 
     def save(self, file: Path) -> None:
         """Write the dataset as one .npz file, atomically."""
@@ -283,22 +287,25 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
             images, but the source has a test set of its own.
     """
     raw = _read(settings, vary)
-    classes, training = len(raw.class_names), Part(raw.images, raw.labels)
+    classes, training, taken = len(raw.class_names), Part(raw.images, raw.labels), dict[str, int]()
     if raw.test_images is None or raw.test_labels is None:
         training, test = split_off(training, settings.test_size or 0.2, settings, classes, "test_size")
+        taken["test"] = len(test)
     else:
         test = Part(raw.test_images, raw.test_labels)
         if settings.test_size is not None:
             _, test = split_off(test, settings.test_size, settings, classes, "test_size")
     if raw.val_images is None or raw.val_labels is None:
-        training, val = split_off(training, settings.validation_size, settings, classes, "validation_size")
+        size = settings.validation_size
+        training, val = split_off(training, size, settings, classes, "validation_size", taken)
+        taken["validation"] = len(val)
     else:
         val = Part(raw.val_images, raw.val_labels)
-        if settings.validation_size >= 1:
+        if 1 <= settings.validation_size != len(val):
             _, val = split_off(val, settings.validation_size, settings, classes, "validation_size")
     rest = training.take(np.arange(0))
     if settings.train_size is not None:
-        rest, training = split_off(training, settings.train_size, settings, classes, "train_size")
+        rest, training = split_off(training, settings.train_size, settings, classes, "train_size", taken)
     else:
         training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
     scale, offset = normalisation(training.images, settings.normalise)
@@ -306,13 +313,23 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
     images = training, val, test, raw.class_names, scale, offset, raw.origin, pool
     has_own_val = raw.val_images is not None
     prepared = Dataset(*images, label_noise=settings.label_noise, has_own_val=has_own_val)
-    notes = [*raw.notes, *duplicate_notes(prepared.parts)]
-    if has_own_val and settings.validation_size not in (0.2, len(val)):
+    return dataclasses.replace(prepared, notes=(*raw.notes, *_notes(prepared, settings)))
+
+
+def _notes(dataset: Dataset, settings: DatasetSettings) -> list[str]:
+    """Return what should be known about the images of a dataset."""
+    notes = absent_class_notes(dataset.class_counts)
+    if dataset.has_own_val and settings.validation_size not in (0.2, len(dataset.val)):
         notes.append(
             f"dataset.validation_size: {settings.validation_size:g} has no effect: the dataset has "
             "validation images of its own, and all of them are used. A number takes that many of them."
         )
-    return dataclasses.replace(prepared, notes=tuple(notes))
+    parts: dict[str, Sequence[Part]] = {"training": (dataset.train,), "validation": (dataset.val,)}
+    if dataset.pool is not None:
+        parts = {"pooled": dataset._pooled}
+    if dataset.pool is None or not dataset.pool.includes_test:
+        parts["test"] = (dataset.test,)
+    return [*notes, *duplicate_notes(parts)]
 
 
 def _read(settings: DatasetSettings, vary: tuple[Stream, ...]) -> RawImages:
@@ -327,14 +344,16 @@ def _read(settings: DatasetSettings, vary: tuple[Stream, ...]) -> RawImages:
         raise _official_test_set(raw.origin)
     if "split" in vary and raw.val_images is not None:
         raise DatasetError(
-            f"vary: split needs a dataset without a validation set of its own, and {raw.origin} has one; "
-            "remove split from vary, or move the validation images to the training images."
+            f"split needs a dataset without a validation set of its own, and {raw.origin} has one; "
+            "remove split from vary, or move the validation images to the training images.",
+            "vary",
         )
     return raw
 
 
 def _official_test_set(source: str) -> DatasetError:
     return DatasetError(
-        f"vary: test needs a dataset without a test set of its own, and {source} has one; remove test from "
-        "vary, and all seeds share its test images."
+        f"test needs a dataset without a test set of its own, and {source} has one; remove test from "
+        "vary, and all seeds share its test images.",
+        "vary",
     )

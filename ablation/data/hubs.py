@@ -203,8 +203,10 @@ def _flat_keys(keys: Any) -> set[str]:
 
 def _missing_library(extra: str, library: str, error: ImportError) -> DatasetError:
     return DatasetError(
-        f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
-        f"install it with `pip install 'ablation-harness[{extra}]'`."
+        f"{extra} needs {library}, which cannot be imported ({error}); "
+        f"install it with `pip install 'ablation-harness[{extra}]'`.",
+        "dataset.name",
+        extra,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +35,24 @@ class Part:
 
 
 def split_off(
-    part: Part, size: float, settings: DatasetSettings, classes: int, key: str
+    part: Part,
+    size: float,
+    settings: DatasetSettings,
+    classes: int,
+    key: str,
+    taken: Mapping[str, int] | None = None,
 ) -> tuple[Part, Part]:
     """Split off ``size`` images, or that share of them if it is below 1.
 
     The split is stratified by class, or random if images have several labels.
+
+    Args:
+        part: The images to split.
+        size: The number of images to split off, or their share.
+        settings: Where the seed of the split comes from.
+        classes: The number of classes.
+        key: The setting that gives the size, for errors.
+        taken: How many images were split off before, by the name of their part, for errors.
 
     Returns:
         The remaining images, and the images that were split off.
@@ -53,32 +67,39 @@ def split_off(
         return part.take(np.arange(0)), part.take(
             np.random.default_rng(settings.split_seed).permutation(len(part))
         )
-    if part.labels.ndim == 2:
-        if not 0 < count < len(part):
-            reason = "both parts of the split need at least one image."
-            raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
-        rest, taken = train_test_split(
-            np.arange(len(part)), test_size=count, random_state=settings.split_seed
-        )
-        return part.take(rest), part.take(taken)
-    smallest = int(np.bincount(part.labels, minlength=classes).min())
-    if count < classes or len(part) - count < classes or smallest < 2:
-        reason = (
-            f"both parts of the split need at least one image of each of the {classes} classes, but the "
-            f"smallest class has {smallest}."
-        )
-        raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
-    rest, taken = train_test_split(
-        np.arange(len(part)), test_size=count, random_state=settings.split_seed, stratify=part.labels
+    if reason := _why_not(part, count, classes):
+        raise DatasetError(reason + _before(taken or {}, len(part)), f"dataset.{key}", size)
+    rest, chosen = train_test_split(
+        np.arange(len(part)),
+        test_size=count,
+        random_state=settings.split_seed,
+        stratify=part.labels if part.labels.ndim == 1 else None,
     )
-    return part.take(rest), part.take(taken)
+    return part.take(rest), part.take(chosen)
 
 
-def _not_taken(count: int, available: int, reason: str) -> str:
-    """Say that a part of a split cannot have this many images, and why."""
+def _why_not(part: Part, count: int, classes: int) -> str:
+    """Say why this many images cannot be split off; empty if they can."""
+    available = len(part)
     if count > available:
         return f"cannot take {count:,} images: only {available:,} are available."
-    return f"cannot take {count:,} of {available:,} images: {reason}"
+    if part.labels.ndim == 2:
+        reason = "" if 0 < count < available else "both parts of the split need at least one image."
+    else:
+        smallest = int(np.bincount(part.labels, minlength=classes).min())
+        fits = count >= classes and available - count >= classes and smallest >= 2
+        reason = "" if fits else (
+            f"both parts of the split need at least one image of each of the {classes} classes, but the "
+            f"smallest class has {smallest}."
+        )  # fmt: skip
+    return reason and f"cannot take {count:,} of {available:,} images: {reason}"
+
+
+def _before(taken: Mapping[str, int], available: int) -> str:
+    """Say where the other images went; empty if none were split off before."""
+    where = (f"{count:,} are {part} images (dataset.{part}_size)" for part, count in taken.items())
+    total = available + sum(taken.values())
+    return f" Of the {total:,} images, {' and '.join(where)}." if taken else ""
 
 
 def normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -29,13 +29,13 @@ def read_loader(settings: DatasetSettings) -> RawImages:
     try:
         function, _ = load_object(name, Path(settings.path or "."), "loader")
     except AblationError as error:
-        raise DatasetError(f"dataset.loader: {error}") from None
+        raise DatasetError(str(error), "dataset.loader", name) from None
     if not callable(function):
-        raise DatasetError(f"dataset.loader: {name} is not a function.")
+        raise DatasetError(f"{name} is not a function.", "dataset.loader", name)
     try:
         returned = function()
     except Exception as error:
-        raise DatasetError(f"dataset.loader: {name} raised {error_summary(error)}") from error
+        raise DatasetError(f"{name} raised {error_summary(error)}", "dataset.loader", name) from error
     return raw_images(_arrays_by_name(returned, name), name, name, settings.class_names or ())
 
 
@@ -54,5 +54,7 @@ def _arrays_by_name(returned: Any, name: str) -> Mapping[str, Any]:
         case _:
             size = f" with {len(returned)} items" if isinstance(returned, tuple) else ""
             kind = type(returned).__name__
-            raise DatasetError(f"dataset.loader: {name} returned a value of type {kind}{size}; {_EXPECTED}.")
+            raise DatasetError(
+                f"{name} returned a value of type {kind}{size}; {_EXPECTED}.", "dataset.loader", name
+            )
     return {key: np.asarray(value) for key, value in parts.items()}

@@ -10,13 +10,13 @@ from ablation.errors import RunError, did_you_mean, writing
 from ablation.executors.cores import available_cores
 from ablation.figures.catalogue import FIGURES, draw
 from ablation.figures.parallel_drawing import DrawingProcess
-from ablation.figures.style import Picture
+from ablation.figures.style import DrawnPictures
 from ablation.results.run import Run
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
 
 
-def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> DrawnPictures:
     """Draw figures and write each as PNG and SVG; if all are drawn, their captions as ``captions.md``.
 
     Args:
@@ -24,9 +24,12 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
         only: Names from `FIGURES`; empty for all.
         folder: Where the files go; by default the run's `figures_folder`.
 
+    Returns:
+        The pictures; those that could not be drawn, unless they were asked for, are named in ``missing``.
+
     Raises:
-        RunError: A name is not in `FIGURES`, the study has nothing to draw under it (interactions without
-            factors), or no trial of the run is completed.
+        RunError: A name is not in `FIGURES`, a figure that was asked for cannot be drawn, the study has
+            nothing to draw under it (interactions without factors), or no trial of the run is completed.
     """
     for name in only:
         if name not in FIGURES:
@@ -38,13 +41,15 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
         return _drawn(run, only, target)
 
 
-def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
+def _drawn(run: Run, only: Sequence[str], folder: Path) -> DrawnPictures:
     names = [name for name in FIGURES if not only or name in only]
     if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
         pictures = _draw_in_two_processes(run, names, folder)
     else:
         pictures = draw(run, names, folder)
     for name in only:
+        if name in pictures.missing:
+            raise RunError(f"{run.folder}: the figure '{name}' cannot be drawn: {pictures.missing[name]}.")
         if name not in {picture.figure for picture in pictures}:
             raise RunError(f"{run.folder}: this study has nothing to draw for the figure '{name}'.")
     if not only:
@@ -53,12 +58,12 @@ def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
     return pictures
 
 
-def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
+def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
     """Draw half of the figures in a second process; if it fails, draw that half in this process, too."""
     here, there = names[: len(names) // 2], names[len(names) // 2 :]
     half = DrawingProcess(run, there, folder)
     try:
         pictures = draw(run, here, folder)
-        return pictures + (half.pictures() or draw(run, there, folder))
+        return pictures.joined(half.pictures() or draw(run, there, folder))
     finally:
         half.stop()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,6 +94,27 @@ class Picture:
     def _repr_png_(self) -> bytes:
         """Return what a notebook shows."""
         return self.png.read_bytes()
+
+
+class DrawnPictures(list[Picture]):
+    """DrawnPictures, and why others could not be drawn.
+
+    Args:
+        pictures: The pictures.
+        missing: The reason why a figure could not be drawn, by its name.
+    """
+
+    def __init__(self, pictures: Iterable[Picture] = (), missing: Mapping[str, str] | None = None) -> None:
+        super().__init__(pictures)
+        self.missing = dict(missing or {})
+
+    def joined(self, others: DrawnPictures) -> DrawnPictures:
+        """Return these pictures and others."""
+        return DrawnPictures([*self, *others], self.missing | others.missing)
+
+    def moved(self, folder: Path) -> DrawnPictures:
+        """Return the same pictures as files of another folder."""
+        return DrawnPictures((replace(picture, folder=folder) for picture in self), self.missing)
 
 
 @dataclass(frozen=True)
@@ -231,6 +252,11 @@ def beside(ax: Axes, row: float, text: str, color: str = INK, bold: bool = False
         text, (1, row), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
         fontsize=8.5, color=color, fontweight="bold" if bold else "normal", annotation_clip=False,
     )  # fmt: skip
+
+
+def percent_cell(share: float) -> str:
+    """Return a share in percent for a cell of a heat map, or a dash if it is not a number."""
+    return "–" if np.isnan(share) else f"{100 * share:.0f}"
 
 
 def heat_map(

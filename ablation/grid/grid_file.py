@@ -90,6 +90,7 @@ def read_study(file: Path) -> Study:
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
+    _reject_two_noises(grid, source)
     known = Known.of(grid.model, source, grid.threads)
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
@@ -98,7 +99,6 @@ def read_study(file: Path) -> Study:
         grid, factors, base, known, source
     )
     _reject_duplicates(variants, grid, source)
-    _reject_two_noises(grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
         hint = did_you_mean(baseline, [variant.name for variant in variants])

@@ -176,7 +176,9 @@ class Study(StudyOptions):
             study = type(self).model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
-            option = {"dataset": "--dataset", "seeds": "--seeds"}.get(str(problem["loc"][0]), "option")
+            options = {"--dataset": dataset, "--data-dir": data_dir}
+            of_images = " and ".join(option for option, value in options.items() if value is not None)
+            option = of_images if problem["loc"][0] == "dataset" else "--seeds"
             raise GridError(f"{option}: {explain(problem, [])}") from None
         refuse_repeated(study.seeds, "--seeds: ")
         return study

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study, Variant
@@ -67,13 +68,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Check:
-    """What `ablation check` prints."""
+    """What `ablation check` prints; ``classes`` says how many images there are per class."""
 
     description: str
     baseline: str
     trials: int
     variants: tuple[VariantCheck, ...]
     notes: tuple[str, ...]
+    classes: str = ""
 
     def differences(self, variant: VariantCheck) -> list[Difference]:
         """Return the layers in which a variant's model differs from the baseline's."""
@@ -106,6 +108,7 @@ def check_study(study: Study) -> Check:
         trials=len(study.trials(dataset.digest)),
         variants=variants,
         notes=(*idle, *planned_notes(study, dataset)),
+        classes=counts_in_words(dataset.class_counts),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import prepare_dataset
 from ablation.executors.cores import available_cores
 from ablation.executors.shard import WHOLE, Shard
@@ -35,7 +36,10 @@ class VariantPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `ablation run --dry-run` prints; ``seconds`` is an estimate from the models' multiply-adds."""
+    """What `ablation run --dry-run` prints; ``seconds`` is an estimate from the models' multiply-adds.
+
+    ``classes`` says how many images there are per class.
+    """
 
     description: str
     baseline: str
@@ -44,6 +48,7 @@ class Plan:
     notes: tuple[str, ...]
     workers: int
     seconds: float
+    classes: str = ""
 
 
 def plan_study(
@@ -96,6 +101,7 @@ def plan_study(
         notes=(*_other_trials(store, trials), *planned_notes(study, dataset)),
         workers=processes,
         seconds=seconds / processes,
+        classes=counts_in_words(dataset.class_counts),
     )
 
 

@@ -79,7 +79,7 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (
             ["--data-dir", "x"],
-            "Error: --dataset: the digits come with scikit-learn and cannot be read from a path.\n",
+            "Error: --data-dir: the digits come with scikit-learn and cannot be read from a path.\n",
         ),
         (
             ["--executor", "slurm"],

@@ -301,12 +301,16 @@ def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, t
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))
-    assert str(error.value) == ("dataset.train_size: cannot take 5,000 images: only 1,150 are available.")
+    assert str(error.value) == (
+        "dataset.train_size: cannot take 5,000 images: only 1,150 are available. Of the 1,797 images, 359 are test "
+        "images (dataset.test_size) and 288 are validation images (dataset.validation_size)."
+    )
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=1145))
     assert str(error.value) == (
         "dataset.train_size: cannot take 1,145 of 1,150 images: both parts of the split need at least one "
-        "image of each of the 10 classes, but the smallest class has 111."
+        "image of each of the 10 classes, but the smallest class has 111. Of the 1,797 images, 359 are test images "
+        "(dataset.test_size) and 288 are validation images (dataset.validation_size)."
     )
 
 

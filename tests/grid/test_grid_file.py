@@ -588,3 +588,23 @@ def test_a_comparison_is_declared_in_the_grid(write_grid: Callable[[str], Path])
     )  # fmt: skip
     assert not compare.higher_is_better
     assert Study.from_yaml(write_grid("{study: s}")).compare.margin == 0.005
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data_dir": "x"}, "--data-dir: the digits come with scikit-learn and cannot be read from a path."),
+        ({"dataset": "npz"}, "--dataset: a dataset named npz needs a path, the file to read."),
+        (
+            {"dataset": "digits", "data_dir": "x"},
+            "--dataset and --data-dir: the digits come with scikit-learn and cannot be read from a path.",
+        ),
+    ],
+)
+def test_an_override_that_does_not_fit_names_the_option(
+    overrides: dict[str, str], message: str, write_grid: Callable[[str], Path]
+) -> None:
+    study = Study.from_yaml(write_grid("study: s"))
+    with pytest.raises(GridError) as error:
+        study.with_overrides(**overrides)  # type: ignore[arg-type]
+    assert str(error.value) == message
