@@ -168,6 +168,7 @@ class Study(StudyOptions):
         if dataset is not None:
             others = ("loader", "id", "image_size", "class_names") if dataset != self.dataset.name else ()
             data["dataset"] |= {"name": dataset} | dict.fromkeys(("path", *others))
+            data["dataset"] |= {"on_error": "stop"} if others else {}
         if data_dir is not None:
             data["dataset"]["path"] = str(Path(data_dir).absolute())
         if seeds is not None:

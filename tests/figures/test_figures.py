@@ -23,6 +23,7 @@ from ablation.figures.disagreements import disagreement_data
 from ablation.figures.disagreements import drawings as disagreements
 from ablation.figures.forest import difference_data
 from ablation.figures.gap_parts import gap_parts_data
+from ablation.figures.image_panels import channels_note, show_image
 from ablation.figures.interaction import interaction_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
@@ -333,3 +334,25 @@ def test_a_run_of_thirty_hostile_variants_is_drawn_and_reported(finished_run: Ru
     run.draw_figures(["confusion"], tmp_path / "figures")
     assert not [file for file in tmp_path.parent.iterdir() if file.name.startswith(("up", "confusion"))]
     assert len(list((tmp_path / "figures").glob("confusion_[0-9]*.png"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown", "note"),
+    [
+        (1, [10], ""),
+        (2, [10, 20, 0], " The two channels are shown as red and green."),
+        (3, [10, 20, 30], ""),
+        (4, [10, 20, 30], " The first three of the 4 channels are shown as red, green and blue."),
+        (5, [10, 20, 30], " The first three of the 5 channels are shown as red, green and blue."),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 255])
+def test_images_of_any_number_of_channels_are_shown(
+    channels: int, shown: list[int], note: str, scale: int
+) -> None:
+    image = np.full((4, 5, channels), [10, 20, 30, 40, 50][:channels], np.uint8)
+    ax = new_figure(2, 2).subplots()
+    show_image(ax, image if scale == 1 else (image / 255).astype(np.float32))
+    drawn = np.asarray(ax.images[0].get_array())[0, 0]
+    np.testing.assert_allclose(np.atleast_1d(drawn) * scale, shown, rtol=1e-6)
+    assert channels_note(channels) == note
