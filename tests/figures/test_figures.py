@@ -30,7 +30,7 @@ from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.per_class import per_class_data
 from ablation.figures.predictions import sample_data
 from ablation.figures.seed_noise import noise_data, seed_data
-from ablation.figures.style import Picture, label, spread, variant_styles
+from ablation.figures.style import Picture, label, new_figure, spread, variant_styles
 from ablation.figures.variance_shift import variance_shift_data
 
 
