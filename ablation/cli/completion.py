@@ -31,7 +31,7 @@ def executors(incomplete: str) -> list[str]:
 
 def datasets(incomplete: str) -> list[str]:
     """Return the datasets' names."""
-    from ablation.grid.settings import DatasetName
+    from ablation.grid.dataset_settings import DatasetName
 
     return _beginning(incomplete, get_args(DatasetName))
 

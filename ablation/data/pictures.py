@@ -69,7 +69,8 @@ class PictureReader:
     """
 
     def __init__(self, settings: DatasetSettings) -> None:
-        self._folder = f"{Path(settings.path)}/" if settings.path else ""
+        path = Path(settings.path or "")
+        self._outer = (f"{path}/", f"{path.parent}/")
         self._size = settings.image_size
         self._skips = settings.on_error == "skip"
         self._broken: list[str] = []
@@ -180,7 +181,7 @@ class PictureReader:
         """Say something of some pictures, and name the first ones."""
         one = len(names) == 1
         verbs = {"are": "is" if one else "are", "have": "has" if one else "have"}
-        short = [name.removeprefix(self._folder) for name in names]
+        short = [name.removeprefix(self._outer[0]).removeprefix(self._outer[1]) for name in names]
         return f"{counted(len(names), 'picture')} {what.format(**verbs)}: {listed(short)}."
 
 
