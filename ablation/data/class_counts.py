@@ -37,15 +37,15 @@ def counts_in_words(counts: ClassCounts) -> str:
 
 
 def absent_class_notes(counts: ClassCounts) -> list[str]:
-    """Name the classes that have no validation or no test images."""
+    """Name the classes that have no training, no validation or no test images."""
     notes = []
-    for place, part in ((1, "validation"), (2, "test")):
+    for place, part in enumerate(("training", "validation", "test")):
         absent = [name for name, row in counts.items() if not row[place]]
         if absent:
-            named = ", ".join(absent[:_MOST_NAMED])
-            rest = f" and {len(absent) - _MOST_NAMED} others" if len(absent) > _MOST_NAMED else ""
+            names = ", ".join(absent[:_MOST_NAMED])
+            rest = f" and {len(absent) - _MOST_NAMED:,} others" if len(absent) > _MOST_NAMED else ""
             notes.append(
-                f"There are no {part} images of {named}{rest}: their {part} accuracy is not known, and the "
+                f"There are no {part} images of {names}{rest}: their {part} accuracy is not known, and the "
                 "metrics of Keras that are means over classes leave them out."
             )
     return notes

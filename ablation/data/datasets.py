@@ -294,7 +294,7 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
     else:
         test = Part(raw.test_images, raw.test_labels)
         if settings.test_size is not None:
-            _, test = split_off(test, settings.test_size, settings, classes, "test_size")
+            _, test = split_off(test, settings.test_size, settings, test.classes, "test_size")
     if raw.val_images is None or raw.val_labels is None:
         size = settings.validation_size
         training, val = split_off(training, size, settings, classes, "validation_size", taken)
@@ -302,7 +302,7 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
     else:
         val = Part(raw.val_images, raw.val_labels)
         if 1 <= settings.validation_size != len(val):
-            _, val = split_off(val, settings.validation_size, settings, classes, "validation_size")
+            _, val = split_off(val, settings.validation_size, settings, val.classes, "validation_size")
     rest = training.take(np.arange(0))
     if settings.train_size is not None:
         rest, training = split_off(training, settings.train_size, settings, classes, "train_size", taken)

@@ -29,6 +29,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def classes(self) -> int:
+        """The number of classes that the images have."""
+        return len(np.unique(self.labels))
+
     def take(self, indices: NDArray[np.int64]) -> Part:
         """Return the images at ``indices``."""
         return Part(np.ascontiguousarray(self.images[indices]), self.labels[indices])
@@ -50,7 +55,7 @@ def split_off(
         part: The images to split.
         size: The number of images to split off, or their share.
         settings: Where the seed of the split comes from.
-        classes: The number of classes.
+        classes: The number of classes that the images should have.
         key: The setting that gives the size, for errors.
         taken: How many images were split off before, by the name of their part, for errors.
 
@@ -86,7 +91,8 @@ def _why_not(part: Part, count: int, classes: int) -> str:
     if part.labels.ndim == 2:
         reason = "" if 0 < count < available else "both parts of the split need at least one image."
     else:
-        smallest = int(np.bincount(part.labels, minlength=classes).min())
+        sizes = np.unique(part.labels, return_counts=True)[1]
+        smallest = int(sizes.min()) if len(sizes) == classes else 0
         fits = count >= classes and available - count >= classes and smallest >= 2
         reason = "" if fits else (
             f"both parts of the split need at least one image of each of the {classes} classes, but the "

@@ -397,3 +397,13 @@ def test_whole_numbers_of_0_and_1_as_images_are_said_to_be_dark(tmp_path: Path) 
         "The images are whole numbers of which none is above 1, so they are nearly black on the scale from 0 to 255. If "
         "1 is white, multiply them by 255, or convert them to floats.",
     )
+
+
+def test_a_part_of_its_own_that_lacks_a_class_can_be_made_smaller(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x_train=X[:30], y_train=Y[:30], x_test=X[30:], y_test=Y[30:] % 2)
+    dataset = prepare_dataset(DatasetSettings(name="npz", path=str(tmp_path / "d.npz"), test_size=10))
+    assert np.bincount(dataset.test.labels).tolist() == [7, 3]
+    assert dataset.notes == (
+        "There are no test images of 2: their test accuracy is not known, and the metrics of Keras that are means over "
+        "classes leave them out.",
+    )

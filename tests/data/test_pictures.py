@@ -196,3 +196,12 @@ def test_postscript_under_the_name_of_a_picture_is_not_run(tmp_path: Path) -> No
     (tmp_path / "a" / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
     with pytest.raises(DatasetError, match="cannot be read as an image: cannot identify image file"):
         read(tmp_path)
+
+
+def test_a_note_names_pictures_of_a_csv_file_by_its_lines(tmp_path: Path) -> None:
+    save(tmp_path, of_mode("RGBA", (0, 0, 0, 0)), of_mode("RGBA", (9, 9, 9, 255)))
+    (tmp_path / "labels.csv").write_text("file,label\na/0.png,x\na/1.png,y\n")
+    found = read_source(DatasetSettings(name="csv", path=str(tmp_path / "labels.csv")))
+    assert found.notes == (
+        "1 picture has transparent pixels, which are put on white: labels.csv, line 2: a/0.png.",
+    )
