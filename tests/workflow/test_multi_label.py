@@ -294,5 +294,6 @@ def test_too_few_images_for_the_split_are_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         prepared(tmp_path, validation_size=192)
     assert str(caught.value) == (
-        "dataset.validation_size: cannot take 192 of 192 images: both parts of the split need at least one image."
+        "dataset.validation_size: cannot take 192 of 192 images: both parts of the split need at least one image. Of "
+        "the 240 images, 48 are test images (dataset.test_size)."
     )
