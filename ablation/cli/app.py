@@ -107,7 +107,9 @@ def run(
         Path | None, typer.Option(help="The run folder; by default experiments/runs/STUDY.")
     ] = None,
     workers: WorkersOption = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds instead of the grid's: 5 for 0 to 4, 3-5, or 0,1,7; 7, for one.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
@@ -134,7 +136,7 @@ def run(
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
-        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
+        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds))
         return
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
@@ -162,12 +164,14 @@ def merge(
     out: Annotated[Path, typer.Option(help="The folder to merge them into: a new one or a run folder.")],
 ) -> None:
     """Merge the run folders of machines that share no folder; only their seeds may differ."""
+    from ablation.analysis.completed_trials import split_pairs
     from ablation.cli.terminal import print_results
     from ablation.workflow.merge import merge_runs
 
     merged = merge_runs(runs, out)
     print_results(merged)
-    _exit_1_unless(bool((merged.results["status"] == "completed").all()))
+    is_whole = not split_pairs(merged.results, merged.study.baseline)
+    _exit_1_unless(is_whole and bool((merged.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -363,16 +367,9 @@ def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
 
 
 def _seeds(text: str | None) -> list[int] | None:
-    """Parse `5` as the seeds 0 to 4, and `0,1,7` as these three."""
-    if text is None:
-        return None
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        numbers = []
-    if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
-        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not '{text}'.")
-    return numbers if "," in text else list(range(numbers[0]))
+    from ablation.grid.study import parse_seeds
+
+    return None if text is None else parse_seeds(text)
 
 
 def _fail(error: AblationError) -> None:

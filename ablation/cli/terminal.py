@@ -58,14 +58,15 @@ def print_plan(plan: Plan) -> None:
             Text(row.name + mark), f"{row.parameters:,}", str(row.trials), str(row.finished), str(row.pending)
         )
     console.print(table)
-    _print_notes(console, plan.notes)
+    if plan.pending_ids:
+        time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
+        trials = counted(len(plan.pending_ids), "trial")
+        console.print(f"{trials} to train, {plan.workers} at a time: {time_needed}")
+    else:
+        console.print("Nothing is left to train.")
     for trial_id in plan.pending_ids:
         console.print(Text(f"  {trial_id}", style="dim"))
-    if not plan.pending_ids:
-        console.print("Nothing is left to train.")
-        return
-    time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
-    console.print(f"{len(plan.pending_ids)} trials to train, {plan.workers} at a time: {time_needed}")
+    _print_notes(console, plan.notes)
 
 
 def print_results(run: Run) -> None:
@@ -78,8 +79,10 @@ def print_results(run: Run) -> None:
     pending = int((run.results["status"] == "pending").sum())
     if not run.is_reported:
         console.print(
-            f"{pending} of {len(run.trials)} trials are left to other shards; the shard that ends last "
-            f"writes tables, figures and report. `ablation status {run.folder}` shows their progress.",
+            f"{pending} of {len(run.trials)} trials are left to other shards. In a folder that all shards "
+            "share, the last one writes tables, figures and report, and `ablation status "
+            f"{escape(str(run.folder))}` shows their progress. If each machine has a folder of its own, copy "
+            "these folders to one machine and run `ablation merge RUN... --out FOLDER` there.",
             soft_wrap=True,
         )
         return

@@ -26,7 +26,8 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         run: The run.
         pictures: Its figures, as `ablation.figures.drawing.draw_figures` returned them.
     """
-    links, seeds = TrialLinks(run), run.study.seeds
+    links = TrialLinks(run)
+    seeds = sorted({seed for variant in run.study.variants for seed in run.study.seeds_of(variant.name)})
     by_figure: dict[str, list[Picture]] = {}
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)

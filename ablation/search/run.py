@@ -150,7 +150,7 @@ def _carry_on(store: Store, study: Study, proposed: Sequence[Proposal], digest: 
     for proposal in proposed:
         if proposal.goes_on_from:
             for seed in study.seeds:
-                store.copy_checkpoint(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
+                store.copy_checkpoint(trials[proposal.goes_on_from, seed].id, trials[proposal.name, seed])
 
 
 def _confirmation(search: Search, searched: SearchRun, names: Sequence[str]) -> Study:

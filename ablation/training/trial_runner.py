@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,20 @@ from numpy.typing import NDArray
 from ablation.data.datasets import Dataset
 from ablation.digest import short_digest
 from ablation.grid.settings import EarlyStopping
+from ablation.grid.study import SaveModels
 from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
+from ablation.grid.user_code import code_files_read
+from ablation.grid.user_files import read_digests
 from ablation.models.augmentation import layers_of
 from ablation.models.cost import counted_multiply_adds
+from ablation.models.structure import structure_digest
 from ablation.training.callbacks import callback_list, logs
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.training.compilation import compiled_model
 from ablation.training.loop import CompiledLoop
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
+from ablation.training.saving import save_trained_model
 from ablation.training.timing import Timing
 
 if TYPE_CHECKING:
@@ -32,7 +37,11 @@ OnEpoch = Callable[[EpochRecord], None]
 
 
 def run_trial(
-    trial: Trial, dataset: Dataset, folder: Path, save_model: bool = False, on_epoch: OnEpoch = lambda _: None
+    trial: Trial,
+    dataset: Dataset,
+    folder: Path,
+    save_model: SaveModels = False,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> TrialResult:
     """Train, validate after every epoch, and read the test set once, at the end.
 
@@ -44,7 +53,7 @@ def run_trial(
         trial: The trial to train.
         dataset: The study's dataset, with the digest that the trial names.
         folder: The folder where the trial's files go.
-        save_model: Whether to leave the trained model, ``model.keras``, too.
+        save_model: Whether to leave the trained model, too; see `save_trained_model`.
         on_epoch: Called with the record of each epoch as the epoch ends.
 
     Returns:
@@ -54,22 +63,22 @@ def run_trial(
     with timing.of("build"):
         dataset = dataset.of(trial)
     forget_peak()
-    loop = _loop_for(trial, dataset, timing)
+    with code_files_read(trial.code_folder) as read:
+        loop, structure = _loop_for(trial, dataset, timing)
     with timing.of("build"):
-        initial_weights = _fingerprints(loop.model)
+        files = read_digests(read, trial.code_folder)
+        built = _described(loop.model) | {"structure": structure, "files": files}
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
-        checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
+        checkpoint = Checkpoint(folder, loop.model, numeric(provenance) | _built_from(structure, files))
         state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
     if trial.keeps_state and not trial.training.callbacks and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
-    best = _best(state.history)
     metrics, shift = ({}, {}) if trouble else _final_measures(loop, trial, dataset, state, folder)
-    if save_model and not trouble:
-        with timing.of("write"):
-            _save_model(trial, dataset, loop, folder / "model.keras")
+    with timing.of("write"):
+        saved = {} if trouble else save_trained_model(trial, dataset, loop.model, folder, save_model)
     if not trial.keeps_state or trouble:
         checkpoint.discard()
     return TrialResult(
@@ -77,17 +86,38 @@ def run_trial(
         status="diverged" if trouble else "completed",
         history=tuple(state.history),
         metrics=metrics,
-        best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
-        parameters=loop.model.count_params(),
-        multiply_adds=counted_multiply_adds(loop.model),
+        best_epoch=_best_epoch(state.history),
         seconds=time.perf_counter() - started,
         timing=timing.seconds,
         memory=peak_mib(),
         cause=trouble,
         provenance=provenance,
-        initial_weights=initial_weights,
         variance_shift=shift,
+        **built,
+        **saved,
     )
+
+
+def _best_epoch(history: list[EpochRecord]) -> int | None:
+    best = _best(history)
+    return None if math.isnan(best.val_accuracy) else best.epoch
+
+
+def _described(model: keras.Model) -> dict[str, Any]:
+    """Return what a result says of its model before training."""
+    return {
+        "parameters": model.count_params(),
+        "multiply_adds": counted_multiply_adds(model),
+        "initial_weights": _fingerprints(model),
+    }
+
+
+def _built_from(structure: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Return what a checkpoint of the model is valid for, beside the environment.
+
+    Modules are left out: which of them a process has noticed depends on what it trained before.
+    """
+    return {"structure": structure} | {k: v for k, v in files.items() if not k.endswith(".py")}
 
 
 def _best(history: list[EpochRecord]) -> EpochRecord:
@@ -125,11 +155,13 @@ def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
 
 
 # The loop of the last trial, kept because its graphs took a second or two to trace.
-_warm: dict[tuple[Any, ...], CompiledLoop] = {}
+_warm: dict[tuple[Any, ...], tuple[CompiledLoop, str]] = {}
 
 
-def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
-    """Return a loop in the trial's initial state: the last loop again, if the variant is the same.
+def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> tuple[CompiledLoop, str]:
+    """Return a loop in the trial's initial state, and the hash of its model's structure.
+
+    It is the last loop again if the variant is the same, and its model is still built with that structure.
 
     The seeds of a variant differ only in the values of variables, and all of these are copied from a model
     that is built for this trial; images are an input of the graphs. So a loop that is used again computes the
@@ -140,31 +172,27 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
 
     settings = (trial.model.model_dump_json(), trial.training.model_dump_json())
     variant = (*settings, trial.dataset_digest, dataset.scale.tobytes(), dataset.offset.tobytes())
-    warm = _warm.get(variant)
+    warm, warm_structure = _warm.get(variant, (None, ""))
     with timing.of("build"):
         if not warm:
             _warm.clear()
         keras.utils.clear_session(free_memory=True)  # Keras remembers every model that was built
         model = compiled_model(trial, dataset)
+        structure = structure_digest(model)
+        if structure != warm_structure:  # a file that the user's code reads may have changed
+            warm = None
         if warm:
             copy_state(model, warm.model)
             if dataset.places is not None:  # else the seeds of a variant have the same images
                 warm.take(dataset.train)
         loop = warm or CompiledLoop(model, dataset, trial.training)
         if not trial.training.callbacks:
-            _warm[variant] = loop
+            _warm[variant] = loop, structure
     if not warm:
         with timing.of("trace"):
             loop.trace()
     loop.timing = timing
-    return loop
-
-
-def _save_model(trial: Trial, dataset: Dataset, loop: CompiledLoop, file: Path) -> None:
-    """Save the loop's state as a model that is built for the trial, so that its layers name its seeds."""
-    model = compiled_model(trial, dataset)
-    copy_state(loop.model, model)
-    model.save(file)
+    return loop, structure
 
 
 def _fit(

@@ -19,6 +19,7 @@ from ablation.analysis.phrases import duration, signed_points
 from ablation.executors.contract import Progress, Task
 from ablation.executors.eta import TimeEstimate
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.workflow.pending import task_notes
 
 _PER_SECOND = 4
 
@@ -61,6 +62,8 @@ class LiveProgress:
         self._console.print(
             f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
         )
+        for note in task_notes(pending):
+            self._console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
         if pending and self._console.is_terminal:
             self._live = Live(
                 console=self._console,

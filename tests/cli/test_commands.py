@@ -74,7 +74,8 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
     for options, message in (
         (
             ["--seeds", "many"],
-            "Error: --seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not 'many'.\n",
+            "Error: --seeds: expected a number of seeds, like 5, or a list, like 0,1,7 or 3-5 (7, is one seed), not "
+            "'many'.\n",
         ),
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (

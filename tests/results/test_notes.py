@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from ablation import Run, Study
+from ablation.analysis.completed_trials import split_pairs
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.grid.settings import BuilderSettings
 from ablation.grid.trial import TrialResult
@@ -292,8 +293,27 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
         return results.assign(status=results["status"].mask(failed, "failed"))
 
     assert observed_notes(altered(finished_run, results=lost)) == [
-        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants in one environment."
+        "+both is compared with plain on 1 of 2 pairs, without seed 1 (not completed in both variants)."
     ]
+
+
+def test_pairs_that_are_left_out_are_counted_as_the_verdict_counts_them(finished_run: Run) -> None:
+    def lost(results: pd.DataFrame) -> pd.DataFrame:
+        split = where(results, "+both") & (results["seed"] == 0)
+        not_finite = where(results, "+both") & (results["seed"] == 1)
+        return results.assign(
+            provenance=results["provenance"].mask(split, "another machine"),
+            test_accuracy=results["test_accuracy"].mask(not_finite, np.nan),
+        )
+
+    run = altered(finished_run, results=lost)
+    (note,) = (note for note in observed_notes(run) if note.startswith("+both is compared"))
+    assert note == (
+        "+both is compared with plain on 0 of 2 pairs, without seed 0 (completed in two environments); seed 1 "
+        "(test_accuracy is not a finite number in both variants)."
+    )
+    assert run.comparisons.set_index("variant").loc["+both", "n"] == 0
+    assert split_pairs(run.results, "plain") == [("+both", 0)]
 
 
 def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Run, tmp_path: Path) -> None:
