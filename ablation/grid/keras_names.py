@@ -66,7 +66,10 @@ def make(setting: str, component: Component, **given: Any) -> Any:
 
     kind, folder = KINDS[setting], Path(component.folder)
     if source_of(setting, component.name, component.arguments, folder) != component.source:
-        raise AblationError(f"the file of {component.name} was changed since the study began.")
+        raise AblationError(
+            f"the file of {component.name}, or of a module that it imports, was changed since the study "
+            "began."
+        )
     arguments = _with_custom_objects(component.arguments, folder) | given
     if ":" in component.name:
         target, _ = load_object(component.name, folder, kind.noun)

@@ -194,9 +194,8 @@ def parse_seeds(text: str) -> list[int]:
     """
     seeds: list[int] = []
     try:
-        if text.strip().isdecimal():
-            text = f"0-{int(text) - 1}"
-        for part in (part.strip() for part in text.split(",") if part.strip()):
+        parts = [f"0-{int(text) - 1}"] if text.strip().isdecimal() else text.split(",")
+        for part in (part.strip() for part in parts if part.strip()):
             first, dash, last = part.partition("-")
             start, end = int(first), int(last) if dash else int(first)
             seeds += range(start, min(end, start + _MOST_SEEDS) + 1)

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ablation.digest import short_digest
 from ablation.errors import AblationError, did_you_mean
-from ablation.grid.user_files import file_digest, files_read, imported_files, is_users
+from ablation.grid.user_files import Module, file_digest, files_read, is_users, user_modules
 
-_imported: dict[str, tuple[Path, str]] = {}  # the file of each user's module, and its `_source` at import
+_imported: dict[str, Module] = {}  # the user's modules, as they were when they were imported
 _read_at_import: dict[Path, set[Path]] = {}  # by folder, what was read while its modules were imported
 
 
@@ -40,9 +39,10 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     if loaded is None:
         hint = did_you_mean(attribute, [key for key in vars(module) if not key.startswith("_")])
         raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; expected module:object.{hint}")
+    if module_name in _imported:
+        return loaded, _imported[module_name].source
     file = getattr(module, "__file__", None)
-    files = imported_files(module_name, folder) or ({module_name: Path(file)} if file else {})
-    return loaded, _source(files) if files else ""
+    return loaded, file_digest(Path(file)) if file else ""
 
 
 def error_summary(error: BaseException) -> str:
@@ -57,7 +57,7 @@ def error_summary(error: BaseException) -> str:
         "Exception encountered when calling|Could not automatically infer", lines[0]
     ):
         lines.pop(0)
-    custom_files = {str(file): file.name for file, _ in _imported.values()}
+    custom_files = {str(file): file.name for file in (module.file for module in _imported.values())}
     frames = traceback.extract_tb(error.__traceback__)
     places = [
         f" ({custom_files[frame.filename]}, line {frame.lineno})"
@@ -91,7 +91,7 @@ def code_files_read(folder: Path | None) -> Iterator[set[Path]]:
 def _module(name: str, folder: Path) -> ModuleType:
     if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))
-    for module, version in _versions(name, folder).items():
+    for module, version in user_modules(name, folder).items():
         if _imported.get(module) != version and (module == name or _is_of_user(module)):
             sys.modules.pop(module, None)
     importlib.invalidate_caches()
@@ -108,24 +108,9 @@ def _module(name: str, folder: Path) -> ModuleType:
                 else f" It is searched for in {folder} first."
             )
         raise AblationError(f"the module '{name}' cannot be imported ({reason}).{hint}") from None
-    _imported.update(_versions(name, folder))  # importing it may have changed the path
+    _imported.update(user_modules(name, folder))  # importing it may have changed the path
     _read_at_import.setdefault(folder, set()).update(read)
     return loaded
-
-
-def _versions(name: str, folder: Path) -> dict[str, tuple[Path, str]]:
-    """Return the files of a module and of the user's modules that it imports, each with its `_source`."""
-    return {
-        module: (file, _source(imported_files(module, folder)))
-        for module, file in imported_files(name, folder).items()
-    }
-
-
-def _source(files: dict[str, Path]) -> str:
-    """Return a hash of the files of modules; that of one module is the hash of its file."""
-    if len(files) == 1:
-        return file_digest(*files.values())
-    return short_digest(" ".join(f"{name}:{file_digest(file)}" for name, file in sorted(files.items())), 12)
 
 
 def _is_of_user(module: str) -> bool:

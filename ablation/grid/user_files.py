@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name, source_from_cache
@@ -26,8 +27,22 @@ _watchers: list[set[Path]] = []  # each receives the files that are opened for r
 _hooked = False
 
 
-def imported_files(name: str, folder: Path) -> dict[str, Path]:
-    """Return the file of a module, and those of the user's modules that it imports, directly or not.
+@dataclass(frozen=True)
+class Module:
+    """A module of the user's.
+
+    Attributes:
+        file: Its file.
+        source: A hash of its file and of the files of all modules of the user's that it needs; for a module
+            that needs no other, the hash of its file.
+    """
+
+    file: Path
+    source: str
+
+
+def user_modules(name: str, folder: Path) -> dict[str, Module]:
+    """Return a module and the user's modules that it imports, directly or not, by name.
 
     Imports are read off the source, wherever in it they are, so that the answer depends on nothing that this
     process has imported before. Installed packages and the standard library are left out.
@@ -37,21 +52,39 @@ def imported_files(name: str, folder: Path) -> dict[str, Path]:
         folder: The folder in which modules are looked for first.
 
     Returns:
-        The files by module name; empty if the module is not the user's.
+        The modules; empty if the first one is not the user's.
     """
-    found: dict[str, Path] = {}
+    needed: dict[str, tuple[str, ...]] = {}  # by module, the names that it imports
+    files: dict[str, Path] = {}
     waiting = [name]
     while waiting:
         module = waiting.pop()
-        file = None if module in found else _module_file(module, folder)
-        if file is None or not is_users(file):
+        if module in needed:
             continue
-        found[module] = file
-        parents = module.split(".")[:-1]
-        waiting += [".".join(parents[: k + 1]) for k in range(len(parents))]
-        if file.suffix == ".py":
-            waiting += _imports(module, file, file_digest(file))
-    return found
+        needed[module] = ()
+        file = _module_file(module, folder)
+        if file and is_users(file):
+            files[module] = file
+            needed[module] = (*_parents(module), *_imports(module, file, file_digest(file)))
+            waiting += needed[module]
+    digests = {module: file_digest(file) for module, file in files.items()}
+    return {module: Module(file, _source(module, needed, digests)) for module, file in files.items()}
+
+
+def _source(module: str, needed: Mapping[str, tuple[str, ...]], digests: Mapping[str, str]) -> str:
+    found, waiting = {module}, [module]
+    while waiting:
+        new = {name for name in needed[waiting.pop()] if name in digests} - found
+        found |= new
+        waiting += new
+    if len(found) == 1:
+        return digests[module]
+    return short_digest(" ".join(f"{name}:{digests[name]}" for name in sorted(found)), 12)
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
 def is_users(file: Path) -> bool:
@@ -143,6 +176,8 @@ def _module_file(name: str, folder: Path) -> Path | None:
 @cache
 def _imports(module: str, file: Path, digest: str) -> tuple[str, ...]:
     """Return the names of all that a module's source may import, some of which are no modules."""
+    if file.suffix != ".py":
+        return ()
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):  # importing it will say so

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ablation import Study
 from ablation.errors import AblationError, GridError
+from ablation.grid.study import parse_seeds
 
 WriteGrid = Callable[[str], Path]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -588,3 +589,32 @@ def test_a_comparison_is_declared_in_the_grid(write_grid: Callable[[str], Path])
     )  # fmt: skip
     assert not compare.higher_is_better
     assert Study.from_yaml(write_grid("{study: s}")).compare.margin == 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", [0, 1, 2]),
+        (" 1 ", [0]),
+        ("4-5", [4, 5]),
+        ("0,1,7", [0, 1, 7]),
+        ("5,", [5]),
+        ("0, 3-4, 9", [0, 3, 4, 9]),
+    ],
+)
+def test_seeds_are_a_number_a_range_or_a_list(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", ",", "0", "-3", "3-", "5-4", "a", "1.5", "0..4"])
+def test_what_names_no_seeds_is_refused(text: str) -> None:
+    with pytest.raises(GridError) as caught:
+        parse_seeds(text)
+    assert str(caught.value) == (
+        "--seeds: expected a number of seeds, like 5, or a list, like 0,1,7 or 3-5 (7, is one seed), not "
+        f"'{text}'."
+    )
+
+
+def test_too_many_seeds_do_not_fill_the_memory() -> None:
+    assert len(parse_seeds("99999999999")) == 10_001

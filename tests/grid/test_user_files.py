@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from ablation.digest import short_digest
 from ablation.errors import AblationError
 from ablation.grid.user_code import code_files_read, load_object
-from ablation.grid.user_files import changed_files, imported_files, read_digests
+from ablation.grid.user_files import changed_files, read_digests, user_modules
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -39,11 +40,11 @@ def test_the_modules_that_a_module_imports_are_followed(tmp_path: Path) -> None:
     (tmp_path / "pack_a" / "sibling.py").write_text("X = 1\n")
     (tmp_path / "pack_a" / "inner").mkdir()
     (tmp_path / "pack_a" / "inner" / "last.py").write_text("Y = 1\n")
-    assert sorted(imported_files("entry_a", tmp_path)) == [
+    assert sorted(user_modules("entry_a", tmp_path)) == [
         "entry_a", "helper_a", "late_a", "pack_a", "pack_a.deep", "pack_a.inner.last", "pack_a.sibling",
     ]  # fmt: skip
-    assert imported_files("numpy", tmp_path) == {}
-    assert imported_files("ablation", tmp_path) == {}
+    assert user_modules("numpy", tmp_path) == {}
+    assert user_modules("ablation", tmp_path) == {}
 
 
 def test_a_module_alone_is_named_by_its_file_and_with_others_by_all(tmp_path: Path) -> None:
@@ -58,6 +59,21 @@ def test_a_module_alone_is_named_by_its_file_and_with_others_by_all(tmp_path: Pa
         assert build() == units  # the helper is imported again, too
         sources.append(source)
     assert sources[0] == sources[2] != sources[1]
+
+
+def test_a_project_of_many_modules_is_read_quickly(tmp_path: Path) -> None:
+    names = [f"many{k}_h" for k in range(100)]
+    for k, name in enumerate(names):
+        others = {names[(k * step + 1) % 100] for step in (3, 7, 11)}
+        write(
+            tmp_path, **{name: "import json, numpy, sys\n" + "\n".join(f"import {o}" for o in sorted(others))}
+        )
+    write(tmp_path, many_h="import many0_h\ndef build(): ...")
+    load_object("many_h:build", tmp_path, "builder")
+    started = time.perf_counter()
+    load_object("many_h:build", tmp_path, "builder")
+    assert time.perf_counter() - started < 1
+    assert len(user_modules("many_h", tmp_path)) > 50
 
 
 def test_helpers_of_the_same_name_in_two_folders_are_two_modules(tmp_path: Path) -> None:
