@@ -51,10 +51,19 @@ def default_hyperparameters(hypermodel: Any) -> Any:
 
 
 def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> keras.Model:
-    """Build a user's model with the proposed values; its initial weights follow the trial's seed."""
+    """Build a user's model with the proposed values; its initial weights follow the trial's seed.
+
+    Raises:
+        AblationError: The module was changed since the search began, or the model cannot be built.
+    """
     import keras
 
-    hypermodel, _ = load_hypermodel(settings.hypermodel, Path(settings.folder))
+    hypermodel, source = load_hypermodel(settings.hypermodel, Path(settings.folder))
+    if source != settings.source:
+        raise AblationError(
+            f"the file of {settings.hypermodel}, or of a module that it imports, was changed since the "
+            "search began; the same `ablation search` command trains with its new version."
+        )
     hyperparameters = hyperparameters_with(hypermodel, settings.values)
     keras.utils.clear_session()
     keras.utils.set_random_seed(randomness.derive("init", "hypermodel"))

@@ -42,8 +42,8 @@ def build_user_model(
     builder = Builder.load(settings.builder, Path(settings.folder))
     if builder.source != settings.source:
         raise AblationError(
-            f"the file of {settings.builder} was changed since the study began; the same `ablation run` "
-            "command trains with its new version."
+            f"the file of {settings.builder}, or of a module that it imports, was changed since the study "
+            "began; the same `ablation run` command trains with its new version."
         )
     known_arguments = {"image_shape": image_shape, "classes": classes}
     parameters = inspect.signature(builder.function).parameters

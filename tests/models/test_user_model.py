@@ -228,8 +228,8 @@ def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -
     file.write_text(file.read_text() + "\n# another version\n")
     run = run_study(study, models / "run", executor="local")
     assert run.results["cause"].tolist() == [
-        "the file of own_models:cnn was changed since the study began; the same `ablation run` command trains with "
-        "its new version."
+        "the file of own_models:cnn, or of a module that it imports, was changed since the study began; the same "
+        "`ablation run` command trains with its new version."
     ]
     changed = study_of(models, "model: {builder: own_models:cnn}\nseeds: 1\n")
     assert changed.trials("x")[0].id != study.trials("x")[0].id

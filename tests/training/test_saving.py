@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import tiny_trial
 
+import ablation
 from ablation import Study, run_study
 from ablation.data.datasets import prepare_dataset
 from ablation.training.trial_runner import run_trial
@@ -78,6 +80,21 @@ def test_a_raw_model_takes_the_images_as_they_are(
         dataset.normalise(dataset.test.images),
         atol=1e-5,
     )
+
+
+@pytest.mark.usefixtures("without_report")
+@pytest.mark.parametrize("save_models", ["raw", True])
+def test_the_page_on_saved_models_works(save_models: object, tiny_study: Study, tmp_path: Path) -> None:
+    study = tiny_study.model_copy(update={"seeds": (0,), "save_models": save_models})
+    run = run_study(study, tmp_path / "run", only=["plain"], executor="inline")
+    page = (Path(ablation.__file__).parent / "docs" / "saved-models.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block.replace("experiments/runs/grid", str(run.folder)), names)
+    tested = run.store.test_probabilities(run.trials[0])
+    assert tested is not None
+    np.testing.assert_allclose(names["probabilities"], tested[:5], atol=1e-5)
 
 
 @pytest.mark.usefixtures("without_report")

@@ -303,7 +303,7 @@ def test_a_part_whose_file_was_changed_since_is_not_trained(tiny_dataset: Datase
     trial = trial_of(tiny_dataset, folder, loss="own_parts:softened")
     (folder / "own_parts.py").write_text(textwrap.dedent(PARTS) + "\n# another version\n")
     with pytest.raises(
-        AblationError, match="the file of own_parts:softened was changed since the study began"
+        AblationError, match="the file of own_parts:softened, or of a module that it imports, was changed"
     ):
         run_trial(trial, tiny_dataset, folder)
 

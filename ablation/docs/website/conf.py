@@ -27,6 +27,7 @@ CONTENTS = {
         "ablation/docs/grid",
         "ablation/docs/commands",
         "ablation/docs/run-folder",
+        "ablation/docs/saved-models",
         "ablation/docs/search",
         "ablation/docs/machines",
         f"{HERE}/api",
