@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.completed_trials import completed_results, split_pairs
+from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_note
@@ -22,11 +22,10 @@ from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.study_diff import changed_settings
-from ablation.grid.value_text import counted
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
+from ablation.results.left_out import left_out_notes
 from ablation.results.run import Run
-from ablation.training.provenance import differences
 
 _WIDEST = 0.05  # a validation set that measures an accuracy no better than this is called too small
 _SMALLEST_BATCH = 8
@@ -96,12 +95,9 @@ def observed_notes(run: Run) -> list[str]:
     """Return the warnings that the finished trials give."""
     completed = completed_results(run.results)
     if completed.empty:
-        return [*_other_models(run), *_different_environments(run)]
+        return left_out_notes(run)
     return [
-        *_other_models(run),
-        *_unsaved_models(run),
-        *_different_environments(run),
-        *_incomplete_pairs(run),
+        *left_out_notes(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_further_seeds(run),
@@ -192,74 +188,6 @@ def _other_values(variant: Variant, study: Study) -> str:
         f"{ranged[0]} expects images with values from 0 to 1, and normalise: {study.dataset.normalise} gives "
         "other values. Set its value_range, or normalise: unit."
     )
-
-
-def _other_models(run: Run) -> list[str]:
-    """Name the trials that are left out because their model is not that of the newest trials."""
-    names: dict[str, list[str]] = {}
-    for trial in run.trials:
-        if reason := run.other_models.get(trial.id):
-            names.setdefault(reason, []).append(f"{trial.variant} seed {trial.seed}")
-    return [f"Left out of all results: {', '.join(trials)}: {why}." for why, trials in names.items()]
-
-
-def _unsaved_models(run: Run) -> list[str]:
-    """Name the trials whose model Keras could not save."""
-    names: dict[str, list[str]] = {}
-    for trial in run.trials:
-        if (result := run.trial_results.get(trial.id)) and result.unsaved:
-            names.setdefault(result.unsaved.rstrip("."), []).append(f"{trial.variant} seed {trial.seed}")
-    return [
-        f"Keras could not save the trained models of {', '.join(trials)}: {reason}. Their results are kept."
-        for reason, trials in names.items()
-    ]
-
-
-def _different_environments(run: Run) -> list[str]:
-    environments = differences(
-        r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
-    )
-    return [
-        f"Trials ran in different environments: {key} is {_counted(values)}. Pairs whose trials ran in the "
-        "same environment are compared, and their differences are pooled; a pair of trials from two "
-        "environments is left out."
-        for key, values in environments.items()
-    ]
-
-
-def _counted(values: dict[str, int]) -> str:
-    parts = [f"'{value}' in {counted(n, 'trial')}" for value, n in values.items()]
-    return " and ".join(parts)
-
-
-def _incomplete_pairs(run: Run) -> list[str]:
-    """Name the variants that are compared on fewer pairs than planned, with the reason for each seed."""
-    study, measured = run.study, Measurements(run.results, run.compare.metric)
-    completed = completed_results(run.results)
-    has_completed = set(zip(completed["variant"], completed["seed"], strict=True))
-    is_split = set(split_pairs(run.results, study.baseline))
-    notes = []
-    for variant in study.variants:
-        name, planned = variant.name, study.seeds_of(variant.name)
-        compared = set(measured.seeds([name, study.baseline]))
-        reasons: dict[str, list[int]] = {}
-        for seed in sorted(set(planned) - compared):
-            reason = f"{run.compare.metric} is not a finite number in both variants"
-            if not {(name, seed), (study.baseline, seed)} <= has_completed:
-                reason = "not completed in both variants"
-            elif (name, seed) in is_split:
-                reason = "completed in two environments"
-            reasons.setdefault(reason, []).append(seed)
-        if name != study.baseline and reasons:
-            left_out = "; ".join(
-                f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} ({reason})"
-                for reason, seeds in reasons.items()
-            )
-            notes.append(
-                f"{name} is compared with {study.baseline} on {len(compared & set(planned))} of "
-                f"{len(planned)} pairs, without {left_out}."
-            )
-    return notes
 
 
 def _not_numbers(run: Run, completed: pd.DataFrame) -> list[str]:
