@@ -54,30 +54,33 @@ def _counted(values: dict[str, int]) -> str:
 
 
 def _incomplete_pairs(run: Run) -> list[str]:
-    """Name the variants that are compared on fewer pairs than planned, with the reason for each seed."""
+    """Name the variants that are compared on fewer pairs than planned, with the reason for each seed.
+
+    A metric that is not a number is a note of its own, and a reason here only beside others.
+    """
     study, measured = run.study, Measurements(run.results, run.compare.metric)
+    split = set(split_pairs(run.results, study.baseline))
     completed = completed_results(run.results)
     has_completed = set(zip(completed["variant"], completed["seed"], strict=True))
-    is_split = set(split_pairs(run.results, study.baseline))
+    not_finite = f"without a finite {run.compare.metric}"
     notes = []
     for variant in study.variants:
         name, planned = variant.name, study.seeds_of(variant.name)
-        compared = set(measured.seeds([name, study.baseline]))
+        missing = sorted(set(planned) - set(measured.seeds([name, study.baseline])))
         reasons: dict[str, list[int]] = {}
-        for seed in sorted(set(planned) - compared):
-            reason = f"{run.compare.metric} is not a finite number in both variants"
+        for seed in missing:
+            reason = "completed in two environments" if (name, seed) in split else not_finite
             if not {(name, seed), (study.baseline, seed)} <= has_completed:
                 reason = "not completed in both variants"
-            elif (name, seed) in is_split:
-                reason = "completed in two environments"
             reasons.setdefault(reason, []).append(seed)
-        if name != study.baseline and reasons:
-            left_out = "; ".join(
-                f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} ({reason})"
-                for reason, seeds in reasons.items()
-            )
+        if name != study.baseline and reasons.keys() - {not_finite}:
+            left_out = "; ".join(f"{_seeds(seeds)} ({reason})" for reason, seeds in reasons.items())
             notes.append(
-                f"{name} is compared with {study.baseline} on {len(compared & set(planned))} of "
+                f"{name} is compared with {study.baseline} on {len(planned) - len(missing)} of "
                 f"{len(planned)} pairs, without {left_out}."
             )
     return notes
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

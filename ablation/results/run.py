@@ -378,6 +378,7 @@ class Run:
         """Forget what was read of the trials, so that it is read again on next use."""
         for name in (
             "trial_results",
+            "other_models",
             "predictions",
             "_all_predictions",
             "_counts",

@@ -88,7 +88,7 @@ def test_the_page_on_saved_models_works(save_models: object, tiny_study: Study, 
     study = tiny_study.model_copy(update={"seeds": (0,), "save_models": save_models})
     run = run_study(study, tmp_path / "run", only=["plain"], executor="inline")
     page = (Path(ablation.__file__).parent / "docs" / "saved-models.md").read_text("utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block.replace("experiments/runs/grid", str(run.folder)), names)
