@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import HyperModelSettings
-from ablation.grid.user_code import error_summary, load_object
+from ablation.grid.user_code import load_object
 
 if TYPE_CHECKING:
     import keras
@@ -34,22 +34,6 @@ def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
     return (hypermodel if hasattr(hypermodel, "build") else _FunctionHyperModel(hypermodel)), source
 
 
-def default_hyperparameters(hypermodel: Any) -> Any:
-    """Return the hyperparameters that a HyperModel declares while it builds, at their defaults.
-
-    Raises:
-        AblationError: Building the model raised an error.
-    """
-    import keras_tuner
-
-    hyperparameters = keras_tuner.HyperParameters()
-    try:
-        hypermodel.build(hyperparameters)
-    except Exception as error:
-        raise AblationError(f"the HyperModel cannot be built: {error_summary(error)}") from error
-    return hyperparameters
-
-
 def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> keras.Model:
     """Build a user's model with the proposed values; its initial weights follow the trial's seed."""
     import keras
@@ -62,9 +46,16 @@ def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> ke
 
 
 def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
-    """Return a HyperModel's hyperparameters with the given values instead of their defaults."""
-    hyperparameters = default_hyperparameters(hypermodel).copy()
-    hyperparameters.values = dict(hyperparameters.values) | values
+    """Return hyperparameters of these values, to build a HyperModel with; all others get their defaults.
+
+    They are empty before the build, so that after it they contain those that it used, and no others.
+    """
+    import keras_tuner
+
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = dict(values)
+    if declare := getattr(hypermodel, "declare_hyperparameters", None):
+        declare(hyperparameters)
     return hyperparameters
 
 

@@ -194,7 +194,8 @@ def _confirmed(search_run: SearchRun) -> Section:
 
 def _settings(search_run: SearchRun, trial: str) -> str:
     values = next(proposal.values for proposal in search_run.proposals if proposal.name == trial)
-    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items())
+    searched = search_run.search.settings.space
+    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items() if name in searched)
 
 
 def _value(value: object) -> str:

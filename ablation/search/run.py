@@ -111,6 +111,7 @@ def _explore(
             proposer = Proposer(search, Path(scratch))
         for proposed in proposer.rounds():
             proposals += proposed
+            search = search.with_space(proposer.space)
             study = _search_study(search, proposals)
             _write_record(search, proposals, folder)
             _carry_on(store, study, proposed, dataset.digest)

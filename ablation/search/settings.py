@@ -105,12 +105,16 @@ class Search(Settings):
         """The variant that the search starts from."""
         return next(v for v in self.study.variants if v.name == self.study.baseline)
 
+    def with_space(self, space: dict[str, Parameter]) -> Search:
+        """Return the search over these parameters."""
+        return self.model_copy(update={"settings": self.settings.model_copy(update={"space": space})})
+
     def variant(self, name: str, values: dict[str, Any], epochs: int | None = None) -> Variant:
         """Return the baseline with some settings changed.
 
         Args:
             name: The name of the new variant.
-            values: The changed settings, or the changed hyperparameters of a HyperModel.
+            values: The changed settings, or all hyperparameters that a HyperModel uses.
             epochs: The number of epochs; by default that of the baseline, or of ``values``.
 
         Raises:
@@ -119,7 +123,7 @@ class Search(Settings):
         changes = values | ({"epochs": epochs} if epochs else {})
         model, training = self.baseline.model, self.baseline.training
         if isinstance(model, HyperModelSettings):
-            changes = {"values": model.values | values} | ({"epochs": epochs} if epochs else {})
+            changes = {"values": values} | ({"epochs": epochs} if epochs else {})
         parts = []
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
             settings = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
@@ -180,8 +184,7 @@ def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
     changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
     baseline = search.baseline.model_copy(update=changes)
     study = search.study.model_copy(update={"variants": (baseline,), "factors": {}, "baseline": "defaults"})
-    settings = search.settings.model_copy(update={"space": space})
-    return search.model_copy(update={"study": study, "settings": settings})
+    return search.model_copy(update={"study": study}).with_space(space)
 
 
 def _spelled_out(name: str, value: Any, known: Known) -> Any:
