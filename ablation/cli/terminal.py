@@ -106,7 +106,7 @@ def print_status(run: Run) -> None:
 
 def print_search(search_run: SearchRun) -> None:
     """Print the scores of a search, and those of the confirmation with fresh seeds."""
-    console, in_percent = Console(), search_run.search.settings.maximise
+    console, in_percent = Console(), search_run.search.settings.in_points
     table = results_table(
         "proposal", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
     )

@@ -111,7 +111,8 @@ def read_study(file: Path) -> Study:
             f"`{grid.compare.questions}` asks for effects of factors, and the grid has no `factors:`.",
         )
     if grid.compare.trouble:
-        raise source.error(("compare",), grid.compare.trouble)
+        key, message = grid.compare.trouble
+        raise source.error(("compare", key), message)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     options = {name: getattr(grid, name) for name in StudyOptions.model_fields}

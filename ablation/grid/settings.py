@@ -314,6 +314,15 @@ class EarlyStopping(Settings):
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """A change counts as an improvement only if it is larger than this."""
 
+    @model_validator(mode="after")
+    def _can_improve(self) -> EarlyStopping:
+        if self.monitor == "val_accuracy" and self.min_delta >= 1:
+            raise ValueError(
+                f"a min_delta of {self.min_delta:g} is larger than any improvement of val_accuracy, which "
+                "lies between 0 and 1"
+            )
+        return self
+
 
 class TrainingSettings(Settings):
     """How a model is compiled and trained."""

@@ -95,7 +95,7 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
         beside(ax, float(best.iloc[-1]), "best so far", color=hue(1))
     metric = settings.objective_name
     ax.set(xlabel=axis, ylabel=metric)
-    if settings.maximise:
+    if settings.in_points:
         percent_axis(ax.yaxis)
     if name == "trials":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -127,7 +127,7 @@ def _parallel_coordinates(search_run: SearchRun) -> Drawing:
     scale = Normalize(table["objective"].min(), table["objective"].max())
     bar = figure.colorbar(ScalarMappable(scale, _COLOURS), ax=ax, pad=0.02, aspect=30)
     bar.set_label(settings.objective_name)
-    if settings.maximise:
+    if settings.in_points:
         percent_axis(bar.ax.yaxis)
     caption = (
         f"Each line is one of {len(table)} proposals, with the value of every searched setting; colour: its "

@@ -101,11 +101,11 @@ def _metric(search_run: SearchRun) -> str:
 def _score(search_run: SearchRun, value: float) -> str:
     if math.isnan(value):
         return "–"
-    return f"{100 * value:.1f}%" if search_run.search.settings.maximise else f"{value:.4f}"
+    return f"{100 * value:.1f}%" if search_run.search.settings.in_points else f"{value:.4f}"
 
 
 def _optimism(search_run: SearchRun, value: float) -> str:
-    return signed_points(value) if search_run.search.settings.maximise else minus(f"{value:+.4f}")
+    return signed_points(value) if search_run.search.settings.in_points else minus(f"{value:+.4f}")
 
 
 def _findings(search_run: SearchRun) -> list[Finding]:
@@ -113,7 +113,7 @@ def _findings(search_run: SearchRun) -> list[Finding]:
     best = winner(search_run.confirmation, search_run.search.settings.maximise)
     rows = search_run.confirmation.to_dict("records")
     row = next(row for row in rows if row["trial"] == best)
-    optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.maximise
+    optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.in_points
     metric, n = _metric(search_run).lower(), int((completed_results(run.results)["variant"] == best).sum())
     most = "highest" if search_run.search.settings.maximise else "lowest"
     value = _score(search_run, row["confirmed"])
@@ -184,7 +184,7 @@ def _confirmed(search_run: SearchRun) -> Section:
         "Proposal",
         "In the search",
         "With fresh seeds",
-        f"Optimism{', points' if search_run.search.settings.maximise else ''}",
+        f"Optimism{', points' if search_run.search.settings.in_points else ''}",
         in_unit(f"Difference in {metric}", run),
         "Verdict",
     ]

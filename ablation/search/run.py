@@ -14,7 +14,6 @@ from ablation.errors import RunError, writing
 from ablation.executors.make import make_executor
 from ablation.export.tables import write_tables
 from ablation.files import json_text, write_atomically
-from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.trial import slug
 from ablation.results.run import Run
@@ -133,7 +132,7 @@ def _search_study(search: Search, proposals: Sequence[Proposal]) -> Study:
         "variants": (_alone(search.baseline), *variants),
         "factors": {},
         "seeds": settings.seeds,
-        "compare": CompareSettings(metric=settings.objective, margin=search.study.compare.margin),
+        "compare": settings.judged,
         "reads_test": False,
         "keeps_states": settings.tuner == "hyperband",
         "save_models": False,

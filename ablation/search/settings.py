@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from ablation.errors import AblationError, did_you_mean
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.grid_file import read_study
 from ablation.grid.schema_errors import explain, validate
-from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings
+from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings, metric_name
 from ablation.grid.study import Seeds, Study, Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known
@@ -47,9 +48,12 @@ class SearchSettings(Settings):
     given for ``hyperband``, which sets the number itself."""
     seeds: Seeds = (0, 1)
     """The seeds that every proposal is trained with."""
-    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """The measure to optimise: its value on the validation images at the end of training, averaged over the
-    seeds."""
+    objective: str = "val_accuracy"
+    """The measure to optimise, ``val_accuracy``, ``val_loss`` or one of the metrics of ``training``, such as
+    ``val_f1_score``: its value on the validation images at the end of training, averaged over the seeds."""
+    direction: Literal["higher", "lower"] | None = None
+    """Whether higher or lower values of the objective are better. It is needed for a metric whose name does
+    not say so, such as your own."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The seed of the oracle."""
     parallel: Count = 2
@@ -66,12 +70,22 @@ class SearchSettings(Settings):
     @property
     def objective_name(self) -> str:
         """The objective in words."""
-        return self.objective.replace("val_", "validation ")
+        return self.objective.replace("val_", "validation ", 1).replace("_", " ")
 
     @property
     def maximise(self) -> bool:
         """Whether a higher objective is the better one."""
-        return self.objective == "val_accuracy"
+        return self.judged.higher_is_better
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the objective is a share, whose differences are given in percentage points."""
+        return self.judged.in_points
+
+    @property
+    def judged(self) -> CompareSettings:
+        """How proposals are compared on the objective: without verdicts, for its values chose among them."""
+        return CompareSettings(metric=self.objective, direction=self.direction, questions="effects")
 
     @property
     def most_trials(self) -> int | None:
@@ -165,6 +179,7 @@ def read_search(file: Path) -> Search:
             raise source.error(("search", "hypermodel"), str(error)) from None
     else:
         _check_space(search, source)
+    _check_objective(search, source)
     if settings.tuner == "hyperband" and settings.trials:
         raise source.error(
             ("search", "trials"),
@@ -224,3 +239,22 @@ def _check_space(search: Search, source: LocatedYaml) -> None:
         placed |= ready
     if circle := sorted(set(space) - placed):
         raise source.error(("search", "space", circle[0], "when"), "these conditions are circular.")
+
+
+def _check_objective(search: Search, source: LocatedYaml) -> None:
+    """Refuse an objective that is not measured in every proposal, or whose direction is not known."""
+    metrics = [search.baseline.training.metrics]
+    if "metrics" in search.settings.space:
+        metrics = [
+            search.variant("", {"metrics": v}).training.metrics
+            for v in search.settings.space["metrics"].extremes
+        ]
+    measured = set.intersection(*({f"val_{metric_name(m)}" for m in chosen} for chosen in metrics))
+    objective, valid = search.settings.objective, {"val_accuracy", "val_loss", *measured}
+    if objective not in valid:
+        hint = did_you_mean(objective, valid)
+        message = f"'{objective}' is not measured on the validation images of every proposal.{hint}"
+        raise source.error(("search", "objective"), message)
+    if search.settings.judged.direction_trouble:
+        key = "direction" if search.settings.direction else "objective"
+        raise source.error(("search", key), search.settings.judged.direction_trouble)

@@ -194,7 +194,20 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "there is no metric 'test_f1score'. Did you mean 'test_f1_score'?"),
         ('training: {metrics: ["parts:balanced"]}\ncompare: {metric: test_balanced}', "compare",
          "test_balanced has no default margin; set `margin`, the smallest difference that matters."),
-        ("compare: {direction: lower}", "compare",
+        ('training: {metrics: ["parts:balanced"]}\ncompare: {metric: test_balanced, margin: 2}', "compare",
+         "the name of test_balanced does not say which values are better; set `direction: higher` or "
+         "`direction: lower`."),
+        ("training: {metrics: [{MeanSquaredError: {name: mse}}]}\ncompare: {metric: val_mse, margin: 2}", "compare",
+         "the name of val_mse does not say which values are better; set `direction: higher` or `direction: lower`."),
+        ("compare: {margin: 5}", "compare.margin",
+         "a margin of 5 is larger than any difference in test_accuracy, which lies between 0 and 1; for 5 "
+         "percentage points, write 5pp."),
+        ("training: {metrics: [auc]}\ncompare: {metric: val_auc, margin: 1}", "compare.margin",
+         "a margin of 1 is larger than any difference in val_auc, which lies between 0 and 1; for 1 percentage "
+         "points, write 1pp."),
+        ("training: {early_stopping: {monitor: val_accuracy, min_delta: 1}}", "training.early_stopping",
+         "a min_delta of 1 is larger than any improvement of val_accuracy, which lies between 0 and 1."),
+        ("compare: {direction: lower}", "compare.direction",
          "higher values of test_accuracy are always better; remove `direction`."),
     ],
 )  # fmt: skip
@@ -219,5 +232,5 @@ def test_a_metrics_direction_and_unit_are_known_by_name_or_given(folder: Path) -
 
     assert compare("test_f1_score", "") == (True, True)
     assert compare("val_mean_absolute_error", ", margin: 0.01") == (False, False)
-    assert compare("test_balanced", ", margin: 0.01") == (False, True)
+    assert compare("test_balanced", ", margin: 0.01, direction: higher") == (False, True)
     assert compare("test_balanced", ", margin: 0.01, direction: lower") == (False, False)
