@@ -19,6 +19,27 @@ from ablation.grid.value_text import yaml_text
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
 
 LISTS = ("metrics", "callbacks", "augmentation")  # settings that are lists of components
+# Parts of Keras that would be misused on one-hot labels and probabilities, and what to use instead.
+_UNFIT = {
+    (
+        "metrics",
+        "Accuracy",
+    ): "compares probabilities with labels for equality; accuracy is always measured, so remove it.",
+    ("metrics", "IoU"): "compares class numbers, but labels are one-hot here; use OneHotIoU.",
+    ("metrics", "MeanIoU"): "compares class numbers, but labels are one-hot here; use OneHotMeanIoU.",
+    (
+        "metrics",
+        "MeanAbsolutePercentageError",
+    ): "divides by labels, most of which are 0; use MeanAbsoluteError.",
+    ("metrics", "Mean"): "compares nothing with the labels; use MeanMetricWrapper, or your own function.",
+    ("metrics", "Sum"): "compares nothing with the labels; use MeanMetricWrapper, or your own function.",
+    ("loss", "CTC"): "is for sequences; use CategoricalCrossentropy.",
+    ("loss", "Circle"): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
+    (
+        "loss",
+        "CategoricalGeneralizedCrossEntropy",
+    ): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
+}
 _CALLED = {"on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"}
 
 
@@ -91,8 +112,13 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
 
 def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> None:
     """Raise an error for a component that Keras accepts but that the training loop would misuse."""
-    reason = ""
-    if setting in FUNCTIONS and name.lower().startswith("sparse"):
+    reason = _UNFIT.get((setting, name), "")
+    thresholds = arguments.get("thresholds")
+    if setting == "metrics" and isinstance(thresholds, list) and len(thresholds) > 1:
+        reason = (
+            "would be averaged over its thresholds; list it once per threshold, each with its own `name`."
+        )
+    elif setting in FUNCTIONS and name.lower().startswith("sparse"):
         reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
     elif setting in FUNCTIONS and arguments.get("from_logits"):
         reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."

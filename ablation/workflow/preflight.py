@@ -23,18 +23,18 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
         GridError: A loss or metric is for images of exactly one class, but the images have any number of
-            labels; a callback monitors what is not logged; or a user's metric cannot be measured.
+            labels; a callback monitors what is not logged; or a metric cannot be measured, is the same
+            whatever a model predicts, or is for another number of classes.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
         _refuse_monitor(variant)
     if dataset.is_multi_label:
         _refuse_one_class(study)
-    user_metrics = [
-        m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source
-    ]
-    for component in {str(metric): metric for metric in user_metrics}.values():
-        _try_out(component, dataset)
+    for metric in {str(m): m for v in study.variants for m in v.training.metrics}.values():
+        _refuse_misfit(metric, len(dataset.class_names))
+        if isinstance(metric, Component):
+            _try_out(metric, dataset)
 
 
 def _refuse_monitor(variant: Variant) -> None:
@@ -50,8 +50,24 @@ def _refuse_monitor(variant: Variant) -> None:
             )
 
 
+def _refuse_misfit(metric: str | Component, classes: int) -> None:
+    """Refuse a metric of Keras for another number of classes, or a top-k accuracy that counts every class."""
+    arguments = {} if isinstance(metric, str) or metric.source else metric.arguments
+    if (counted := arguments.get("num_classes", classes)) != classes:
+        raise GridError(
+            f"training.metrics: {metric} counts {counted} classes, but the images have {classes}. Write "
+            f"num_classes: {classes}."
+        )
+    name, k = metric if isinstance(metric, str) else metric.snake_case, arguments.get("k", 5)
+    if name == "top_k_categorical_accuracy" and k >= classes:
+        raise GridError(
+            f"training.metrics: the top {k} of {classes} classes always contain the right one, so that "
+            f"{metric} is always 1. Write {{TopKCategoricalAccuracy: {{k: {max(1, classes // 2)}}}}}."
+        )
+
+
 def _try_out(component: Component, dataset: Dataset) -> None:
-    """Measure a user's metric once, on the validation labels and probabilities drawn at random."""
+    """Measure a metric once, on the validation labels and probabilities drawn at random."""
     labels, classes = dataset.val.labels, len(dataset.class_names)
     one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
     drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))

@@ -356,7 +356,10 @@ def test_a_callback_may_watch_a_metric_and_a_metric_give_a_number_an_image(folde
 
 
 def test_a_metric_that_is_no_number_is_told_and_the_rest_reported(folder: Path) -> None:
-    training, compare = 'metrics: ["own_parts:undefined"]', "compare: {metric: test_undefined, margin: 0.1}\n"
+    training, compare = (
+        'metrics: ["own_parts:undefined"]',
+        "compare: {metric: test_undefined, direction: lower, margin: 1}\n",
+    )
     run = run_study(grid_of(folder, training, compare), folder / "run", executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.notes[0] == (
