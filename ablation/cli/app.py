@@ -90,7 +90,7 @@ def check(
     from ablation.grid.grid_file import read_study
     from ablation.workflow.check import check_study
 
-    checked = check_study(read_study(grid).with_overrides(data_dir=data_dir))
+    checked = check_study(read_study(grid, not data_dir).with_overrides(data_dir=data_dir))
     print_check(checked)
     _exit_1_unless(not any(variant.error for variant in checked.variants))
 
@@ -130,7 +130,7 @@ def run(
             "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
         )
     part = Shard.parse(shard)
-    study = read_study(grid).with_overrides(dataset, data_dir, _seeds(seeds))
+    study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
@@ -187,10 +187,10 @@ def search(
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
     from ablation.cli.terminal import print_search
     from ablation.search.run import run_search
-    from ablation.search.settings import Search
+    from ablation.search.settings import read_search
     from ablation.workflow.progress import LiveProgress
 
-    planned = Search.from_yaml(grid)
+    planned = read_search(grid, not data_dir)
     if data_dir:
         study = planned.study.with_overrides(data_dir=data_dir)
         planned = planned.model_copy(update={"study": study})

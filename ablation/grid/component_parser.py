@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, did_you_mean
 from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras_class, make, source_of
 from ablation.grid.settings import Component
 from ablation.grid.value_text import yaml_text
@@ -40,6 +40,7 @@ _UNFIT = {
         "CategoricalGeneralizedCrossEntropy",
     ): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
 }
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _CALLED = {"on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"}
 
 
@@ -67,6 +68,7 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
         configure_tensorflow(threads)
         if ":" not in name:
             keras_type = keras_class(kind, name)
+            _reject_unknown_arguments(keras_type, arguments)
             if not arguments:
                 for plain in kind.plain:
                     if find(kind, plain) is keras_type:
@@ -108,6 +110,16 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
         return name, json.loads(json.dumps(arguments or {}, allow_nan=False)), folder
     except (TypeError, ValueError):
         raise AblationError(f"the arguments of {name} must be text, numbers, lists or mappings.") from None
+
+
+def _reject_unknown_arguments(keras_type: Any, arguments: dict[str, Any]) -> None:
+    """Raise an error for an argument that a class of Keras would swallow without an effect."""
+    inits = [vars(base)["__init__"] for base in keras_type.__mro__ if "__init__" in vars(base)]
+    parameters = {name: p for init in inits[:-1] for name, p in inspect.signature(init).parameters.items()}
+    known = [name for name, p in parameters.items() if name != "self" and p.kind not in _COLLECTING]
+    if unknown := next((name for name in arguments if name not in known), ""):
+        name = keras_type.__name__
+        raise AblationError(f"{name} has no argument '{unknown}'.{did_you_mean(unknown, known)}")
 
 
 def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> None:

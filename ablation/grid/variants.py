@@ -11,7 +11,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.builder import Builder
 from ablation.grid.component_parser import LISTS, resolved
 from ablation.grid.keras_names import KINDS
-from ablation.grid.schema_errors import validate
+from ablation.grid.schema_errors import number_hint, unknown_key, validate
 from ablation.grid.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
 from ablation.grid.study import Variant
 from ablation.grid.value_text import yaml_text
@@ -78,7 +78,7 @@ class Known:
         ):
             for key, value in settings.items():
                 if key not in valid:
-                    raise self.source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
+                    raise self.source.error((section, key), unknown_key(key, valid))
                 base[key] = self.change(key, value, (section, key))
         if self.builder is None:  # an argument without a default may be a factor
             self.variant(PLAIN, base, {}, False)
@@ -113,6 +113,8 @@ class Known:
         return [self._resolved_component(setting, item, (*path, i)) for i, item in enumerate(value)], path
 
     def _resolved_component(self, setting: str, value: Any, path: KeyPath) -> Any:
+        if hint := number_hint(value):
+            raise self.source.error(path, f"expected a number, not {value}.{hint}")
         try:
             return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
         except AblationError as error:

@@ -146,13 +146,17 @@ class Search(Settings):
         return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
 
 
-def read_search(file: Path) -> Search:
+def read_search(file: Path, needs_images: bool = True) -> Search:
     """Read and validate the grid file of a search.
+
+    Args:
+        file: The grid file.
+        needs_images: Whether the images that it names have to exist.
 
     Raises:
         GridError: The file is not valid; the message says where, and what was expected.
     """
-    study, source = read_study(file), read_yaml(file)
+    study, source = read_study(file, needs_images), read_yaml(file)
     if study.draws_test_images:
         raise source.error(
             ("vary",),

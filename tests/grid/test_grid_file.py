@@ -141,6 +141,8 @@ def test_a_study_survives_json(tiny_study: Study) -> None:
 
 
 def test_paths_are_relative_to_the_grid_file(write_grid: WriteGrid, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images.npz").touch()
     study = Study.from_yaml(write_grid("{study: own, dataset: {name: npz, path: data/images.npz}}"))
     assert study.dataset.path == str(tmp_path / "data" / "images.npz")
 
@@ -225,11 +227,11 @@ WRONG = {
         factors:
           dropout: [0, 1.5]
         """,
-        "FILE, line 4, factors.dropout.1: expected a value less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
+        "FILE, line 4, value 2 of factors.dropout: expected a value less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
     ),
     "deep inside": (
         "{study: s, model: {blocks: [[8], [16, wide]]}}",
-        "FILE, line 1, model.blocks.1.1: expected a whole number, not wide.\n"
+        "FILE, line 1, value 2 of value 2 of model.blocks: expected a whole number, not wide.\n"
         "    1 | {study: s, model: {blocks: [[8], [16, wide]]}}",
     ),
     "half an image": (
@@ -257,7 +259,7 @@ WRONG = {
     ),
     "level twice": (
         "{study: s, factors: {dropout: [0.2, 0.2]}}",
-        "FILE, line 1, factors.dropout.1: duplicate level 0.2.\n"
+        "FILE, line 1, value 2 of factors.dropout: duplicate level 0.2.\n"
         "    1 | {study: s, factors: {dropout: [0.2, 0.2]}}",
     ),
     "factor also fixed": (
@@ -276,7 +278,7 @@ WRONG = {
           wider: {width: 2}
           wider: {width: 3}
         """,
-        'FILE, line 5: found duplicate key "wider".',
+        'FILE, line 5: found duplicate key "wider".\n    5 |   wider: {width: 3}',
     ),
     "a variant named as a combination": (
         """
@@ -332,15 +334,15 @@ WRONG = {
         "- study",
         "FILE, line 1: expected a mapping of keys to values, like `study: NAME`.\n    1 | - study",
     ),
-    "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got the end of the file."),
+    "not YAML": ("study: [s", "FILE, line 1: the closing ']' is missing.\n    1 | study: [s"),
     "an empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
     "a stream that does not exist": (
         "{study: s, vary: [int]}",
-        "FILE, line 1, vary.0: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
+        "FILE, line 1, value 1 of vary: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
     ),
     "a stream that is misspelled": (
         "{study: s, vary: [init, spilt]}",
-        "FILE, line 1, vary.1: spilt is not a valid value. Did you mean 'split'?\n"
+        "FILE, line 1, value 2 of vary: spilt is not a valid value. Did you mean 'split'?\n"
         "    1 | {study: s, vary: [init, spilt]}",
     ),
     "no stream at all": (
@@ -367,7 +369,7 @@ WRONG = {
     ),
     "the beginning of a metric's name": (
         "{study: s, training: {metrics: [f1]}}",
-        "FILE, line 1, training.metrics.0: f1 is not a valid value. Did you mean 'F1Score'?\n"
+        "FILE, line 1, value 1 of training.metrics: f1 is not a valid value. Did you mean 'F1Score'?\n"
         "    1 | {study: s, training: {metrics: [f1]}}",
     ),
     "a timeout of nothing": (
@@ -419,7 +421,7 @@ WRONG = {
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
         "FILE, line 1: could not determine a constructor for the tag "
-        "'tag:yaml.org,2002:python/object/apply:os.system'.",
+        "'tag:yaml.org,2002:python/object/apply:os.system'.\n    1 | study: !!python/object/apply:os.system [ls]",
     ),
 }
 
