@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.data.datasets import Dataset
+from ablation.files import files_below
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.tensorflow_setup import start_tensorflow
 from ablation.training.attempt import attempt
@@ -83,7 +84,8 @@ def train(
             try:
                 result = attempt(trial, dataset, folder, save_model, report)
                 result = result.model_copy(update={"timing": start | result.timing})
-                events.put(Ended(result, {file.name: file.read_bytes() for file in folder.iterdir()}))
+                files = {name: file.read_bytes() for name, file in files_below(folder).items()}
+                events.put(Ended(result, files))
             except BaseException as error:
                 events.put(error)
 

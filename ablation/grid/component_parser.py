@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,7 @@ _UNFIT = {
         "CategoricalGeneralizedCrossEntropy",
     ): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
 }
+_WRITTEN = ("filename", "filepath", "log_dir", "backup_dir")  # arguments of Keras's callbacks
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _CALLED = {"on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"}
 
@@ -82,13 +86,21 @@ def resolved(setting: str, value: Any, folder: Path, threads: int) -> Any:
             name=name, arguments=arguments, folder=str(folder) if source else "", source=source
         )
         placeholder = {"learning_rate": 0.001} if setting == "optimizer" else {}
-        instance = make(setting, component, **placeholder)
+        with _elsewhere() if setting == "callbacks" else nullcontext():  # it may write a file
+            instance = make(setting, component, **placeholder)
     if setting == "callbacks" and (uncalled := _never_called(instance)):
         raise AblationError(
             f"{name} overrides {uncalled[0]}, which is never called: the steps of an epoch are compiled, and "
             "callbacks are called only at the beginning and the end of training and of each epoch."
         )
     return component.model_dump(mode="json")
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Work in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        yield
 
 
 def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path]:
@@ -134,6 +146,10 @@ def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> N
         reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
     elif setting in FUNCTIONS and arguments.get("from_logits"):
         reason = "would expect logits, but a model outputs probabilities here; remove `from_logits`."
+    elif setting == "callbacks" and ":" not in name and (path := _shared_path(arguments)):
+        reason = (
+            f"would write '{path}' in all trials; give a path inside of its trial's folder, like log.csv."
+        )
     elif setting == "optimizer" and "learning_rate" in arguments:
         reason = "takes its learning rate from training.learning_rate; set it there."
     elif setting == "augmentation" and name in ("CutMix", "MixUp"):
@@ -142,6 +158,12 @@ def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any]) -> N
         reason = f"is named and seeded by the harness, so that variants are paired; remove `{min(reserved)}`."
     if reason:
         raise AblationError(f"{name} {reason}")
+
+
+def _shared_path(arguments: dict[str, Any]) -> str:
+    """Return the file or folder to write to, if it is outside of the current folder; else empty."""
+    paths = [Path(value) for name, value in arguments.items() if name in _WRITTEN and isinstance(value, str)]
+    return next((str(path) for path in paths if path.is_absolute() or ".." in path.parts), "")
 
 
 def _never_called(callback: Any) -> list[str]:

@@ -344,7 +344,8 @@ class TrainingSettings(Settings):
     """Metrics in addition to accuracy and loss. Each has its own columns, such as ``test_f1_score``."""
     callbacks: tuple[Component, ...] = ()
     """Callbacks, which are called at the beginning and the end of training and of each epoch. They may keep
-    state that no checkpoint contains, so an interrupted trial with callbacks starts from scratch."""
+    state that no checkpoint contains, so an interrupted trial with callbacks starts from scratch. Their
+    relative paths are in the subfolder ``callbacks`` of their trial's folder."""
     early_stopping: EarlyStopping | None = None
     """Stops training that no longer improves. By default, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, writing
-from ablation.files import json_text, write_atomically
+from ablation.files import files_below, json_text, write_atomically
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.study import Study
@@ -204,7 +204,8 @@ class Store:
         scratch, final = self._running / trial.id, self._trials / trial.id
         with writing(self.folder):
             (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
-            files = {f.name: _checksum(f) for f in sorted(scratch.iterdir()) if f.name != CHECKPOINT}
+            below = files_below(scratch)
+            files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             (scratch / "trial.json").write_text(json_text(record), "utf-8")
             self._put_in_place(scratch, final)
@@ -229,7 +230,7 @@ class Store:
 
     def _put_in_place(self, scratch: Path, final: Path) -> None:
         """Move a trial's folder to its final place, once all of its files are on the disk."""
-        for file in scratch.iterdir():
+        for file in files_below(scratch).values():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
         if final.exists():  # the result of a failed attempt, which this one replaces

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.grid.keras_names import make
 from ablation.grid.settings import TrainingSettings
 from ablation.grid.trial import EpochRecord
+from ablation.training.callback_folder import callback_in
 
 if TYPE_CHECKING:
     import keras
 
 
-def callback_list(training: TrainingSettings, model: keras.Model, images: int) -> Any:
+def callback_list(training: TrainingSettings, model: keras.Model, images: int, folder: Path) -> Any:
     """Return the callbacks of a trial as one `keras.callbacks.CallbackList`, attached to the model.
 
     Args:
         training: The training settings of the trial.
         model: The model that is trained.
         images: The number of training images.
+        folder: The trial's folder, in which they write their files.
     """
     import keras
 
     return keras.callbacks.CallbackList(
-        [make("callbacks", component) for component in training.callbacks],
+        [callback_in(folder, component) for component in training.callbacks],
         model=model,
         epochs=training.epochs,
         steps=math.ceil(images / training.batch_size),

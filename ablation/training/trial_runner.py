@@ -62,7 +62,7 @@ def run_trial(
         checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
         state = checkpoint.restore()
     started -= state.seconds
-    trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
+    trouble = _fit(loop, trial, dataset, state, checkpoint, folder, started, on_epoch)
     if trial.keeps_state and not trial.training.callbacks and not trouble:
         checkpoint.save(state, time.perf_counter() - started)
     best = _best(state.history)
@@ -173,6 +173,7 @@ def _fit(
     dataset: Dataset,
     state: TrainingState,
     checkpoint: Checkpoint,
+    folder: Path,
     started: float,
     on_epoch: OnEpoch,
 ) -> str:
@@ -184,12 +185,13 @@ def _fit(
         dataset: The dataset to train it on.
         state: The training state, which is updated in place.
         checkpoint: The checkpoint to save to.
+        folder: The trial's folder.
         started: The time at which the trial would have started if it had never been interrupted.
         on_epoch: Called with the record of each epoch.
     """
     stopping = trial.training.early_stopping
     history = state.history
-    callbacks = callback_list(trial.training, loop.model, len(dataset.train))
+    callbacks = callback_list(trial.training, loop.model, len(dataset.train), folder)
     callbacks.on_train_begin()
     while (
         len(history) < trial.training.epochs
