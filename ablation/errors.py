@@ -24,6 +24,10 @@ class RunError(AblationError):
     """A run folder is missing, or does not contain what was requested."""
 
 
+class AblationWarning(UserWarning):
+    """A warning that the command line shows as a sentence."""
+
+
 def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     """Return ``" Did you mean 'dropout'?"`` for the nearest valid name, or else a list of all valid names.
 
@@ -41,6 +45,17 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     return f" Valid names: {', '.join(names)}." if names else ""
 
 
+def refuse_file(folder: Path) -> None:
+    """Refuse a file where a folder is expected, or a folder below a file.
+
+    Raises:
+        RunError: ``folder`` is a file, or lies below one.
+    """
+    if file := next((path for path in (folder, *folder.parents) if path.is_file()), None):
+        below = "" if file == folder else f", so that {folder} cannot be below it"
+        raise RunError(f"{file} is a file{below}; name a folder.")
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn an error of the operating system while writing to a folder into a message for the user.
@@ -54,6 +69,7 @@ def writing(folder: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
     except OSError as error:
+        refuse_file(folder)
         reason = (error.strerror or str(error)).lower()
         raise RunError(
             f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablation.cli.completion import datasets, executors, figure_names, formats, runs
-from ablation.errors import AblationError, GridError
+from ablation.cli.completion import datasets, figure_names, formats, runs
+from ablation.cli.options import (
+    AddressOption,
+    DataOption,
+    ExecutorOption,
+    GridOption,
+    MaxSeedsOption,
+    RunArgument,
+    ShardOption,
+    WorkersOption,
+)
+from ablation.errors import AblationError, AblationWarning, GridError, RunError
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -24,30 +35,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
-DataOption = Annotated[
-    Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
-]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
-ExecutorOption = Annotated[
-    str,
-    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
-]
-AddressOption = Annotated[
-    str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
-]
-ShardOption = Annotated[
-    str,
-    typer.Option(
-        metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
-    ),
-]
-MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -122,6 +109,7 @@ def run(
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.cli.terminal import print_plan, print_results
+    from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
 
@@ -129,6 +117,7 @@ def run(
         raise GridError(
             "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
         )
+    require_executor(executor, address)
     part = Shard.parse(shard)
     study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
     if dry_run:
@@ -185,7 +174,7 @@ def search(
     ] = False,
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
-    from ablation.cli.terminal import print_search
+    from ablation.cli.console_search import print_search
     from ablation.search.run import run_search
     from ablation.search.settings import read_search
     from ablation.workflow.progress import LiveProgress
@@ -205,6 +194,7 @@ def search(
             then_ablate=then_ablate,
         )
     print_search(finished)
+    _exit_1_unless(bool((finished.confirmed.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -219,7 +209,7 @@ def figures(
     """Draw a run's figures, as PNG and SVG."""
     from ablation.figures.drawing import draw_figures
 
-    for picture in draw_figures(_open(run), only or (), out):
+    for picture in draw_figures(_open(run, tested=True), only or (), out):
         print(picture.png)
 
 
@@ -230,6 +220,9 @@ def report(
         Path | None,
         typer.Option("--compare", help="Another run's folder, to show beside this one.", autocompletion=runs),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write the reports to; by default the run folder.")
+    ] = None,
 ) -> None:
     """Write a run's or a search's tables, figures and reports again, or a page with two runs side by side."""
     from ablation.store.run_folder import is_search
@@ -238,17 +231,20 @@ def report(
         from ablation.search.report import write_search_report
         from ablation.search.results import SearchRun
 
-        print(write_search_report(SearchRun(run)))
+        if compare:
+            raise RunError("--compare compares run folders; a search has some in search/ and confirmation/.")
+        print(write_search_report(SearchRun(run), out))
         return
     from ablation.export.tables import write_tables
     from ablation.report.write import write_report, write_side_by_side
 
-    opened = _open(run)
+    opened = _open(run, tested=True)
     if compare:
-        print(write_side_by_side(opened, _open(compare)))
+        print(write_side_by_side(opened, _open(compare, tested=True), out))
         return
-    write_tables(opened)
-    print(write_report(opened))
+    if out is None:
+        write_tables(opened)
+    print(write_report(opened, folder=out))
 
 
 @app.command()
@@ -282,7 +278,10 @@ def verify(
     from ablation.report.verify import verify_run
 
     file = report if report and report.is_file() else None
-    verification = verify_run(_open(run or (report.parent if file and report else report)), file)
+    if file and not run and not (file.parent / "study.json").is_file():
+        raise RunError(f"{file} is not in a run folder; name the run folder of the report with --run.")
+    folder = run or (file.parent if file else report)
+    verification = verify_run(_open(folder, tested=True), file)
     print_verification(verification)
     _exit_1_unless(not verification.differences)
 
@@ -325,6 +324,7 @@ def audit(run: RunArgument = None) -> None:
 
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="ablation")
     except AblationError as error:
@@ -344,10 +344,17 @@ def _interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _open(folder: Path | None) -> Run:
+def _open(folder: Path | None, tested: bool = False) -> Run:
+    """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
     from ablation.results.run import Run
 
-    return Run(folder) if folder else Run.newest()
+    run = Run(folder) if folder else Run.newest()
+    if tested and not run.study.reads_test:
+        raise RunError(
+            f"{run.folder} holds the trials of a search, which do not read the test set; name the search's "
+            f"folder, {run.folder.resolve().parent}, or its run folder confirmation/."
+        )
+    return run
 
 
 def _exit_1_unless(all_is_well: bool) -> None:
@@ -373,6 +380,14 @@ def _seeds(text: str | None) -> list[int] | None:
     if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
         raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not '{text}'.")
     return numbers if "," in text else list(range(numbers[0]))
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
+    """Print a warning that is meant for the user as a sentence; others as Python does."""
+    if issubclass(category, AblationWarning):
+        print(f"Warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *place[:2]), end="", file=sys.stderr)
 
 
 def _fail(error: AblationError) -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablation.cli.terminal import results_table
+from ablation.grid.value_text import counted
 from ablation.workflow.check import Check
 
 
@@ -31,4 +32,6 @@ def print_check(check: Check) -> None:
             console.print(table)
     for note in check.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
-    console.print(f"\n{check.trials} trials in all; `ablation run --grid FILE --dry-run` lists what is left.")
+    console.print(
+        f"\n{counted(check.trials, 'trial')} in all; `ablation run --grid FILE --dry-run` lists what is left."
+    )

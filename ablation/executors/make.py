@@ -12,6 +12,18 @@ from ablation.executors.local import LocalExecutor
 from ablation.executors.ray import RayExecutor
 
 
+def require_executor(name: str, address: str | None) -> None:
+    """Refuse an executor that does not exist, or an address for one that takes none.
+
+    Raises:
+        AblationError: There is no such executor, or it does not take an address.
+    """
+    if name not in EXECUTORS:
+        raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")
+    if address and name != "ray":
+        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
+
+
 def make_executor(
     name: str,
     workers: int | None,
@@ -36,12 +48,9 @@ def make_executor(
     Raises:
         AblationError: There is no such executor, or it does not take an address.
     """
-    if address and name != "ray":
-        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
+    require_executor(name, address)
     if name == "inline":
         return InlineExecutor()
     if name == "local":
         return LocalExecutor(workers or max(1, available_cores() // threads), log_folder, keep)
-    if name == "ray":
-        return RayExecutor(address, workers, gpus, keep)
-    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")
+    return RayExecutor(address, workers, gpus, keep)

@@ -59,6 +59,13 @@ def _no_garbage_collected() -> Iterator[None]:
             gc.enable()
 
 
+def texts_of(run: Run) -> list[str]:
+    """Return the names that the figures of a run may contain."""
+    study = run.study
+    levels = [text for factor, labels in study.factors.items() for text in (factor, *labels)]
+    return [study.name, *(variant.name for variant in study.variants), *levels, *run.dataset.class_names]
+
+
 def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
     """Draw figures into a folder, and remove older files of the same figures from it."""
     pictures = []
@@ -66,6 +73,6 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
         for stale in folder.glob(f"{name}*"):
             if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
-        with look(), _no_garbage_collected():
+        with look(texts_of(run)), _no_garbage_collected():
             pictures += [write(drawing, folder, name) for drawing in FIGURES[name](run)]
     return pictures

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean, writing
 from ablation.executors.cores import available_cores
-from ablation.figures.catalogue import FIGURES, draw
+from ablation.figures.catalogue import FIGURES, draw, texts_of
+from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import Picture
 from ablation.results.run import Run
@@ -34,6 +36,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
     target = Path(folder) if folder else run.figures_folder
+    warn_of_missing_characters(texts_of(run))
     with writing(target):
         return _drawn(run, only, target)
 
@@ -47,10 +50,23 @@ def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
     for name in only:
         if name not in {picture.figure for picture in pictures}:
             raise RunError(f"{run.folder}: this study has nothing to draw for the figure '{name}'.")
-    if not only:
-        texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
-        (folder / "captions.md").write_text("\n".join(texts), "utf-8")
+    _write_captions(pictures, folder, replace=not only)
     return pictures
+
+
+def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) -> None:
+    """Write the captions of pictures to ``captions.md``, by default into those that are there already."""
+    file, texts = folder / "captions.md", dict[str, str]()
+    kept = None
+    if not replace and file.is_file():
+        kept = file.stat()
+        for text in file.read_text("utf-8").split("\n## "):
+            texts[text.removeprefix("## ").partition("\n")[0]] = f"## {text.removeprefix('## ').rstrip()}\n"
+    for p in pictures:
+        texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n"
+    file.write_text("\n".join(texts.values()), "utf-8")
+    if kept:  # the file is as old as the other figures, by which `Run.is_reported` goes
+        os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+
+from ablation.figures.fonts import further_fonts, without_glyph_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,13 +131,22 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
     return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
 
 
-def look() -> Any:
-    """Return a context in which figures are drawn in the style of the reports."""
+@contextmanager
+def look(texts: Iterable[str] | None = None) -> Iterator[None]:
+    """Draw figures in the style of the reports.
+
+    Args:
+        texts: The names that they contain, which decide on the fonts; by default the fonts stay as they are.
+    """
     import matplotlib as mpl
     import seaborn as sns
 
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
-    return mpl.rc_context(settings)
+    fonts = settings.pop("font.family")
+    with mpl.rc_context(settings), without_glyph_warnings():
+        if texts is not None:
+            mpl.rcParams["font.family"] = [*fonts, *further_fonts(texts)]
+        yield
 
 
 def new_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:

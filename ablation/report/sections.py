@@ -33,7 +33,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
     counts = sorted({len(run.study.seeds_of(variant.name)) for variant in run.study.variants})
     of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    lead = f"{run.study.name} · {len(run.study.variants)} variants × {of_each}"
+    lead = f"{run.study.name} · {counted(len(run.study.variants), 'variant')} × {of_each}"
     sections = [make(run, by_figure, links) for make in _SECTIONS]
     return Report(
         name=run.study.name,
@@ -55,8 +55,7 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
         f"variant minus baseline in {metric}, seed by seed, with its interval "
         f"({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: training "
-        "minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
-        "trials that it was computed from."
+        "minus validation accuracy. Seconds per trial: wall time."
     )
     table = tables.variants_table(run, links)
     return Section("variants", "Variants", tables=[table], notes=[note])

@@ -39,7 +39,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         folder: The folder in which the second run's figures are drawn.
     """
     other_pictures = draw_figures(other, folder=folder) if other.completed_trials else []
-    names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
+    names = [f"{side.study.name} ({side.folder.resolve()})" for side in (run, other)]
     shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
     lines = study_changes(run.study, other.study)
     differ = (

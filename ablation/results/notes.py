@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.completed_trials import comparable, completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_note
@@ -81,6 +81,7 @@ def observed_notes(run: Run) -> list[str]:
     return [
         *_different_environments(run),
         *_incomplete_pairs(run),
+        *_repeatable_failures(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_further_seeds(run),
@@ -177,11 +178,33 @@ def _different_environments(run: Run) -> list[str]:
     environments = differences(
         r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
     )
-    return [
+    notes = [
         f"Trials ran in different environments: {key} is {_counted(values)}. Pairs whose trials ran in the "
         "same environment are compared, and their differences are pooled; a pair of trials from two "
         "environments is left out."
         for key, values in environments.items()
+    ]
+    completed = set(completed_results(run.results)["variant"])
+    missing = completed - set(comparable(run.results, run.study.baseline)["variant"])
+    if missing:
+        names = ", ".join(v.name for v in run.study.variants if v.name in missing)
+        notes.append(
+            f"{names}: no trial ran in the environment of {run.study.baseline}'s trial of its seed, so the "
+            "tables and figures of predictions (calibration, confusion, accuracy per class) leave it out."
+        )
+    return notes
+
+
+def _repeatable_failures(run: Run) -> list[str]:
+    """Warn that repeating failed trials is a second look at the results."""
+    failed = run.results[run.results["status"].isin(["failed", "timeout"])]
+    if failed.empty or run.compare.looks == "any":
+        return []
+    return [
+        f"The same command trains {counted(len(failed), 'trial')} of {', '.join(failed['variant'].unique())} "
+        "again, which did not complete. Verdicts before and after that are two looks at the results, while "
+        "intervals and p-values are valid for one: repeat the command before you read them, or set `looks: "
+        "any` under `compare:`."
     ]
 
 

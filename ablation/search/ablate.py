@@ -26,8 +26,8 @@ def ablation_study(searched: SearchRun) -> Study:
     seeds are new: neither the search nor the confirmation has used them.
 
     Raises:
-        RunError: The winner is the setting that the search started from, the search was over a HyperModel, or
-            the folder cannot be written to.
+        RunError: No setting was confirmed, the winner is the setting that the search started from, the search
+            was over a HyperModel, or the folder cannot be written to.
     """
     if searched.search.settings.hypermodel:
         raise RunError(
@@ -35,6 +35,11 @@ def ablation_study(searched: SearchRun) -> Study:
             "HyperModel are its own."
         )
     search, best = searched.search, winner(searched.confirmation, searched.search.settings.maximise)
+    if best is None:
+        raise RunError(
+            f"{searched.folder}: no trial of the confirmation completed, so there is no winner to take "
+            "apart. See the logs in its subfolder confirmation/logs."
+        )
     variant = next(v for v in searched.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
     # A setting of a component that is off changes nothing on its own: it comes with the component.

@@ -81,10 +81,10 @@ def run_search(
                 "search/logs."
             )
         run_study(_confirmation(search, searched, list(best["trial"])), folder / "confirmation", **options)
-        if then_ablate:
-            study = ablation_study(searched)
-            run_study(study, folder / "ablation", **options)
         write_search_report(searched)
+        if then_ablate:
+            run_study(ablation_study(searched), folder / "ablation", **options)
+            write_search_report(searched)
     return SearchRun(folder)
 
 

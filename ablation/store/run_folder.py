@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
-from ablation.errors import RunError, writing
+from ablation.errors import RunError, refuse_file, writing
 from ablation.files import files_below, json_text, write_atomically
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.settings import DatasetSettings
@@ -138,6 +138,7 @@ class Store:
         return self._read_study(self.study_file)
 
     def _read_study(self, file: Path) -> tuple[Study, str]:
+        refuse_file(self.folder)
         try:
             record = json.loads(file.read_text("utf-8"))
             study = Study.model_validate_json(json.dumps(record["study"]), strict=True)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.data.datasets import prepare_dataset
+from ablation.errors import refuse_file
 from ablation.executors.cores import available_cores
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial, slug
+from ablation.grid.value_text import counted
 from ablation.models.build import build_model
 from ablation.models.cost import guess_seconds
 from ablation.results.notes import planned_notes
@@ -65,6 +67,7 @@ def plan_study(
     dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
+    refuse_file(store.folder)
     study = with_earlier_seeds(study, store, dataset.digest)
     trials = study.trials(dataset.digest)
     finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
@@ -105,6 +108,6 @@ def _other_trials(store: Store, trials: Sequence[Trial]) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} trials in {store.folder} do not belong to this plan: they have different seeds, or come "
-        "from earlier settings, images or modules. They are kept but not used."
+        f"{counted(count, 'trial')} in {store.folder} do{'es' * (count == 1)} not belong to this plan: they "
+        "have different seeds, or come from earlier settings, images or modules. They are kept but not used."
     ]

@@ -19,6 +19,7 @@ from ablation.analysis.phrases import duration, signed_points
 from ablation.executors.contract import Progress, Task
 from ablation.executors.eta import TimeEstimate
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.grid.value_text import counted
 
 _PER_SECOND = 4
 
@@ -59,7 +60,7 @@ class LiveProgress:
         others = len(trials) - len(pending)
         rest = f", {others} finished or not chosen" if others else ""
         self._console.print(
-            f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
+            f"{counted(len(pending), 'trial')} to train{rest}" if pending else "Nothing is left to train."
         )
         if pending and self._console.is_terminal:
             self._live = Live(
@@ -131,7 +132,7 @@ class LiveProgress:
         total = sum(trial.training.epochs for trial in self._pending)
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            Text(f"{len(self._ended)} of {len(self._pending)} trials"),
+            Text(f"{len(self._ended)} of {counted(len(self._pending), 'trial')}"),
             ProgressBar(total=total, completed=self.epochs_done, width=30),
             Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
             Text(self._outlook(), style="dim"),

@@ -10,6 +10,7 @@ import pandas as pd
 from ablation.analysis.questions import study_questions
 from ablation.errors import GridError, RunError
 from ablation.grid.study import Study
+from ablation.grid.value_text import counted
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
@@ -24,7 +25,7 @@ def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
     """
     if max_seeds < len(study.seeds):
         raise GridError(
-            f"--max-seeds: the study has {len(study.seeds)} seeds already, more than {max_seeds}."
+            f"--max-seeds: the study has {counted(len(study.seeds), 'seed')} already, more than {max_seeds}."
         )
     return _anytime_valid(study)
 

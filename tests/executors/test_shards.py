@@ -35,6 +35,13 @@ def test_shards_share_no_trial_and_leave_none(tiny_dataset: Dataset, count: int,
     assert max(long) - min(long) <= 1  # the long ones are shared out, too
 
 
+def test_there_is_no_shard_beyond_the_last_one() -> None:
+    for index, count in ((9, 8), (0, 8), (1, 0)):
+        with pytest.raises(GridError) as error:
+            Shard(index, count)
+        assert str(error.value) == f"there is no shard {index} of {count}; the first one is 1."
+
+
 @pytest.mark.parametrize("text", ["0/8", "9/8", "3", "a/b", "/", "1/", "-1/4", "1/8/2"])
 def test_what_is_no_shard_is_told(text: str) -> None:
     with pytest.raises(GridError) as caught:

@@ -93,6 +93,20 @@ def test_drawing_again_gives_the_same_files_and_removes_those_of_variants_gone(
     assert (tmp_path / "confusion_differences.png").exists()  # another figure
 
 
+def test_drawing_some_figures_renews_their_captions_only(finished_run: Run, tmp_path: Path) -> None:
+    finished_run.draw_figures(["confusion", "cost"], tmp_path)
+    file = tmp_path / "captions.md"
+    whole, changed = file.read_text("utf-8"), file.stat().st_mtime_ns
+    (confusion,) = finished_run.draw_figures(["confusion"], tmp_path)[:1]
+    assert file.read_text("utf-8") == whole
+    file.write_text(whole.replace(confusion.caption, "Stale."), "utf-8")
+    finished_run.draw_figures(["cost"], tmp_path)
+    assert "Stale." in file.read_text("utf-8")
+    finished_run.draw_figures(["confusion"], tmp_path)
+    assert file.read_text("utf-8") == whole
+    assert changed <= file.stat().st_mtime_ns < (tmp_path / f"{confusion.name}.png").stat().st_mtime_ns
+
+
 def test_an_unknown_figure_is_told(finished_run: Run) -> None:
     with pytest.raises(RunError, match="there is no figure named 'confusoin'. Did you mean 'confusion'"):
         finished_run.draw_figures(["confusoin"])

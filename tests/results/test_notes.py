@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from ablation import Run, Study
+from ablation.analysis.completed_trials import comparable
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.grid.settings import BuilderSettings
 from ablation.grid.trial import TrialResult
@@ -292,8 +293,24 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
         return results.assign(status=results["status"].mask(failed, "failed"))
 
     assert observed_notes(altered(finished_run, results=lost)) == [
-        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants in one environment."
+        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants in one environment.",
+        "The same command trains 1 trial of +both again, which did not complete. Verdicts before and after that are "
+        "two looks at the results, while intervals and p-values are valid for one: repeat the command before you read "
+        "them, or set `looks: any` under `compare:`.",
     ]
+
+
+def test_a_variant_that_always_ran_elsewhere_is_named(finished_run: Run) -> None:
+    def moved(results: pd.DataFrame) -> pd.DataFrame:
+        elsewhere = results["variant"].isin(["+both", "+BatchNorm"])
+        return results.assign(provenance=results["provenance"].mask(elsewhere, "elsewhere"))
+
+    run = altered(finished_run, results=moved)
+    assert (
+        "+BatchNorm, +both: no trial ran in the environment of plain's trial of its seed, so the tables and figures "
+        "of predictions (calibration, confusion, accuracy per class) leave it out."
+    ) in observed_notes(run)
+    assert set(comparable(run.results, "plain")["variant"]) == {"plain", "+Dropout"}
 
 
 def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Run, tmp_path: Path) -> None:
