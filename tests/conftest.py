@@ -92,7 +92,10 @@ def ray_here() -> Iterator[None]:
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the seconds of drawing where a test is about trials and tables."""
-    monkeypatch.setattr("ablation.workflow.run_study.write_report", lambda run: run.folder / "report.html")
+    for module in ("run_study", "merge"):
+        monkeypatch.setattr(
+            f"ablation.workflow.{module}.write_report", lambda run: run.folder / "report.html"
+        )
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from ablation.analysis.phrases import (
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
-from ablation.results.notes import run_notes
+from ablation.results.notes import identical_notes, run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ def print_plan(plan: Plan) -> None:
 
 def print_results(run: Run) -> None:
     """Print the result of a run and where its files are."""
-    console = Console()
+    console, identical = Console(), identical_notes(run)
+    _print_notes(console, identical)
     _print_summary(console, run)
     _print_verdicts(console, run)
-    _print_notes(console, run_notes(run))
+    _print_notes(console, run_notes(run)[len(identical) :])
     console.print()
     pending = int((run.results["status"] == "pending").sum())
     if not run.is_reported:
@@ -101,6 +102,7 @@ def print_status(run: Run) -> None:
     for row in run.results[run.results["cause"] != ""].to_dict("records"):
         line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
         console.print(Text(line, style="red"), soft_wrap=True)
+    _print_notes(console, identical_notes(run))
     if run.study.reads_test:
         _print_summary(console, run)
         _print_verdicts(console, run)

@@ -11,7 +11,7 @@ from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
 from ablation.report.trial_links import TrialLinks
-from ablation.results.notes import run_notes
+from ablation.results.notes import identical_notes, run_notes
 from ablation.results.run import Run
 
 _MOST = 6  # sentences of a kind, and names in one; the tables have all
@@ -38,7 +38,8 @@ def findings(run: Run, links: TrialLinks) -> list[Finding]:
 
 def warnings(run: Run, links: TrialLinks) -> list[Finding]:
     """List what a reader must know before relying on the other findings."""
-    results, caveats = run.results, []
+    results, identical = run.results, identical_notes(run)
+    caveats = [Finding(note) for note in identical]
     pending = int((results["status"] == "pending").sum())
     if pending:
         sentence = (
@@ -57,7 +58,7 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
     caveats += [
         Finding(f"{row['trial_id']}: {row['status']}, {row['cause']}") for row in troubles.to_dict("records")
     ]
-    return [*caveats, *(Finding(note) for note in run_notes(run))]
+    return [*caveats, *(Finding(note) for note in run_notes(run)[len(identical) :])]
 
 
 def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:

@@ -12,6 +12,7 @@ from ablation.analysis.completed_trials import comparable, completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_note
+from ablation.analysis.identical_trials import identical_variants
 from ablation.analysis.inference import judge
 from ablation.analysis.phrases import second_reading_notes, signed_points
 from ablation.analysis.questions import study_questions
@@ -20,6 +21,7 @@ from ablation.data.datasets import Dataset
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
+from ablation.grid.study_diff import changed_settings
 from ablation.grid.value_text import counted
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
@@ -70,7 +72,24 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
 
 def run_notes(run: Run) -> list[str]:
     """Return what to know before believing a run's numbers, a sentence or two each."""
-    return [*observed_notes(run), *planned_notes(run.study, run.dataset)]
+    return [*identical_notes(run), *observed_notes(run), *planned_notes(run.study, run.dataset)]
+
+
+def identical_notes(run: Run) -> list[str]:
+    """Say which variants gave the same numbers to the bit: what distinguishes them had no effect at all."""
+    by_name = {variant.name: variant for variant in run.study.variants}
+    names = [run.study.baseline, *(name for name in by_name if name != run.study.baseline)]
+    notes = []
+    for first, *others in identical_variants(names, run.results, run.history):
+        for name in others:
+            changed = changed_settings(by_name[name], by_name[first])
+            settings = f" ({changed})" if changed else ""
+            notes.append(
+                f"{name} and {first} are identical: all trials with the same seed gave the same numbers in "
+                f"every epoch, to the last bit. What distinguishes {name}{settings} had no effect on "
+                "training, and the comparison says nothing about it."
+            )
+    return notes
 
 
 def observed_notes(run: Run) -> list[str]:

@@ -34,6 +34,7 @@ def test_all_trials_of_a_study_are_pairs(finished_run: Run) -> None:
     assert table["weights"].nunique() == table["order"].nunique() == 2  # the seeds differ
 
 
+@pytest.mark.usefixtures("without_report")
 def test_what_is_planned_starts_as_what_is_trained(
     finished_run: Run, tiny_study: Study, tmp_path: object
 ) -> None:

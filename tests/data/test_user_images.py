@@ -92,6 +92,7 @@ def test_a_function_that_returns_no_images_is_told(function: str, message: str, 
     assert str(caught.value) == message
 
 
+@pytest.mark.usefixtures("without_report")
 def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
     write_grid: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -145,6 +145,7 @@ def test_hostile_names_are_shown_as_text(nasty_run: Run) -> None:
     assert r"\$\textbackslash{}input\{x\}\& \texttt{U+1F389}" in latex
 
 
+@pytest.mark.usefixtures("without_report")  # of the run; the report is written when a trial has failed
 def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Study, tmp_path: Path) -> None:
     run = run_study(tiny_study, tmp_path, only=["plain"], executor="inline")
     trial = run.trials[2]

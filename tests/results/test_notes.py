@@ -14,6 +14,7 @@ from scipy import stats
 
 from ablation import Run, Study
 from ablation.analysis.completed_trials import comparable
+from ablation.cli.terminal import print_results, print_status
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.grid.settings import BuilderSettings
 from ablation.grid.trial import TrialResult
@@ -200,6 +201,31 @@ def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Ru
         "cannot be distinguished by it (a difference of 0.3 percentage points, 95% interval "
         f"\N{MINUS SIGN}{-low:.1f} to +{high:.1f}, n = 2 pairs)."
     ]
+
+
+def test_variants_that_gave_the_same_numbers_to_the_bit_are_named_first(
+    two_variants: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without BatchNorm, its momentum has no effect."""
+    plain = two_variants.variants[0]
+    other = plain.model.model_copy(update={"batch_norm_momentum": 0.9})
+    variants = (plain, plain.model_copy(update={"name": "momentum", "model": other}))
+    run = two_variants.model_copy(update={"variants": variants, "factors": {}}).run(
+        tmp_path / "run", executor="inline"
+    )
+    note = (
+        "momentum and plain are identical: all trials with the same seed gave the same numbers in every epoch, to the "
+        "last bit. What distinguishes momentum (batch_norm_momentum = 0.9) had no effect on training, and the "
+        "comparison says nothing about it."
+    )
+    assert run.notes[0] == note
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert page.count(note) == 1
+    for show in (print_results, print_status):
+        show(run)
+        out = " ".join(capsys.readouterr().out.split())
+        assert out.count(note) == 1
+        assert out.index(note) < out.index("test (95%")
 
 
 def test_seeds_that_do_not_vary_are_told(finished_run: Run) -> None:

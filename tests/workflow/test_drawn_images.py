@@ -12,7 +12,9 @@ from ablation import Run, Study, run_study
 from ablation.workflow.check import check_study
 from ablation.workflow.dry_run import plan_study
 
-ONE_FACTOR = TINY_GRID.replace("      batch_norm: [false, true]\n", "")
+ONE_FACTOR = TINY_GRID.replace("      batch_norm: [false, true]\n", "").replace(
+    "{blocks: [[4], [6]], dense: [8], batch_norm_momentum: 0.5}", "{family: dense, dense: [8]}"
+)
 OWN_SPLIT = ONE_FACTOR + "    vary: [init, order, dropout, augmentation, split]\n"
 
 pytestmark = pytest.mark.usefixtures("without_report")

@@ -118,11 +118,20 @@ def test_a_run_with_nothing_left_to_do_writes_nothing_anew(
     assert written() == before
     (tmp_path / "run" / "report.html").unlink()
     assert written()["report.html"] > before["report.html"]
-    fewer = tiny_study.with_overrides(seeds=[0])
-    run_study(fewer, tmp_path / "run")  # nothing to train, but another study to report on
+
+
+@pytest.mark.usefixtures("without_report")
+def test_of_a_smaller_study_nothing_is_trained_and_its_tables_are_written(
+    finished_run: Run, tiny_study: Study, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    recorder = Recorder()
+    run_study(tiny_study.with_overrides(seeds=[0]), tmp_path / "run", observer=recorder)
+    assert recorder.ran == []
     assert len(pd.read_csv(tmp_path / "run" / "results.csv")) == 4
 
 
+@pytest.mark.usefixtures("without_report")
 def test_images_that_cannot_have_changed_are_prepared_once(
     finished_run: Run, tiny_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +227,8 @@ def test_real_cifar10_from_grid_to_report(cifar10_folder: Path, tmp_path: Path) 
     training = study.variants[0].training.model_copy(update={"epochs": 1})
     dataset = study.dataset.model_copy(update={"train_size": 300, "validation_size": 100, "test_size": 100})
     variants = tuple(v.model_copy(update={"training": training}) for v in study.variants)
-    run = run_study(study.model_copy(update={"variants": variants, "dataset": dataset}), tmp_path)
+    study = study.model_copy(update={"variants": variants, "dataset": dataset})
+    run = run_study(study, tmp_path, executor="inline")
     assert (run.results["status"] == "completed").all()
     assert run.results.set_index("variant")["parameters"].to_dict() == {
         "plain": 196_074, "+Dropout": 196_074, "+BatchNorm": 205_546, "+both": 205_546

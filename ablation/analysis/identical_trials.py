@@ -1,0 +1,51 @@
+"""Find variants whose trials gave the same numbers to the bit: what distinguishes them had no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ablation.analysis.completed_trials import completed_results
+from ablation.digest import short_digest
+
+_NOT_MEASURED = ["variant", "seed", "epoch", "seconds"]  # of a history's columns
+_RESULTS = ["train_accuracy", "val_accuracy", "test_accuracy", "train_loss", "val_loss", "test_loss"]
+
+
+def identical_variants(
+    variants: Sequence[str], results: pd.DataFrame, history: pd.DataFrame
+) -> list[tuple[str, ...]]:
+    """Group the variants whose completed trials have the same results and histories to the bit.
+
+    Args:
+        variants: The names of the variants, in the order in which a group names them.
+        results: The results table.
+        history: The history table; all of its columns but the times are compared.
+
+    Returns:
+        The groups of two or more variants, which are compared seed by seed on the seeds that both completed.
+    """
+    epochs = {
+        key: table.drop(columns=_NOT_MEASURED).to_numpy(float).tobytes()
+        for key, table in history.groupby(["variant", "seed"], sort=False)
+    }
+    digests: dict[str, dict[int, str]] = {}
+    for row in completed_results(results).to_dict("records"):
+        measured = pd.Series([row[column] for column in _RESULTS], dtype=float).to_numpy().tobytes()
+        content = measured + epochs.get((row["variant"], row["seed"]), b"")
+        digests.setdefault(row["variant"], {})[row["seed"]] = short_digest(content, 16)
+    groups: list[list[str]] = []
+    for name in (name for name in variants if name in digests):
+        group = next((group for group in groups if _are_identical(digests[group[0]], digests[name])), None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return [tuple(group) for group in groups if len(group) > 1]
+
+
+def _are_identical(one: dict[int, str], other: dict[int, str]) -> bool:
+    """Return whether two variants have a completed seed in common, and the same digest for each such seed."""
+    shared = one.keys() & other.keys()
+    return bool(shared) and all(one[seed] == other[seed] for seed in shared)
