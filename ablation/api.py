@@ -32,13 +32,18 @@ class Study(grid_study.Study):
     """A study that can be read from a grid file and run."""
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Study:
+    def from_yaml(cls, path: str | Path, data_dir: str | Path | None = None) -> Study:
         """Read and validate a grid file.
+
+        Args:
+            path: The grid file.
+            data_dir: The folder, archive or .npz file to read the images from, instead of the grid's.
 
         Raises:
             GridError: The file is not a valid grid; the message says where, and what was expected.
         """
-        return cls.of(read_study(Path(path)))
+        study = read_study(Path(path), needs_images=data_dir is None)
+        return cls.of(study.with_overrides(data_dir=data_dir) if data_dir else study)
 
     @classmethod
     def of(cls, study: grid_study.Study) -> Study:

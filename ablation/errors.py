@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class AblationError(Exception):
@@ -17,11 +20,28 @@ class GridError(AblationError):
 
 
 class DatasetError(AblationError):
-    """The dataset cannot be read, or cannot be split as requested."""
+    """The dataset cannot be read, or cannot be split as requested.
+
+    Args:
+        message: What is wrong, and what was expected.
+        setting: The setting that does not fit, like ``dataset.train_size``, if it is one.
+        value: Its value.
+    """
+
+    def __init__(self, message: str, setting: str = "", value: object = None) -> None:
+        super().__init__(message, setting, value)
+        self.message, self.setting, self.value = message, setting, value
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.message}" if self.setting else self.message
 
 
 class RunError(AblationError):
     """A run folder is missing, or does not contain what was requested."""
+
+
+class AblationWarning(UserWarning):
+    """A warning that the command line shows as a sentence."""
 
 
 def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
@@ -41,6 +61,17 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     return f" Valid names: {', '.join(names)}." if names else ""
 
 
+def refuse_file(folder: Path) -> None:
+    """Refuse a file where a folder is expected, or a folder below a file.
+
+    Raises:
+        RunError: ``folder`` is a file, or lies below one.
+    """
+    if file := next((path for path in (folder, *folder.parents) if path.is_file()), None):
+        below = "" if file == folder else f", so that {folder} cannot be below it"
+        raise RunError(f"{file} is a file{below}; name a folder.")
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn an error of the operating system while writing to a folder into a message for the user.
@@ -54,7 +85,16 @@ def writing(folder: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
     except OSError as error:
+        refuse_file(folder)
         reason = (error.strerror or str(error)).lower()
         raise RunError(
             f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."
         ) from None
+
+
+def show_warning(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
+    """Print a warning that is meant for the user as a sentence; others as Python does."""
+    if issubclass(category, AblationWarning):
+        print(f"Warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *place[:2]), end="", file=sys.stderr)

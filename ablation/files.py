@@ -44,3 +44,9 @@ def write_atomically(file: Path, content: bytes | str) -> Path:
 def json_text(value: Any) -> str:
     """Return a value as JSON text, in the layout of all records of a run folder."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Return all files in a folder and its subfolders, by their relative paths, in order."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {file.relative_to(folder).as_posix(): file for file in files}

@@ -1,4 +1,4 @@
-"""Starting TensorFlow in a process: quietly and quickly, with a number of threads, deterministic."""
+"""TensorFlow and Keras in a process: their start, and settings that no file of the user's changes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ablation.errors import AblationError
+
+# Keras reads these from ~/.keras/keras.json, where they would change what a trial computes.
+_STANDARD: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+KERAS_DEFAULTS: dict[str, Any] = {"backend": "tensorflow", **_STANDARD}
 
 
 @contextmanager
@@ -31,6 +36,7 @@ def configure_tensorflow(threads: int) -> None:
     Raises:
         AblationError: TensorFlow already runs with another number of threads.
     """
+    require_keras()  # first, because TensorFlow imports Keras, which then decides on its backend
     import tensorflow as tf
 
     try:
@@ -51,9 +57,77 @@ def start_tensorflow(threads: int) -> None:
     gc.disable()  # garbage collection would take a quarter of the time of the import
     with _absent("sklearn", "matplotlib", "IPython"):  # so would these, which Keras imports if it can
         configure_tensorflow(threads)
-        import keras  # noqa: F401
     gc.freeze()  # imported modules stay for good, so that no collection need examine them
     gc.enable()
+
+
+def require_keras() -> None:
+    """Import Keras with TensorFlow as its backend, whatever the user's keras.json and environment say.
+
+    Raises:
+        AblationError: Keras already runs here with another backend, or its keras.json is not valid.
+    """
+    if "keras" not in sys.modules:
+        chosen = os.environ.get("KERAS_BACKEND")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        try:
+            import keras
+        except (ValueError, ImportError) as error:  # TensorFlow may have imported a part of it before
+            raise AblationError(f"Keras cannot be imported; check its keras.json: {error}") from None
+        finally:  # which backend other processes of the user have is none of our business
+            os.environ.pop("KERAS_BACKEND")
+            os.environ |= {"KERAS_BACKEND": chosen} if chosen is not None else {}
+    import keras
+
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise AblationError(
+            f"Keras already runs in this process with the backend {backend}, but trials need TensorFlow. Set "
+            "the environment variable KERAS_BACKEND to tensorflow before Keras is imported."
+        )
+
+
+@contextmanager
+def standard_keras(precision: str = "float32") -> Iterator[None]:
+    """Set a dtype policy and Keras's own defaults in the block, whatever the user's keras.json says."""
+    require_keras()
+    import keras
+
+    policy, found = keras.config.dtype_policy(), keras_settings()
+    _set_keras(_STANDARD)
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        _set_keras(found)
+        keras.config.set_dtype_policy(policy)
+
+
+def keras_settings() -> dict[str, Any]:
+    """Return the settings of Keras in this process that `standard_keras` replaces, by name."""
+    import keras
+
+    return {name: getattr(keras.config, name)() for name in _STANDARD}
+
+
+def _set_keras(settings: dict[str, Any]) -> None:
+    import keras
+
+    for name, value in settings.items():
+        getattr(keras.config, f"set_{name}")(value)
+
+
+@contextmanager
+def nothing_computed() -> Iterator[None]:
+    """Create Keras objects in the block without starting TensorFlow, whose first settings are final.
+
+    What is created belongs to a graph that is never run. So a notebook's own TensorFlow keeps its settings,
+    and may have computed before. Code that needs values, as `numpy()` does, raises an error.
+    """
+    require_keras()
+    import tensorflow as tf
+
+    with tf.Graph().as_default():
+        yield
 
 
 @contextmanager

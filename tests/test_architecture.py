@@ -141,3 +141,6 @@ def test_what_a_benchmark_imports_of_the_package_exists(file: Path) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ablation"):
             module = import_module(str(node.module))
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+    text = file.read_text("utf-8")
+    if '__name__ == "__main__"' in text:  # it can be started, so that --help has to say what it does
+        assert "ArgumentParser(" in text or "typer" in text

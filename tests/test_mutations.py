@@ -63,21 +63,27 @@ MISTAKES = {
     ),
     "a worker that is warm with the images of another seed": (
         "training/trial_runner.py",
-        "warm.take(dataset.train)",
+        "warm.take(dataset)",
         "pass",
         "training/test_own_split.py -k share",
     ),
     "the gap measured with dropout active": (
         "training/loop.py",
-        "((_PREDICT_BATCH, False), ",
-        "((_PREDICT_BATCH, True), ",
+        "_PREDICT_BATCH, training=False",
+        "_PREDICT_BATCH, training=True",
         "training/test_trial_runner.py -k asleep",
     ),
     "the gap computed from the logged accuracy": (
         "training/trial_runner.py",
-        'train_accuracy=train.pop("accuracy"),',
-        'train_accuracy=accuracy + 0 * train.pop("accuracy"),',
+        "measures = _measures(loop, dataset)",
+        'measures = _measures(loop, dataset) | {"train_accuracy": accuracy}',
         "training/test_trial_runner.py -k asleep",
+    ),
+    "a loss measured on clipped probabilities": (
+        "training/outputs.py",
+        "with_logits(tf.constant(self.units), self.logits)",
+        "tf.constant(self.units)",
+        "training/test_fit.py -k clip",
     ),
     "a measurement that leaves its trace in BatchNorm": (
         "training/loop.py",
@@ -110,7 +116,7 @@ MISTAKES = {
         "training/test_kernels.py",
     ),
     "a variance shift measured in one mode": (
-        "training/loop.py",
+        "training/variance_shift.py",
         "values = layer(values, training=active)",
         "values = layer(values, training=False)",
         "training/test_trial_runner.py -k shifts_the_variance",

@@ -21,3 +21,15 @@ def comparable(results: pd.DataFrame, baseline: str) -> pd.DataFrame:
     most_frequent = by_seed.agg(lambda values: values.value_counts(sort=False).idxmax())
     reference = of_baseline.combine_first(most_frequent)
     return completed[completed["provenance"] == completed["seed"].map(reference)]
+
+
+def split_pairs(results: pd.DataFrame, baseline: str) -> list[tuple[str, int]]:
+    """Return the variant and seed of the pairs that completed, but in two different environments.
+
+    Such a pair is not compared, because its difference may come from the environments.
+    """
+    completed = completed_results(results)
+    of_baseline = completed[completed["variant"] == baseline].set_index("seed")["provenance"]
+    paired = completed[completed["seed"].isin(of_baseline.index)]
+    split = paired[paired["provenance"] != paired["seed"].map(of_baseline)]
+    return list(zip(split["variant"], split["seed"], strict=True))

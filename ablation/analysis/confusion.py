@@ -81,7 +81,8 @@ def per_class_table(
     Returns:
         One row per variant and class. ``accuracy`` is a mean over ``n`` seeds with its 95% interval
         (Student's t), and ``images`` the number of test images of the class, the fewest that a seed has. For
-        a label, the accuracy is the share of all test images on which the label is predicted correctly.
+        a label, the accuracy is the share of all test images on which the label is predicted correctly. A
+        class without test images has no accuracy and no difference: NaN.
         ``difference`` is a mean over the ``pairs``, seed by seed, with its 95% interval and its p (paired
         t-test). ``q`` is p adjusted over all classes and variants together, so that among the differences
         with q at most 0.05, at most 5% are expected to be false discoveries (Benjamini and Hochberg, 1995).
@@ -150,7 +151,13 @@ def _joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 
 
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    """Return the shares of each true class's images, (classes, classes); NaN for a class without images."""
+    return _divided(counts, counts.sum(axis=1, keepdims=True))
+
+
+def _divided(counts: NDArray[Any], totals: NDArray[Any]) -> NDArray[np.float64]:
+    """Return counts divided by totals, NaN where the total is 0."""
+    return np.asarray(np.divide(counts, totals, where=totals > 0, out=np.full(counts.shape, np.nan)))
 
 
 def _images_per_class(labels: Labels, classes: int) -> NDArray[np.int64]:
@@ -164,14 +171,14 @@ def _accuracies(
     labels: LabelsBySeed,
     images: Mapping[int, NDArray[np.int64]],
 ) -> NDArray[np.float64]:
-    """Return the accuracy in each class, (seeds, classes)."""
+    """Return the accuracy in each class, (seeds, classes); NaN in a class without test images."""
     right = []
     for seed in seeds:
         true, agreed = labels[seed], trials[seed].classes == labels[seed]
         right.append(
             np.bincount(true[agreed], minlength=len(images[seed])) if true.ndim == 1 else agreed.sum(axis=0)
         )
-    return np.asarray(np.array(right) / np.maximum([images[seed] for seed in seeds], 1))
+    return _divided(np.array(right), np.array([images[seed] for seed in seeds]))
 
 
 def _pairs(by_trial: Mapping[str, Mapping[int, Any]], variant: str, baseline: str) -> list[int]:

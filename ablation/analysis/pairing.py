@@ -14,6 +14,7 @@ from ablation.analysis.estimates import Measurements
 from ablation.analysis.intervals import CONFIDENCE
 from ablation.digest import short_digest
 from ablation.grid.trial import InitialState, Trial, TrialResult
+from ablation.grid.value_text import counted
 
 PAIRING_COLUMNS = [
     "seed", "variant", "shared_layers", "layers", "weights", "baseline_weights",
@@ -97,11 +98,12 @@ def pairing_verdict(pairing: pd.DataFrame) -> str:
         return f"Not paired with the baseline's trial of the same seed: {names}."
     if len(known) < len(pairing):
         return (
-            f"{len(known)} of {len(pairing)} trials are paired; the others have no initial state to compare "
-            "yet."
+            f"{len(known)} of {counted(len(pairing), 'trial')} are paired; the others have no initial state "
+            "to compare yet."
         )
+    all_are = "The only trial is" if len(known) == 1 else f"All {len(known)} trials are"
     text = (
-        f"All {len(known)} trials are paired: within a seed, the layers that a variant shares with the "
+        f"{all_are} paired: within a seed, the layers that a variant shares with the "
         "baseline start from the same weights, and if both use the same training images, both see the same "
         "batches in the same order."
     )

@@ -26,7 +26,7 @@ RESULT_COLUMNS = [
 HISTORY_COLUMNS = [
     "variant", "seed", "epoch", "loss", "accuracy",
     "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
-    "active_loss", "active_accuracy",
+    "active_loss", "active_accuracy", "penalty",
     "logged_gap", "running_average_lag", "dropout_active_bias", "true_gap",
 ]  # fmt: skip
 COSTS = ["parameters", "multiply_adds", "seconds", "memory"]
@@ -98,7 +98,8 @@ def history_table(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -
     """Return one row per epoch of every trial.
 
     ``loss`` and ``accuracy`` are what Keras logs, running means in training mode; ``active_*`` are measured
-    after the epoch in training mode, ``train_*`` and ``val_*`` in inference mode. The gap in the training
+    after the epoch in training mode, ``train_*`` and ``val_*`` in inference mode. ``loss`` contains class
+    weights and ``penalty``, what regularizers and `add_loss` add; no other loss does. The gap in the training
     log is the sum of three components, in shares of images: ``logged_gap = accuracy - val_accuracy``
     ``= running_average_lag (accuracy - active_accuracy) + dropout_active_bias (active_accuracy -
     train_accuracy) + true_gap (train_accuracy - val_accuracy)``.

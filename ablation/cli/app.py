@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -12,8 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablation.cli.completion import datasets, executors, figure_names, formats, runs
-from ablation.errors import AblationError, GridError
+from ablation.cli.completion import figure_names, formats, runs
+from ablation.cli.options import (
+    AddressOption,
+    DataOption,
+    DatasetOption,
+    ExecutorOption,
+    GridOption,
+    MaxSeedsOption,
+    RunArgument,
+    RunFolderOption,
+    SeedsOption,
+    ShardOption,
+    WorkersOption,
+)
+from ablation.errors import AblationError, GridError, RunError, show_warning
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -24,30 +38,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
-DataOption = Annotated[
-    Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
-]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
-ExecutorOption = Annotated[
-    str,
-    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
-]
-AddressOption = Annotated[
-    str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
-]
-ShardOption = Annotated[
-    str,
-    typer.Option(
-        metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
-    ),
-]
-MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,9 +78,11 @@ def check(
     """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
     from ablation.cli.console_check import print_check
     from ablation.grid.grid_file import read_study
+    from ablation.grid.setting_place import located
     from ablation.workflow.check import check_study
 
-    checked = check_study(read_study(grid).with_overrides(data_dir=data_dir))
+    with located(grid):
+        checked = check_study(read_study(grid, not data_dir).with_overrides(data_dir=data_dir))
     print_check(checked)
     _exit_1_unless(not any(variant.error for variant in checked.variants))
 
@@ -99,15 +91,11 @@ def check(
 def run(
     grid: GridOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
-    dataset: Annotated[
-        str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
-    ] = None,
+    dataset: DatasetOption = None,
     data_dir: DataOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder; by default experiments/runs/STUDY.")
-    ] = None,
+    out: RunFolderOption = None,
     workers: WorkersOption = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds instead of the grid's: 5, or 0,1,7.")] = None,
+    seeds: SeedsOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
@@ -122,24 +110,30 @@ def run(
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.cli.terminal import print_plan, print_results
+    from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
+    from ablation.grid.setting_place import located
 
     if until_resolved != (max_seeds is not None):
         raise GridError(
             "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
         )
+    require_executor(executor, address)
     part = Shard.parse(shard)
-    study = read_study(grid).with_overrides(dataset, data_dir, _seeds(seeds))
+    study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
-        print_plan(plan_study(study, out, only=only or (), workers=workers, shard=part))
+        with located(grid):
+            print_plan(
+                plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
+            )
         return
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
-    with _interruptible(), LiveProgress() as progress:
+    with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_study(
             study,
             out,
@@ -162,12 +156,14 @@ def merge(
     out: Annotated[Path, typer.Option(help="The folder to merge them into: a new one or a run folder.")],
 ) -> None:
     """Merge the run folders of machines that share no folder; only their seeds may differ."""
+    from ablation.analysis.completed_trials import split_pairs
     from ablation.cli.terminal import print_results
     from ablation.workflow.merge import merge_runs
 
     merged = merge_runs(runs, out)
     print_results(merged)
-    _exit_1_unless(bool((merged.results["status"] == "completed").all()))
+    is_whole = not split_pairs(merged.results, merged.study.baseline)
+    _exit_1_unless(is_whole and bool((merged.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -185,16 +181,17 @@ def search(
     ] = False,
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
-    from ablation.cli.terminal import print_search
+    from ablation.cli.console_search import print_search
+    from ablation.grid.setting_place import located
     from ablation.search.run import run_search
-    from ablation.search.settings import Search
+    from ablation.search.settings import read_search
     from ablation.workflow.progress import LiveProgress
 
-    planned = Search.from_yaml(grid)
+    planned = read_search(grid, not data_dir)
     if data_dir:
         study = planned.study.with_overrides(data_dir=data_dir)
         planned = planned.model_copy(update={"study": study})
-    with _interruptible(), LiveProgress() as progress:
+    with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_search(
             planned,
             out,
@@ -205,6 +202,7 @@ def search(
             then_ablate=then_ablate,
         )
     print_search(finished)
+    _exit_1_unless(bool((finished.confirmed.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -219,8 +217,12 @@ def figures(
     """Draw a run's figures, as PNG and SVG."""
     from ablation.figures.drawing import draw_figures
 
-    for picture in draw_figures(_open(run), only or (), out):
+    pictures = draw_figures(_open(run, tested=True), only or (), out)
+    for picture in pictures:
         print(picture.png)
+    for name, reason in pictures.missing.items():
+        print(f"Error: the figure {name} could not be drawn: {reason}.", file=sys.stderr)
+    _exit_1_unless(not pictures.missing)
 
 
 @app.command()
@@ -230,6 +232,9 @@ def report(
         Path | None,
         typer.Option("--compare", help="Another run's folder, to show beside this one.", autocompletion=runs),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write the reports to; by default the run folder.")
+    ] = None,
 ) -> None:
     """Write a run's or a search's tables, figures and reports again, or a page with two runs side by side."""
     from ablation.store.run_folder import is_search
@@ -238,17 +243,20 @@ def report(
         from ablation.search.report import write_search_report
         from ablation.search.results import SearchRun
 
-        print(write_search_report(SearchRun(run)))
+        if compare:
+            raise RunError("--compare needs a run folder; those of a search are search/ and confirmation/.")
+        print(write_search_report(SearchRun(run), out))
         return
     from ablation.export.tables import write_tables
     from ablation.report.write import write_report, write_side_by_side
 
-    opened = _open(run)
+    opened = _open(run, tested=True)
     if compare:
-        print(write_side_by_side(opened, _open(compare)))
+        print(write_side_by_side(opened, _open(compare, tested=True), out))
         return
-    write_tables(opened)
-    print(write_report(opened))
+    if out is None:
+        write_tables(opened)
+    print(write_report(opened, folder=out))
 
 
 @app.command()
@@ -282,7 +290,10 @@ def verify(
     from ablation.report.verify import verify_run
 
     file = report if report and report.is_file() else None
-    verification = verify_run(_open(run or (report.parent if file and report else report)), file)
+    if file and not run and not (file.parent / "study.json").is_file():
+        raise RunError(f"{file} is not in a run folder; name the run folder of the report with --run.")
+    folder = run or (file.parent if file else report)
+    verification = verify_run(_open(folder, tested=True), file)
     print_verification(verification)
     _exit_1_unless(not verification.differences)
 
@@ -325,6 +336,7 @@ def audit(run: RunArgument = None) -> None:
 
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
+    warnings.showwarning = show_warning
     try:
         app(prog_name="ablation")
     except AblationError as error:
@@ -344,10 +356,17 @@ def _interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _open(folder: Path | None) -> Run:
+def _open(folder: Path | None, tested: bool = False) -> Run:
+    """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
     from ablation.results.run import Run
 
-    return Run(folder) if folder else Run.newest()
+    run = Run(folder) if folder else Run.newest()
+    if tested and not run.study.reads_test:
+        raise RunError(
+            f"{run.folder} holds the trials of a search, which do not read the test set; name the search's "
+            f"folder, {run.folder.resolve().parent}, or its run folder confirmation/."
+        )
+    return run
 
 
 def _exit_1_unless(all_is_well: bool) -> None:
@@ -363,16 +382,9 @@ def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
 
 
 def _seeds(text: str | None) -> list[int] | None:
-    """Parse `5` as the seeds 0 to 4, and `0,1,7` as these three."""
-    if text is None:
-        return None
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        numbers = []
-    if not numbers or (len(numbers) == 1 and "," not in text and numbers[0] < 1):
-        raise GridError(f"--seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not '{text}'.")
-    return numbers if "," in text else list(range(numbers[0]))
+    from ablation.grid.study import parse_seeds
+
+    return None if text is None else parse_seeds(text)
 
 
 def _fail(error: AblationError) -> None:

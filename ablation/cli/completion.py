@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-_NO_FIGURES = ("__init__", "catalogue", "drawing", "parallel_drawing", "style")
+_NO_FIGURES = ("__init__", "catalogue", "drawing", "fonts", "image_panels", "parallel_drawing", "style")
 
 
 def figure_names(incomplete: str) -> list[str]:
@@ -31,7 +31,7 @@ def executors(incomplete: str) -> list[str]:
 
 def datasets(incomplete: str) -> list[str]:
     """Return the datasets' names."""
-    from ablation.grid.settings import DatasetName
+    from ablation.grid.dataset_settings import DatasetName
 
     return _beginning(incomplete, get_args(DatasetName))
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablation.cli.terminal import results_table
+from ablation.grid.value_text import counted
 from ablation.workflow.check import Check
 
 
@@ -13,6 +14,7 @@ def print_check(check: Check) -> None:
     """Print each variant's size, and the layers in which it differs from the baseline."""
     console = Console()
     console.print(Text(check.description, style="bold"))
+    console.print(Text(check.classes))
     table = results_table("variant", "parameters", "multiply-adds", "layers")
     for variant in check.variants:
         mark = " (baseline)" if variant.name == check.baseline else ""
@@ -31,4 +33,6 @@ def print_check(check: Check) -> None:
             console.print(table)
     for note in check.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
-    console.print(f"\n{check.trials} trials in all; `ablation run --grid FILE --dry-run` lists what is left.")
+    console.print(
+        f"\n{counted(check.trials, 'trial')} in all; `ablation run --grid FILE --dry-run` lists what is left."
+    )

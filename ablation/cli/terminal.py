@@ -6,6 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,7 +27,6 @@ from ablation.analysis.phrases import (
     percent,
     points,
     ranks_phrase,
-    signed_points,
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from ablation.report.verify import Verification
     from ablation.results.run import Run
-    from ablation.search.results import SearchRun
     from ablation.workflow.dry_run import Plan
 
 _MOST_DIFFERENCES = 20
@@ -51,6 +50,7 @@ def print_plan(plan: Plan) -> None:
     """Print what a run would do."""
     console = Console()
     console.print(Text(plan.description, style="bold"))
+    console.print(Text(plan.classes))
     table = results_table("variant", "parameters", "trials", "finished", "to train")
     for row in plan.variants:
         mark = " (baseline)" if row.name == plan.baseline else ""
@@ -58,14 +58,15 @@ def print_plan(plan: Plan) -> None:
             Text(row.name + mark), f"{row.parameters:,}", str(row.trials), str(row.finished), str(row.pending)
         )
     console.print(table)
-    _print_notes(console, plan.notes)
+    if plan.pending_ids:
+        time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
+        trials = counted(len(plan.pending_ids), "trial")
+        console.print(f"{trials} to train, {plan.workers} at a time: {time_needed}")
+    else:
+        console.print("Nothing is left to train.")
     for trial_id in plan.pending_ids:
         console.print(Text(f"  {trial_id}", style="dim"))
-    if not plan.pending_ids:
-        console.print("Nothing is left to train.")
-        return
-    time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
-    console.print(f"{len(plan.pending_ids)} trials to train, {plan.workers} at a time: {time_needed}")
+    _print_notes(console, plan.notes)
 
 
 def print_results(run: Run) -> None:
@@ -79,8 +80,10 @@ def print_results(run: Run) -> None:
     pending = int((run.results["status"] == "pending").sum())
     if not run.is_reported:
         console.print(
-            f"{pending} of {len(run.trials)} trials are left to other shards; the shard that ends last "
-            f"writes tables, figures and report. `ablation status {run.folder}` shows their progress.",
+            f"{pending} of {len(run.trials)} trials are left to other shards. In a folder that all shards "
+            "share, the last one writes tables, figures and report, and `ablation status "
+            f"{escape(str(run.folder))}` shows their progress. If each machine has a folder of its own, copy "
+            "these folders to one machine and run `ablation merge RUN... --out FOLDER` there.",
             soft_wrap=True,
         )
         return
@@ -102,31 +105,9 @@ def print_status(run: Run) -> None:
         line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
         console.print(Text(line, style="red"), soft_wrap=True)
     _print_notes(console, identical_notes(run))
-    _print_summary(console, run)
-    _print_verdicts(console, run)
-
-
-def print_search(search_run: SearchRun) -> None:
-    """Print the scores of a search, and those of the confirmation with fresh seeds."""
-    console, in_percent = Console(), search_run.search.settings.maximise
-    table = results_table(
-        "proposal", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
-    )
-    compare = search_run.confirmed.compare
-    for row in search_run.confirmation.to_dict("records"):
-        form = "{:.1%}" if in_percent else "{:.4f}"
-        table.add_row(
-            Text(row["trial"]),
-            form.format(row["searched"]),
-            form.format(row["confirmed"]),
-            f"{signed_points(row['optimism'])} pp" if in_percent else minus(f"{row['optimism']:+.4f}"),
-            points(row["difference"], compare),
-            interval_phrase(row, compare),
-            Text(verdict_phrase(row)),
-        )
-    console.print(f"Confirmed against {escape(search_run.search.baseline.name)}; {method_phrase(compare)}")
-    console.print(table)
-    console.print(f"[dim]report  [/]{escape(str(search_run.folder / 'report.html'))}", soft_wrap=True)
+    if run.study.reads_test:
+        _print_summary(console, run)
+        _print_verdicts(console, run)
 
 
 def print_verification(verification: Verification) -> None:
@@ -135,7 +116,9 @@ def print_verification(verification: Verification) -> None:
     for difference in verification.differences[:_MOST_DIFFERENCES]:
         console.print(Text(str(difference), style="red"), soft_wrap=True)
     if len(verification.differences) > _MOST_DIFFERENCES:
-        console.print(f"… and {len(verification.differences) - _MOST_DIFFERENCES} further differences.")
+        console.print(
+            f"… and {counted(len(verification.differences) - _MOST_DIFFERENCES, 'further difference')}."
+        )
     if verification.skipped:
         console.print(Text(f"Note: {verification.skipped}.", style="yellow"), soft_wrap=True)
     names = ", ".join(file.name for file in verification.files)
@@ -190,7 +173,7 @@ def print_seeds_needed(run: Run) -> None:
     console.print(
         Text(
             f"Seeds needed to detect a difference of {margin} in {compare.metric} with {POWER:.0%} power, "
-            f"estimated from the noise of the {run.results['seed'].nunique()} seeds in {run.folder}"
+            f"estimated from the noise of {counted(run.results['seed'].nunique(), 'seed')} in {run.folder}"
         ),
         soft_wrap=True,
     )
@@ -246,14 +229,15 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     console = Console()
     baseline = run.study.baseline
     by_seed = pairing_by_seed(pairing, baseline)
-    table = results_table(*map(escape, by_seed.columns))
-    for row in by_seed.itertuples(index=False):
-        table.add_row(*(Text(str(cell)) for cell in row))
     console.print(
         "Hashes of the batch order, and of the initial weights that each variant shares with "
         f"{escape(baseline)}"
     )
-    console.print(table)
+    for columns in _fitting(by_seed, console.width):
+        table = results_table(*map(escape, columns))
+        for row in by_seed[columns].itertuples(index=False):
+            table.add_row(*(Text(str(cell)) for cell in row))
+        console.print(table)
     console.print(Text(pairing_verdict(pairing)), soft_wrap=True)
     gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
     if gains.empty:
@@ -266,6 +250,18 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     console.print(f"\nTest accuracy compared with {escape(baseline)}, seed by seed")
     console.print(table)
     console.print(when_pairing_pays(), soft_wrap=True)
+
+
+def _fitting(table: pd.DataFrame, width: int) -> list[list[str]]:
+    """Divide the columns of a table into groups that fit the width, each with the first two columns."""
+    widths = {name: 2 + max(map(cell_len, [name, *map(str, table[name])])) for name in table.columns}
+    first, others = [*table.columns[:2]], table.columns[2:]
+    groups = [first.copy()]
+    for name in others:
+        if len(groups[-1]) > len(first) and sum(widths[n] for n in (*groups[-1], name)) > width:
+            groups.append(first.copy())
+        groups[-1].append(name)
+    return groups
 
 
 def _print_notes(console: Console, notes: Iterable[str]) -> None:

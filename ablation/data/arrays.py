@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.data.labels import Labels, as_labels, most_frequent_share
+from ablation.data.part_names import IN_WORDS, PARTS, PartName, part_of, words
 from ablation.errors import DatasetError
 
-Labels = NDArray[np.integer[Any]]
-"""One class per image, (n,), int64 from 0; or several labels per image, (n, labels), uint8, 0 or 1."""
+__all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
+
+CLASS_NAMES = ("class_names", "label_names")
+_IMAGES = {"x", "images", "image", "imgs", "img", "data"}
+_LABELS = {"y", "labels", "label", "targets", "target"}
+_OTHER_SCALE = 50  # images whose largest value is so many times that of others have another scale
+
+Content = Literal["x", "y"]
+Arrays = dict[tuple[PartName, Content], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,9 @@ class RawImages:
         test_labels: The labels of the test images, or None.
         class_names: One name per class, or per label.
         origin: A description of the images, for captions.
+        val_images: The images of the source's own validation set, or None if it has none.
+        val_labels: The labels of the validation images, or None.
+        notes: What was found while reading and should be known, in whole sentences.
     """
 
     images: NDArray[Any]
@@ -34,52 +46,104 @@ class RawImages:
     test_labels: Labels | None
     class_names: tuple[str, ...]
     origin: str
+    val_images: NDArray[Any] | None = None
+    val_labels: Labels | None = None
+    notes: tuple[str, ...] = ()
 
 
-def raw_images(arrays: Mapping[str, Any], origin: str, where: object) -> RawImages:
-    """Return images from arrays named x_train, y_train, x_test and y_test, or x and y.
+def raw_images(
+    arrays: Mapping[str, Any],
+    origin: str,
+    where: object,
+    class_names: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> RawImages:
+    """Return images from arrays by their usual names: x_train, y_train, x_val, ..., y_test, or x and y.
 
-    Labels are one whole number per image, or one row of 0 and 1 per image. If every row contains exactly one
-    1, the rows are one-hot classes; otherwise, images have any number of labels.
+    Labels are one whole number or one name per image, or one row of 0 and 1 per image. If every row contains
+    exactly one 1, the rows are one-hot classes; otherwise, images have any number of labels.
 
     Args:
         arrays: The arrays by name; ``class_names`` is optional.
         origin: A description of the images.
         where: The source of the arrays, for errors.
+        class_names: The names of the classes in their order, instead of those in ``arrays``.
+        notes: What was found while reading.
 
     Raises:
         DatasetError: Arrays are missing, or are not images with labels.
     """
-    x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
-    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
-    names = tuple(str(name) for name in arrays.get("class_names", ()))
-    if x is None or y is None:
-        array_names = ", ".join(sorted(set(arrays) - {"class_names"}))
+    found, unread = _by_part(arrays, where)
+    if ("train", "x") not in found or ("train", "y") not in found:
+        array_names = ", ".join(sorted(set(arrays) - set(CLASS_NAMES)))
         raise DatasetError(
             f"{where} contains {array_names or 'no arrays'}; expected x_train and y_train "
             "(with x_test and y_test if there is a test set), or x and y."
         )
-    if (x_test is None) != (y_test is None):
-        raise DatasetError(f"{where}: expected both x_test and y_test, or neither of them.")
-    images, labels = _checked_part(x, y, f"{where}, training set")
-    test_images, test_labels = (
-        (None, None)
-        if x_test is None or y_test is None
-        else _checked_part(x_test, y_test, f"{where}, test set")
-    )
-    if test_images is not None and test_images.shape[1:] != images.shape[1:]:
-        raise DatasetError(
-            f"{where}: test images have the shape {test_images.shape[1:]}; expected {images.shape[1:]}, as "
-            "training images have."
-        )
-    parts = {"training": labels} | ({} if test_labels is None else {"test": test_labels})
-    parts, classes = _as_classes(parts, len(names), where)
-    _check_range(parts, classes, where)
-    names = names or tuple(str(k) for k in range(classes))
-    return RawImages(images, parts["training"], test_images, parts.get("test"), names, origin)
+    for part in ("val", "test"):
+        if ((part, "x") in found) != ((part, "y") in found):
+            raise DatasetError(f"{where}: expected both x_{part} and y_{part}, or neither of them.")
+    checked = {
+        part: _checked_part(found[part, "x"], found[part, "y"], f"{where}, {IN_WORDS[part]} set")
+        for part in PARTS
+        if (part, "x") in found
+    }
+    images = {part: x for part, (x, _) in checked.items()}
+    _require_one_kind(images, where)
+    in_file = next((arrays[key] for key in CLASS_NAMES if key in arrays and len(arrays[key])), ())
+    names = tuple(str(name) for name in class_names or in_file)
+    labels, names = as_labels({part: y for part, (_, y) in checked.items()}, names, where)
+    dark = [] if images["train"].max() > 1 or images["train"].dtype.kind == "f" else [_TOO_DARK]
+    return RawImages(
+        images["train"], labels["train"], images.get("test"), labels.get("test"), names, origin,
+        images.get("val"), labels.get("val"), (*notes, *unread, *dark),
+    )  # fmt: skip
 
 
-def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], Labels]:
+_TOO_DARK = (
+    "The images are whole numbers of which none is above 1, so they are nearly black on the scale from 0 to "
+    "255. If 1 is white, multiply them by 255, or convert them to floats."
+)
+
+
+def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str]]:
+    """Find what each array is by its name; the arrays that are not read are named in a note."""
+    names: dict[tuple[PartName, Content], str] = {}
+    whole: dict[Content, str] = {}
+    unread = []
+    for name in arrays:
+        role = _role(name)
+        if role is None:
+            unread += [name] if name not in CLASS_NAMES else []
+        elif role[0] is None:
+            whole.setdefault(role[1], name)
+        elif other := names.get((role[0], role[1])):
+            what = f"the {IN_WORDS[role[0]]} {'images' if role[1] == 'x' else 'labels'}"
+            raise DatasetError(f"{where} contains both {other} and {name}; expected one array of {what}.")
+        else:
+            names[role[0], role[1]] = name
+    for content, name in whole.items():
+        if ("train", content) in names:
+            unread.append(name)
+        names.setdefault(("train", content), name)
+    note = f"These arrays are not read: {', '.join(sorted(unread))}."
+    return {role: arrays[name] for role, name in names.items()}, [note] if unread else []
+
+
+def _role(name: str) -> tuple[PartName | None, Content] | None:
+    """Return part and content of an array by its name; the part is None if the name does not say it."""
+    split = words(name)
+    if len(split) == 1 and split[0][0] in "xy" and part_of(split[0][1:]):  # xtrain
+        split = [split[0][0], split[0][1:]]
+    kinds: list[Content] = ["x" if w in _IMAGES else "y" for w in split if w in _IMAGES | _LABELS]
+    rest = [word for word in split if word not in _IMAGES | _LABELS]
+    if len(kinds) != 1 or len(rest) > 1:
+        return None
+    part = part_of(rest[0]) if rest else None
+    return (part, kinds[0]) if part or not rest else None
+
+
+def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray[Any], NDArray[Any]]:
     images = x[..., None] if x.ndim == 3 else x
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if images.ndim != 4 or 0 in images.shape:
@@ -87,13 +151,26 @@ def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray
             f"{where}: images have the shape {x.shape}; expected (n, height, width) or "
             "(n, height, width, channels)."
         )
+    return _checked_images(images, where), _checked_labels(labels, y.shape, len(images), where)
+
+
+def _checked_labels(labels: NDArray[Any], shape: tuple[int, ...], images: int, where: str) -> NDArray[Any]:
+    """Return whole numbers, names as text, or rows of 0 and 1."""
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.flat):
+        labels = labels.astype(str)
     rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
-    numbers = labels.ndim == 1 and labels.dtype.kind in "iu"
-    if not (rows or numbers) or len(labels) != len(images):
+    classes = labels.ndim == 1 and labels.dtype.kind in "iuU"
+    if not (rows or classes) or len(labels) != images:
         raise DatasetError(
-            f"{where}: labels are {labels.dtype} of shape {y.shape}; "
-            f"expected {len(images)} whole numbers, one per image, or rows of 0 and 1, one column per label."
+            f"{where}: labels are {labels.dtype} of shape {shape}; expected {images} whole numbers or class "
+            "names, one per image, or rows of 0 and 1, one column per label."
         )
+    return labels
+
+
+def _checked_images(images: NDArray[Any], where: str) -> NDArray[Any]:
     if images.dtype.kind == "f":
         least, most = images.min(), images.max()
         if np.isnan(least):
@@ -104,57 +181,33 @@ def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray
                 f"{where}: values of float images must be between 0 and 1; these range from {least:g} to "
                 f"{most:g}."
             )
-        images = images.astype(np.float32)
-    elif images.dtype != np.uint8:
+        return images.astype(np.float32)
+    if images.dtype != np.uint8:
         raise DatasetError(
             f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
         )
-    return images, labels.astype(np.uint8 if rows else np.int64)
+    return images
 
 
-def _as_classes(parts: dict[str, Labels], name_count: int, where: object) -> tuple[dict[str, Labels], int]:
-    """Convert one-hot rows to classes, and count the classes or labels; other labels are unchanged."""
-    labels = parts["training"]
-    if any(part.shape[1:] != labels.shape[1:] for part in parts.values()):
-        shapes = " and ".join(f"{name} labels of shape {part.shape}" for name, part in parts.items())
-        raise DatasetError(f"{where}: {shapes} do not match.")
-    if labels.ndim == 1:
-        return parts, name_count or int(labels.max()) + 1
-    columns = labels.shape[1]
-    if name_count not in (0, columns):
-        raise DatasetError(f"{where}: labels have {columns} columns, but there are {name_count} class names.")
-    if all((part.sum(axis=1) == 1).all() for part in parts.values()):
-        parts = {name: part.argmax(axis=1) for name, part in parts.items()}
-    return parts, columns
+def _require_one_kind(images: Mapping[PartName, NDArray[Any]], where: object) -> None:
+    """Refuse parts that differ from the training images in size, channels, type or scale."""
+    train = images["train"]
+    for part, others in images.items():
+        name = IN_WORDS[part]
+        if others.shape[1:] != train.shape[1:]:
+            raise DatasetError(
+                f"{where}: {name} images have the shape {others.shape[1:]}; expected {train.shape[1:]}, as "
+                "training images have."
+            )
+        (low, high), (least, most) = _range(train), _range(others)
+        smaller, larger = sorted((high, most))
+        if others.dtype != train.dtype or (0 < smaller <= 1 and smaller * _OTHER_SCALE < larger):
+            raise DatasetError(
+                f"{where}: training images are {train.dtype} from {low:g} to {high:g}, but {name} images are "
+                f"{others.dtype} from {least:g} to {most:g}; expected one type and one scale. Store all of "
+                "them as uint8 from 0 to 255, or as floats from 0 to 1."
+            )
 
 
-def _check_range(parts: dict[str, Labels], classes: int, where: object) -> None:
-    """Raise an error for labels out of range, and for classes or labels that no training image has."""
-    labels = parts["training"]
-    if labels.ndim == 2:
-        is_present = labels.any(axis=0)
-    else:
-        for name, part in parts.items():
-            if not 0 <= part.min() <= part.max() < classes:
-                raise DatasetError(
-                    f"{where}: {name} labels range from {part.min()} to {part.max()}; "
-                    f"expected 0 to {classes - 1}."
-                )
-        is_present = np.bincount(labels, minlength=classes) > 0
-    if not is_present.all():
-        missing = int(np.flatnonzero(~is_present)[0])
-        largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
-        raise DatasetError(
-            f"{where}: no training image has the label {missing}, one of {classes} classes.{largest}"
-        )
-    if classes < 2:
-        raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")
-
-
-def most_frequent_share(labels: Labels) -> float:
-    """Return the accuracy of always predicting the most frequent class, or set of labels.
-
-    Args:
-        labels: The classes, (images,), or whether each label applies, (images, labels).
-    """
-    return float(np.unique(labels, axis=0, return_counts=True)[1].max() / len(labels))
+def _range(images: NDArray[Any]) -> tuple[float, float]:
+    return float(images.min()), float(images.max())

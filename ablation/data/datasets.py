@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,33 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.data.arrays import Labels, RawImages
+from ablation.data.arrays import RawImages
+from ablation.data.class_counts import ClassCounts, absent_class_notes, class_counts
+from ablation.data.duplicates import duplicate_notes
+from ablation.data.label_noise import noisy
+from ablation.data.labels import Labels
 from ablation.data.readers import has_official_test_set, read_source
+from ablation.data.splitting import Part as Part
+from ablation.data.splitting import normalisation, split_off
 from ablation.errors import DatasetError
 from ablation.files import atomic_writer
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import Trial
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some images and their labels.
-
-    Attributes:
-        images: (n, height, width, channels), uint8 or float32.
-        labels: One class per image, (n,), int64; or several labels per image, (n, labels), uint8.
-    """
-
-    images: NDArray[Any]
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: NDArray[np.int64]) -> Part:
-        """Return the images at ``indices``."""
-        return Part(np.ascontiguousarray(self.images[indices]), self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -74,6 +61,9 @@ class Dataset:
         pool: What seeds draw their own images from, or None if all seeds have the fixed split.
         places: Where the pool has the training images that a seed drew, (training images,), or None if they
             are those of the fixed split.
+        label_noise: The share of training and validation labels that are wrong in every trial; see `of`.
+        has_own_val: Whether the source has validation images of its own, so that none are split off.
+        notes: What should be known about the images, in whole sentences.
     """
 
     train: Part
@@ -85,6 +75,9 @@ class Dataset:
     origin: str
     pool: Pool | None = None
     places: NDArray[np.int64] | None = None
+    label_noise: float = 0.0
+    has_own_val: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def train_probe(self) -> Part:
@@ -109,6 +102,14 @@ class Dataset:
         return height, width, channels
 
     @property
+    def class_counts(self) -> ClassCounts:
+        """The numbers of training, validation and test images of each class, or with each label, by its name.
+
+        If seeds draw their own images, the numbers are those of the fixed split, which the draws follow.
+        """
+        return class_counts(self.class_names, (self.train, self.val, self.test))
+
+    @property
     def digest(self) -> str:
         """A hash of everything in the dataset that a trained model can depend on."""
         digest = hashlib.sha256()
@@ -124,11 +125,24 @@ class Dataset:
     def of(self, trial: Trial) -> Dataset:
         """Return the images that a trial is trained, validated and tested on, and their normalisation.
 
+        Label noise is in the labels of the training and validation images, and never in those of the test
+        images. Unless the seed draws it, it is the same for every trial.
+
         Raises:
             DatasetError: The trial needs more training images than there are, or a pool that is missing.
         """
         drawn = self._drawn(trial.randomness) if trial.randomness.draws_images else self
-        return drawn.first(trial.training.train_size)
+        share = trial.training.label_noise or self.label_noise
+        noisy_parts = drawn._with_noise(share, trial.randomness) if share else drawn
+        return noisy_parts.first(trial.training.train_size)
+
+    def _with_noise(self, share: float, randomness: Randomness) -> Dataset:
+        def with_noise(part: Part, name: str) -> Part:
+            seed = randomness.derive("label_noise", name)
+            return Part(part.images, noisy(part.labels, share, len(self.class_names), seed))
+
+        train, val = with_noise(self.train, "train"), with_noise(self.val, "val")
+        return dataclasses.replace(self, train=train, val=val)
 
     def _drawn(self, randomness: Randomness) -> Dataset:
         """Return the dataset with as many images in each part, drawn from the pool by a seed.
@@ -148,7 +162,7 @@ class Dataset:
         order = left[randomness.image_order(labels[left])]
         of_val, places = np.split(order[: len(self.val) + len(self.train)], [len(self.val)])
         train, val = everything.take(places), everything.take(of_val)
-        scale, offset = _normalisation(train.images, pool.normalise)
+        scale, offset = normalisation(train.images, pool.normalise)
         of_seed = dataclasses.replace(self, train=train, val=val, test=test, pool=None, places=places)
         return dataclasses.replace(of_seed, scale=scale, offset=offset)
 
@@ -192,8 +206,10 @@ class Dataset:
             return self
         if train_size > len(self.train):
             raise DatasetError(
-                f"training.train_size: cannot take {train_size:,} of {len(self.train):,} training images; a "
-                "smaller dataset.validation_size or dataset.test_size leaves more of them."
+                f"cannot take {train_size:,} of {len(self.train):,} training images; a smaller "
+                "dataset.validation_size or dataset.test_size leaves more of them.",
+                "training.train_size",
+                train_size,
             )
         train = Part(self.train.images[:train_size], self.train.labels[:train_size])
         return dataclasses.replace(self, train=train)
@@ -201,6 +217,8 @@ class Dataset:
     def describe(self) -> str:
         """Describe the images in one line, for captions."""
         several = ", correct if all of their labels are (exact-match accuracy)" if self.is_multi_label else ""
+        if self.label_noise:
+            several += f"; {self.label_noise:.0%} of the training and validation labels are wrong on purpose"
         train, val, test = (f"{len(part):,}" for part in (self.train, self.val, self.test))
         if self.pool is None:
             return f"{self.origin}: {train} training, {val} validation and {test} test images{several}"
@@ -221,6 +239,7 @@ class Dataset:
             arrays: dict[str, Any] = self._arrays()
             if self.pool is not None:
                 arrays["normalise"] = self.pool.normalise
+            arrays |= {"notes": self.notes, "has_own_val": self.has_own_val}
             np.savez(stream, class_names=self.class_names, origin=self.origin, **arrays)
 
     @classmethod
@@ -236,7 +255,11 @@ class Dataset:
             if "normalise" in stored:
                 rest = Part(stored["rest_images"], stored["rest_labels"])
                 pool = Pool(rest, str(stored["normalise"]), "pool_includes_test" in stored)
-            return cls(train, val, test, names, scale, offset, origin, pool)
+            noise = float(stored["label_noise"]) if "label_noise" in stored else 0.0
+            has_own_val = "has_own_val" in stored and bool(stored["has_own_val"])
+            notes = tuple(str(note) for note in stored["notes"]) if "notes" in stored else ()
+            images = train, val, test, names, scale, offset, origin, pool
+            return cls(*images, label_noise=noise, has_own_val=has_own_val, notes=notes)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         parts = {"train": self.train, "val": self.val, "test": self.test}
@@ -246,6 +269,8 @@ class Dataset:
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
         if self.pool is not None and self.pool.includes_test:
             arrays["pool_includes_test"] = np.array([True])
+        if self.label_noise:
+            arrays["label_noise"] = np.array(self.label_noise)
         return arrays | {"scale": self.scale, "offset": self.offset}
 
 
@@ -261,99 +286,74 @@ def prepare_dataset(settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAUL
         DatasetError: The images are missing, not usable, or too few for the split; or seeds should draw test
             images, but the source has a test set of its own.
     """
-    raw = _read(settings, "test" in vary)
-    everything = Part(raw.images, raw.labels)
+    raw = _read(settings, vary)
+    classes, training, taken = len(raw.class_names), Part(raw.images, raw.labels), dict[str, int]()
     if raw.test_images is None or raw.test_labels is None:
-        training, test = _split(everything, settings.test_size or 0.2, settings, raw, "test_size")
+        training, test = split_off(training, settings.test_size or 0.2, settings, classes, "test_size")
+        taken["test"] = len(test)
     else:
-        training, test = everything, Part(raw.test_images, raw.test_labels)
+        test = Part(raw.test_images, raw.test_labels)
         if settings.test_size is not None:
-            _, test = _split(test, settings.test_size, settings, raw, "test_size")
-    training, val = _split(training, settings.validation_size, settings, raw, "validation_size")
+            _, test = split_off(test, settings.test_size, settings, test.classes, "test_size")
+    if raw.val_images is None or raw.val_labels is None:
+        size = settings.validation_size
+        training, val = split_off(training, size, settings, classes, "validation_size", taken)
+        taken["validation"] = len(val)
+    else:
+        val = Part(raw.val_images, raw.val_labels)
+        if 1 <= settings.validation_size != len(val):
+            _, val = split_off(val, settings.validation_size, settings, val.classes, "validation_size")
     rest = training.take(np.arange(0))
     if settings.train_size is not None:
-        rest, training = _split(training, settings.train_size, settings, raw, "train_size")
+        rest, training = split_off(training, settings.train_size, settings, classes, "train_size", taken)
     else:
         training = training.take(np.random.default_rng(settings.split_seed).permutation(len(training)))
-    scale, offset = _normalisation(training.images, settings.normalise)
+    scale, offset = normalisation(training.images, settings.normalise)
     pool = Pool(rest, settings.normalise, "test" in vary) if "split" in vary else None
-    return Dataset(training, val, test, raw.class_names, scale, offset, raw.origin, pool)
+    images = training, val, test, raw.class_names, scale, offset, raw.origin, pool
+    has_own_val = raw.val_images is not None
+    prepared = Dataset(*images, label_noise=settings.label_noise, has_own_val=has_own_val)
+    return dataclasses.replace(prepared, notes=(*raw.notes, *_notes(prepared, settings)))
 
 
-def _read(settings: DatasetSettings, draws_test: bool) -> RawImages:
-    """Read the images; if seeds draw test images, refuse a source with a test set of its own.
+def _notes(dataset: Dataset, settings: DatasetSettings) -> list[str]:
+    """Return what should be known about the images of a dataset."""
+    notes = absent_class_notes(dataset.class_counts)
+    if dataset.has_own_val and settings.validation_size not in (0.2, len(dataset.val)):
+        notes.append(
+            f"dataset.validation_size: {settings.validation_size:g} has no effect: the dataset has "
+            "validation images of its own, and all of them are used. To use fewer, give a whole number."
+        )
+    parts: dict[str, Sequence[Part]] = {"training": (dataset.train,), "validation": (dataset.val,)}
+    if dataset.pool is not None:
+        parts = {"pooled": dataset._pooled}
+    if dataset.pool is None or not dataset.pool.includes_test:
+        parts["test"] = (dataset.test,)
+    return [*notes, *duplicate_notes(parts)]
+
+
+def _read(settings: DatasetSettings, vary: tuple[Stream, ...]) -> RawImages:
+    """Read the images; refuse a source with a part of its own that seeds should draw.
 
     If the name of the source says that it has one, nothing is downloaded.
     """
-    if draws_test and has_official_test_set(settings):
+    if "test" in vary and has_official_test_set(settings):
         raise _official_test_set(settings.name)
     raw = read_source(settings)
-    if draws_test and raw.test_images is not None:
+    if "test" in vary and raw.test_images is not None:
         raise _official_test_set(raw.origin)
+    if "split" in vary and raw.val_images is not None:
+        raise DatasetError(
+            f"split needs a dataset without a validation set of its own, and {raw.origin} has one; "
+            "remove split from vary, or move the validation images to the training images.",
+            "vary",
+        )
     return raw
 
 
 def _official_test_set(source: str) -> DatasetError:
     return DatasetError(
-        f"vary: test needs a dataset without a test set of its own, and {source} has one; remove test from "
-        "vary, and all seeds share its test images."
+        f"test needs a dataset without a test set of its own, and {source} has one; remove test from "
+        "vary, and all seeds share its test images.",
+        "vary",
     )
-
-
-def _split(part: Part, size: float, settings: DatasetSettings, raw: RawImages, key: str) -> tuple[Part, Part]:
-    """Split off ``size`` images, or that share of them if it is below 1.
-
-    The split is stratified by class, or random if images have several labels.
-
-    Returns:
-        The remaining images, and the images that were split off.
-
-    Raises:
-        DatasetError: There are too few images for the split.
-    """
-    from sklearn.model_selection import train_test_split
-
-    count = round(size * len(part)) if size < 1 else int(size)
-    if count == len(part) and key != "validation_size":
-        return part.take(np.arange(0)), part.take(
-            np.random.default_rng(settings.split_seed).permutation(len(part))
-        )
-    if part.labels.ndim == 2:
-        if not 0 < count < len(part):
-            reason = "both parts of the split need at least one image."
-            raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
-        rest, taken = train_test_split(
-            np.arange(len(part)), test_size=count, random_state=settings.split_seed
-        )
-        return part.take(rest), part.take(taken)
-    classes = len(raw.class_names)
-    smallest = int(np.bincount(part.labels, minlength=classes).min())
-    if count < classes or len(part) - count < classes or smallest < 2:
-        reason = (
-            f"both parts of the split need at least one image of each of the {classes} classes, but the "
-            f"smallest class has {smallest}."
-        )
-        raise DatasetError(f"dataset.{key}: {_not_taken(count, len(part), reason)}")
-    rest, taken = train_test_split(
-        np.arange(len(part)), test_size=count, random_state=settings.split_seed, stratify=part.labels
-    )
-    return part.take(rest), part.take(taken)
-
-
-def _not_taken(count: int, available: int, reason: str) -> str:
-    """Say that a part of a split cannot have this many images, and why."""
-    if count > available:
-        return f"cannot take {count:,} images: only {available:,} are available."
-    return f"cannot take {count:,} of {available:,} images: {reason}"
-
-
-def _normalisation(images: NDArray[Any], kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the scale and the offset per channel, both (channels,), computed on training images."""
-    channels = images.shape[-1]
-    unit = 1 / 255 if images.dtype == np.uint8 else 1.0
-    if kind == "unit":
-        return np.full(channels, unit, np.float32), np.zeros(channels, np.float32)
-    mean = images.mean(axis=(0, 1, 2), dtype=np.float64)
-    deviation = images.std(axis=(0, 1, 2), dtype=np.float64)
-    deviation[deviation == 0] = 1.0
-    return (1 / deviation).astype(np.float32), (-mean / deviation).astype(np.float32)

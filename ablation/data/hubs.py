@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ablation.data.arrays import RawImages, raw_images
-from ablation.data.user_images import is_grey, stacked
+from ablation.data.part_names import PartName, part_of
+from ablation.data.pictures import PictureReader, Pixels, Source
 from ablation.errors import DatasetError
 from ablation.grid.settings import DatasetSettings
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
@@ -105,12 +107,14 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
     features = next(iter(splits.values())).features
     columns = _columns(features, datasets.Image, datasets.ClassLabel, title)
 
-    def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
-        for row in splits[split].select_columns([columns.image, columns.label]):
+    def rows(split: str) -> Iterator[tuple[Path | BytesIO, Any]]:
+        undecoded = splits[split].select_columns([columns.image, columns.label])
+        undecoded = undecoded.cast_column(columns.image, datasets.Image(decode=False))
+        for row in undecoded:
             picture, label = row[columns.image], row[columns.label]
             if picture is None or label is None:
                 raise DatasetError(f"{title}: a row of the split {split} has no image or no label.")
-            yield picture, label
+            yield Path(picture["path"]) if picture["bytes"] is None else BytesIO(picture["bytes"]), label
 
     return _read({split: rows(split) for split in splits}, columns, title, settings)
 
@@ -143,32 +147,40 @@ def _columns(
 
 
 def _read(
-    splits: Mapping[str, Iterator[tuple[Image.Image, Any]]],
+    splits: Mapping[str, Iterator[tuple[Source, Any]]],
     columns: _Columns,
     title: str,
     settings: DatasetSettings,
 ) -> RawImages:
-    """Return the images of the train split and of the test split or, without one, the validation split."""
-    if "train" not in splits:
+    """Return the images of the splits; without a test split, the validation split is the test set."""
+    names: dict[PartName, str] = {}
+    for name in sorted(splits, key=lambda name: name not in ("train", "validation", "test")):
+        if part := part_of(name):
+            names.setdefault(part, name)
+    if "train" not in names:
         raise DatasetError(f"{title} has no split named train; its splits are {', '.join(splits)}.")
-    test = next((name for name in ("test", "validation") if name in splits), None)
-    try:
-        parts = {name: list(zip(*splits[name], strict=True)) for name in ("train", test) if name}
-    except OSError as error:
-        raise DatasetError(f"{title}: an image cannot be read: {error}.") from None
-    if empty := [name for name, part in parts.items() if not part]:
-        raise DatasetError(f"{title}: the split {empty[0]} is empty.")
-    grey = all(is_grey(picture) for pictures, _ in parts.values() for picture in pictures)
+    origin_notes = []
+    if "test" not in names and "val" in names:
+        origin_notes.append(f"the {names['val']} split is the test set")
+        names["test"] = names.pop("val")
+    reader = PictureReader(settings)
+    parts: dict[PartName, list[Pixels]] = {}
     arrays: dict[str, Any] = {"class_names": columns.names}
-    for part, name in (("train", "train"), ("test", test)):
-        if name:
-            pictures, labels = parts[name]
-            named_pictures = ((f"{title}, {name}, image {k}", picture) for k, picture in enumerate(pictures))
-            arrays[f"x_{part}"] = stacked(named_pictures, grey, settings.image_size)
-            arrays[f"y_{part}"] = _label_array(labels, len(columns.names))
-    notes = ["the validation split is the test set"] if test == "validation" else []
-    notes += [columns.note] if columns.note else []
-    return raw_images(arrays, f"{title} ({'; '.join(notes)})" if notes else title, title)
+    for part, name in names.items():
+        labels = []
+        for k, (picture, label) in enumerate(splits[name]):
+            if (pixels := reader.read(f"{title}, {name}, image {k}", picture)) is not None:
+                parts.setdefault(part, []).append(pixels)
+                labels.append(label)
+        if not labels:
+            raise DatasetError(f"{title}: the split {name} is empty.")
+        arrays[f"y_{part}"] = _label_array(labels, len(columns.names))
+    arrays |= {f"x_{part}": images for part, images in reader.stack(parts).items()}
+    unread = [name for name in splits if name not in names.values()]
+    notes = [f"These splits of {title} are not read: {', '.join(unread)}."] if unread else []
+    origin_notes += [columns.note] if columns.note else []
+    origin = f"{title} ({'; '.join(origin_notes)})" if origin_notes else title
+    return raw_images(arrays, origin, title, notes=(*notes, *reader.notes))
 
 
 def _label_array(labels: Sequence[Any], classes: int) -> NDArray[Any]:
@@ -191,8 +203,10 @@ def _flat_keys(keys: Any) -> set[str]:
 
 def _missing_library(extra: str, library: str, error: ImportError) -> DatasetError:
     return DatasetError(
-        f"dataset.name: {extra} needs {library}, which cannot be imported ({error}); "
-        f"install it with `pip install 'ablation-harness[{extra}]'`."
+        f"{extra} needs {library}, which cannot be imported ({error}); "
+        f"install it with `pip install 'ablation-harness[{extra}]'`.",
+        "dataset.name",
+        extra,
     )
 
 

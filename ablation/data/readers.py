@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ablation.data.arrays import RawImages, raw_images
 from ablation.data.hubs import read_hub
-from ablation.data.user_images import read_folder, read_loader
+from ablation.data.labelled_pictures import read_csv, read_folder
+from ablation.data.user_images import read_loader
 from ablation.errors import DatasetError
 from ablation.grid.settings import DatasetSettings
 from ablation.tensorflow_setup import quiet_stderr
@@ -51,10 +52,12 @@ def read_source(settings: DatasetSettings) -> RawImages:
         return read_loader(settings)
     if settings.name == "folder":
         return read_folder(settings)
+    if settings.name == "csv":
+        return read_csv(settings)
     if settings.name in ("tfds", "huggingface"):
         return read_hub(settings)
     if settings.name == "npz" or (settings.path or "").endswith(".npz"):
-        return _npz(Path(settings.path or ""), settings.name)
+        return _npz(Path(settings.path or ""), settings)
     if settings.path is None:
         return _from_keras(settings.name)
     if settings.name == "cifar10":
@@ -218,12 +221,19 @@ def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[ND
         raise DatasetError(f"{path} is not a CIFAR python folder: {error}.") from None
 
 
-def _npz(path: Path, name: str) -> RawImages:
-    """Read x_train, y_train, x_test and y_test, or x and y, and the optional class_names."""
+def _npz(path: Path, settings: DatasetSettings) -> RawImages:
+    """Read x_train, y_train, x_val, ..., y_test, or x and y, and the optional class_names."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it contains a single array; save images and labels together by numpy.savez")
+        with file:
             arrays = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise DatasetError(f"{path} cannot be read as an .npz file without pickles: {reason}.") from None
-    return raw_images({"class_names": _KERAS_CLASSES.get(name, ()), **arrays}, path.name, path)
+        remedy = " Save labels that are names as text, with y.astype(str)." if "Object" in str(error) else ""
+        raise DatasetError(
+            f"{path} cannot be read as an .npz file without pickles: {str(reason).rstrip('.')}.{remedy}"
+        ) from None
+    known = {"class_names": _KERAS_CLASSES.get(settings.name, ())}
+    return raw_images({**known, **arrays}, path.name, path, settings.class_names or ())

@@ -41,10 +41,39 @@ or a metric.
 
 A component that does not exist, or that does not accept these arguments, is reported with its line before
 anything starts. The file of your own component is part of the id of a trial: if you change the file, its
-trials are run again. Labels are one-hot and outputs are probabilities; a loss or metric whose name begins
-with `sparse` is therefore rejected. Callbacks are called at the beginning and the end of training and of each
-epoch. A callback that needs to be called for every batch is rejected, because the steps of an epoch are
-compiled.
+trials are run again. Labels are one-hot and outputs are probabilities. The sparse crossentropy is the same
+loss with one-hot labels; a metric whose name begins with `sparse` is rejected. A loss is the mean over
+images: `reduction: sum` is rejected, and so is a binary crossentropy of a model that ends in softmax.
+
+Callbacks are called at the beginning and the end of training, of each epoch, and of the measurements after
+it. They receive the losses that Keras would give them, including penalties. A callback that must be called
+for every batch is rejected, because the steps of an epoch are compiled. For the same reason, a callback may
+change the values of variables, like the learning rate or weights. If it changes anything else that training
+has read already, such as which layers are trainable, the trial ends and says so.
+
+With `use_ema: true`, an optimizer keeps moving averages of the weights. As in Keras, they replace the weights
+at the end of training. The averages are tested and saved. With the callback `SwapEMAWeights`, the averages
+are measured after each epoch, too.
+"""
+_OWN_MODEL = """
+**What your code compiles** is used: the optimizer with its learning rate, and the loss. A grid that sets
+`optimizer`, `learning_rate` or another `loss` beside it is refused before the run, because its setting would
+have no effect. Metrics other than accuracy, and `jit_compile`, are refused unless the grid sets the same.
+`loss_weights` are refused, because a classifier has one loss. `steps_per_execution` and `run_eagerly` change
+no result and are ignored. Without a call of `compile`, the grid decides everything.
+
+**Logits** are accepted if the loss says so, as in `SparseCategoricalCrossentropy(from_logits=True)`, in your
+code or under `training: {loss: ...}`. Training computes the loss from the logits. Predictions are
+probabilities, metrics receive probabilities, and saved models output them. Losses of integer labels are
+computed with one-hot labels. A loss of your own receives one-hot labels and probabilities.
+
+**Random numbers.** A layer's initial weights and random generators, wherever it holds them, get a seed from
+the trial's seed and the path of the layer. The path is the layer's name, preceded by the names of the models
+and layers that contain it. Layers without a name are numbered, so that an added layer renames those after it.
+Name your layers, and variants are paired by these names. A layer with a `seed` keeps it. `keras.random`
+without a `seed` follows the trial, too. Random numbers that TensorFlow, NumPy or Python draw inside a model
+are refused, because no checkpoint holds their state. Use `keras.random` with a `keras.random.SeedGenerator`
+that is an attribute of the layer.
 """
 _PLURALS = {"whole number": "whole numbers", "number": "numbers", "text": "texts", "any value": "values"}
 
@@ -166,7 +195,7 @@ def _models() -> Iterator[Section]:
     builder = BuilderSettings.model_json_schema()
     text = (
         f"{builder['description']} These arguments are settings like any other. Of the settings above, only "
-        "`augmentation` is available, too; it is applied before your model."
+        f"`augmentation` is available, too; it is applied before your model.\n\n{_OWN_MODEL.strip()}"
     )
     chosen = {"builder": builder["properties"]["builder"]}
     yield from _section("model, builder", builder | {"description": text, "properties": chosen})

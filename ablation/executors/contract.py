@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ablation.grid.study import SaveModels
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 
 EXECUTORS = ("local", "inline", "ray")
@@ -19,16 +20,20 @@ class Task:
     Attributes:
         trial: What to train.
         folder: The folder where its files go; training resumes from a checkpoint in it.
-        save_model: Whether to keep its model.
+        save_model: Whether to keep its model, and whether that takes raw images.
         seconds: An estimate of how long it takes.
         timeout: The seconds after which it is stopped; by default it is never stopped.
+        note: What a user may wonder about: why a finished trial is trained again, or from which epoch on.
+        continues: The id of a shorter training at whose end it begins, if the state was kept.
     """
 
     trial: Trial
     folder: Path
-    save_model: bool = False
+    save_model: SaveModels = False
     seconds: float = 0.0
     timeout: float | None = None
+    note: str = ""
+    continues: str = ""
 
     def timed_out(self, history: Sequence[EpochRecord]) -> TrialResult:
         """Return the result of a trial that was stopped after its timeout, with the completed epochs."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ablation.errors import RunError, writing
@@ -119,7 +120,7 @@ class _Worker:
         with self._lock:
             self._stopped = True
             if self._process is not None:
-                self._process.kill()
+                _kill(self._process)
                 self._process.wait()
 
     def _run(self, task: Task, events: queue.SimpleQueue[_Event | BaseException]) -> TrialResult:
@@ -134,6 +135,7 @@ class _Worker:
             result = self._converse(process, task, events, history, overdue)
             if result is not None:
                 return result
+            _kill(process)
             if overdue.is_set():
                 return task.timed_out(history)
             ending = _describe_exit(process.wait())
@@ -181,7 +183,7 @@ class _Worker:
 
         def end() -> None:
             overdue.set()
-            process.kill()
+            _kill(process)
 
         clock = threading.Timer(task.timeout or 0, end)
         assert process.stdin is not None
@@ -211,6 +213,20 @@ class _Worker:
             return None
         finally:
             clock.cancel()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a worker, if it still lives, and the processes that a user's code started in it.
+
+    Its end is not awaited here: until then, its process group cannot be that of another program.
+    """
+    if process.returncode is not None:
+        return
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _describe_exit(code: int) -> str:

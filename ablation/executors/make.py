@@ -10,6 +10,19 @@ from ablation.executors.cores import available_cores
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
 from ablation.executors.ray import RayExecutor
+from ablation.tensorflow_setup import configure_tensorflow
+
+
+def require_executor(name: str, address: str | None) -> None:
+    """Refuse an executor that does not exist, or an address for one that takes none.
+
+    Raises:
+        AblationError: There is no such executor, or it does not take an address.
+    """
+    if name not in EXECUTORS:
+        raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")
+    if address and name != "ray":
+        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
 
 
 def make_executor(
@@ -34,14 +47,13 @@ def make_executor(
         gpus: The number of GPUs per trial, or a fraction of one; only Ray assigns GPUs.
 
     Raises:
-        AblationError: There is no such executor, or it does not take an address.
+        AblationError: There is no such executor, or it does not take an address; or TensorFlow already runs
+            in this process with another number of threads, where trials are to run in it.
     """
-    if address and name != "ray":
-        raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
+    require_executor(name, address)
     if name == "inline":
+        configure_tensorflow(threads)  # before a metric or a loss of the grid is tried out in this process
         return InlineExecutor()
     if name == "local":
         return LocalExecutor(workers or max(1, available_cores() // threads), log_folder, keep)
-    if name == "ray":
-        return RayExecutor(address, workers, gpus, keep)
-    raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")
+    return RayExecutor(address, workers, gpus, keep)

@@ -198,6 +198,7 @@ def _write_files(task: Task, ended: Ended) -> TrialResult:
     try:
         (task.folder / CHECKPOINT).unlink(missing_ok=True)
         for name, content in ended.files.items():
+            (task.folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(task.folder / name, content)
     except OSError as error:
         return failed(task.trial, task.folder, error, ended.result.seconds, ended.result.provenance)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ablation.data.datasets import Dataset
+from ablation.files import files_below
+from ablation.grid.study import SaveModels
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.tensorflow_setup import start_tensorflow
 from ablation.training.attempt import attempt
@@ -46,7 +48,7 @@ def train(
     settings: dict[str, Any],
     dataset: Dataset,
     threads: int,
-    save_model: bool,
+    save_model: SaveModels,
     checkpoint: bytes | None,
 ) -> Iterator[Event]:
     """Run a trial in a folder of this node, and yield what happens.
@@ -56,7 +58,7 @@ def train(
         settings: The trial, as JSON.
         dataset: The dataset to train it on, from this node's memory.
         threads: The number of threads of TensorFlow.
-        save_model: Whether to keep the trained model.
+        save_model: Whether to keep the trained model; see `Task`.
         checkpoint: The checkpoint file of an earlier attempt, if there is one.
 
     Raises:
@@ -83,7 +85,8 @@ def train(
             try:
                 result = attempt(trial, dataset, folder, save_model, report)
                 result = result.model_copy(update={"timing": start | result.timing})
-                events.put(Ended(result, {file.name: file.read_bytes() for file in folder.iterdir()}))
+                files = {name: file.read_bytes() for name, file in files_below(folder).items()}
+                events.put(Ended(result, files))
             except BaseException as error:
                 events.put(error)
 

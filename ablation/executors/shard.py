@@ -19,6 +19,15 @@ class Shard:
     index: int = 1
     count: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse a part that does not exist.
+
+        Raises:
+            GridError: The index is not from 1 to the count.
+        """
+        if not 1 <= self.index <= self.count:
+            raise GridError(f"there is no shard {self.index} of {self.count}; shards are numbered from 1.")
+
     @classmethod
     def parse(cls, text: str) -> Shard:
         """Read a shard from a text like ``2/8``.
@@ -26,17 +35,14 @@ class Shard:
         Raises:
             GridError: The text is not of this form, or the index is not from 1 to the count.
         """
-        index, slash, count = text.partition("/")
+        index, _, count = text.partition("/")
         try:
-            shard = cls(int(index), int(count))
-        except ValueError:
-            shard = cls(0, 0)
-        if not slash or not 1 <= shard.index <= shard.count:
+            return cls(int(index), int(count))
+        except (GridError, ValueError):
             raise GridError(
                 f"--shard: expected I/N with I from 1 to N, like 2/8, not '{text}'. If the job array counts "
                 "from 0, add 1 to its index."
-            )
-        return shard
+            ) from None
 
     @property
     def is_whole(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ablation.errors import AblationError
 from ablation.figures import (
     calibration,
     confusion,
@@ -25,7 +26,8 @@ from ablation.figures import (
     seed_noise,
     variance_shift,
 )
-from ablation.figures.style import Drawing, Picture, look, write
+from ablation.figures.style import Drawing, DrawnPictures, look, write
+from ablation.grid.user_code import error_summary
 from ablation.results.run import Run
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
@@ -59,13 +61,28 @@ def _no_garbage_collected() -> Iterator[None]:
             gc.enable()
 
 
-def draw(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
-    """Draw figures into a folder, and remove older files of the same figures from it."""
-    pictures = []
+def texts_of(run: Run) -> list[str]:
+    """Return the names that the figures of a run may contain."""
+    study = run.study
+    levels = [text for factor, labels in study.factors.items() for text in (factor, *labels)]
+    return [study.name, *(variant.name for variant in study.variants), *levels, *run.dataset.class_names]
+
+
+def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
+    """Draw figures into a folder, and remove older files of the same figures from it.
+
+    A figure that cannot be drawn costs only itself.
+    """
+    pictures = DrawnPictures()
     for name in names:
         for stale in folder.glob(f"{name}*"):
             if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
-        with look(), _no_garbage_collected():
-            pictures += [write(drawing, folder, name) for drawing in FIGURES[name](run)]
+        try:
+            with look(texts_of(run)), _no_garbage_collected():
+                pictures += [write(drawing, folder, name) for drawing in FIGURES[name](run)]
+        except (AblationError, OSError):
+            raise
+        except Exception as error:
+            pictures.missing[name] = error_summary(error)
     return pictures

@@ -9,7 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.analysis.completed_trials import completed_results
-from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, new_figure, seeds_phrase
+from ablation.figures.style import (
+    MOST_NAMED,
+    Drawing,
+    heat_map,
+    label,
+    new_figure,
+    percent_cell,
+    seeds_phrase,
+)
 from ablation.grid.trial import slug
 from ablation.results.run import Run
 
@@ -42,18 +50,19 @@ def drawings(run: Run) -> list[Drawing]:
         figure = new_figure(side + 0.4, side, layout=None)  # alone, its panel needs no layout
         draw_confusion(figure.subplots(), matrix, names)
         figure.axes[0].set_title(label(variant, 40))
+        absent = " (–: the class has no test images)" if np.isnan(matrix).any() else ""
         over = seeds_phrase(completed.loc[completed["variant"] == variant, "seed"].agg(["count"]))
         caption = (
             f"{variant}: of the test images of each true class (row), the percentage that was predicted as "
-            f"each class (column), over {over}; rows add up to 100. The counts are in confusion.csv. "
+            f"each class (column), over {over}; rows add up to 100{absent}. The counts are in confusion.csv. "
             f"{run.dataset.describe()}."
         )
-        confusions = matrix - np.diag(np.diag(matrix))
+        confusions = np.nan_to_num(matrix - np.diag(np.diag(matrix)))
         true, predicted = np.unravel_index(confusions.argmax(), confusions.shape)
         alt = (
-            f"Confusion matrix of {variant}. The mean per-class accuracy is {np.diag(matrix).mean():.1%}; "
-            f"the most frequent confusion is {names[true]} predicted as {names[predicted]}, "
-            f"{confusions.max():.1%}."
+            f"Confusion matrix of {variant}. The mean per-class accuracy is "
+            f"{np.nanmean(np.diag(matrix)):.1%}; the most frequent confusion is {names[true]} predicted as "
+            f"{names[predicted]}, {confusions.max():.1%}."
         )
         matrices.append(
             Drawing(f"confusion_{i:02d}_{slug(variant)}", f"Confusion: {variant}", figure, caption, alt)
@@ -64,8 +73,8 @@ def drawings(run: Run) -> list[Drawing]:
 def draw_confusion(ax: Axes, matrix: NDArray[np.float64], names: list[str]) -> None:
     """Draw a row-normalised confusion matrix, with each cell's percentage where there is room."""
     short = [label(name, 14) for name in names]
-    numbers = np.array([[f"{100 * share:.0f}" for share in row] for row in matrix], dtype=object)
-    mesh = heat_map(ax, 100 * matrix, numbers, (0, 100), "Blues", (short, short))
+    numbers = np.array([[percent_cell(share) for share in row] for row in matrix], dtype=object)
+    mesh = heat_map(ax, 100 * np.nan_to_num(matrix), numbers, (0, 100), "Blues", (short, short))
     if len(names) > MOST_NAMED:
         ax.figure.colorbar(mesh, ax=ax, label="percent of the true class", shrink=0.8)
     ax.set(xlabel="predicted class", ylabel="true class", aspect="equal")

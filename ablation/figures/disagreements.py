@@ -12,6 +12,7 @@ import numpy as np
 from ablation.data.arrays import Labels
 from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
+from ablation.figures.image_panels import channels_note, show_image
 from ablation.figures.style import Drawing, in_two_lines, label, new_figure
 from ablation.results.run import Run
 
@@ -115,7 +116,8 @@ def drawings(run: Run) -> list[Drawing]:
         f"pairs of trials). Above each image: its true {truth}. Below: the most frequent wrong prediction of "
         "the model that is wrong more often, and in how many of the pairs the image is classified correctly, "
         "by the variant and by the baseline. The images were chosen for being extreme: they show how the two "
-        f"differ, but not by how much.{left_out} {run.dataset.describe()}."
+        f"differ, but not by how much.{left_out}{channels_note(run.dataset.image_shape[-1])} "
+        f"{run.dataset.describe()}."
     )
     alt = "Images on which a variant and the baseline differ: " + "; ".join(
         f"{variant}: {len(better)} classified correctly more often, {len(worse)} less often"
@@ -143,8 +145,7 @@ def draw_row(
     labels = dataset.test.labels
     for side, images in enumerate(data):
         for ax, disagreement in zip(row[side * _IMAGES :], images, strict=False):
-            image = dataset.test.images[disagreement.index]
-            ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
+            show_image(ax, dataset.test.images[disagreement.index])
             true, guess = (
                 label(dataset.words(k), 12) for k in (labels[disagreement.index], disagreement.predicted_as)
             )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from ablation.errors import RunError, did_you_mean, writing
 from ablation.executors.cores import available_cores
-from ablation.figures.catalogue import FIGURES, draw
+from ablation.figures.catalogue import FIGURES, draw, texts_of
+from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
-from ablation.figures.style import Picture
+from ablation.figures.style import DrawnPictures, Picture
 from ablation.results.run import Run
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
 
 
-def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> list[Picture]:
+def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> DrawnPictures:
     """Draw figures and write each as PNG and SVG; if all are drawn, their captions as ``captions.md``.
 
     Args:
@@ -24,9 +26,12 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
         only: Names from `FIGURES`; empty for all.
         folder: Where the files go; by default the run's `figures_folder`.
 
+    Returns:
+        The pictures; those that could not be drawn, unless they were asked for, are named in ``missing``.
+
     Raises:
-        RunError: A name is not in `FIGURES`, the study has nothing to draw under it (interactions without
-            factors), or no trial of the run is completed.
+        RunError: A name is not in `FIGURES`, a figure that was asked for cannot be drawn, the study has
+            nothing to draw under it (interactions without factors), or no trial of the run is completed.
     """
     for name in only:
         if name not in FIGURES:
@@ -34,31 +39,47 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
     target = Path(folder) if folder else run.figures_folder
+    warn_of_missing_characters(texts_of(run))
     with writing(target):
         return _drawn(run, only, target)
 
 
-def _drawn(run: Run, only: Sequence[str], folder: Path) -> list[Picture]:
+def _drawn(run: Run, only: Sequence[str], folder: Path) -> DrawnPictures:
     names = [name for name in FIGURES if not only or name in only]
     if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
         pictures = _draw_in_two_processes(run, names, folder)
     else:
         pictures = draw(run, names, folder)
     for name in only:
+        if name in pictures.missing:
+            raise RunError(f"{run.folder}: the figure '{name}' cannot be drawn: {pictures.missing[name]}.")
         if name not in {picture.figure for picture in pictures}:
             raise RunError(f"{run.folder}: this study has nothing to draw for the figure '{name}'.")
-    if not only:
-        texts = [f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n" for p in pictures]
-        (folder / "captions.md").write_text("\n".join(texts), "utf-8")
+    _write_captions(pictures, folder, replace=not only)
     return pictures
 
 
-def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> list[Picture]:
+def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) -> None:
+    """Write the captions of pictures to ``captions.md``, by default into those that are there already."""
+    file, texts = folder / "captions.md", dict[str, str]()
+    kept = None
+    if not replace and file.is_file():
+        kept = file.stat()
+        for text in file.read_text("utf-8").split("\n## "):
+            texts[text.removeprefix("## ").partition("\n")[0]] = f"## {text.removeprefix('## ').rstrip()}\n"
+    for p in pictures:
+        texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n"
+    file.write_text("\n".join(texts.values()), "utf-8")
+    if kept:  # the file is as old as the other figures, by which `Run.is_reported` goes
+        os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
     """Draw half of the figures in a second process; if it fails, draw that half in this process, too."""
     here, there = names[: len(names) // 2], names[len(names) // 2 :]
     half = DrawingProcess(run, there, folder)
     try:
         pictures = draw(run, here, folder)
-        return pictures + (half.pictures() or draw(run, there, folder))
+        return pictures.joined(half.pictures() or draw(run, there, folder))
     finally:
         half.stop()

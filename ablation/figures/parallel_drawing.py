@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ablation.figures.catalogue import draw
-from ablation.figures.style import Picture
+from ablation.figures.style import DrawnPictures, Picture
 from ablation.results.run import Run
 
 
@@ -32,12 +32,14 @@ class DrawingProcess:
             text=True,
         )
 
-    def pictures(self) -> list[Picture] | None:
+    def pictures(self) -> DrawnPictures | None:
         """Wait for the pictures; None where the process could not draw them."""
         written = self._process.communicate()[0]
         if self._process.returncode:
             return None
-        return [Picture(**(about | {"folder": Path(about["folder"])})) for about in json.loads(written)]
+        drawn = json.loads(written)
+        pictures = (Picture(**(about | {"folder": Path(about["folder"])})) for about in drawn["pictures"])
+        return DrawnPictures(pictures, drawn["missing"])
 
     def stop(self) -> None:
         """End the process, if it has not ended."""
@@ -49,4 +51,5 @@ class DrawingProcess:
 def main() -> None:
     """Draw what the command line names, a run, a folder and figures; write their pictures as JSON."""
     pictures = draw(Run(sys.argv[1]), sys.argv[3:], Path(sys.argv[2]))
-    json.dump([asdict(picture) | {"folder": str(picture.folder)} for picture in pictures], sys.stdout)
+    records = [asdict(picture) | {"folder": str(picture.folder)} for picture in pictures]
+    json.dump({"pictures": records, "missing": pictures.missing}, sys.stdout)

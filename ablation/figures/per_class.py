@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.confusion import FALSE_DISCOVERIES
-from ablation.figures.style import MOST_NAMED, Drawing, heat_map, label, new_figure, seeds_phrase
+from ablation.figures.style import (
+    MOST_NAMED,
+    Drawing,
+    heat_map,
+    label,
+    new_figure,
+    percent_cell,
+    seeds_phrase,
+)
 from ablation.results.run import Run
 
 if TYPE_CHECKING:
@@ -49,6 +57,8 @@ def drawings(run: Run) -> list[Drawing]:
             f"Per-label accuracy: of the {images.max()} test images, the percentage on which each label is "
             "predicted correctly"
         )
+    if (images == 0).any():
+        share += " (–: the class has no test images)"
     caption = (
         f"{share}; mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
         f"{run.study.baseline}; orange: above, purple: below. A dot marks differences that are significantly "
@@ -69,7 +79,7 @@ def draw_per_class(ax: Axes, accuracy: pd.DataFrame, difference: pd.DataFrame, q
     """Draw the accuracies in percent, coloured by the difference from the baseline; mark significant ones."""
     most = 100 * max(np.nanmax(np.abs(difference.to_numpy()), initial=0.0), 0.05)  # small ones are pale
     dots = np.where(q.to_numpy() <= FALSE_DISCOVERIES, " •", "")
-    numbers = np.array([[f"{100 * v:.0f}" for v in row] for row in accuracy.to_numpy()], dtype=object) + dots
+    numbers = np.array([[percent_cell(v) for v in row] for row in accuracy.to_numpy()], dtype=object) + dots
     names = [label(str(v)) for v in accuracy.index], [label(str(c), 12) for c in accuracy]
     changes = 100 * difference.fillna(0).to_numpy()
     mesh = heat_map(ax, changes, numbers, (-most, most), "PuOr_r", names)

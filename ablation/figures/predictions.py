@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ablation.analysis.completed_trials import completed_results
 from ablation.data.datasets import Dataset, Part
 from ablation.data.predictions import Predictions
+from ablation.figures.image_panels import channels_note, show_image
 from ablation.figures.style import Drawing, label, new_figure
 from ablation.results.run import Run
 
@@ -79,7 +80,8 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Test images with {contents}. Blue cells are correct; orange cells, marked ×, are wrong. The "
         f"{half} images on the left were drawn at random, the {len(data.indices) - half} on the right are "
-        f"among those on which the variants disagree most. {dataset.describe()}."
+        f"among those on which the variants disagree most.{channels_note(dataset.image_shape[-1])} "
+        f"{dataset.describe()}."
     )
     true = tested.labels[data.indices]
     alt = f"Predictions on {len(true)} test images. Correct: " + "; ".join(
@@ -103,8 +105,7 @@ def draw_samples(data: SamplePredictions, dataset: Dataset, tested: Part) -> Fig
     grid = figure.add_gridspec(2, count, height_ratios=[1.15, height])
     for column, index in enumerate(data.indices):
         ax = figure.add_subplot(grid[0, column])
-        image = tested.images[index]
-        ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray")
+        show_image(ax, tested.images[index])
         ax.set_title(label(dataset.words(labels[column]), 12), fontsize=9, loc="center")
         ax.axis("off")
     ax = figure.add_subplot(grid[1, :])

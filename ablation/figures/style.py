@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+
+from ablation.figures.fonts import further_fonts, without_glyph_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,6 +99,27 @@ class Picture:
         return self.png.read_bytes()
 
 
+class DrawnPictures(list[Picture]):
+    """DrawnPictures, and why others could not be drawn.
+
+    Args:
+        pictures: The pictures.
+        missing: The reason why a figure could not be drawn, by its name.
+    """
+
+    def __init__(self, pictures: Iterable[Picture] = (), missing: Mapping[str, str] | None = None) -> None:
+        super().__init__(pictures)
+        self.missing = dict(missing or {})
+
+    def joined(self, others: DrawnPictures) -> DrawnPictures:
+        """Return these pictures and others."""
+        return DrawnPictures([*self, *others], self.missing | others.missing)
+
+    def moved(self, folder: Path) -> DrawnPictures:
+        """Return the same pictures as files of another folder."""
+        return DrawnPictures((replace(picture, folder=folder) for picture in self), self.missing)
+
+
 @dataclass(frozen=True)
 class VariantStyle:
     """How a variant looks in every figure of a study."""
@@ -128,13 +152,22 @@ def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantS
     return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
 
 
-def look() -> Any:
-    """Return a context in which figures are drawn in the style of the reports."""
+@contextmanager
+def look(texts: Iterable[str] | None = None) -> Iterator[None]:
+    """Draw figures in the style of the reports.
+
+    Args:
+        texts: The names that they contain, which decide on the fonts; by default the fonts stay as they are.
+    """
     import matplotlib as mpl
     import seaborn as sns
 
     settings: dict[Any, Any] = {**sns.axes_style("ticks"), **_RC}
-    return mpl.rc_context(settings)
+    fonts = settings.pop("font.family")
+    with mpl.rc_context(settings), without_glyph_warnings():
+        if texts is not None:
+            mpl.rcParams["font.family"] = [*fonts, *further_fonts(texts)]
+        yield
 
 
 def new_figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
@@ -231,6 +264,11 @@ def beside(ax: Axes, row: float, text: str, color: str = INK, bold: bool = False
         text, (1, row), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
         fontsize=8.5, color=color, fontweight="bold" if bold else "normal", annotation_clip=False,
     )  # fmt: skip
+
+
+def percent_cell(share: float) -> str:
+    """Return a share in percent for a cell of a heat map, or a dash if it is not a number."""
+    return "–" if np.isnan(share) else f"{100 * share:.0f}"
 
 
 def heat_map(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,21 @@ from typing import Any
 from ablation.errors import AblationError
 from ablation.grid.settings import BuilderSettings
 from ablation.grid.user_code import load_object
-from ablation.tensorflow_setup import quiet_stderr
+from ablation.tensorflow_setup import quiet_stderr, require_keras
 
 GIVEN = ("image_shape", "classes")  # the arguments that the harness passes to a builder that has them
+
+# Other names that these arguments often have.
+_ALIASES = {
+    **dict.fromkeys(
+        ("input_shape", "img_shape", "shape", "in_shape", "input_size", "input_dim"),
+        "image_shape",
+    ),
+    **dict.fromkeys(
+        ("num_classes", "n_classes", "nb_classes", "number_of_classes", "num_labels", "output_dim"),
+        "classes",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Builder:
             AblationError: There is no builder of this name, or a grid cannot set its arguments.
         """
         with quiet_stderr():  # the custom module will import it, too
-            import keras  # noqa: F401
+            require_keras()
         function, source = load_object(name, folder, "builder")
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -67,7 +79,20 @@ class Builder:
         complete = self.arguments | values
         missing = [name for name, value in complete.items() if value is inspect.Parameter.empty]
         if missing:
-            raise AblationError(f"{self.name} needs a value for its argument '{missing[0]}'.")
+            raise AblationError(
+                f"{self.name} needs a value for its argument '{missing[0]}'.{renaming(missing)}"
+            )
         return BuilderSettings(
             builder=self.name, folder=str(self.folder), source=self.source, arguments=complete
         )
+
+
+def renaming(names: Iterable[str]) -> str:
+    """Return how to rename arguments that stand for those that the harness passes; or an empty text."""
+    pairs = [f"{name} to {_ALIASES[name]}" for name in names if name in _ALIASES]
+    if not pairs:
+        return ""
+    return (
+        f" Rename {' and '.join(pairs)}: the arguments `image_shape` (height, width, channels) and `classes` "
+        "are filled in from the dataset."
+    )

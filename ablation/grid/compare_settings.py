@@ -12,13 +12,16 @@ from ablation.grid.settings import Settings
 # Metrics that are shares, whose differences are in percentage points, and metrics of which less is better.
 _SHARES = """
     accuracy binary_accuracy categorical_accuracy top_k_categorical_accuracy auc precision recall f1_score
-    f_beta_score io_u one_hot_io_u mean_io_u one_hot_mean_io_u precision_at_recall recall_at_precision
-    sensitivity_at_specificity specificity_at_sensitivity
+    f_beta_score io_u binary_io_u one_hot_io_u mean_io_u one_hot_mean_io_u precision_at_recall
+    recall_at_precision sensitivity_at_specificity specificity_at_sensitivity
 """.split()
 _LOWER_IS_BETTER = """
     loss mean_squared_error root_mean_squared_error mean_absolute_error mean_absolute_percentage_error
     mean_squared_logarithmic_error log_cosh_error kl_divergence poisson categorical_crossentropy
     binary_crossentropy hinge squared_hinge categorical_hinge false_positives false_negatives
+""".split()
+_HIGHER_IS_BETTER = """
+    cosine_similarity pearson_correlation concordance_correlation r2_score true_positives true_negatives
 """.split()
 
 
@@ -79,8 +82,8 @@ class CompareSettings(Settings):
     metric: str = "test_accuracy"
     """The metric that is compared, a column of the results."""
     direction: Literal["higher", "lower"] | None = None
-    """Whether higher or lower values of the metric are better, for a metric whose name does not say so. By
-    default, higher values are better."""
+    """Whether higher or lower values of the metric are better. It is needed for a metric whose name does not
+    say so, such as your own."""
     margin: Annotated[
         Positive, BeforeValidator(_parse_percentage_points, json_schema_input_type=Positive | str)
     ] = DEFAULT_MARGIN
@@ -99,13 +102,31 @@ class CompareSettings(Settings):
     the intervals are wider."""
 
     @property
-    def trouble(self) -> str:
-        """What is missing or superfluous for the metric, as a message; empty if the settings are complete."""
+    def trouble(self) -> tuple[str, str] | None:
+        """The setting that is missing, superfluous or out of range for the metric, and a message."""
         if not self.in_points and "margin" not in self.model_fields_set:
-            return f"{self.metric} has no default margin; set `margin`, the smallest difference that matters."
-        if self.direction and (self.in_points or self._is_known_as_lower):
+            message = (
+                f"{self.metric} has no default margin; set `margin`, the smallest difference that matters."
+            )
+            return "margin", message
+        if self.in_points and self.margin >= 1:
+            return "margin", (
+                f"a margin of {self.margin:g} is larger than any difference in {self.metric}, which lies "
+                f"between 0 and 1; for {self.margin:g} percentage points, write {self.margin:g}pp."
+            )
+        return ("direction", self.direction_trouble) if self.direction_trouble else None
+
+    @property
+    def direction_trouble(self) -> str:
+        """What is missing or superfluous in `direction`, as a message; empty if nothing is."""
+        if self._is_known and self.direction:
             better = "higher" if self.higher_is_better else "lower"
             return f"{better} values of {self.metric} are always better; remove `direction`."
+        if not self._is_known and not self.direction:
+            return (
+                f"the name of {self.metric} does not say which values are better; set `direction: higher` or "
+                "`direction: lower`."
+            )
         return ""
 
     @property
@@ -141,6 +162,11 @@ class CompareSettings(Settings):
     def higher_is_better(self) -> bool:
         """Whether higher values of the metric are better."""
         return not self._is_known_as_lower and (self.in_points or self.direction != "lower")
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the name of the metric says which values are better."""
+        return self.in_points or self._is_known_as_lower or self._name in _HIGHER_IS_BETTER
 
     @property
     def _is_known_as_lower(self) -> bool:

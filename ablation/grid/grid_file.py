@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ablation.errors import did_you_mean
+from ablation.errors import AblationError, did_you_mean
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, DatasetSettings, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
+from ablation.grid.user_code import load_object
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import PLAIN, Change, Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
@@ -81,8 +82,12 @@ class _Factor:
         return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
 
 
-def read_study(file: Path) -> Study:
+def read_study(file: Path, needs_images: bool = True) -> Study:
     """Read a study from a YAML file.
+
+    Args:
+        file: The grid file.
+        needs_images: Whether the images that it names have to exist.
 
     Raises:
         GridError: The file is not a valid grid; the message says where the error is and what was expected.
@@ -90,7 +95,8 @@ def read_study(file: Path) -> Study:
     source = read_yaml(file)
     grid = validate(GridFile, source.data, source, {}, ())
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
-    known = Known.of(grid.model, source, grid.threads)
+    _reject_two_noises(grid, source)
+    known = Known.of(grid.model, source)
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
@@ -111,11 +117,14 @@ def read_study(file: Path) -> Study:
             f"`{grid.compare.questions}` asks for effects of factors, and the grid has no `factors:`.",
         )
     if grid.compare.trouble:
-        raise source.error(("compare",), grid.compare.trouble)
+        key, message = grid.compare.trouble
+        raise source.error(("compare", key), message)
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     options = {name: getattr(grid, name) for name in StudyOptions.model_fields}
     options["dataset"] = _resolved_path(grid.dataset, Path(source.file).parent)
+    if needs_images:
+        _require_images(grid.dataset, options["dataset"], source)
     return Study(
         name=grid.study,
         variants=tuple(variants),
@@ -245,11 +254,45 @@ def _reject_duplicates(variants: list[Variant], grid: GridFile, source: LocatedY
             )
 
 
+def _reject_two_noises(grid: GridFile, source: LocatedYaml) -> None:
+    """Refuse label noise that is fixed for the dataset and set elsewhere, too."""
+    sections: list[tuple[KeyPath, dict[str, Any]]] = [
+        (("training",), grid.training),
+        (("factors",), grid.factors),
+    ]
+    sections += [(("variants", name), settings) for name, settings in grid.variants.items()]
+    for path, settings in sections if grid.dataset.label_noise else ():
+        for key in settings:
+            if key.rpartition(".")[2] == "label_noise":
+                raise source.error(
+                    (*path, key), "'label_noise' is also set under `dataset:`; remove one of the two."
+                )
+
+
 def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
     """Return the dataset with an absolute path; in a grid file, paths are relative to the file."""
     if dataset.path is None:
         return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
     return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
+
+
+def _require_images(given: DatasetSettings, resolved: DatasetSettings, source: LocatedYaml) -> None:
+    """Refuse images or a loader that do not exist; a hub may create its folder itself."""
+    if given.loader:
+        try:
+            load_object(given.loader, Path(resolved.path or "."), "loader")
+        except AblationError as error:
+            raise source.error(("dataset", "loader"), str(error)) from None
+    if given.path is None or resolved.path is None or given.name in ("own", "tfds", "huggingface"):
+        return
+    path = Path(resolved.path)
+    if not path.exists():
+        is_relative = not Path(given.path).expanduser().is_absolute()
+        relative = f", relative to the grid file: {path}" if is_relative else ""
+        parent = next(folder for folder in path.parents if folder.exists())
+        beside = did_you_mean(path.name, [p.name for p in parent.iterdir()]) if parent == path.parent else ""
+        hint = beside if "Did you mean" in beside else ""
+        raise source.error(("dataset", "path"), f"there is no '{given.path}'{relative}.{hint}")
 
 
 def _level_label(factor: _Factor, value: Any) -> str:

@@ -66,7 +66,10 @@ def make(setting: str, component: Component, **given: Any) -> Any:
 
     kind, folder = KINDS[setting], Path(component.folder)
     if source_of(setting, component.name, component.arguments, folder) != component.source:
-        raise AblationError(f"the file of {component.name} was changed since the study began.")
+        raise AblationError(
+            f"the file of {component.name}, or of a module that it imports, was changed since the study "
+            "began."
+        )
     arguments = _with_custom_objects(component.arguments, folder) | given
     if ":" in component.name:
         target, _ = load_object(component.name, folder, kind.noun)
@@ -121,8 +124,9 @@ def metric(name: str | Component) -> Any:
 def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
     """Return the value of a metric on some images.
 
-    If a Keras metric has one value per class, this is their mean. A function receives all images at once, as
-    NumPy arrays, and returns one number, or one number per image, which are averaged.
+    If a Keras metric has one value per class, this is their mean over the classes that images have. A
+    function receives all images at once, as NumPy arrays, and returns one number, or one number per image,
+    which are averaged.
 
     Args:
         metric: The metric, as returned by `metric`.
@@ -144,7 +148,28 @@ def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
         return float(np.mean(values))
     metric.reset_state()
     metric.update_state(one_hot, probabilities)
-    return float(np.mean(metric.result()))
+    is_present = np.asarray(one_hot).any(axis=0)
+    if is_present.all():
+        return float(np.mean(metric.result()))
+    return float(np.mean(_of_present_classes(metric, is_present)))
+
+
+def _of_present_classes(metric: Any, is_present: Any) -> Any:
+    """Return a Keras metric's values of the classes that images have, or its one value for all images.
+
+    Of other classes nothing is known, while Keras counts them as 0 in its mean over classes (``macro``).
+    """
+    import numpy as np
+
+    average = getattr(metric, "average", None)
+    if average == "macro":
+        metric.average = None
+    try:
+        values = np.asarray(metric.result())
+    finally:
+        if average == "macro":
+            metric.average = average
+    return values[is_present] if values.shape == is_present.shape else values
 
 
 def keras_class(kind: Kind, name: str) -> Any:

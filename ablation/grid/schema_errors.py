@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ _KINDS = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
 }
+_NUMBER = re.compile(r"[\d.]+(e[+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 S = TypeVar("S", bound=Settings)
 
 
@@ -54,6 +57,8 @@ def validate(
             problem = unknown[0]
         loc: KeyPath = problem["loc"]
         path = (*places.get(str(loc[0]), (*section, loc[0])), *loc[1:]) if loc else section
+        if problem["type"] == "tuple_type" and str(loc[-1]) != "seeds":
+            raise source.error(path, _as_a_list(schema, values, problem)) from None
         raise source.error(path, explain(problem, _valid_keys(schema, loc))) from None
     except (TypeError, ValueError, RecursionError):
         raise source.error(section, "expected text, numbers, lists and mappings only.") from None
@@ -61,13 +66,67 @@ def validate(
 
 def _valid_keys(schema: type[Settings], loc: KeyPath) -> list[str]:
     """Return the keys that are valid at the level of ``loc``."""
+    parent = _parent(schema, loc)
+    return list(parent.model_fields) if parent else []
+
+
+def _parent(schema: type[Settings], loc: KeyPath) -> type[Settings] | None:
+    """Return the class that the last part of ``loc`` is a field of; None if it is of another kind."""
     for part in loc[:-1]:
         field = schema.model_fields.get(str(part))
         inner = [c for c in _classes(field.annotation) if issubclass(c, Settings)] if field else []
         if not inner:
-            return []
+            return None
         schema = inner[0]
-    return list(schema.model_fields)
+    return schema
+
+
+def _as_a_list(schema: type[Settings], values: dict[str, Any], problem: Any) -> str:
+    """Say that a list was expected, with an example that is valid."""
+    loc, given = problem["loc"], problem["input"]
+    parent = _parent(schema, loc)
+    field = parent.model_fields.get(str(loc[-1])) if parent else None
+    default = [*field.default] if field and isinstance(field.default, tuple) else []
+    for example in ([given], [[given]], default):
+        try:
+            schema.model_validate_json(json.dumps(_replaced(values, loc, example), default=str), strict=True)
+        except (ValidationError, LookupError, TypeError):
+            continue
+        return f"expected a list, like {_listed(example)}, not {yaml_text(given)}."
+    return f"expected a list, not {yaml_text(given)}."
+
+
+def _replaced(values: Any, loc: tuple[str | int, ...], new: Any) -> Any:
+    """Return nested values with the one at ``loc`` replaced."""
+    if not loc:
+        return new
+    copied = values.copy()
+    copied[loc[0]] = _replaced(values[loc[0]], loc[1:], new)
+    return copied
+
+
+def _listed(values: list[Any]) -> str:
+    return f"[{', '.join(_listed(v) if isinstance(v, list) else yaml_text(v) for v in values)}]"
+
+
+def unknown_key(key: str, valid: Iterable[str]) -> str:
+    """Return that a key is not known, and what may have been meant instead."""
+    names = list(valid)
+    bare, colon, value = key.partition(":")
+    if colon and bare in names:
+        return f"unknown key '{key}'. A space is missing after the colon; write `{bare}: {value}`."
+    if _NUMBER.fullmatch(key):
+        return (
+            f"unknown key '{key}'. If it is a part of a number, write a decimal point instead of the comma."
+        )
+    return f"unknown key '{key}'.{did_you_mean(key, names)}"
+
+
+def number_hint(given: Any) -> str:
+    """Return how to write a number that was given as text with a comma; empty if it was not."""
+    if not isinstance(given, str) or not _DECIMAL_COMMA.fullmatch(given):
+        return ""
+    return f" Write {given.replace(',', '.')}, with a decimal point."
 
 
 def _classes(annotation: Any) -> Iterable[type]:
@@ -86,7 +145,7 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
     key, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
     match problem["type"]:
         case "extra_forbidden":
-            return f"unknown key '{key}'.{did_you_mean(key, valid_keys)}"
+            return unknown_key(key, valid_keys)
         case "missing":
             return f"the key '{key}' is missing."
         case "literal_error":
@@ -96,17 +155,18 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             least = problem["ctx"]["min_length"]
             return f"expected at least {counted(least, 'value')}, not {yaml_text(given)}."
         case "tuple_type":
-            if key == "seeds":
-                return (
-                    "expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "
-                    f"{yaml_text(given)}."
-                )
-            return f"expected a list, like [{yaml_text(given)}], not {yaml_text(given)}."
+            return (
+                "expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "
+                f"{yaml_text(given)}."
+            )
         case "value_error":
             return f"{problem['ctx']['error']}."
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"{problem['msg'].replace('Input should be', 'expected a value')}, not {yaml_text(given)}."
         case type_ if type_ in _KINDS:
-            return f"expected {_KINDS[type_]}, not {yaml_text(given)}."
+            hint = number_hint(given)
+            if type_ == "dict_type" and isinstance(given, str) and re.fullmatch(r"\w+:\S+", given):
+                hint = f" A space is missing after the colon; write `{given.replace(':', ': ', 1)}`."
+            return f"expected {_KINDS[type_]}, not {yaml_text(given)}.{hint}"
     message = problem["msg"]
     return f"{message[0].lower()}{message[1:]}, not {yaml_text(given)}."

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Stream = Literal["init", "order", "dropout", "augmentation", "split", "test"]
+Stream = Literal["init", "order", "dropout", "augmentation", "label_noise", "split", "test"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 # The streams that images are drawn from: training and validation images, and test images.
@@ -29,7 +29,7 @@ DEFAULT_VARY: tuple[Stream, ...] = ("init", "order", "dropout", "augmentation")
 
 @dataclass(frozen=True)
 class Randomness:
-    """The random streams of a trial: initial weights, batch order, dropout, augmentation, and images.
+    """The random streams of a trial: of initial weights, batch order, dropout, augmentation, labels, images.
 
     Attributes:
         seed: The trial's seed.

@@ -1,4 +1,4 @@
-"""The settings of the dataset, the model and its training; the defaults are those of the CIFAR-10 notebook.
+"""The settings of the model and its training; the defaults are those of the CIFAR-10 notebook.
 
 Every field of a model or training class is a setting that a grid file can fix, vary as a factor, or
 change in a named variant. The text below each field is its documentation; ``docs/grid.md`` is generated
@@ -8,14 +8,13 @@ from it.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -23,11 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-
-def _require_count_or_share(value: float) -> float:
-    if value >= 1 and not value.is_integer():
-        raise ValueError("expected a whole number of images, or a share below 1")
-    return value
+from ablation.grid.dataset_settings import Count as Count
+from ablation.grid.dataset_settings import DatasetSettings as DatasetSettings
+from ablation.grid.dataset_settings import LabelNoise
+from ablation.grid.settings_group import Settings as Settings
 
 
 def _reject_duplicates(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -47,17 +45,21 @@ def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
     return metrics
 
 
-def _as_height_and_width(value: Any) -> Any:
-    """Convert a single number to a height and a width."""
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _class_weight(value: Any) -> Any:
+    """Convert the classes to text, of which YAML reads some as numbers."""
+    if value == "balanced":
+        return value
+    weights = list(value.values()) if isinstance(value, dict) else []
+    if not weights or not all(type(weight) in (int, float) and 0 <= weight < math.inf for weight in weights):
+        raise ValueError(
+            "expected balanced, or a mapping of classes to weights, numbers of at least 0, like {cat: 2}"
+        )
+    return {str(key): float(weight) for key, weight in value.items()}
 
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
-Count = Annotated[int, Field(ge=1)]
-CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
-
-DatasetName = Literal[
-    "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "own", "tfds", "huggingface"
+ClassWeight = Annotated[
+    Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(_class_weight)
 ]
 Stage = Literal["conv", "flatten", "dense"]
 
@@ -74,12 +76,6 @@ MetricName = Literal[
 
 CONTENT = {"folders": False}
 """The context for dumping settings without the folders of custom code, which do not affect results."""
-
-
-class Settings(BaseModel):
-    """A frozen group of settings. Unknown keys are rejected, and JSON restores a group exactly."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class UserCode(Settings):
@@ -122,78 +118,6 @@ def metric_name(metric: str | Component) -> str:
     if isinstance(metric, str):
         return metric
     return str(metric.arguments.get("name", metric.snake_case))
-
-
-class DatasetSettings(Settings):
-    """Which images, and how they are split and normalised.
-
-    The splits are the same for every seed, unless the study's ``vary`` contains ``split``: then, each seed
-    draws its own training and validation images. The test images are the same for every seed, unless ``vary``
-    contains ``test``, too. Splits are stratified by class, unless images have several labels.
-    """
-
-    name: DatasetName = "digits"
-    """The name of the dataset. ``npz`` reads your own file, ``folder`` reads images from one folder per
-    class, and ``own`` calls your ``loader``. With a ``loader``, ``own`` is the default."""
-    path: str | None = None
-    """The path of the images of ``npz`` or ``folder``, or of a downloaded dataset, relative to the grid
-    file."""
-    loader: str | None = None
-    """Your own function that returns the images, ``module:function``. Its module is looked for first in the
-    folder of the grid file."""
-    id: str | None = None
-    """The name of a dataset of ``tfds`` (``name`` or ``name/config``) or ``huggingface`` (``owner/name`` or
-    ``owner/name/subset``). In this case, ``path`` is the folder in which the library keeps its data, or a
-    folder that Hugging Face's ``save_to_disk`` wrote."""
-    image_size: (
-        Annotated[
-            tuple[Count, Count],
-            BeforeValidator(_as_height_and_width, json_schema_input_type=Count | tuple[Count, Count]),
-        ]
-        | None
-    ) = None
-    """The height and width to which the images of ``folder``, ``tfds`` or ``huggingface`` are resized. A
-    single number sets both."""
-    train_size: Count | None = None
-    """The number of training images. By default, all images that are used neither for validation nor for
-    testing."""
-    validation_size: CountOrShare = 0.2
-    """The number of validation images, or a share below 1. They are taken from the training images and
-    measured after each epoch. With ``evaluate: best``, they determine the best epoch; with
-    ``early_stopping``, they determine when training stops."""
-    test_size: CountOrShare | None = None
-    """The number of test images, or a share below 1. They are taken from the dataset's own test images or, if
-    it has none, from all images. By default, all of its own test images are used, or 20% of all images. They
-    are read once, at the end of a trial."""
-    normalise: Literal["unit", "standard"] = "unit"
-    """``unit`` scales pixels to the range from 0 to 1. ``standard`` scales each channel so that the training
-    images have mean 0 and standard deviation 1."""
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """The seed of the splits. A different seed splits the images differently."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_a_loader_own(cls, values: Any) -> Any:
-        return {"name": "own", **values} if isinstance(values, dict) and values.get("loader") else values
-
-    @model_validator(mode="after")
-    def _path_fits_name(self) -> DatasetSettings:
-        if (self.name == "own") != (self.loader is not None):
-            raise ValueError("the name own needs a loader (module:function), and no other name accepts one")
-        if self.loader is not None and ":" not in self.loader:
-            raise ValueError(f"the loader '{self.loader}' is not of the form module:function")
-        if self.id is not None and self.name not in ("tfds", "huggingface"):
-            raise ValueError("an id is valid only for tfds and huggingface")
-        if self.id is None and (self.name == "tfds" or (self.name == "huggingface" and self.path is None)):
-            raise ValueError(f"a dataset named {self.name} needs an id, the name of the dataset there")
-        if self.image_size is not None and self.name not in ("folder", "tfds", "huggingface"):
-            raise ValueError("image_size is valid only for folder, tfds and huggingface")
-        if self.name in ("npz", "folder") and self.path is None:
-            what = "the file to read" if self.name == "npz" else "a folder that contains one folder per class"
-            raise ValueError(f"a dataset named {self.name} needs a path, {what}")
-        if self.name == "digits" and self.path is not None:
-            raise ValueError("the digits come with scikit-learn and cannot be read from a path")
-        return self
 
 
 class ModelSettings(Settings):
@@ -314,6 +238,15 @@ class EarlyStopping(Settings):
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """A change counts as an improvement only if it is larger than this."""
 
+    @model_validator(mode="after")
+    def _can_improve(self) -> EarlyStopping:
+        if self.monitor == "val_accuracy" and self.min_delta >= 1:
+            raise ValueError(
+                f"a min_delta of {self.min_delta:g} is larger than any improvement of val_accuracy, which "
+                "lies between 0 and 1"
+            )
+        return self
+
 
 class TrainingSettings(Settings):
     """How a model is compiled and trained."""
@@ -323,6 +256,9 @@ class TrainingSettings(Settings):
     train_size: Count | None = None
     """The number of training images that are used. They are the first ones, so that every smaller training
     set is part of every larger one. By default, all are used."""
+    label_noise: LabelNoise = 0.0
+    """The share of training and validation labels that are wrong; see ``dataset.label_noise``, which fixes it
+    for all variants."""
     batch_size: Count = 64
     """The number of images per training step."""
     optimizer: OptimizerName | Component = "adam"
@@ -331,11 +267,17 @@ class TrainingSettings(Settings):
     """The learning rate of the optimizer, or a schedule."""
     loss: LossName | Component = "categorical_crossentropy"
     """The loss that training minimises. If images have several labels, use one of the ``binary`` losses."""
+    class_weight: ClassWeight | None = None
+    """The weight of each class in the loss that training minimises. With ``balanced``, all classes contribute
+    equally, however many training images they have. A mapping gives weights by the name or the number of a
+    class; the weight of all other classes is 1. Measured losses and accuracies are never weighted."""
     metrics: Annotated[tuple[MetricName | Component, ...], AfterValidator(_reject_shared_columns)] = ()
     """Metrics in addition to accuracy and loss. Each has its own columns, such as ``test_f1_score``."""
     callbacks: tuple[Component, ...] = ()
-    """Callbacks, which are called at the beginning and the end of training and of each epoch. They may keep
-    state that no checkpoint contains, so an interrupted trial with callbacks starts from scratch."""
+    """Callbacks, which are called at the beginning and the end of training, of each epoch, and of the
+    measurements after it. They may keep state that no checkpoint contains, so an interrupted trial with
+    callbacks starts from scratch. Their relative paths refer to the subfolder ``callbacks`` of the trial's
+    folder."""
     early_stopping: EarlyStopping | None = None
     """Stops training that no longer improves. By default, all epochs are trained."""
     evaluate: Literal["last", "best"] = "last"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -26,15 +26,16 @@ from ablation.grid.trial import Record, Trial
 
 def _as_seeds(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        return tuple(range(min(value, 10_001)))
+        return tuple(range(min(value, _MOST_SEEDS + 1)))
     return tuple(value) if isinstance(value, list) else value
 
 
+_MOST_SEEDS = 10_000
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[
     tuple[_Seed, ...],
     BeforeValidator(_as_seeds, json_schema_input_type=Count | tuple[_Seed, ...]),
-    Field(min_length=1, max_length=10_000),
+    Field(min_length=1, max_length=_MOST_SEEDS),
 ]
 
 
@@ -54,6 +55,7 @@ def _require_fraction_or_whole(gpus: float) -> float:
 
 
 Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_stream_order)]
+SaveModels = bool | Literal["raw"]
 Seconds = Annotated[float, Field(gt=0)]
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_require_fraction_or_whole)]
 
@@ -94,8 +96,10 @@ class StudyOptions(Settings):
     """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
     compare: CompareSettings = CompareSettings()
     """How variants are compared with the baseline. It is declared before the run."""
-    save_models: bool = False
-    """Whether each trial saves its trained model as ``model.keras``."""
+    save_models: SaveModels = False
+    """Whether each trial saves its trained model as ``model.keras``. With ``raw``, the model takes the images
+    as they are, for example with values from 0 to 255; otherwise they must be normalised first. The last
+    state of training is kept, too, and a later run with more epochs continues from it."""
     threads: Annotated[int, Field(ge=1)] = 1
     """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
     rather than more threads per trial."""
@@ -104,7 +108,7 @@ class StudyOptions(Settings):
     each seed draws its own training and validation images from all images that are not test images; all
     variants of a seed get the same ones. Without it, the split is the same for every seed. With ``test``
     beside ``split``, each seed draws its test images, too. This needs a dataset without a test set of its
-    own."""
+    own. With ``label_noise``, each seed has wrong labels of its own, if ``label_noise`` is set."""
     timeout: Seconds | None = None
     """The number of seconds after which a trial is stopped. By default, there is no limit."""
     gpus: Gpus = 0.0
@@ -143,7 +147,7 @@ class Study(StudyOptions):
                 threads=self.threads,
                 vary=self.vary,
                 reads_test=self.reads_test,
-                keeps_state=self.keeps_states,
+                keeps_state=self.keeps_states or bool(self.save_models),
             )
             for variant in self.variants
             for seed in self.seeds_of(variant.name)
@@ -166,8 +170,9 @@ class Study(StudyOptions):
         """
         data = self.model_dump(mode="json")
         if dataset is not None:
-            others = ("loader", "id", "image_size") if dataset != self.dataset.name else ()
+            others = ("loader", "id", "image_size", "class_names") if dataset != self.dataset.name else ()
             data["dataset"] |= {"name": dataset} | dict.fromkeys(("path", *others))
+            data["dataset"] |= {"on_error": "stop"} if others else {}
         if data_dir is not None:
             data["dataset"]["path"] = str(Path(data_dir).absolute())
         if seeds is not None:
@@ -176,10 +181,35 @@ class Study(StudyOptions):
             study = type(self).model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
-            option = {"dataset": "--dataset", "seeds": "--seeds"}.get(str(problem["loc"][0]), "option")
+            options = {"--dataset": dataset, "--data-dir": data_dir}
+            of_images = " and ".join(option for option, value in options.items() if value is not None)
+            option = of_images if problem["loc"][0] == "dataset" else "--seeds"
             raise GridError(f"{option}: {explain(problem, [])}") from None
         refuse_repeated(study.seeds, "--seeds: ")
-        return study
+        return study.model_copy(update={"variants": self.variants})  # which still know what the grid sets
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Parse the seeds that an option names: `5` means 0 to 4, `3-5` and `0,1,7` are three, `7,` is one.
+
+    Raises:
+        GridError: The text names no seeds.
+    """
+    seeds: list[int] = []
+    try:
+        parts = [f"0-{int(text) - 1}"] if text.strip().isdecimal() else text.split(",")
+        for part in (part.strip() for part in parts if part.strip()):
+            first, dash, last = part.partition("-")
+            start, end = int(first), int(last) if dash else int(first)
+            seeds += range(start, min(end, start + _MOST_SEEDS) + 1)
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise GridError(
+            "--seeds: expected a number of seeds, like 5, a list, like 0,1,7 or 3-5, or one seed with a "
+            f"comma, like '7,', not '{text}'."
+        )
+    return seeds
 
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:

@@ -20,12 +20,26 @@ def study_digest(study: Study) -> str:
 def study_changes(first: Study, now: Study) -> list[str]:
     """List the changes between two versions of a study, one line per setting or added or removed variant."""
     before, after = ({variant.name: variant for variant in study.variants} for study in (first, now))
-    lines = [f"variant {name}: added" for name in after if name not in before]
-    lines += [f"variant {name}: removed" for name in before if name not in after]
+    added, removed = (
+        [n for n in side if n not in other] for side, other in ((after, before), (before, after))
+    )
+    renamed = {old: new for old in removed for new in added if _content(before[old]) == _content(after[new])}
+    lines = [f"variant {name}: added" for name in added if name not in renamed.values()]
+    lines += [f"variant {name}: removed" for name in removed if name not in renamed]
+    lines += [f"variant {old}: renamed to {new}" for old, new in renamed.items()]
     for name in (name for name in before if name in after):
         old, new = (_flat(side[name].model_dump(mode="json", context=CONTENT)) for side in (before, after))
         lines += _changed(old, new, f"variants.{name}.")
     return lines + _changed(_settings(first), _settings(now), "")
+
+
+def _content(variant: Variant) -> dict[str, Any]:
+    """Return the settings of a variant that can change its results."""
+    return {
+        "family": variant.model.family,
+        "model": variant.model.effective,
+        "training": variant.training.model_dump(mode="json", context=CONTENT),
+    }
 
 
 def _settings(study: Study) -> dict[str, Any]:

@@ -6,16 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ablation.digest import short_digest
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
-from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings
+from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode
 
 # Increased whenever a change to the training code can change a result: finished trials are then run again.
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
 
@@ -73,6 +74,14 @@ class Trial(Record):
         }
 
     @property
+    def code_folder(self) -> Path | None:
+        """The folder of the user's code, which is that of the grid file; None without such code."""
+        training = self.training
+        parts: list[Any] = [self.model, *self.model.augmentation, training.optimizer, training.learning_rate]
+        parts += [training.loss, *training.metrics, *training.callbacks]
+        return next((Path(p.folder) for p in parts if isinstance(p, UserCode) and p.folder), None)
+
+    @property
     def id(self) -> str:
         """``<variant>-s<seed>-<8 hex>``, safe as a folder name; the hex is a hash of ``settings``."""
         canonical = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
@@ -83,13 +92,16 @@ class EpochRecord(Record):
     """The measurements during and after one epoch.
 
     Attributes:
-        loss, accuracy: The values that Keras logs: running means over the epoch, in training mode.
+        loss, accuracy: The values that Keras logs: running means over the epoch, in training mode. The loss
+            is the one that training minimises, with penalties and class weights.
         active_loss, active_accuracy: Measured after the epoch on the training images of ``train_*``, but in
             training mode: dropout and augmentation are active, and BatchNorm uses batch statistics.
-        train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode.
+        train_loss, train_accuracy, val_loss, val_accuracy: Measured after the epoch, in inference mode,
+            without penalties and class weights.
         seconds: The wall time of the epoch.
         order: A hash of the order in which the epoch visited the training images. If the seed drew them from
             a pool, it is a hash of their places in the pool, in this order.
+        penalty: What regularizers and `add_loss` add to the loss of the validation images after the epoch.
         extra: Additional metrics, by column name.
     """
 
@@ -104,6 +116,7 @@ class EpochRecord(Record):
     val_accuracy: float
     seconds: float
     order: str
+    penalty: float = 0.0
     extra: dict[str, float] = {}
 
 
@@ -131,6 +144,11 @@ class TrialResult(Record):
         initial_weights: The initial weights, by layer name.
         variance_shift: For each BatchNorm layer, the variance of its input in training mode divided by that
             in inference mode (Li et al., 2018, arXiv:1801.05134).
+        structure: A hash of the structure of the model that was built.
+        files: Hashes of the user's files that were read while the model was built, by path. Paths in the
+            folder of the grid file are relative to it.
+        model: Which images the saved model takes; empty if no model was saved.
+        unsaved: The reason why the model could not be saved.
     """
 
     trial_id: str
@@ -147,6 +165,10 @@ class TrialResult(Record):
     provenance: dict[str, str] = {}
     initial_weights: dict[str, InitialWeights] = {}
     variance_shift: dict[str, float] = {}
+    structure: str = ""
+    files: dict[str, str] = {}
+    model: Literal["", "normalised", "raw"] = ""
+    unsaved: str = ""
 
     @property
     def is_completed(self) -> bool:
@@ -157,6 +179,12 @@ class TrialResult(Record):
 def slug(name: str) -> str:
     """Return a name that is safe as a file name on every system, at most 40 characters long."""
     return re.sub(r"[^A-Za-z0-9_+=.-]+", "_", name).strip("._-")[:40] or "variant"
+
+
+def content_of(trial_id: str) -> str:
+    """Return the part of a trial's id that names its seed and settings; empty if it is no id."""
+    found = re.search(r"s\d+-[0-9a-f]{8}$", trial_id)
+    return found.group() if found else ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Load objects from custom modules, ``module:object``, with a hash of the file that each comes from."""
+"""Load objects from custom modules, ``module:object``, with a hash of the files that each comes from."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import importlib
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ablation.digest import short_digest
 from ablation.errors import AblationError, did_you_mean
+from ablation.grid.user_files import Module, file_digest, files_read, is_users, user_modules
 
-_imported: dict[str, tuple[Path, str]] = {}  # the file of each module, and its hash at import
+_imported: dict[str, Module] = {}  # the user's modules, as they were when they were imported
+_read_at_import: dict[Path, set[Path]] = {}  # by folder, what was read while its modules were imported
 
 
 def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
-    """Return an object and a hash of its module's file.
+    """Return an object and a hash of its module's file and of the user's modules that this one imports.
 
-    A module is imported again if its file has changed since the last import, as happens in a notebook, or if
-    the last import was of a module of the same name in another folder.
+    A module is imported again if one of these files has changed since the last import, as happens in a
+    notebook, or if the last import was of a module of the same name in another folder.
 
     Args:
         name: The name of the object, ``module:object``.
@@ -36,8 +40,10 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     if loaded is None:
         hint = did_you_mean(attribute, [key for key in vars(module) if not key.startswith("_")])
         raise AblationError(f"'{module_name}' has no {kind} '{attribute}'; expected module:object.{hint}")
+    if module_name in _imported:
+        return loaded, _imported[module_name].source
     file = getattr(module, "__file__", None)
-    return loaded, _hash(Path(file)) if file else ""
+    return loaded, file_digest(Path(file)) if file else ""
 
 
 def error_summary(error: BaseException) -> str:
@@ -52,7 +58,7 @@ def error_summary(error: BaseException) -> str:
         "Exception encountered when calling|Could not automatically infer", lines[0]
     ):
         lines.pop(0)
-    custom_files = {str(file): file.name for file, _ in _imported.values()}
+    custom_files = {str(file): file.name for file in (module.file for module in _imported.values())}
     frames = traceback.extract_tb(error.__traceback__)
     places = [
         f" ({custom_files[frame.filename]}, line {frame.lineno})"
@@ -63,16 +69,37 @@ def error_summary(error: BaseException) -> str:
     return f"{kind}{lines[0][:300]}".removesuffix(": ") + (places[-1] if places else "")
 
 
+@contextmanager
+def code_files_read(folder: Path | None) -> Iterator[set[Path]]:
+    """Collect the files that the code of a folder reads within the block.
+
+    What its modules read while they were imported counts, too. So do modules that earlier blocks imported by
+    a computed name: a process imports them once, so that later blocks do not read them.
+
+    Args:
+        folder: The folder; without one, nothing is collected.
+    """
+    if folder is None:
+        yield set()
+        return
+    with files_read() as read:
+        yield read
+    at_import = _read_at_import.setdefault(folder, set())
+    at_import |= {file for file in read if file.suffix == ".py"}
+    read |= at_import
+
+
 def _module(name: str, folder: Path) -> ModuleType:
     if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))
-    file = folder.joinpath(*name.split(".")).with_suffix(".py")
-    version = (file, _hash(file)) if file.is_file() else None
-    if version and _imported.get(name) != version:
-        sys.modules.pop(name, None)
+    for module, version in user_modules(name, folder).items():
+        if _imported.get(module) != version and (module == name or _is_of_user(module)):
+            sys.modules.pop(module, None)
+            _forget_bytecode(version.file)
     importlib.invalidate_caches()
     try:
-        module = importlib.import_module(name)
+        with files_read() as read:
+            loaded = importlib.import_module(name)
     except Exception as error:
         reason, hint = f"{type(error).__name__}: {error}", ""
         if isinstance(error, ModuleNotFoundError) and error.name == name:
@@ -83,10 +110,17 @@ def _module(name: str, folder: Path) -> ModuleType:
                 else f" It is searched for in {folder} first."
             )
         raise AblationError(f"the module '{name}' cannot be imported ({reason}).{hint}") from None
-    if version:
-        _imported[name] = version
-    return module
+    _imported.update(user_modules(name, folder))  # importing it may have changed the path
+    _read_at_import.setdefault(folder, set()).update(read)
+    return loaded
 
 
-def _hash(file: Path) -> str:
-    return short_digest(file.read_bytes(), 12)
+def _forget_bytecode(file: Path) -> None:
+    """Remove a module's bytecode, which Python takes for that of a file of the same second and size."""
+    with suppress(OSError, NotImplementedError):
+        Path(cache_from_source(str(file))).unlink(missing_ok=True)
+
+
+def _is_of_user(module: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and is_users(Path(file))

@@ -11,7 +11,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.builder import Builder
 from ablation.grid.component_parser import LISTS, resolved
 from ablation.grid.keras_names import KINDS
-from ablation.grid.schema_errors import validate
+from ablation.grid.schema_errors import number_hint, unknown_key, validate
 from ablation.grid.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
 from ablation.grid.study import Variant
 from ablation.grid.value_text import yaml_text
@@ -36,15 +36,13 @@ class Known:
     Attributes:
         source: The grid file, for errors.
         builder: The custom builder, or None.
-        threads: The number of threads for TensorFlow when components are tried out.
     """
 
     source: LocatedYaml
     builder: Builder | None
-    threads: int
 
     @classmethod
-    def of(cls, model: Mapping[str, Any], source: LocatedYaml, threads: int) -> Known:
+    def of(cls, model: Mapping[str, Any], source: LocatedYaml) -> Known:
         """Return the settings that are known with this `model:` section.
 
         Raises:
@@ -52,7 +50,7 @@ class Known:
         """
         name, place = model.get("builder"), ("model", "builder")
         if name is None:
-            return cls(source, None, threads)
+            return cls(source, None)
         if not isinstance(name, str) or ":" not in name:
             raise source.error(place, f"expected module:function, not {yaml_text(name)}.")
         try:
@@ -63,7 +61,7 @@ class Known:
             raise source.error(
                 place, f"the argument '{min(clash)}' has the name of a training setting; rename it."
             )
-        return cls(source, builder, threads)
+        return cls(source, builder)
 
     def base(self, model: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Change]:
         """Return the settings under `model:` and `training:`, each with its place in the file.
@@ -78,7 +76,7 @@ class Known:
         ):
             for key, value in settings.items():
                 if key not in valid:
-                    raise self.source.error((section, key), f"unknown key '{key}'.{did_you_mean(key, valid)}")
+                    raise self.source.error((section, key), unknown_key(key, valid))
                 base[key] = self.change(key, value, (section, key))
         if self.builder is None:  # an argument without a default may be a factor
             self.variant(PLAIN, base, {}, False)
@@ -113,8 +111,11 @@ class Known:
         return [self._resolved_component(setting, item, (*path, i)) for i, item in enumerate(value)], path
 
     def _resolved_component(self, setting: str, value: Any, path: KeyPath) -> Any:
+        if hint := number_hint(value):
+            raise self.source.error(path, f"expected a number, not {value}.{hint}")
         try:
-            return resolved(setting, value, Path(self.source.file).absolute().parent, self.threads)
+            folder = Path(self.source.file).absolute().parent
+            return resolved(setting, value, folder, user_model=self.builder is not None)
         except AblationError as error:
             raise self.source.error(path, str(error)) from None
 

@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from ablation.errors import GridError
+from ablation.grid.yaml_syntax import syntax_error
 
 KeyPath = tuple[str | int, ...]
 
@@ -39,7 +40,7 @@ class LocatedYaml:
         line, known = self._locate(path)
         where = f"{self.file}, line {line + 1}"
         if known:
-            where += f", {'.'.join(str(part) for part in known)}"
+            where += f", {_in_words(known)}"
         source = self.text.splitlines()[line].strip() if self.text.strip() else ""
         return GridError(f"{where}: {message}\n    {line + 1} | {source}")
 
@@ -57,6 +58,17 @@ class LocatedYaml:
             else:
                 return line, path[:depth]
         return line, path
+
+
+def _in_words(path: KeyPath) -> str:
+    """Return a path as ``training.loss``, and a place in a list as ``value 2 of factors.loss``."""
+    words, is_key = "", True
+    for part in path:
+        if isinstance(part, int):
+            words, is_key = f"value {part + 1} of {words}", False
+        else:
+            words = f"{part} of {words}" if not is_key else f"{words}.{part}" if words else part
+    return words
 
 
 def read_yaml(file: Path) -> LocatedYaml:
@@ -85,13 +97,11 @@ def read_yaml(file: Path) -> LocatedYaml:
             _count_values(root, str(file), frozenset())
         data = yaml.load(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = (error.problem or error.context or "not valid YAML").split(" with value ")[0]
-        problem = problem.replace("'<stream end>'", "the end of the file")
-        if r"'\t'" in problem:
-            problem = "found a tab where YAML does not allow one; indent with spaces"
-        raise GridError(f"{file}{line}: {problem}.") from None
+        line, message = syntax_error(error, text)
+        if line is None:
+            raise GridError(f"{file}: {message}") from None
+        source = text.splitlines()[line].rstrip()  # with its indentation, which may be what is wrong
+        raise GridError(f"{file}, line {line + 1}: {message}\n    {line + 1} | {source}") from None
     except (YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
         raise GridError(f"{file}: the file is not valid YAML: {reason}.") from None

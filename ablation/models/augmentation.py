@@ -9,18 +9,20 @@ from ablation.errors import AblationError
 from ablation.grid.keras_names import make
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import Component, ModelSettings
-from ablation.models.training_only import training_argument, training_only_layer
+from ablation.models.layer_paths import layer_paths
+from ablation.models.own_compile import keep_own_compile
+from ablation.models.training_only import (
+    inference_only_layer,
+    takes_training,
+    training_argument,
+    training_only_layer,
+)
+from ablation.models.unseeded import draws_unseeded
 
 if TYPE_CHECKING:
     import keras
 
-_AUGMENTED = "ablation_augmented"  # no name that a user would give a model
-
-# TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
-_UNSEEDED = {
-    "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle",
-    "RandomGamma", "RandomPoissonV2", "Multinomial", "PyFunc", "PyFuncStateless", "EagerPyFunc",
-}  # fmt: skip
+_SURROUNDED = "ablation_surrounded"  # no name that a user would give a model
 
 
 def augmentation(
@@ -58,29 +60,65 @@ def augmentation(
     return layers
 
 
-def augmented(
-    model: keras.Model, settings: ModelSettings, image_shape: tuple[int, int, int], randomness: Randomness
+def surrounded(
+    model: keras.Model,
+    settings: ModelSettings,
+    image_shape: tuple[int, int, int],
+    randomness: Randomness,
+    ending: str = "",
 ) -> keras.Model:
-    """Return a user's model behind the layers of the settings' augmentation, or as it is without any.
+    """Return a user's model between the layers of the settings' augmentation and an activation.
 
-    The other arguments and the errors are those of `augmentation`.
+    A model whose ``call`` has no argument ``training`` stays in inference mode, as it does by itself.
+
+    Args:
+        model: The user's model.
+        settings: The settings of the model.
+        image_shape: The height, width and channels of an image.
+        randomness: The randomness of the trial.
+        ending: The activation that makes probabilities of the model's outputs; empty for none.
+
+    Returns:
+        The model as it is, if there is nothing to add.
+
+    Raises:
+        AblationError: See `augmentation`.
     """
-    if not settings.augmentation:
+    if not settings.augmentation and not ending:
         return model
     import keras
 
-    layers = augmentation(settings, image_shape, randomness)
-    behind = keras.Sequential([keras.Input(image_shape), *layers, model], name=_AUGMENTED)
-    if optimizer := getattr(model, "optimizer", None):
-        behind.optimizer = optimizer
-    return behind
+    before = augmentation(settings, image_shape, randomness)
+    inner = model if takes_training(model) else inference_only_layer()(model, name=model.name)
+    # As Keras advises, probabilities are float32 whatever the precision of the layers before them is.
+    after = [keras.layers.Activation(ending, dtype="float32", name="probabilities")] if ending else []
+    whole = keras.Sequential([keras.Input(image_shape), *before, inner, *after], name=_SURROUNDED)
+    keep_own_compile(model, whole)
+    return whole
 
 
-def layers_of(model: keras.Model) -> list[keras.Layer]:
-    """Return a model's layers; for a user's model behind augmentation, the layers of both."""
-    if model.name != _AUGMENTED:
-        return list(model.layers)
-    return [*model.layers[:-1], *model.layers[-1].layers]
+def user_model_in(model: keras.Model) -> keras.Model:
+    """Return the user's model that a trial's model contains; any other model is returned as it is."""
+    import keras
+
+    if model.name != _SURROUNDED:
+        return model
+    return next(inner for inner in map(_unwrapped, model.layers) if isinstance(inner, keras.Model))
+
+
+def layers_by_path(model: keras.Model) -> dict[str, keras.Layer]:
+    """Return all layers of a model by path; for a user's model between other layers, those of both."""
+    inner = user_model_in(model)
+    outer = (
+        {layer.name: layer for layer in model.layers if _unwrapped(layer) is not inner}
+        if inner is not model
+        else {}
+    )
+    return outer | layer_paths(inner)
+
+
+def _unwrapped(layer: keras.Layer) -> keras.Layer:
+    return layer.layer if isinstance(layer, inference_only_layer()) else layer
 
 
 def _component(
@@ -97,7 +135,7 @@ def _component(
         )
     if layer.trainable_variables:
         raise AblationError(f"{component.name} has trainable weights; augmentation may only change images.")
-    if ":" in component.name and _draws_unseeded(layer, image_shape):
+    if ":" in component.name and draws_unseeded(layer, image_shape):
         raise AblationError(
             f"{component.name} draws random numbers that do not depend on the trial's seed. Draw them with "
             "keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer."
@@ -106,19 +144,3 @@ def _component(
         for k, generator in enumerate(inner._seed_generators):
             generator.state.assign([randomness.derive("augmentation", f"{name}/{i}/{k}"), 0])
     return training_only_layer()(layer, name=name)
-
-
-def _draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bool:
-    """Return whether a built layer's graph uses randomness other than the layer's own variables."""
-    import tensorflow as tf
-
-    training_mode = training_argument(layer)
-    shape = tf.TensorSpec((2, *image_shape), tf.float32)
-    graph = tf.function(lambda images: layer(images, **training_mode), autograph=False).get_concrete_function(
-        shape
-    )
-    definition = graph.graph.as_graph_def()
-    inner = (node for function in definition.library.function for node in function.node_def)
-    operations = {node.op for node in (*definition.node, *inner)}
-    of_layer = {id(variable.value) for variable in layer.variables}
-    return bool(operations & _UNSEEDED) or any(id(variable) not in of_layer for variable in graph.variables)

@@ -9,14 +9,16 @@ from ablation.grid.settings import (
     AnyModel,
     BuilderSettings,
     CnnSettings,
+    DenseSettings,
     HyperModelSettings,
     ModelSettings,
     Stage,
+    TrainingSettings,
 )
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
-from ablation.models.augmentation import augmentation, augmented
-from ablation.models.hypermodel import build_hypermodel
+from ablation.models.augmentation import augmentation
 from ablation.models.user_model import build_user_model
+from ablation.tensorflow_setup import standard_keras
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +30,7 @@ def build_model(
     classes: int,
     randomness: Randomness,
     multi_label: bool = False,
+    training: TrainingSettings = TrainingSettings(),  # noqa: B008  it is frozen
 ) -> keras.Model:
     """Build the model that the settings describe; each layer of a built-in one is seeded by its name.
 
@@ -38,20 +41,30 @@ def build_model(
         randomness: The randomness of the trial. A layer's initial weights depend only on it and on the
             layer's name.
         multi_label: Whether an image has several labels, so that its probabilities need not sum to 1.
+        training: The training settings: the precision in which the model computes, and what a user's model
+            must fit to.
 
     Returns:
-        The model, not compiled unless the user's own code has compiled it.
+        The model. How a user's own code has compiled it is known to `own_compile`.
 
     Raises:
         AblationError: The user's model, or the augmentation, cannot be used.
     """
+    with standard_keras(training.precision):
+        if isinstance(settings, HyperModelSettings | BuilderSettings):
+            return build_user_model(settings, image_shape, classes, randomness, multi_label, training)
+        return _built_in_model(settings, image_shape, classes, randomness, multi_label)
+
+
+def _built_in_model(
+    settings: CnnSettings | DenseSettings,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    randomness: Randomness,
+    multi_label: bool,
+) -> keras.Model:
     import keras
 
-    if isinstance(settings, HyperModelSettings):
-        return build_hypermodel(settings, randomness)
-    if isinstance(settings, BuilderSettings):
-        user_model = build_user_model(settings, image_shape, classes, randomness, multi_label)
-        return augmented(user_model, settings, image_shape, randomness)
     layers = [keras.Input(image_shape)]
     if settings.augmentation:
         layers += augmentation(settings, image_shape, randomness)

@@ -1,17 +1,13 @@
-"""A user's keras-tuner HyperModel: loading it, asking for its hyperparameters, and building its model."""
+"""A user's keras-tuner HyperModel: loading it, and asking for its hyperparameters."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablation.errors import AblationError
-from ablation.grid.seeding import Randomness
-from ablation.grid.settings import HyperModelSettings
-from ablation.grid.user_code import error_summary, load_object
-
-if TYPE_CHECKING:
-    import keras
+from ablation.grid.user_code import load_object
+from ablation.tensorflow_setup import quiet_stderr, require_keras
 
 
 def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
@@ -24,48 +20,69 @@ def load_hypermodel(name: str, folder: Path) -> tuple[Any, str]:
         folder: The folder where the module is looked for first.
 
     Raises:
-        AblationError: There is no such object, or it is neither a HyperModel nor a function.
+        AblationError: There is no such object, or it is neither a HyperModel nor a function, or it has a
+            ``fit`` method of its own.
     """
+    with quiet_stderr():  # the custom module will import it, too
+        require_keras()
     hypermodel, source = load_object(name, folder, "HyperModel")
     if not callable(hypermodel) and not hasattr(hypermodel, "build"):
         raise AblationError(f"'{name}' is neither a HyperModel nor a function that builds a model.")
     if isinstance(hypermodel, type):
         hypermodel = hypermodel()
+    _refuse_own_fit(name, hypermodel)
     return (hypermodel if hasattr(hypermodel, "build") else _FunctionHyperModel(hypermodel)), source
 
 
-def default_hyperparameters(hypermodel: Any) -> Any:
-    """Return the hyperparameters that a HyperModel declares while it builds, at their defaults.
+def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
+    """Return hyperparameters of these values, to build a HyperModel with; all others get their defaults.
 
-    Raises:
-        AblationError: Building the model raised an error.
+    They are empty before the build, so that after it they contain those that it used, and no others.
     """
     import keras_tuner
 
     hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.values = dict(values)
+    if declare := getattr(hypermodel, "declare_hyperparameters", None):
+        declare(hyperparameters)
+    return hyperparameters
+
+
+def _refuse_own_fit(name: str, hypermodel: Any) -> None:
+    """Refuse a ``fit`` method that does anything but call the model's with the arguments that it receives."""
+    import keras_tuner
+
+    fit = getattr(hypermodel, "fit", None)
+    if fit is None or getattr(fit, "__func__", None) is keras_tuner.HyperModel.fit:
+        return
+    model, images, labels, options = _RecordedModel(), object(), object(), {"epochs": 1, "callbacks": []}
+    hyperparameters = keras_tuner.HyperParameters()
     try:
-        hypermodel.build(hyperparameters)
-    except Exception as error:
-        raise AblationError(f"the HyperModel cannot be built: {error_summary(error)}") from error
-    return hyperparameters
+        result = fit(hyperparameters, model, images, labels, **options)
+    except Exception:  # it looks at the images, for example
+        result = None
+    expected = [((images, labels), options), ((), {"x": images, "y": labels, **options})]
+    passes_on = result is model.history and len(model.calls) == 1 and model.calls[0] in expected
+    if not passes_on or hyperparameters.space:
+        raise AblationError(
+            f"{name} overrides `HyperModel.fit`, which is never called: trials have their own "
+            "training loop. Remove the method. Set `batch_size`, `epochs` and `callbacks` under `training:` "
+            "in the grid. To search the batch size, write a builder instead of the HyperModel, and name "
+            "`batch_size` and the builder's arguments under `search: {space: ...}`."
+        )
 
 
-def build_hypermodel(settings: HyperModelSettings, randomness: Randomness) -> keras.Model:
-    """Build a user's model with the proposed values; its initial weights follow the trial's seed."""
-    import keras
+class _RecordedModel:
+    """Stands for a Keras model, to find out how it would be trained."""
 
-    hypermodel, _ = load_hypermodel(settings.hypermodel, Path(settings.folder))
-    hyperparameters = hyperparameters_with(hypermodel, settings.values)
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(randomness.derive("init", "hypermodel"))
-    return hypermodel.build(hyperparameters)
+    def __init__(self) -> None:
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self.history = object()
 
-
-def hyperparameters_with(hypermodel: Any, values: dict[str, Any]) -> Any:
-    """Return a HyperModel's hyperparameters with the given values instead of their defaults."""
-    hyperparameters = default_hyperparameters(hypermodel).copy()
-    hyperparameters.values = dict(hyperparameters.values) | values
-    return hyperparameters
+    def fit(self, *values: Any, **named: Any) -> Any:
+        """Record the call."""
+        self.calls.append((values, named))
+        return self.history
 
 
 class _FunctionHyperModel:

@@ -1,4 +1,4 @@
-"""A Keras layer that applies another layer in training mode only."""
+"""Keras layers that apply another layer in training mode only, or in inference mode only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,21 @@ if TYPE_CHECKING:
 
 def training_argument(layer: keras.Layer) -> dict[str, bool]:
     """Return the argument that puts a layer into training mode; empty where its ``call`` takes none."""
-    return {"training": True} if "training" in inspect.signature(layer.call).parameters else {}
+    return {"training": True} if takes_training(layer) else {}
+
+
+def mode_argument(model: keras.Model, training: bool) -> dict[str, bool]:
+    """Return the argument that sets a model's mode, as Keras's `fit` and `evaluate` pass it.
+
+    A model whose ``call`` has no argument ``training`` is given none. Its layers are then in inference mode,
+    while training, too.
+    """
+    return {"training": training} if takes_training(model) else {}
+
+
+def takes_training(layer: keras.Layer) -> bool:
+    """Return whether a layer's ``call`` has an argument ``training``, by which Keras sets its mode."""
+    return "training" in inspect.signature(layer.call).parameters
 
 
 @cache
@@ -61,8 +75,49 @@ def training_only_layer() -> type[Any]:
     return TrainingOnly
 
 
+@cache
+def inference_only_layer() -> type[Any]:
+    """Return the class `InferenceOnly`, a Keras layer; it is defined on first use, as `TrainingOnly` is."""
+    import keras
+
+    @keras.saving.register_keras_serializable("ablation")
+    class InferenceOnly(keras.layers.Layer):  # type: ignore[misc]
+        """Applies a model in inference mode, whatever the mode of the model around it.
+
+        Keras hands the mode of a model down to all layers in it. A model whose ``call`` has no argument
+        ``training`` is trained in inference mode by itself, and must not change inside another model.
+
+        Args:
+            layer: The model.
+            options: The options of every Keras layer.
+        """
+
+        def __init__(self, layer: keras.Model, **options: Any) -> None:
+            super().__init__(**options)
+            self.layer = layer
+
+        def call(self, images: Any) -> Any:
+            """Return what the model outputs in inference mode."""
+            return self.layer(images, training=False)
+
+        def get_config(self) -> dict[str, Any]:
+            """Return what `from_config` needs to restore the layer."""
+            config: dict[str, Any] = super().get_config()
+            return config | {"layer": keras.saving.serialize_keras_object(self.layer)}
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> InferenceOnly:
+            """Restore a saved layer."""
+            return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
+
+    InferenceOnly.__qualname__ = "InferenceOnly"  # as if it were defined in this module
+    return InferenceOnly
+
+
 def __getattr__(name: str) -> Any:
-    """Let `TrainingOnly` be imported from here; Keras can then load saved models that have it."""
+    """Let the two layers be imported from here; Keras can then load saved models that have them."""
     if name == "TrainingOnly":
         return training_only_layer()
+    if name == "InferenceOnly":
+        return inference_only_layer()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,74 +1,162 @@
-"""A user's own model: the function that builds it, its arguments, and seeds that follow layer names."""
+"""A user's own model, from a builder or a HyperModel: built, checked, seeded by paths of layers."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
-from ablation.grid.builder import Builder
-from ablation.grid.seeding import Randomness, Stream
-from ablation.grid.settings import BuilderSettings
+from ablation.grid.builder import Builder, renaming
+from ablation.grid.seeding import Randomness
+from ablation.grid.settings import BuilderSettings, HyperModelSettings, TrainingSettings
+from ablation.grid.user_code import error_summary
+from ablation.models.augmentation import surrounded
+from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
+from ablation.models.named_seeds import build_with_named_seeds
+from ablation.models.own_compile import outputs_logits, recorded_compiles, refuse_without_effect
+from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
+from ablation.models.unseeded import seed_global_draws
+from ablation.tensorflow_setup import nothing_computed
 
 if TYPE_CHECKING:
     import keras
 
+Shape = tuple[int, int, int]
+
 
 def build_user_model(
-    settings: BuilderSettings,
-    image_shape: tuple[int, int, int],
+    settings: BuilderSettings | HyperModelSettings,
+    image_shape: Shape,
     classes: int,
     randomness: Randomness,
-    multi_label: bool = False,
+    multi_label: bool,
+    training: TrainingSettings,
 ) -> keras.Model:
-    """Build a user's model, in which initial weights depend only on the trial's seed and on layer names.
+    """Build a user's model, which outputs probabilities and whose state depends only on the trial's seed.
 
     Args:
-        settings: The function and its arguments.
+        settings: The user's code and its arguments.
         image_shape: The height, width and channels of an image.
         classes: The number of classes.
         randomness: The randomness of the trial.
         multi_label: Whether an image has several labels.
+        training: The training settings of the trial.
 
     Raises:
-        AblationError: The module was changed since the study was read, or its function does not return a
-            classifier of these images.
+        AblationError: The module was changed since the study was read, or its code does not return a
+            classifier of these images, or compiles it with what the grid sets, or draws random numbers that
+            do not follow the seed.
     """
     import keras
 
+    name, call, hint = _code(settings, image_shape, classes)
+    key = f"{settings.model_dump_json()}{image_shape}{classes}{training.precision}"
+
+    def build() -> keras.Model:
+        keras.utils.clear_session()  # so that layers without a name are numbered from the start
+        keras.config.set_dtype_policy(training.precision)  # which clearing the session has reset
+        keras.utils.set_random_seed(randomness.derive("init", "builder"))
+        with recorded_compiles():
+            model = call()
+        if not isinstance(model, keras.Model):
+            raise AblationError(
+                f"{name} returned an object of type {type(model).__name__}; expected a Keras model."
+            )
+        refuse_unused_methods(name, model)
+        model(keras.ops.zeros((2, *image_shape)), training=False)
+        return model
+
+    try:
+        model = build_with_named_seeds(name, build, key, randomness)
+        refuse_without_effect(name, model, training)
+        logits = outputs_logits(model, training)
+        one_unit = _refuse_no_classifier(name, model, image_shape, classes, multi_label, logits)
+    except Exception as error:
+        if hint:
+            raise AblationError(f"{name} does not fit the images.{hint} {error_summary(error)}") from error
+        raise
+    seed_global_draws(name, model, image_shape, key, randomness)
+    ending = ("sigmoid" if multi_label or one_unit else "softmax") if logits else ""
+    return surrounded(model, settings, image_shape, randomness, ending)
+
+
+def may_overrule(settings: BuilderSettings) -> bool:
+    """Return whether a builder's file suggests that its model comes compiled or has methods of training."""
+    function = Builder.load(settings.builder, Path(settings.folder)).function
+    try:
+        text = Path(inspect.getsourcefile(inspect.unwrap(function)) or "").read_text("utf-8")
+    except (OSError, TypeError, UnicodeDecodeError):
+        return True
+    return any(
+        word in text for word in ("compile", "load_model", *(f"def {name}" for name in UNUSED_METHODS))
+    )
+
+
+def refuse_overruled(
+    settings: BuilderSettings | HyperModelSettings,
+    image_shape: Shape,
+    classes: int,
+    training: TrainingSettings,
+) -> None:
+    """Refuse a model with settings or methods that would have no effect, without starting TensorFlow.
+
+    A model that cannot be built in this way is left to the trial, which builds it as it is trained.
+
+    Raises:
+        AblationError: A setting of the grid, or a method of the model, would have no effect.
+    """
+    import keras
+
+    try:
+        name, call, _ = _code(settings, image_shape, classes)
+        with nothing_computed(), recorded_compiles():
+            model = call()
+    except Exception:
+        return
+    if not isinstance(model, keras.Model):
+        return
+    refuse_unused_methods(name, model)
+    refuse_without_effect(name, model, training)
+
+
+def _code(
+    settings: BuilderSettings | HyperModelSettings, image_shape: Shape, classes: int
+) -> tuple[str, Callable[[], Any], str]:
+    """Return the name of a user's code, the code with its arguments, and what to rename if it fails."""
+    if isinstance(settings, HyperModelSettings):
+        hypermodel, source = load_hypermodel(settings.hypermodel, Path(settings.folder))
+        if source != settings.source:
+            raise AblationError(
+                f"the file of {settings.hypermodel}, or of a module that it imports, was changed since the "
+                "search began; the same `ablation search` command trains with its new version."
+            )
+        call = lambda: hypermodel.build(hyperparameters_with(hypermodel, settings.values))  # noqa: E731
+        return settings.hypermodel, call, ""
     builder = Builder.load(settings.builder, Path(settings.folder))
     if builder.source != settings.source:
         raise AblationError(
-            f"the file of {settings.builder} was changed since the study began; the same `ablation run` "
-            "command trains with its new version."
+            f"the file of {settings.builder}, or of a module that it imports, was changed since the study "
+            "began; the same `ablation run` command trains with its new version."
         )
     known_arguments = {"image_shape": image_shape, "classes": classes}
     parameters = inspect.signature(builder.function).parameters
     wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
-    keras.utils.clear_session()  # so that layers without a name are numbered from the start
-    keras.utils.set_random_seed(randomness.derive("init", "builder"))
-    with _named_seeds(randomness):
-        model = builder.function(**wanted_arguments, **settings.arguments)
-        if not isinstance(model, keras.Model):
-            raise AblationError(
-                f"{settings.builder} returned an object of type {type(model).__name__}; expected a Keras "
-                "model."
-            )
-        model(keras.ops.zeros((2, *image_shape)), training=False)
-    _refuse_no_classifier(settings.builder, model, image_shape, classes, multi_label)
-    _seed_generators(model, randomness)
-    return model
+    call = partial(builder.function, **wanted_arguments, **settings.arguments)
+    return settings.builder, call, renaming(builder.arguments)
 
 
 def _refuse_no_classifier(
-    name: str, model: keras.Model, image_shape: tuple[int, int, int], classes: int, multi_label: bool
-) -> None:
-    """Raise an error unless a model outputs one probability per class.
+    name: str, model: keras.Model, image_shape: Shape, classes: int, multi_label: bool, logits: bool
+) -> bool:
+    """Raise an error unless a model outputs one probability per class, or one logit if its loss expects them.
 
-    For two classes, a model may output the probability of the second class alone.
+    For two classes, a model may output the probability, or the logit, of the second class alone.
+
+    Returns:
+        Whether it does the latter.
     """
     import keras
 
@@ -83,69 +171,38 @@ def _refuse_no_classifier(
             f"{name}: the model's output for an image has the shape {shape}; expected ({classes},), one "
             f"probability per {kind}."
         )
-    adds_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < 1e-3
-    if multi_label or one_unit:
-        if not (keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1):
+    outputs = keras.ops.cast(outputs, "float32")
+    lie_between = bool(keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1)
+    rounding = 1e-3 if model.compute_dtype == "float32" else 3e-2
+    add_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < rounding
+    _refuse_outputs(name, lie_between, add_up, multi_label, one_unit, logits)
+    return one_unit
+
+
+def _refuse_outputs(
+    name: str, lie_between: bool, add_up: bool, multi_label: bool, one_unit: bool, logits: bool
+) -> None:
+    ending = "sigmoid" if multi_label or one_unit else "softmax"
+    if logits:
+        if lie_between and (add_up or ending == "sigmoid"):
             raise AblationError(
-                f"{name}: the model's outputs do not lie between 0 and 1, so they are not probabilities; end "
-                "the model with sigmoid."
+                f"{name}: the loss expects logits, but the model's outputs are probabilities. Remove "
+                f"`from_logits` from the loss, or the {ending} from the end of the model."
             )
-        if multi_label and adds_up:
+        return
+    remedy = f"end the model with {ending}, or declare logits by a Keras loss with `from_logits: true`."
+    if multi_label or one_unit:
+        if not lie_between:
+            raise AblationError(
+                f"{name}: the model's outputs do not lie between 0 and 1, so they are not probabilities; "
+                f"{remedy}"
+            )
+        if multi_label and add_up:
             raise AblationError(
                 f"{name}: the model's outputs sum to 1, as those of softmax do, but these images have any "
                 "number of labels; end the model with sigmoid."
             )
-    elif not adds_up:
+    elif not add_up:
         raise AblationError(
-            f"{name}: the model's outputs do not sum to 1, so they are not probabilities; end the model with "
-            "softmax."
+            f"{name}: the model's outputs do not sum to 1, so they are not probabilities; {remedy}"
         )
-
-
-@contextmanager
-def _named_seeds(randomness: Randomness) -> Iterator[None]:
-    """Draw weights whose initializer has no seed from a seed that is derived from their layer's name.
-
-    Weights that a model brings with it or loads are left as they are.
-    """
-    import keras
-
-    original = keras.layers.Layer.add_weight
-    seen: dict[str, int] = {}
-
-    def add_weight(layer: Any, *early: Any, **named: Any) -> Any:
-        if len(early) < 2:  # the second would be the initializer
-            weight = f"{layer.name}/{named.get('name')}"
-            seen[weight] = seen.get(weight, 0) + 1
-            name = weight if seen[weight] == 1 else f"{weight}/{seen[weight]}"
-            chosen = keras.initializers.get(
-                named.get("initializer") or _default_initializer(named.get("dtype"))
-            )
-            config = chosen.get_config() if isinstance(chosen, keras.initializers.Initializer) else {}
-            if "seed" in config and config["seed"] is None:
-                seed = randomness.derive("init", name)
-                named["initializer"] = type(chosen).from_config(config | {"seed": seed})
-        return original(layer, *early, **named)
-
-    keras.layers.Layer.add_weight = add_weight
-    try:
-        yield
-    finally:
-        keras.layers.Layer.add_weight = original
-
-
-def _default_initializer(dtype: Any) -> str:
-    """Return the initializer that Keras uses where none is named."""
-    return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
-
-
-def _seed_generators(model: keras.Model, randomness: Randomness) -> None:
-    """Seed dropout and augmentation by the name of their layer, unless the layer has a seed of its own."""
-    import keras
-
-    for layer in model._flatten_layers(include_self=False):
-        generator = getattr(layer, "seed_generator", None)
-        if isinstance(generator, keras.random.SeedGenerator) and getattr(layer, "seed", None) is None:
-            of_images = type(layer).__name__.startswith("Random")
-            stream: Stream = "augmentation" if of_images else "dropout"
-            generator.state.assign([randomness.derive(stream, layer.name), 0])

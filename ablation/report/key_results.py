@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import conclusion, effect_conclusion, minus, verdicts_so_far
+from ablation.figures.style import DrawnPictures, Picture
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
@@ -59,6 +62,15 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
         Finding(f"{row['trial_id']}: {row['status']}, {row['cause']}") for row in troubles.to_dict("records")
     ]
     return [*caveats, *(Finding(note) for note in run_notes(run)[len(identical) :])]
+
+
+def missing_figures(pictures: Sequence[Picture]) -> list[Finding]:
+    """Say which figures could not be drawn, and why."""
+    reasons = pictures.missing if isinstance(pictures, DrawnPictures) else {}
+    return [
+        Finding(f"The figure {name} is missing, because it could not be drawn: {reason.rstrip('.')}.")
+        for name, reason in reasons.items()
+    ]
 
 
 def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:

@@ -17,7 +17,7 @@ from ablation.analysis.phrases import MARKS
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 """Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
 
 _TEX = {

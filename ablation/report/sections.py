@@ -12,10 +12,11 @@ from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
 from ablation.report.document import Cell, Report, Section, Table, code, plain
-from ablation.report.key_results import findings, warnings
+from ablation.report.key_results import findings, missing_figures, warnings
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
+_MOST_CLASSES = 20  # whose table is open
 _LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting means where none is given
 
 
@@ -26,21 +27,22 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         run: The run.
         pictures: Its figures, as `ablation.figures.drawing.draw_figures` returned them.
     """
-    links, seeds = TrialLinks(run), run.study.seeds
+    links = TrialLinks(run)
+    seeds = sorted({seed for variant in run.study.variants for seed in run.study.seeds_of(variant.name)})
     by_figure: dict[str, list[Picture]] = {}
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
     seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
     counts = sorted({len(run.study.seeds_of(variant.name)) for variant in run.study.variants})
     of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    lead = f"{run.study.name} · {len(run.study.variants)} variants × {of_each}"
+    lead = f"{run.study.name} · {counted(len(run.study.variants), 'variant')} × {of_each}"
     sections = [make(run, by_figure, links) for make in _SECTIONS]
     return Report(
         name=run.study.name,
         question=run.study.question,
         lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
-        warnings=warnings(run, links),
+        warnings=[*warnings(run, links), *missing_figures(pictures)],
         findings=findings(run, links),
         picture=next(iter(by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
@@ -55,8 +57,7 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         "Means over the completed seeds, with 95% confidence intervals (Student's t). Difference: "
         f"variant minus baseline in {metric}, seed by seed, with its interval "
         f"({method_phrase(run.compare)}). Training and validation: accuracy in inference mode. Gap: training "
-        "minus validation accuracy. Seconds per trial: wall time. Click a number to see the "
-        "trials that it was computed from."
+        "minus validation accuracy. Seconds per trial: wall time."
     )
     table = tables.variants_table(run, links)
     return Section("variants", "Variants", tables=[table], notes=[note])
@@ -213,6 +214,24 @@ def _variance_shift(run: Run, pictures: Pictures, links: TrialLinks) -> Section 
     return Section("variance-shift", "Variance shift in BatchNorm layers", [text], drawn, [table])
 
 
+def _dataset(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
+    counts = run.dataset.class_counts
+    kind = "Label" if run.dataset.is_multi_label else "Class"
+    rows = [[Cell(name, kind="row"), *(Cell(f"{n:,}", "", n) for n in row)] for name, row in counts.items()]
+    text = [f"{run.dataset.describe()}."]
+    if run.dataset.label_noise or any(variant.training.label_noise for variant in run.study.variants):
+        text.append(
+            "With label noise, that share of the training and validation labels is wrong on purpose. They "
+            "are chosen at random, and each becomes one of the other classes. Training and validation "
+            "accuracy are measured on these labels, and test accuracy on the correct ones. The table counts "
+            "correct labels."
+        )
+    if "split" in run.study.vary:
+        text.append("The table counts the images of one split; each seed draws as many images.")
+    table = Table([kind, "Training", "Validation", "Test"], rows, sortable=True)
+    return Section("dataset", "Dataset", text, tables=[table], folded=len(counts) > _MOST_CLASSES)
+
+
 def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     is_multi_label = run.dataset.is_multi_label
     split = "at random" if is_multi_label else "by class"
@@ -238,7 +257,7 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         )
     flat = [variant.settings for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
-    data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path"})
+    data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path", "on_error"})
     settings = {f"dataset {key}": value for key, value in data.items()} | shared
     settings["streams that follow the seed"] = run.study.vary
     settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}
@@ -247,6 +266,8 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
 
 
 def _split_text(run: Run, split: str) -> str:
+    if run.dataset.has_own_val:
+        return "The validation images are those of the dataset, the same for every seed."
     if "split" not in run.study.vary:
         same = "in the same way for every seed"
         return f"The validation images were split from the training images {split}, {same}."
@@ -310,6 +331,7 @@ _SECTIONS = (
     _noise,
     _pairing,
     _variance_shift,
+    _dataset,
     _measured,
     _reproduce,
     _trials,

@@ -20,6 +20,7 @@ from ablation.figures.style import Picture
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study_diff import study_changes
 from ablation.report.document import Cell, Finding, Report, Section, Table
+from ablation.report.key_results import missing_figures
 from ablation.results.run import Run
 
 _FIGURES = ("forest", "overfitting_gap", "learning_curves", "per_class", "calibration", "cost")
@@ -39,7 +40,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         folder: The folder in which the second run's figures are drawn.
     """
     other_pictures = draw_figures(other, folder=folder) if other.completed_trials else []
-    names = [f"{side.study.name} ({side.folder})" for side in (run, other)]
+    names = [f"{side.study.name} ({side.folder.resolve()})" for side in (run, other)]
     shared = [v.name for v in run.study.variants if v.name in {w.name for w in other.study.variants}]
     lines = study_changes(run.study, other.study)
     differ = (
@@ -52,6 +53,7 @@ def side_by_side_report(run: Run, other: Run, pictures: Sequence[Picture], folde
         question=f"{run.study.name} and {other.study.name}, side by side",
         lead=f"{names[0]} · {names[1]}",
         facts=f"First: {run.dataset.describe()}. Second: {other.dataset.describe()}.",
+        warnings=[*missing_figures(pictures), *missing_figures(other_pictures)],
         findings=[Finding(f"In both runs: {', '.join(shared) or 'no variant'}.")],
         sections=[
             Section("differences", "Differences in settings", [differ], lines=lines),

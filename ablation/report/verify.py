@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ablation.analysis.trial_tables import table_text
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
-from ablation.figures.style import Picture
+from ablation.figures.style import DrawnPictures
 from ablation.report.page import Page, Pieces, only_facts
 from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
@@ -88,7 +88,7 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     ]
     agreed, notes = 0, dict[str, None]()
     with tempfile.TemporaryDirectory() as folder:
-        pictures = draw_figures(run, folder=folder) if run.completed_trials else []
+        pictures = draw_figures(run, folder=folder) if run.completed_trials else DrawnPictures()
         for file in files:
             compare = _page if file.suffix == ".html" else _lines
             says, should_say, note = compare(run, file, pictures, Path(folder, file.stem))
@@ -106,7 +106,7 @@ def _written(run: Run) -> list[Path]:
     return [run.folder / name for name in names if (run.folder / name).is_file()]
 
 
-def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tuple[Pieces, Pieces, str]:
+def _page(run: Run, file: Path, pictures: DrawnPictures, folder: Path) -> tuple[Pieces, Pieces, str]:
     """Return what a page says, what it should say, and what of it is not compared."""
     found = Page(file.read_text("utf-8", errors="replace"))
     drawn_with, other = found.meta.get("drawn-with", ""), found.meta.get("compared-with", "")
@@ -120,13 +120,13 @@ def _page(run: Run, file: Path, pictures: Sequence[Picture], folder: Path) -> tu
     return found.pieces, expected.pieces, ""
 
 
-def _lines(run: Run, file: Path, pictures: Sequence[Picture], _: Path) -> tuple[Pieces, Pieces, str]:
+def _lines(run: Run, file: Path, pictures: DrawnPictures, _: Path) -> tuple[Pieces, Pieces, str]:
     """Return what a file of lines says, what it should say, and what of it is not compared."""
     if file.suffix in (".csv", ".parquet"):
         if file.stem not in _OF_TRIALS and _is_older(run):
             return [], [], _OLDER
         return _numbered(_text_of(file)), _numbered(run.table_text(file.stem)), ""
-    report = study_report(run, [replace(picture, folder=run.figures_folder) for picture in pictures])
+    report = study_report(run, pictures.moved(run.figures_folder))
     text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
     found, expected = _numbered(_text_of(file)), _numbered(text)
     version = re.search(r"report version (\d+)", _text_of(file), re.IGNORECASE)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ablation.errors import writing
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid.trial import slug
@@ -13,38 +14,54 @@ from ablation.report.render import drawing_software, render_html, render_markdow
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.run import Run
+from ablation.store.run_folder import Store
 
 
-def write_report(run: Run, pictures: Sequence[Picture] | None = None) -> Path:
+def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Path | None = None) -> Path:
     """Write ``report.html``, its pictures inside, ``report.md`` and ``report.tex``.
 
     Args:
         run: The run to report.
         pictures: Its figures, as `draw_figures` returned them; by default they are drawn.
+        folder: The folder to write to; by default the run folder.
 
     Returns:
         The path of the first.
+
+    Raises:
+        RunError: The folder cannot be written to.
     """
     if pictures is None:
         pictures = draw_figures(run) if run.completed_trials else []
     report = study_report(run, pictures)
-    run.store.write("report.md", render_markdown(report, run.folder))
-    run.store.write("report.tex", render_tex(report, run.folder))
-    return run.store.write("report.html", render_html(report, drawing_software()))
+    store = _store(run, folder)
+    store.write("report.md", render_markdown(report, store.folder))
+    store.write("report.tex", render_tex(report, store.folder))
+    return store.write("report.html", render_html(report, drawing_software()))
 
 
-def write_side_by_side(run: Run, other: Run) -> Path:
-    """Write a page that puts another run beside this one into this run's folder; return its path.
+def write_side_by_side(run: Run, other: Run, folder: Path | None = None) -> Path:
+    """Write a page that puts another run beside this one; return its path.
 
     Args:
         run: The first run.
         other: The second.
+        folder: The folder to write to; by default the folder of the first run.
 
     Raises:
-        RunError: No trial of the first run is completed.
+        RunError: No trial of the first run is completed, or the folder cannot be written to.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = draw_figures(run, folder=Path(folder, "first"))
-        report = side_by_side_report(run, other, pictures, Path(folder, "second"))
-        page = render_html(report, drawing_software(), str(other.folder.absolute()))
-    return run.store.write(f"report_vs_{slug(other.study.name)}.html", page)
+    with tempfile.TemporaryDirectory() as drawn:
+        pictures = draw_figures(run, folder=Path(drawn, "first"))
+        report = side_by_side_report(run, other, pictures, Path(drawn, "second"))
+        page = render_html(report, drawing_software(), str(other.folder.resolve()))
+    return _store(run, folder).write(f"report_vs_{slug(other.study.name)}.html", page)
+
+
+def _store(run: Run, folder: Path | None) -> Store:
+    """Return where to write: another folder, which is created, or the run's own."""
+    if folder is None:
+        return run.store
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return Store(folder)

@@ -25,8 +25,8 @@ from ablation.grid.study_diff import changed_settings
 from ablation.grid.value_text import counted
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
+from ablation.results.left_out import left_out_notes
 from ablation.results.run import Run
-from ablation.training.provenance import differences
 
 _WIDEST = 0.05  # a validation set that measures an accuracy no better than this is called too small
 _SMALLEST_BATCH = 8
@@ -38,13 +38,15 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     def images(variant: Variant) -> int:
         return len(dataset.first(variant.training.train_size).train)
 
-    notes = _grouped(
+    notes = [*dataset.notes]
+    notes += _grouped(
         study.variants,
         lambda v: _unpooled(v, dataset),
         lambda v: _stale_statistics(v, images(v)),
         lambda v: _small_last_batch(v, images(v)),
         lambda v: _seeds_without_effect(v, study),
         lambda v: _other_values(v, study),
+        _weighted_classes,
     )
     asked = study_questions(study, study.compare)
     if len(study.variants) > 1 and not any(question.is_declared for question in asked):
@@ -96,10 +98,10 @@ def observed_notes(run: Run) -> list[str]:
     """Return the warnings that the finished trials give."""
     completed = completed_results(run.results)
     if completed.empty:
-        return _different_environments(run)
+        return left_out_notes(run)
     return [
-        *_different_environments(run),
-        *_incomplete_pairs(run),
+        *left_out_notes(run),
+        *_repeatable_failures(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_further_seeds(run),
@@ -133,6 +135,15 @@ def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> 
             if note := check(variant):
                 names_by_note.setdefault(note, []).append(variant.name)
     return [f"{', '.join(names)}: {note}" for note, names in names_by_note.items()]
+
+
+def _weighted_classes(variant: Variant) -> str:
+    if variant.training.class_weight is None:
+        return ""
+    return (
+        "`class_weight` weights the loss that training minimises, which is logged as `loss`. No other loss "
+        "or accuracy is weighted."
+    )
 
 
 def _unpooled(variant: Variant, dataset: Dataset) -> str:
@@ -172,6 +183,7 @@ def _seeds_without_effect(variant: Variant, study: Study) -> str:
     streams = {"init", "order", "split"}
     streams |= {"dropout"} if model.dropout else set()
     streams |= {"augmentation"} if model.augmentation else set()
+    streams |= {"label_noise"} if variant.training.label_noise or study.dataset.label_noise else set()
     if len(study.seeds) == 1 or streams & set(study.vary):
         return ""
     return (
@@ -192,38 +204,17 @@ def _other_values(variant: Variant, study: Study) -> str:
     )
 
 
-def _different_environments(run: Run) -> list[str]:
-    environments = differences(
-        r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
-    )
+def _repeatable_failures(run: Run) -> list[str]:
+    """Warn that repeating failed trials is a second look at the results."""
+    failed = run.results[run.results["status"].isin(["failed", "timeout"])]
+    if failed.empty or run.compare.looks == "any":
+        return []
     return [
-        f"Trials ran in different environments: {key} is {_counted(values)}. Pairs whose trials ran in the "
-        "same environment are compared, and their differences are pooled; a pair of trials from two "
-        "environments is left out."
-        for key, values in environments.items()
+        f"{counted(len(failed), 'trial')} of {', '.join(failed['variant'].unique())} did not complete, and "
+        f"the same command trains {'it' if len(failed) == 1 else 'them'} again. Verdicts before and after "
+        "that are two looks at the results, while intervals and p-values are valid for one: repeat the "
+        "command before you read them, or set `looks: any` under `compare:`."
     ]
-
-
-def _counted(values: dict[str, int]) -> str:
-    parts = [f"'{value}' in {counted(n, 'trial')}" for value, n in values.items()]
-    return " and ".join(parts)
-
-
-def _incomplete_pairs(run: Run) -> list[str]:
-    """Name the variants that are compared on fewer pairs than planned."""
-    # of epochs, which every completed trial has, while the compared metric may be NaN
-    study, measured = run.study, Measurements(run.results, "epochs")
-    notes = []
-    for variant in study.variants:
-        name, planned = variant.name, study.seeds_of(variant.name)
-        missing = sorted(set(planned) - set(measured.seeds([name, study.baseline])))
-        if name != study.baseline and missing:
-            numbers = f"seed{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
-            notes.append(
-                f"{name} is compared with {study.baseline} on {len(planned) - len(missing)} of "
-                f"{len(planned)} pairs: {numbers} did not complete in both variants in one environment."
-            )
-    return notes
 
 
 def _not_numbers(run: Run, completed: pd.DataFrame) -> list[str]:
@@ -326,6 +317,8 @@ def _small_validation(run: Run, completed: pd.DataFrame) -> list[str]:
     if len(means) < 2:
         return []
     best, worst = str(means.idxmax()), str(means.idxmin())
+    if best == worst:  # all means are equal
+        worst = str(means.index[-1])
     estimate = Measurements(run.results, "val_accuracy").estimate({best: 1.0, worst: -1.0})
     row = judge({"ends": estimate}, CompareSettings(metric="val_accuracy", holds_for=("seeds",))).iloc[0]
     if not row["low"] <= 0:

@@ -40,8 +40,10 @@ from ablation.data.datasets import Dataset
 from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 from ablation.errors import RunError
 from ablation.grid.compare_settings import DEFAULT_MARGIN, CompareSettings
+from ablation.grid.study import Study
 from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
+from ablation.results.other_models import other_models
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
@@ -73,6 +75,18 @@ class Run:
         self.folder = self.store.folder
         self.study, self._dataset_digest = self.store.study()
         self.trials = self.study.trials(self._dataset_digest)
+
+    def with_study(self, study: Study, dataset_digest: str) -> Self:
+        """Return the run as another version of its study sees it; nothing is written.
+
+        Args:
+            study: The study.
+            dataset_digest: The digest of its dataset.
+        """
+        other = type(self)(self.folder)
+        other.study, other._dataset_digest = study, dataset_digest
+        other.trials = study.trials(dataset_digest)
+        return other
 
     @classmethod
     def newest(cls, folder: str | Path = RUNS) -> Self:
@@ -112,8 +126,20 @@ class Run:
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """One row per planned trial; the columns are described in ``ablation/docs/run-folder.md``."""
-        return results_table(self.study, self.trials, self.trial_results)
+        """One row per planned trial; the columns are described in ``ablation/docs/run-folder.md``.
+
+        A trial of another model than the newest trials counts as failed; see `other_models`.
+        """
+        counted = self.trial_results | {
+            trial_id: self.trial_results[trial_id].model_copy(update={"status": "failed", "cause": reason})
+            for trial_id, reason in self.other_models.items()
+        }
+        return results_table(self.study, self.trials, counted)
+
+    @cached_property
+    def other_models(self) -> dict[str, str]:
+        """Why trials are left out whose model is not that of the newest trials, by trial id."""
+        return other_models(self.trials, self.trial_results, self.store.ended_at)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -352,6 +378,7 @@ class Run:
         """Forget what was read of the trials, so that it is read again on next use."""
         for name in (
             "trial_results",
+            "other_models",
             "predictions",
             "_all_predictions",
             "_counts",

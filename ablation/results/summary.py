@@ -10,6 +10,7 @@ from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import conclusion, effect_conclusion, percent, ranks_phrase, signed_points
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings
+from ablation.grid.value_text import counted
 from ablation.results.run import Run
 
 SUMMARY_HEADINGS = ("variant", "train", "validation", "test (95% interval)", "gap", "seeds")
@@ -86,7 +87,7 @@ def study_html(study: Study) -> str:
         for variant in study.variants
     ]
     trials = sum(len(study.seeds_of(variant.name)) for variant in study.variants)
-    head = _head_html(study, f"{study.dataset.name}, {trials} trials")
+    head = _head_html(study, f"{study.dataset.name}, {counted(trials, 'trial')}")
     return f"<div>{head}{_table_html(('variant', *study.factors, 'changed', 'seeds'), rows)}</div>"
 
 

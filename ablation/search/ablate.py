@@ -26,22 +26,27 @@ def ablation_study(searched: SearchRun) -> Study:
     seeds are new: neither the search nor the confirmation has used them.
 
     Raises:
-        RunError: The winner is the setting that the search started from, the search was over a HyperModel, or
-            the folder cannot be written to.
+        RunError: No setting was confirmed, the winner is the setting that the search started from, the search
+            was over a HyperModel, or the folder cannot be written to.
     """
     if searched.search.settings.hypermodel:
         raise RunError(
-            "--then-ablate cannot be used with a HyperModel: it takes settings apart, and those of a "
+            "--then-ablate cannot be used with a HyperModel: it ablates settings, and those of a "
             "HyperModel are its own."
         )
     search, best = searched.search, winner(searched.confirmation, searched.search.settings.maximise)
+    if best is None:
+        raise RunError(
+            f"{searched.folder}: no trial of the confirmation completed, so there is no winner to ablate. "
+            "See the logs in its subfolder confirmation/logs."
+        )
     variant = next(v for v in searched.confirmed.study.variants if v.name == best)
     changed = changed_settings(search.baseline, variant)
     # A setting of a component that is off changes nothing on its own: it comes with the component.
     idle = {key: with_ for key, (_, with_) in changed.items() if _is_idle(search, key, with_)}
     parts = {key: levels for key, levels in changed.items() if key not in idle}
     if not parts:
-        raise RunError(f"{best} changes nothing, so there is nothing to take apart.")
+        raise RunError(f"{best} changes nothing, so there is nothing to ablate.")
     grid = _grid(searched, variant, parts, idle)
     file = searched.folder / GRID
     with writing(searched.folder), file.open("w", encoding="utf-8") as stream:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -22,7 +23,7 @@ from ablation.figures.style import (
     percent_axis,
     write,
 )
-from ablation.grid.value_text import yaml_text
+from ablation.grid.value_text import counted, yaml_text
 from ablation.search.results import SearchRun
 from ablation.search.space import Parameter
 
@@ -60,7 +61,10 @@ def draw_search_figures(search_run: SearchRun, folder: Path) -> list[Picture]:
         search_run: The search.
         folder: The folder that the files are written to.
     """
-    with look():
+    settings = search_run.search.settings
+    texts = [settings.objective, *settings.space, *(str(p.choice) for p in settings.space.values())]
+    warn_of_missing_characters(texts)
+    with look(texts):
         return [write(drawing, folder, drawing.name) for make in _FIGURES if (drawing := make(search_run))]
 
 
@@ -95,21 +99,23 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
         beside(ax, float(best.iloc[-1]), "best so far", color=hue(1))
     metric = settings.objective_name
     ax.set(xlabel=axis, ylabel=metric)
-    if settings.maximise:
+    if settings.in_points:
         percent_axis(ax.yaxis)
     if name == "trials":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    failed = int(search_run.table["objective"].isna().sum())
+    missing = int(search_run.table["objective"].isna().sum())
+    failed, seeds = counted(missing, "proposal"), counted(len(settings.seeds), "seed")
     caption = (
         f"{metric.capitalize()} after the last epoch of every proposal of the {settings.tuner} oracle. Small "
-        f"dots: one per seed; large dots: the mean over n = {len(settings.seeds)} seeds. There are no "
+        f"dots: one per seed; large dots: the mean over n = {seeds}. There are no "
         "intervals, because the scores were used to choose. Line: the best mean so far, which is optimistic "
         "because it was chosen; the confirmation shows by how much. Dashed: the baseline, from which the "
         f"search started, with the same seeds. "
-        f"{f'{failed} proposals without a score are left out. ' if failed else ''}"
+        f"{f'Left out: {failed} without a score. ' if missing else ''}"
         f"{search_run.explored.dataset.describe()}."
     )
-    alt = f"{title}: the best mean {metric} of {len(search_run.table)} proposals is {best.iloc[-1]:.3f}; "
+    of_all = counted(len(search_run.table), "proposal")
+    alt = f"{title}: the best mean {metric} of {of_all} is {best.iloc[-1]:.3f}; "
     return Drawing(
         name, title, figure, caption, f"{alt}{search_run.search.baseline.name} has {reference:.3f}"
     )
@@ -127,12 +133,12 @@ def _parallel_coordinates(search_run: SearchRun) -> Drawing:
     scale = Normalize(table["objective"].min(), table["objective"].max())
     bar = figure.colorbar(ScalarMappable(scale, _COLOURS), ax=ax, pad=0.02, aspect=30)
     bar.set_label(settings.objective_name)
-    if settings.maximise:
+    if settings.in_points:
         percent_axis(bar.ax.yaxis)
     caption = (
-        f"Each line is one of {len(table)} proposals, with the value of every searched setting; colour: its "
-        f"mean {settings.objective_name} over n = {len(settings.seeds)} seeds; lighter is higher. A line is "
-        "broken where a setting was not searched because of a condition. "
+        f"Each line is one of {counted(len(table), 'proposal')}, with the value of every searched setting; "
+        f"colour: its mean {settings.objective_name} over n = {counted(len(settings.seeds), 'seed')}; "
+        "lighter is higher. A line is broken where a setting was not searched because of a condition. "
         f"{search_run.explored.dataset.describe()}."
     )
     best = table.loc[table["objective"].idxmax() if settings.maximise else table["objective"].idxmin()]

@@ -10,10 +10,12 @@ from typing import Any
 
 from ablation.grid.settings import HyperModelSettings
 from ablation.grid.value_text import yaml_text
-from ablation.models.hypermodel import default_hyperparameters, load_hypermodel
+from ablation.models.hypermodel import load_hypermodel
+from ablation.search.hypermodel import complete, declared_hyperparameters, open_parameters
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.space import Parameter
+from ablation.tensorflow_setup import quiet_stderr
 
 
 class Proposer:
@@ -32,12 +34,18 @@ class Proposer:
     def __init__(self, search: Search, folder: Path) -> None:
         self._space = search.settings.space
         self._tuner = search.settings.tuner
-        self._worst = 0.0 if search.settings.maximise else 1e12
+        self._worst = -1e12 if search.settings.maximise else 1e12
         self._per_round = search.settings.parallel if search.settings.tuner == "bayesian" else None
-        self._oracle = _oracle(search)
+        self._hypermodel = _hypermodel(search)
+        self._oracle = _oracle(search, self._hypermodel)
         self._oracle.verbose = 0
         self._oracle._set_project_dir(str(folder), "oracle")
         self._open: dict[str, Any] = {}
+
+    @property
+    def space(self) -> dict[str, Parameter]:
+        """The parameters that are searched; a HyperModel's grow as proposals meet further ones."""
+        return open_parameters(self._oracle.get_space()) if self._hypermodel else self._space
 
     def rounds(self) -> Iterator[list[Proposal]]:
         """Yield the proposals of each round; `tell` must be called for each before the next round."""
@@ -67,40 +75,54 @@ class Proposer:
             trial = self._oracle.create_trial(f"tuner{len(proposals)}")
             if trial.status != "RUNNING":
                 break
-            values = trial.hyperparameters.values
-            earlier = values.get("tuner/trial_id")
+            values = self._values(trial)
+            given = trial.hyperparameters.values
+            earlier = given.get("tuner/trial_id")
             proposal = Proposal(
                 name=_name(trial.trial_id),
-                values={
-                    name: decoded(parameter, values[name])
-                    for name, parameter in self._space.items()
-                    if trial.hyperparameters.is_active(name)
-                },
-                epochs=values.get("tuner/epochs"),
+                values=values,
+                epochs=given.get("tuner/epochs"),
                 goes_on_from=_name(earlier) if earlier else None,
             )
             self._open[proposal.name] = trial
             proposals.append(proposal)
-            if (
-                self._tuner == "grid"
-            ):  # the oracle proposes the next value once this trial ends, with any score
+            if self._tuner in ("grid", "random"):  # any score does: they propose the same whatever it is
                 self._end(trial, self._worst)
         return proposals
+
+    def _values(self, trial: Any) -> dict[str, Any]:
+        """Return the settings that a trial of keras-tuner proposes, without those that are not active.
+
+        A HyperModel is built to find out. It may meet hyperparameters that no earlier build has met; these
+        are searched from the next proposal on.
+        """
+        if self._hypermodel:
+            with quiet_stderr():
+                values = complete(self._hypermodel, trial)
+            self._oracle.update_space(trial.hyperparameters)
+            return values
+        return {
+            name: decoded(parameter, trial.hyperparameters.values[name])
+            for name, parameter in self._space.items()
+            if trial.hyperparameters.is_active(name)
+        }
 
 
 def _name(trial_id: str) -> str:
     return f"trial {int(trial_id):02d}"
 
 
-def _oracle(search: Search) -> Any:
+def _oracle(search: Search, hypermodel: Any | None) -> Any:
     import keras_tuner
 
     settings = search.settings
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective(settings.objective, "max" if settings.maximise else "min"),
-        "hyperparameters": _hyperparameters(search),
-        "allow_new_entries": False,
-        "tune_new_entries": False,
+        "hyperparameters": (
+            declared_hyperparameters(hypermodel)[0] if hypermodel else hyperparameters(settings.space)
+        ),
+        "allow_new_entries": bool(hypermodel),
+        "tune_new_entries": bool(hypermodel),
         "seed": settings.seed + 1,  # keras-tuner replaces 0 by a random seed
         "max_retries_per_trial": 0,
         "max_consecutive_failed_trials": 10**9,  # failed trials never end the search
@@ -121,11 +143,11 @@ def _oracle(search: Search) -> Any:
             )
 
 
-def _hyperparameters(search: Search) -> Any:
+def _hypermodel(search: Search) -> Any | None:
     model = search.baseline.model
     if isinstance(model, HyperModelSettings):
-        return default_hyperparameters(load_hypermodel(model.hypermodel, Path(model.folder))[0])
-    return hyperparameters(search.settings.space)
+        return load_hypermodel(model.hypermodel, Path(model.folder))[0]
+    return None
 
 
 def hyperparameters(space: dict[str, Parameter]) -> Any:

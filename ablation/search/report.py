@@ -19,6 +19,7 @@ from ablation.analysis.phrases import (
     signed_points,
     verdict_phrase,
 )
+from ablation.errors import writing
 from ablation.figures.style import Picture
 from ablation.files import write_atomically
 from ablation.grid.value_text import counted, setting_text
@@ -41,27 +42,39 @@ _REPEATABLE = {
 }
 
 
-def write_search_report(search_run: SearchRun) -> Path:
-    """Write ``search.csv``, ``importance.csv``, ``confirmation.csv``, the figures and ``report.html``."""
+def write_search_report(search_run: SearchRun, folder: Path | None = None) -> Path:
+    """Write ``search.csv``, ``importance.csv``, ``confirmation.csv``, the figures and ``report.html``.
+
+    Args:
+        search_run: The search.
+        folder: The folder to write tables and report to; by default the search's folder.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    target = folder or search_run.folder
     tables = {
         "search": search_run.table,
         "importance": search_run.importance,
         "confirmation": search_run.confirmation,
     }
-    for name, table in tables.items():
-        text = table.to_csv(index=False, lineterminator="\n")
-        write_atomically(search_run.folder / f"{name}.csv", text)
-    pictures = draw_search_figures(search_run, figures_folder(search_run.folder))
-    page = render_html(search_report(search_run, pictures), drawing_software())
-    return write_atomically(search_run.folder / "report.html", page)
+    with writing(target):
+        target.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            write_atomically(target / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        pictures = draw_search_figures(search_run, figures_folder(search_run.folder))
+        page = render_html(search_report(search_run, pictures), drawing_software())
+        return write_atomically(target / "report.html", page)
 
 
 def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
     """Return a search's report."""
     search, run = search_run.search, search_run.confirmed
     settings, figures = search.settings, {picture.name: picture for picture in pictures}
-    tried = f"{len(search_run.table)} proposals × {len(settings.seeds)} seeds by the {settings.tuner} oracle"
-    seeds = f"the best {len(search_run.confirmation)} confirmed with {len(run.study.seeds)} fresh seeds"
+    proposals, of_each = counted(len(search_run.table), "proposal"), counted(len(settings.seeds), "seed")
+    tried = f"{proposals} × {of_each} by the {settings.tuner} oracle"
+    fresh = counted(len(run.study.seeds), "fresh seed")
+    seeds = f"the best {len(search_run.confirmation)} confirmed with {fresh}"
     trials = [trial.id for side in (search_run.explored, run) for trial in side.trials]
     return Report(
         name=f"{search.study.name} search",
@@ -101,19 +114,21 @@ def _metric(search_run: SearchRun) -> str:
 def _score(search_run: SearchRun, value: float) -> str:
     if math.isnan(value):
         return "–"
-    return f"{100 * value:.1f}%" if search_run.search.settings.maximise else f"{value:.4f}"
+    return f"{100 * value:.1f}%" if search_run.search.settings.in_points else f"{value:.4f}"
 
 
 def _optimism(search_run: SearchRun, value: float) -> str:
-    return signed_points(value) if search_run.search.settings.maximise else minus(f"{value:+.4f}")
+    return signed_points(value) if search_run.search.settings.in_points else minus(f"{value:+.4f}")
 
 
 def _findings(search_run: SearchRun) -> list[Finding]:
     run, places = search_run.confirmed, _places(search_run)
     best = winner(search_run.confirmation, search_run.search.settings.maximise)
+    if best is None:
+        return [Finding("No proposal is confirmed: no trial with fresh seeds completed.")]
     rows = search_run.confirmation.to_dict("records")
     row = next(row for row in rows if row["trial"] == best)
-    optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.maximise
+    optimism = _optimism(search_run, row["optimism"]) + " points" * search_run.search.settings.in_points
     metric, n = _metric(search_run).lower(), int((completed_results(run.results)["variant"] == best).sum())
     most = "highest" if search_run.search.settings.maximise else "lowest"
     value = _score(search_run, row["confirmed"])
@@ -174,8 +189,8 @@ def _confirmed(search_run: SearchRun) -> Section:
         ])  # fmt: skip
     metric = run.compare.metric_in_words
     text = (
-        f"The best proposals were trained again with {len(run.study.seeds)} seeds that the search never "
-        f"used, and compared with {run.study.baseline} in {metric}, as the grid declares: "
+        f"The best proposals were trained again with {counted(len(run.study.seeds), 'seed')} that the search "
+        f"never used, and compared with {run.study.baseline} in {metric}, as the grid declares: "
         f"{method_phrase(run.compare)}. Only the confirmation read the test set. Optimism: by how much the "
         "search's score was better than the score with fresh seeds. It arises because the "
         "search chose by its own scores."
@@ -184,7 +199,7 @@ def _confirmed(search_run: SearchRun) -> Section:
         "Proposal",
         "In the search",
         "With fresh seeds",
-        f"Optimism{', points' if search_run.search.settings.maximise else ''}",
+        f"Optimism{', points' if search_run.search.settings.in_points else ''}",
         in_unit(f"Difference in {metric}", run),
         "Verdict",
     ]
@@ -194,7 +209,8 @@ def _confirmed(search_run: SearchRun) -> Section:
 
 def _settings(search_run: SearchRun, trial: str) -> str:
     values = next(proposal.values for proposal in search_run.proposals if proposal.name == trial)
-    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items())
+    searched = search_run.search.settings.space
+    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items() if name in searched)
 
 
 def _value(value: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ablation.api import Run
-from ablation.errors import RunError
+from ablation.errors import RunError, refuse_file
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
@@ -28,6 +28,7 @@ class SearchRun:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        refuse_file(self.folder)
         try:
             record = json.loads((self.folder / SEARCH).read_text("utf-8"))
             self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)

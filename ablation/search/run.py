@@ -14,7 +14,6 @@ from ablation.errors import RunError, writing
 from ablation.executors.make import make_executor
 from ablation.export.tables import write_tables
 from ablation.files import json_text, write_atomically
-from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.trial import slug
 from ablation.results.run import Run
@@ -82,10 +81,10 @@ def run_search(
                 "search/logs."
             )
         run_study(_confirmation(search, searched, list(best["trial"])), folder / "confirmation", **options)
-        if then_ablate:
-            study = ablation_study(searched)
-            run_study(study, folder / "ablation", **options)
         write_search_report(searched)
+        if then_ablate:
+            run_study(ablation_study(searched), folder / "ablation", **options)
+            write_search_report(searched)
     return SearchRun(folder)
 
 
@@ -111,6 +110,7 @@ def _explore(
             proposer = Proposer(search, Path(scratch))
         for proposed in proposer.rounds():
             proposals += proposed
+            search = search.with_space(proposer.space)
             study = _search_study(search, proposals)
             _write_record(search, proposals, folder)
             _carry_on(store, study, proposed, dataset.digest)
@@ -132,7 +132,7 @@ def _search_study(search: Search, proposals: Sequence[Proposal]) -> Study:
         "variants": (_alone(search.baseline), *variants),
         "factors": {},
         "seeds": settings.seeds,
-        "compare": CompareSettings(metric=settings.objective, margin=search.study.compare.margin),
+        "compare": settings.judged,
         "reads_test": False,
         "keeps_states": settings.tuner == "hyperband",
         "save_models": False,
@@ -150,7 +150,7 @@ def _carry_on(store: Store, study: Study, proposed: Sequence[Proposal], digest: 
     for proposal in proposed:
         if proposal.goes_on_from:
             for seed in study.seeds:
-                store.copy_checkpoint(trials[proposal.goes_on_from, seed], trials[proposal.name, seed])
+                store.copy_checkpoint(trials[proposal.goes_on_from, seed].id, trials[proposal.name, seed])
 
 
 def _confirmation(search: Search, searched: SearchRun, names: Sequence[str]) -> Study:

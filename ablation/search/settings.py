@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from ablation.errors import AblationError, did_you_mean
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.grid_file import read_study
 from ablation.grid.schema_errors import explain, validate
-from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings
+from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings, metric_name
 from ablation.grid.study import Seeds, Study, Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+from ablation.models.user_model import refuse_overruled
 from ablation.search.hypermodel import hypermodel_space
 from ablation.search.space import Parameter
 
@@ -47,9 +49,12 @@ class SearchSettings(Settings):
     given for ``hyperband``, which sets the number itself."""
     seeds: Seeds = (0, 1)
     """The seeds that every proposal is trained with."""
-    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """The measure to optimise: its value on the validation images at the end of training, averaged over the
-    seeds."""
+    objective: str = "val_accuracy"
+    """The measure to optimise, ``val_accuracy``, ``val_loss`` or one of the metrics of ``training``, such as
+    ``val_f1_score``: its value on the validation images at the end of training, averaged over the seeds."""
+    direction: Literal["higher", "lower"] | None = None
+    """Whether higher or lower values of the objective are better. It is needed for a metric whose name does
+    not say so, such as your own."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The seed of the oracle."""
     parallel: Count = 2
@@ -66,12 +71,22 @@ class SearchSettings(Settings):
     @property
     def objective_name(self) -> str:
         """The objective in words."""
-        return self.objective.replace("val_", "validation ")
+        return self.objective.replace("val_", "validation ", 1).replace("_", " ")
 
     @property
     def maximise(self) -> bool:
         """Whether a higher objective is the better one."""
-        return self.objective == "val_accuracy"
+        return self.judged.higher_is_better
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the objective is a share, whose differences are given in percentage points."""
+        return self.judged.in_points
+
+    @property
+    def judged(self) -> CompareSettings:
+        """How proposals are compared on the objective: without verdicts, for its values chose among them."""
+        return CompareSettings(metric=self.objective, direction=self.direction, questions="effects")
 
     @property
     def most_trials(self) -> int | None:
@@ -105,12 +120,16 @@ class Search(Settings):
         """The variant that the search starts from."""
         return next(v for v in self.study.variants if v.name == self.study.baseline)
 
+    def with_space(self, space: dict[str, Parameter]) -> Search:
+        """Return the search over these parameters."""
+        return self.model_copy(update={"settings": self.settings.model_copy(update={"space": space})})
+
     def variant(self, name: str, values: dict[str, Any], epochs: int | None = None) -> Variant:
         """Return the baseline with some settings changed.
 
         Args:
             name: The name of the new variant.
-            values: The changed settings, or the changed hyperparameters of a HyperModel.
+            values: The changed settings, or all hyperparameters that a HyperModel uses.
             epochs: The number of epochs; by default that of the baseline, or of ``values``.
 
         Raises:
@@ -119,7 +138,7 @@ class Search(Settings):
         changes = values | ({"epochs": epochs} if epochs else {})
         model, training = self.baseline.model, self.baseline.training
         if isinstance(model, HyperModelSettings):
-            changes = {"values": model.values | values} | ({"epochs": epochs} if epochs else {})
+            changes = {"values": values} | ({"epochs": epochs} if epochs else {})
         parts = []
         for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
             settings = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
@@ -128,13 +147,17 @@ class Search(Settings):
         return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
 
 
-def read_search(file: Path) -> Search:
+def read_search(file: Path, needs_images: bool = True) -> Search:
     """Read and validate the grid file of a search.
+
+    Args:
+        file: The grid file.
+        needs_images: Whether the images that it names have to exist.
 
     Raises:
         GridError: The file is not valid; the message says where, and what was expected.
     """
-    study, source = read_study(file), read_yaml(file)
+    study, source = read_study(file, needs_images), read_yaml(file)
     if study.draws_test_images:
         raise source.error(
             ("vary",),
@@ -150,7 +173,7 @@ def read_search(file: Path) -> Search:
     space = section.get("space", {})
     if not isinstance(space, dict):
         raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
-    known = Known.of(source.data.get("model", {}), source, study.threads)
+    known = Known.of(source.data.get("model", {}), source)
     given = section | {"space": {key: _spelled_out(key, value, known) for key, value in space.items()}}
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)
@@ -161,6 +184,7 @@ def read_search(file: Path) -> Search:
             raise source.error(("search", "hypermodel"), str(error)) from None
     else:
         _check_space(search, source)
+    _check_objective(search, source)
     if settings.tuner == "hyperband" and settings.trials:
         raise source.error(
             ("search", "trials"),
@@ -176,12 +200,12 @@ def read_search(file: Path) -> Search:
 
 def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
     """Return the search over the hyperparameters of a HyperModel, which starts from their defaults."""
-    model, space = hypermodel_space(name, folder, search.study.threads)
+    model, space = hypermodel_space(name, folder)
     changes = {"name": "defaults", "model": model, "levels": {}, "crossed": False}
     baseline = search.baseline.model_copy(update=changes)
+    refuse_overruled(model, (1, 1, 1), 1, baseline.training)  # it takes neither
     study = search.study.model_copy(update={"variants": (baseline,), "factors": {}, "baseline": "defaults"})
-    settings = search.settings.model_copy(update={"space": space})
-    return search.model_copy(update={"study": study, "settings": settings})
+    return search.model_copy(update={"study": study}).with_space(space)
 
 
 def _spelled_out(name: str, value: Any, known: Known) -> Any:
@@ -221,3 +245,22 @@ def _check_space(search: Search, source: LocatedYaml) -> None:
         placed |= ready
     if circle := sorted(set(space) - placed):
         raise source.error(("search", "space", circle[0], "when"), "these conditions are circular.")
+
+
+def _check_objective(search: Search, source: LocatedYaml) -> None:
+    """Refuse an objective that is not measured in every proposal, or whose direction is not known."""
+    metrics = [search.baseline.training.metrics]
+    if "metrics" in search.settings.space:
+        metrics = [
+            search.variant("", {"metrics": v}).training.metrics
+            for v in search.settings.space["metrics"].extremes
+        ]
+    measured = set.intersection(*({f"val_{metric_name(m)}" for m in chosen} for chosen in metrics))
+    objective, valid = search.settings.objective, {"val_accuracy", "val_loss", *measured}
+    if objective not in valid:
+        hint = did_you_mean(objective, valid)
+        message = f"'{objective}' is not measured on the validation images of every proposal.{hint}"
+        raise source.error(("search", "objective"), message)
+    if search.settings.judged.direction_trouble:
+        key = "direction" if search.settings.direction else "objective"
+        raise source.error(("search", key), search.settings.judged.direction_trouble)

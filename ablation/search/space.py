@@ -17,7 +17,7 @@ class Parameter(Settings):
     choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
     """All values that can be tried."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """The distance between the values of a range."""
+    """The distance between the values of a range; on a logarithmic scale, the factor between them."""
     log: bool = False
     """Whether a range is searched on a logarithmic scale."""
     when: dict[str, Any] = {}
@@ -36,6 +36,12 @@ class Parameter(Settings):
             raise ValueError("a range on a logarithmic scale must begin above 0")
         if self.choice is not None and (self.step or self.log):
             raise ValueError("step and log can be used only with a range, not with choices")
+        if self.step and self.log and self.step <= 1:
+            raise ValueError(
+                "on a logarithmic scale, step is the factor between values, so it must be above 1"
+            )
+        if self.step and self.is_whole and not self.step.is_integer():
+            raise ValueError("the step of a range of whole numbers must be a whole number")
         return self
 
     @property

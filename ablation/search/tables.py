@@ -126,9 +126,14 @@ def confirmation_table(search: Search, table: pd.DataFrame, confirmed: Run) -> p
     return pd.DataFrame(rows)
 
 
-def winner(confirmation: pd.DataFrame, maximise: bool) -> str:
-    """Return the name of the setting with the best confirmed objective, which does not use the test set."""
+def winner(confirmation: pd.DataFrame, maximise: bool) -> str | None:
+    """Return the name of the setting with the best confirmed objective; None if none was confirmed.
+
+    The objective does not use the test set.
+    """
     known = confirmation.set_index("trial")["confirmed"].astype(float).dropna()
+    if known.empty:
+        return None
     return str(known.idxmax() if maximise else known.idxmin())
 
 

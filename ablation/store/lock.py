@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,17 @@ _PATIENCE = 600.0  # seconds; preparing a dataset or drawing the report takes at
 
 
 @contextmanager
-def locked(folder: Path, part: str = RUN) -> Iterator[None]:
+def locked(
+    folder: Path, part: str = RUN, opening: Callable[[list[str]], None] = lambda _: None
+) -> Iterator[None]:
     """Hold a folder, or a shard of its run, for this process.
 
     Args:
         folder: The run folder.
         part: ``run``, or the name of a shard. Nothing else may run beside a run, and only shards of the same
             count may run beside a shard.
+        opening: Called with the names of the other shards that are held, before another process can hold
+            one. What it raises releases the lock.
 
     Raises:
         RunError: Another process holds it; the message names the process and its machine.
@@ -39,7 +43,8 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
     with exclusive(folder):
         _acquire(lock, 0, folder, part)
         try:
-            for other in active_holders(folder, part):
+            beside = active_holders(folder, part)
+            for other in beside:
                 if RUN in (part, other) or _kind(part) != _kind(other):
                     raise RunError(_in_use(folder, other))
             holder = {
@@ -49,15 +54,14 @@ def locked(folder: Path, part: str = RUN) -> Iterator[None]:
             }
             with writing(folder):
                 owner.write_text(json.dumps(holder) + "\n", "utf-8")
+            opening(beside)
         except BaseException:
-            lock.release()
+            _release(lock, owner)
             raise
     try:
         yield
     finally:
-        with suppress(OSError):
-            owner.unlink(missing_ok=True)
-        lock.release()
+        _release(lock, owner)
 
 
 @contextmanager
@@ -95,6 +99,12 @@ def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
                 f"{folder} is on a file system that does not support file locks; choose another folder with "
                 "--out."
             ) from None
+
+
+def _release(lock: FileLock, owner: Path) -> None:
+    with suppress(OSError):
+        owner.unlink(missing_ok=True)
+    lock.release()
 
 
 def _is_held(file: Path) -> bool:

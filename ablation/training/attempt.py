@@ -8,25 +8,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.user_code import error_summary
+from ablation.tensorflow_setup import standard_keras
 from ablation.training.provenance import worker_provenance
 from ablation.training.trial_runner import run_trial
 
 
-def attempt(trial: Trial, dataset: Any, folder: Path, save_model: bool, report: Any) -> TrialResult:
+def attempt(trial: Trial, dataset: Any, folder: Path, save_model: SaveModels, report: Any) -> TrialResult:
     """Run a trial as `run_trial` does; an exception becomes a failed result, with a traceback in a file.
 
     Args:
         trial: What to train.
         dataset: What to train it on, an `ablation.data.datasets.Dataset`.
         folder: Where the trial's files go, ``error.txt`` with the traceback among them.
-        save_model: Whether to keep the trained model.
+        save_model: Whether to keep the trained model; see `run_trial`.
         report: Called with the record of each epoch.
     """
     started = time.perf_counter()
     try:
-        return run_trial(trial, dataset, folder, save_model, report)
+        with standard_keras(trial.training.precision):
+            return run_trial(trial, dataset, folder, save_model, report)
     except Exception as error:
         traceback.print_exc()
         seconds = time.perf_counter() - started

@@ -64,6 +64,7 @@ class Checkpoint:
     def __init__(self, folder: Path, model: keras.Model, provenance: Mapping[str, str]) -> None:
         self._file = folder / CHECKPOINT
         self._variables = state_of(model)
+        self._weights = list(model.weights)
         self._provenance = dict(provenance)
         self._next = 0.0
 
@@ -92,8 +93,10 @@ class Checkpoint:
             "seconds": seconds,
             "provenance": self._provenance,
         }
-        arrays = {f"variable{i}": variable.numpy() for i, variable in enumerate(self._variables)}
-        arrays |= {f"best{i}": weights for i, weights in enumerate(state.best_weights)}
+        arrays: dict[str, Any] = {
+            f"variable{i}": _stored(variable.numpy()) for i, variable in enumerate(self._variables)
+        }
+        arrays |= {f"best{i}": _stored(weights) for i, weights in enumerate(state.best_weights)}
         try:
             with atomic_writer(self._file, durable=True) as stream:
                 np.savez(stream, about=np.array(json.dumps(about)), **arrays)
@@ -107,8 +110,8 @@ class Checkpoint:
         try:
             with np.load(self._file, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
-                variables = [stored[f"variable{i}"] for i in range(len(self._variables))]
-                best = [stored[f"best{i}"] for i in range(len(stored.files) - 1 - len(variables))]
+                variables = [_as(v, stored[f"variable{i}"]) for i, v in enumerate(self._variables)]
+                best = [_as(w, stored[f"best{i}"]) for i, w in enumerate(self._weights) if "best0" in stored]
             history = [EpochRecord.model_validate(record) for record in about["history"]]
             if about["provenance"] != self._provenance:
                 return TrainingState()
@@ -121,3 +124,21 @@ class Checkpoint:
     def discard(self) -> None:
         """Remove the file, once the trial has ended."""
         self._file.unlink(missing_ok=True)
+
+
+def _stored(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as a file can hold it; of a type that NumPy does not know, like bfloat16, the bits."""
+    return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
+
+
+def _as(variable: Any, stored: NDArray[Any]) -> NDArray[Any]:
+    """Return a stored array as a value of a variable.
+
+    Raises:
+        ValueError: It is the value of a variable of another shape or type.
+    """
+    like = variable.numpy()
+    array = stored.view(like.dtype) if like.dtype.kind == "V" else stored
+    if (array.shape, array.dtype) != (like.shape, like.dtype):
+        raise ValueError(f"{stored.dtype} {stored.shape} is no value of {variable.name}")
+    return array

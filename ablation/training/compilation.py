@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ablation.data.datasets import Dataset
-from ablation.grid.keras_names import loss, make, metric
-from ablation.grid.settings import Component, TrainingSettings
+from ablation.grid.keras_names import make, metric
+from ablation.grid.settings import Component, TrainingSettings, metric_name
 from ablation.grid.trial import Trial
 from ablation.models.build import build_model
+from ablation.models.own_compile import loss_of, own_compile
+from ablation.tensorflow_setup import standard_keras
+from ablation.training.fit import refuse_binary, refuse_idle_average, refuse_sum
 
 if TYPE_CHECKING:
     import keras
@@ -21,20 +27,49 @@ def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     model: they are computed on all images of a part at once, but Keras would call them once per batch.
     """
     import keras
+    import tensorflow as tf
 
-    keras.config.set_dtype_policy(trial.training.precision)
-    classes, multi_label = len(dataset.class_names), dataset.is_multi_label
-    model = build_model(trial.model, dataset.image_shape, classes, trial.randomness, multi_label)
-    optimizer = getattr(model, "optimizer", None) or _optimizer(trial.training)
-    chosen, accuracy = trial.training.loss, "categorical_accuracy"
-    if multi_label or getattr(model, "output_shape", ())[-1:] == (1,):
-        accuracy = "binary_accuracy"
-        chosen = "binary_crossentropy" if chosen == "categorical_crossentropy" else chosen  # of one unit
-    further = [metric(name) for name in trial.training.metrics]
-    metrics = [accuracy, *(m for m in further if isinstance(m, keras.Metric))]
-    model.compile(optimizer=optimizer, loss=loss(chosen), metrics=metrics, jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    return model
+    with standard_keras(trial.training.precision):
+        classes, multi_label = len(dataset.class_names), dataset.is_multi_label
+        randomness, training = trial.randomness, trial.training
+        model = build_model(trial.model, dataset.image_shape, classes, randomness, multi_label, training)
+        compiled = own_compile(model)
+        optimizer, chosen = compiled.optimizer if compiled else _optimizer(training), loss_of(model, training)
+        one_unit = getattr(model, "output_shape", ())[-1:] == (1,)
+        if not multi_label and not one_unit:
+            refuse_binary(training, chosen)
+        if one_unit and chosen is keras.losses.categorical_crossentropy:
+            chosen = "binary_crossentropy"
+        kind = keras.metrics.BinaryAccuracy if multi_label or one_unit else keras.metrics.CategoricalAccuracy
+        further = [_named(metric(setting), metric_name(setting)) for setting in training.metrics]
+        metrics = [kind(name="accuracy"), *(m for m in further if isinstance(m, keras.Metric))]
+        model.compile(optimizer=optimizer, loss=chosen, metrics=metrics, jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
+        refuse_idle_average(training, averages_weights(model.optimizer))
+        own_loss = compiled.arguments.get("loss") if compiled else None
+        refuse_sum(getattr(own_loss, "__name__", str(own_loss or training.loss)), chosen, classes)
+        if training.callbacks:  # which look up in built metrics whether more or less is better
+            nothing = keras.ops.zeros((2, 1 if one_unit else classes))
+            model.compute_metrics(None, nothing, nothing)
+            model.reset_metrics()
+        # What callbacks and metrics draw then does not depend on which trials ran before in this process.
+        seed = randomness.derive("dropout", "callbacks")
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  code of users draws from it
+        tf.random.set_seed(seed)
+        return model
+
+
+def averages_weights(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether an optimizer replaces the weights by their moving averages at the end of training."""
+    return bool(getattr(optimizer, "inner_optimizer", optimizer).use_ema)
+
+
+def _named(metric: Any, name: str) -> Any:
+    """Give a Keras metric the name of its columns, by which callbacks look it up."""
+    if hasattr(metric, "name"):
+        metric.name = name
+    return metric
 
 
 def _optimizer(training: TrainingSettings) -> keras.optimizers.Optimizer:

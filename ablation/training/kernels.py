@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _LEVELS = 2**16  # a value is dropped by 16 random bits, so that the rate is exact to within 0.00001
+_HIGHEST_RATE = 0.999  # above it, the share that is kept would no longer be exact to within a percent
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def faster_kernels() -> Iterator[None]:
         return slower_batch_norm(layer, inputs, training=training, mask=mask)
 
     def call_dropout(layer: Any, inputs: Any, training: Any = False) -> Any:
-        if training and layer.rate > 0 and layer.noise_shape is None:
+        if training and _can_draw(layer):
             return _dropout(layer, inputs)
         return slower_dropout(layer, inputs, training=training)
 
@@ -48,6 +49,11 @@ def _can_fuse(layer: Any, inputs: Any) -> bool:
     is_plain = layer.trainable and layer.scale and layer.center and not getattr(layer, "renorm", False)
     has_known_type = inputs.dtype in ("float32", "bfloat16", "float16")
     return bool(has_images and is_plain and has_known_type and not getattr(layer, "synchronized", False))
+
+
+def _can_draw(layer: Any) -> bool:
+    has_known_rate = isinstance(layer.rate, int | float) and 0 < layer.rate <= _HIGHEST_RATE
+    return bool(has_known_rate and layer.noise_shape is None)
 
 
 def _fused_batch_norm(layer: Any, inputs: Any) -> Any:

@@ -17,18 +17,24 @@ from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset, Part
 from ablation.data.predictions import Predictions
-from ablation.grid.keras_names import loss, measured, metric
+from ablation.grid.keras_names import measured, metric
 from ablation.grid.settings import TrainingSettings, metric_name
+from ablation.models.own_compile import loss_of
 from ablation.models.training_only import training_only_layer
+from ablation.training.class_weights import class_weights
 from ablation.training.kernels import faster_kernels
+from ablation.training.objective import Objective, seen_by_metric
+from ablation.training.outputs import Outputs, of_two_classes
+from ablation.training.prediction import outputs_of, penalty_of, predicted, prediction_steps
 from ablation.training.timing import Timing
+from ablation.training.variance_shift import variance_shift
 
 if TYPE_CHECKING:
     import keras
 
 _CHUNK_STEPS = 16  # steps per compiled call: few enough that the process answers interrupts soon
-_PREDICT_BATCH = 256  # fixed, because the size of a batch can change the last bit of a prediction
 _SHIFT_IMAGES = 256  # enough to estimate a variance, and few enough to cost next to nothing
+_PREDICT_BATCH = 256  # fixed, because the size of a batch can change the last bit of a prediction
 
 
 class CompiledLoop:
@@ -37,7 +43,8 @@ class CompiledLoop:
     Args:
         model: A compiled model.
         dataset: The images that the model is trained and measured on.
-        training: The training settings: batch size, loss, further metrics and compilation by XLA.
+        training: The training settings: batch size, loss, class weights, further metrics and compilation by
+            XLA.
     """
 
     def __init__(self, model: keras.Model, dataset: Dataset, training: TrainingSettings) -> None:
@@ -49,8 +56,9 @@ class CompiledLoop:
         self._classes = len(dataset.class_names)
         self._multi_label = dataset.is_multi_label
         self._batch = training.batch_size
-        self._loss = loss(training.loss)
-        self._extra = {metric_name(name): metric(name) for name in training.metrics}
+        self._objective = Objective(loss_of(model, training))
+        self._extra = [(name, metric(name)) for name in training.metrics]
+        self._class_weight = training.class_weight
         self._has_modes = bool(model.non_trainable_variables) or _augments(model)
         self._running_loss = keras.metrics.Mean()
         self._running_accuracy = (
@@ -59,7 +67,7 @@ class CompiledLoop:
             else keras.metrics.CategoricalAccuracy()
         )
         self._scale, self._offset = tf.constant(dataset.scale), tf.constant(dataset.offset)
-        self.take(dataset.train)
+        self.take(dataset)
         jit_compile = training.jit_compile
         if jit_compile is None:
             jit_compile = bool(tf.config.list_physical_devices("GPU")) and _suits_xla(model)
@@ -69,26 +77,31 @@ class CompiledLoop:
                 tf.TensorSpec((None, None), tf.int32),
                 tf.TensorSpec(self._images.shape, self._images.dtype),
                 tf.TensorSpec(self._labels.shape, tf.int32),
+                tf.TensorSpec((None,), tf.float32),
             ],
             autograph=False,
             jit_compile=jit_compile,
         )
-        images = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
+        signature = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
         self._predict, self._predict_active = (
-            tf.function(self._build_predict(size, active), input_signature=images, autograph=False)
-            for size, active in ((_PREDICT_BATCH, False), (self._batch, True))
+            tf.function(steps, input_signature=signature, autograph=False)
+            for steps in (
+                prediction_steps(model, self._normalise, _PREDICT_BATCH, training=False),
+                prediction_steps(model, self._normalise, self._batch, training=True),
+            )
         )
 
-    def take(self, part: Part) -> None:
-        """Train on these images from now on; in number and type, they are as those before.
+    def take(self, dataset: Dataset) -> None:
+        """Train on a dataset's training images from now on; in number and type, they are as those before.
 
         They are an input of the graph rather than a part of it, so that seeds which draw their own images
-        share a graph.
+        share a graph, and so that no graph keeps images alive.
         """
         import tensorflow as tf
 
-        self._images = tf.constant(part.images)
-        self._labels = tf.constant(part.labels, tf.int32)
+        self._images = tf.constant(dataset.train.images)
+        self._labels = tf.constant(dataset.train.labels, tf.int32)
+        self._weights = tf.constant(class_weights(self._class_weight, dataset))
 
     def trace(self) -> None:
         """Trace the graphs now instead of at their first use."""
@@ -115,33 +128,32 @@ class CompiledLoop:
         if whole < len(order):
             chunks.append(order[None, whole:])
         for chunk in chunks:
-            self._train_steps(tf.constant(chunk), self._images, self._labels)
+            self._train_steps(tf.constant(chunk), self._images, self._labels, self._weights)
             if not math.isfinite(float(self._running_loss.result())):
                 break
         return float(self._running_loss.result()), float(self._running_accuracy.result())
 
-    def predict(self, part: Part) -> NDArray[np.float32]:
-        """Return the class probabilities in inference mode, of shape (images, classes)."""
-        import tensorflow as tf
+    def predict(self, part: Part) -> Outputs:
+        """Return the model's outputs in inference mode."""
+        return predicted(self._predict, part)
 
-        probabilities: NDArray[np.float32] = self._predict(tf.constant(part.images)).numpy()
-        return probabilities
-
-    def measure(self, part: Part, probabilities: NDArray[np.float32] | None = None) -> dict[str, float]:
-        """Return loss, accuracy and the further metrics of a part, by name.
+    def measure(self, part: Part, outputs: Outputs | None = None) -> dict[str, float]:
+        """Return loss, accuracy and the further metrics of a part, by name; no image or class has a weight.
 
         Args:
             part: The images and their labels.
-            probabilities: The predictions of shape (images, classes); by default those in inference mode.
+            outputs: The model's outputs for them; by default those in inference mode.
         """
-        if probabilities is None:
-            probabilities = self.predict(part)
-        targets = self._targets(part.labels)
+        outputs = outputs or self.predict(part)
+        targets, tensor = self._targets(part.labels), outputs.tensor()
+        is_right = Predictions.of(outputs.probabilities, self._multi_label).right(part.labels)
         measures = {
-            "loss": float(np.mean(self._loss(targets, probabilities))),
-            "accuracy": float(np.mean(Predictions.of(probabilities, self._multi_label).right(part.labels))),
+            "loss": float(self._objective(targets, tensor)),
+            "accuracy": float(np.mean(is_right)),
         }
-        return measures | {n: measured(extra, targets, probabilities) for n, extra in self._extra.items()}
+        for name, extra in self._extra:
+            measures[metric_name(name)] = measured(extra, *seen_by_metric(name, targets, tensor))
+        return measures
 
     def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
         """Return loss and accuracy in training mode; the model is left as it was.
@@ -151,41 +163,17 @@ class CompiledLoop:
             inactive: What `measure` returned for them. It is returned for a model without dropout,
                 BatchNorm or augmentation, which computes the same in both modes.
         """
-        import tensorflow as tf
-
         if not self._has_modes:
             return inactive["loss"], inactive["accuracy"]
         with self._state_kept():
-            probabilities = self._predict_active(tf.constant(part.images)).numpy()
-        measures = self.measure(part, probabilities)
+            outputs = predicted(self._predict_active, part)
+        measures = self.measure(part, outputs)
         return measures["loss"], measures["accuracy"]
 
     def variance_shift(self, part: Part) -> dict[str, float]:
-        """Return the variance of each BatchNorm layer's input in training mode over that in inference mode.
-
-        The variance of each unit is taken over images and positions, then averaged over the units. Dropout in
-        front of a layer makes the ratio differ from 1, so that the layer's moving variance is not the
-        variance in inference: Li et al. (2018), "Understanding the disharmony between dropout and batch
-        normalization by variance shift", arXiv:1801.05134.
-
-        Returns:
-            The ratio by layer name; empty for a model that is not Sequential.
-        """
-        import keras
-        import tensorflow as tf
-
-        if not isinstance(self.model, keras.Sequential):
-            return {}  # the layers of such a model need not follow one another
-        variances: dict[bool, dict[str, float]] = {True: {}, False: {}}
+        """Return the model's `variance_shift` on some images of a part; the model is left as it was."""
         with self._state_kept():
-            for active, by_layer in variances.items():
-                values = self._normalise(part.images[:_SHIFT_IMAGES])
-                for layer in _sequential_layers(self.model):
-                    if isinstance(layer, keras.layers.BatchNormalization):
-                        units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
-                        by_layer[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
-                    values = layer(values, training=active)
-        return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
+            return variance_shift(self.model, self._normalise(part.images[:_SHIFT_IMAGES]))
 
     @contextmanager
     def _state_kept(self) -> Iterator[None]:
@@ -206,66 +194,36 @@ class CompiledLoop:
 
         return tf.cast(labels, tf.float32) if self._multi_label else tf.one_hot(labels, self._classes)
 
-    def _probabilities(self, images: Any, training: bool) -> Any:
-        """Return the model's (images, classes) probabilities.
-
-        A model of one unit outputs the probability of the second class; that of the first one is added.
-        """
+    def _build_train_steps(self) -> Callable[[Any, Any, Any, Any], None]:
         import tensorflow as tf
 
-        outputs = self.model(images, training=training)
-        return tf.concat([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
+        optimizer, variables = self.model.optimizer, self.model.trainable_variables
 
-    def _build_train_steps(self) -> Callable[[Any, Any, Any], None]:
-        import tensorflow as tf
-
-        model, optimizer, variables = self.model, self.model.optimizer, self.model.trainable_variables
-
-        def step(batches: Any, row: Any, images: Any, labels: Any) -> Any:
+        def step(batches: Any, row: Any, images: Any, labels: Any, weights: Any) -> Any:
             indices = batches[row]
-            inputs = self._normalise(tf.gather(images, indices))
-            targets = self._targets(tf.gather(labels, indices))
+            inputs, classes = self._normalise(tf.gather(images, indices)), tf.gather(labels, indices)
+            targets = self._targets(classes)
             with tf.GradientTape() as tape:
                 with faster_kernels():
-                    probabilities = self._probabilities(inputs, training=True)
-                loss = tf.reduce_mean(self._loss(targets, probabilities))
-                scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]) if model.losses else loss)
-            optimizer.apply(tape.gradient(scaled, variables), variables)
-            self._running_loss.update_state(loss, sample_weight=tf.size(indices))
-            self._running_accuracy.update_state(targets, probabilities)
-            return batches, row + 1, images, labels
+                    outputs = outputs_of(self.model, inputs, training=True)
+                weight = tf.gather(weights, classes) if self._class_weight else None
+                minimised = self._objective(targets, outputs, weight) + penalty_of(self.model)
+                scaled = optimizer.scale_loss(minimised)
+            gradients = tape.gradient(scaled, variables)
+            optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+            self._running_loss.update_state(minimised, sample_weight=tf.size(indices))
+            self._running_accuracy.update_state(targets, of_two_classes(outputs))
+            return batches, row + 1, images, labels, weights
 
-        def train_steps(batches: Any, images: Any, labels: Any) -> None:
+        def train_steps(batches: Any, images: Any, labels: Any, weights: Any) -> None:
             tf.while_loop(
                 lambda all_, row, *_: row < tf.shape(all_)[0],
                 step,
-                [batches, 0, images, labels],
+                [batches, 0, images, labels, weights],
                 parallel_iterations=1,
             )
 
         return train_steps
-
-    def _build_predict(self, batch_size: int, training: bool) -> Callable[[Any], Any]:
-        import tensorflow as tf
-
-        def predict(images: Any) -> Any:
-            batches = (tf.shape(images)[0] + batch_size - 1) // batch_size
-            empty = tf.TensorArray(
-                tf.float32, size=batches, element_shape=(None, self._classes), infer_shape=False
-            )
-
-            def batch(number: Any, written: Any) -> tuple[Any, Any]:
-                chunk = images[number * batch_size : (number + 1) * batch_size]
-                return number + 1, written.write(
-                    number, self._probabilities(self._normalise(chunk), training)
-                )
-
-            _, written = tf.while_loop(
-                lambda number, _: number < batches, batch, [0, empty], parallel_iterations=1
-            )
-            return written.concat()
-
-        return predict
 
 
 def _all_labels_right(targets: Any, probabilities: Any) -> Any:
@@ -274,14 +232,6 @@ def _all_labels_right(targets: Any, probabilities: Any) -> Any:
 
     right = tf.equal(probabilities > 0.5, targets > 0.5)
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
-
-
-def _sequential_layers(model: keras.Sequential) -> Iterator[keras.Layer]:
-    """Yield a Sequential model's layers in order, with nested Sequential models replaced by their layers."""
-    import keras
-
-    for layer in model.layers:
-        yield from _sequential_layers(layer) if isinstance(layer, keras.Sequential) else [layer]
 
 
 def _augments(model: keras.Model) -> bool:

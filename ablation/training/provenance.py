@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -11,10 +12,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ablation.digest import short_digest
+from ablation.tensorflow_setup import KERAS_DEFAULTS
 
 # What can change the last bit of a result: trials that differ in these ran in different environments. The
 # other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
-NUMERIC = ("tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads")
+NUMERIC = (
+    "tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads",
+    "environment variables",
+)  # fmt: skip
+
+# The environment variables by which TensorFlow chooses other kernels.
+_VARIABLES = (
+    "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS",
+    "TF_XLA_FLAGS", "XLA_FLAGS",
+)  # fmt: skip
 
 # The instruction sets that TensorFlow's kernels choose between.
 _FEATURES = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512", "avx_vnni", "amx", "sve", "asimd")
@@ -74,6 +85,9 @@ def _machine() -> dict[str, str]:
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cpu features": _features(),
         "accelerator": _accelerator(),
+        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
+        or "none",
+        "keras.json": _keras_file(),
         "cores": str(os.cpu_count() or "unknown"),
     }
 
@@ -99,6 +113,18 @@ def _accelerator() -> str:
     gpus = tf.config.list_physical_devices("GPU")
     names = {str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")) for gpu in gpus}
     return ", ".join(sorted(names)) or "none"
+
+
+def _keras_file() -> str:
+    """Return what the user's keras.json would change; trials use Keras's own defaults instead."""
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    try:
+        settings = json.loads(file.read_text("utf-8"))
+        changed = {key: settings[key] for key in sorted(settings) if settings[key] != KERAS_DEFAULTS.get(key)}
+    except (OSError, ValueError, AttributeError):
+        return "none"
+    text = ", ".join(f"{key} {value}" for key, value in changed.items())
+    return f"{text} (not used)" if text else "none"
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,42 @@ from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
 from ablation.digest import short_digest
-from ablation.grid.settings import EarlyStopping
+from ablation.grid.settings import EarlyStopping, UserModelSettings
+from ablation.grid.study import SaveModels
 from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
-from ablation.models.augmentation import layers_of
+from ablation.grid.user_code import code_files_read
+from ablation.grid.user_files import read_digests
+from ablation.models.augmentation import layers_by_path
 from ablation.models.cost import counted_multiply_adds
-from ablation.training.callbacks import callback_list, logs
+from ablation.models.layer_paths import own_weights
+from ablation.models.structure import structure_digest
+from ablation.models.unseeded import has_own_code
+from ablation.training.callbacks import Callbacks
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
-from ablation.training.compilation import compiled_model
+from ablation.training.compilation import averages_weights, compiled_model
+from ablation.training.custom_gradients import custom_gradients_of_graphs
 from ablation.training.loop import CompiledLoop
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
+from ablation.training.saving import save_trained_model
 from ablation.training.timing import Timing
 
 if TYPE_CHECKING:
     import keras
 
+_ACTIVE = ("active_loss", "active_accuracy")
+_MEASURES = (*_ACTIVE, "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
 OnEpoch = Callable[[EpochRecord], None]
 
 
+@custom_gradients_of_graphs()
 def run_trial(
-    trial: Trial, dataset: Dataset, folder: Path, save_model: bool = False, on_epoch: OnEpoch = lambda _: None
+    trial: Trial,
+    dataset: Dataset,
+    folder: Path,
+    save_model: SaveModels = False,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> TrialResult:
     """Train, validate after every epoch, and read the test set once, at the end.
 
@@ -44,7 +60,7 @@ def run_trial(
         trial: The trial to train.
         dataset: The study's dataset, with the digest that the trial names.
         folder: The folder where the trial's files go.
-        save_model: Whether to leave the trained model, ``model.keras``, too.
+        save_model: Whether to leave the trained model, too; see `save_trained_model`.
         on_epoch: Called with the record of each epoch as the epoch ends.
 
     Returns:
@@ -54,22 +70,20 @@ def run_trial(
     with timing.of("build"):
         dataset = dataset.of(trial)
     forget_peak()
-    loop = _loop_for(trial, dataset, timing)
+    with code_files_read(trial.code_folder) as read:
+        loop, structure = _loop_for(trial, dataset, timing)
     with timing.of("build"):
-        initial_weights = _fingerprints(loop.model)
+        files = read_digests(read, trial.code_folder)
+        built = _described(loop.model) | {"structure": structure, "files": files}
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
-        checkpoint = Checkpoint(folder, loop.model, numeric(provenance))
+        checkpoint = Checkpoint(folder, loop.model, numeric(provenance) | _built_from(structure, files))
         state = checkpoint.restore()
     started -= state.seconds
-    trouble = _fit(loop, trial, dataset, state, checkpoint, started, on_epoch)
-    if trial.keeps_state and not trial.training.callbacks and not trouble:
-        checkpoint.save(state, time.perf_counter() - started)
-    best = _best(state.history)
+    trouble = _fit(loop, trial, dataset, state, checkpoint, folder, started, on_epoch)
     metrics, shift = ({}, {}) if trouble else _final_measures(loop, trial, dataset, state, folder)
-    if save_model and not trouble:
-        with timing.of("write"):
-            _save_model(trial, dataset, loop, folder / "model.keras")
+    with timing.of("write"):
+        saved = {} if trouble else save_trained_model(trial, dataset, loop.model, folder, save_model)
     if not trial.keeps_state or trouble:
         checkpoint.discard()
     return TrialResult(
@@ -77,17 +91,38 @@ def run_trial(
         status="diverged" if trouble else "completed",
         history=tuple(state.history),
         metrics=metrics,
-        best_epoch=None if math.isnan(best.val_accuracy) else best.epoch,
-        parameters=loop.model.count_params(),
-        multiply_adds=counted_multiply_adds(loop.model),
+        best_epoch=_best_epoch(state.history),
         seconds=time.perf_counter() - started,
         timing=timing.seconds,
         memory=peak_mib(),
         cause=trouble,
         provenance=provenance,
-        initial_weights=initial_weights,
         variance_shift=shift,
+        **built,
+        **saved,
     )
+
+
+def _best_epoch(history: list[EpochRecord]) -> int | None:
+    best = _best(history)
+    return None if math.isnan(best.val_accuracy) else best.epoch
+
+
+def _described(model: keras.Model) -> dict[str, Any]:
+    """Return what a result says of its model before training."""
+    return {
+        "parameters": model.count_params(),
+        "multiply_adds": counted_multiply_adds(model),
+        "initial_weights": _fingerprints(model),
+    }
+
+
+def _built_from(structure: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Return what a checkpoint of the model is valid for, beside the environment.
+
+    Modules are left out: which of them a process has noticed depends on what it trained before.
+    """
+    return {"structure": structure} | {k: v for k, v in files.items() if not k.endswith(".py")}
 
 
 def _best(history: list[EpochRecord]) -> EpochRecord:
@@ -108,10 +143,10 @@ def _final_measures(
         shift = loop.variance_shift(dataset.train_probe)
         if not trial.reads_test:
             return metrics, shift
-        probabilities = loop.predict(dataset.test)
-        test = loop.measure(dataset.test, probabilities)
+        outputs = loop.predict(dataset.test)
+        test = loop.measure(dataset.test, outputs)
     with loop.timing.of("write"):
-        np.save(folder / "test_probabilities.npy", probabilities)
+        np.save(folder / "test_probabilities.npy", outputs.probabilities)
     return metrics | {f"test_{name}": value for name, value in test.items()}, shift
 
 
@@ -125,46 +160,46 @@ def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
 
 
 # The loop of the last trial, kept because its graphs took a second or two to trace.
-_warm: dict[tuple[Any, ...], CompiledLoop] = {}
+_warm: dict[tuple[Any, ...], tuple[CompiledLoop, str]] = {}
 
 
-def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> CompiledLoop:
-    """Return a loop in the trial's initial state: the last loop again, if the variant is the same.
+def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> tuple[CompiledLoop, str]:
+    """Return a loop in the trial's initial state, and the hash of its model's structure.
+
+    It is the last loop again if the variant is the same, and its model is still built with that structure.
 
     The seeds of a variant differ only in the values of variables, and all of these are copied from a model
     that is built for this trial; images are an input of the graphs. So a loop that is used again computes the
     same bits as a new one. Its graphs contain the normalisation as constants. Callbacks may change more than
-    variables, so a loop with callbacks is not used again.
+    variables, so a loop with callbacks is not used again. Nor is one of a user's own layers, which may hold
+    arrays that follow the seed and are constants of the graphs.
     """
     import keras
 
     settings = (trial.model.model_dump_json(), trial.training.model_dump_json())
     variant = (*settings, trial.dataset_digest, dataset.scale.tobytes(), dataset.offset.tobytes())
-    warm = _warm.get(variant)
+    warm, warm_structure = _warm.get(variant, (None, ""))
     with timing.of("build"):
         if not warm:
             _warm.clear()
         keras.utils.clear_session(free_memory=True)  # Keras remembers every model that was built
         model = compiled_model(trial, dataset)
+        structure = structure_digest(model)
+        if structure != warm_structure:  # a file that the user's code reads may have changed
+            warm = None
         if warm:
             copy_state(model, warm.model)
-            if dataset.places is not None:  # else the seeds of a variant have the same images
-                warm.take(dataset.train)
+            if {"split", "label_noise"} & set(trial.vary):  # else the seeds of a variant have the same images
+                warm.take(dataset)
         loop = warm or CompiledLoop(model, dataset, trial.training)
-        if not trial.training.callbacks:
-            _warm[variant] = loop
+        may_differ = isinstance(trial.model, UserModelSettings) and has_own_code(model)
+        if not trial.training.callbacks and not may_differ:
+            _warm[variant] = loop, structure
     if not warm:
         with timing.of("trace"):
             loop.trace()
     loop.timing = timing
-    return loop
-
-
-def _save_model(trial: Trial, dataset: Dataset, loop: CompiledLoop, file: Path) -> None:
-    """Save the loop's state as a model that is built for the trial, so that its layers name its seeds."""
-    model = compiled_model(trial, dataset)
-    copy_state(loop.model, model)
-    model.save(file)
+    return loop, structure
 
 
 def _fit(
@@ -173,6 +208,7 @@ def _fit(
     dataset: Dataset,
     state: TrainingState,
     checkpoint: Checkpoint,
+    folder: Path,
     started: float,
     on_epoch: OnEpoch,
 ) -> str:
@@ -184,34 +220,35 @@ def _fit(
         dataset: The dataset to train it on.
         state: The training state, which is updated in place.
         checkpoint: The checkpoint to save to.
+        folder: The trial's folder.
         started: The time at which the trial would have started if it had never been interrupted.
         on_epoch: Called with the record of each epoch.
     """
     stopping = trial.training.early_stopping
     history = state.history
-    callbacks = callback_list(trial.training, loop.model, len(dataset.train))
-    callbacks.on_train_begin()
+    callbacks = Callbacks(trial.training, loop.model, len(dataset.train), folder)
+    callbacks.train_begin()
     while (
         len(history) < trial.training.epochs
         and not (stopping and _has_stalled(history, stopping))
         and not (history and loop.model.stop_training)  # as in Keras, there is always a first epoch
     ):
-        callbacks.on_epoch_begin(len(history))
-        record = _epoch(loop, trial, dataset, len(history) + 1)
-        if trial.training.evaluate == "best" and all(
-            record.val_accuracy > past.val_accuracy for past in history
-        ):
-            state.best_weights = loop.model.get_weights()
+        callbacks.epoch_begin(len(history) + 1)
+        record = _epoch(loop, trial, dataset, state, callbacks)
         history.append(record)
         on_epoch(record)
         for name, value in (("training", record.loss), ("validation", record.val_loss)):
             if not math.isfinite(value):
                 return f"the {name} loss became {value} in epoch {record.epoch}"
-        callbacks.on_epoch_end(record.epoch - 1, logs(record))
+        callbacks.epoch_end(record)
         if not trial.training.callbacks:
             with loop.timing.of("checkpoint"):
                 checkpoint.save_if_due(state, time.perf_counter() - started)
-    callbacks.on_train_end()
+    if trial.keeps_state and not trial.training.callbacks:
+        checkpoint.save(state, time.perf_counter() - started)
+    # From here on, an optimizer that averages the weights has put the averages in their place.
+    loop.model.optimizer.finalize_variable_values(loop.model.trainable_variables)
+    callbacks.train_end()
     return ""
 
 
@@ -220,10 +257,11 @@ def _final_metrics(
 ) -> dict[str, float]:
     """Return ``train_*`` and ``val_*`` of the model as it is.
 
-    They are taken from the epoch's record, unless callbacks may have changed the weights since, as an
-    EarlyStopping does that restores the best weights.
+    They are taken from the epoch's record, unless the weights may have changed since: an EarlyStopping may
+    restore the best ones, and an optimizer may put their averages in their place.
     """
-    if trial.training.callbacks and trial.training.evaluate == "last":
+    may_have_changed = trial.training.callbacks or averages_weights(loop.model.optimizer)
+    if may_have_changed and trial.training.evaluate == "last":
         parts = {"train": loop.measure(dataset.train_probe), "val": loop.measure(dataset.val)}
         return {
             f"{part}_{name}": value for part, measures in parts.items() for name, value in measures.items()
@@ -232,34 +270,47 @@ def _final_metrics(
     return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
 
 
-def _epoch(loop: CompiledLoop, trial: Trial, dataset: Dataset, epoch: int) -> EpochRecord:
-    """Train and measure one epoch; if the loss is no longer finite, the measures are NaN."""
-    started = time.perf_counter()
+def _epoch(
+    loop: CompiledLoop, trial: Trial, dataset: Dataset, state: TrainingState, callbacks: Callbacks
+) -> EpochRecord:
+    """Train and measure one epoch, and keep its weights in ``state`` if they are the best so far.
+
+    If the loss is no longer finite, nothing is measured, and the measures are NaN.
+    """
+    started, epoch = time.perf_counter(), len(state.history) + 1
     order = trial.randomness.batch_order(epoch, len(dataset.train))
     with loop.timing.of("train"):
         loss, accuracy = loop.train(order)
-    not_measured = {"loss": math.nan, "accuracy": math.nan}
-    train, val = dict(not_measured), dict(not_measured)
-    active_loss, active_accuracy = math.nan, math.nan
+    measures: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
     if math.isfinite(loss):
-        with loop.timing.of("evaluate"):
-            train = loop.measure(dataset.train_probe)
-            val = loop.measure(dataset.val)
-            active_loss, active_accuracy = loop.measure_active(dataset.train_probe, train)
+        with loop.timing.of("evaluate"), callbacks.testing():
+            measures = _measures(loop, dataset)
+            if trial.training.evaluate == "best" and all(
+                measures["val_accuracy"] > past.val_accuracy for past in state.history
+            ):
+                state.best_weights = loop.model.get_weights()
     return EpochRecord(
         epoch=epoch,
         loss=loss,
         accuracy=accuracy,
-        active_loss=active_loss,
-        active_accuracy=active_accuracy,
-        train_loss=train.pop("loss"),
-        train_accuracy=train.pop("accuracy"),
-        val_loss=val.pop("loss"),
-        val_accuracy=val.pop("accuracy"),
         seconds=time.perf_counter() - started,
         order=_order_digest(order, dataset),
-        extra={f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()},
+        **measures,
     )
+
+
+def _measures(loop: CompiledLoop, dataset: Dataset) -> dict[str, Any]:
+    """Return what is measured after an epoch, by the names of an `EpochRecord`."""
+    outputs = loop.predict(dataset.val)
+    train, val = loop.measure(dataset.train_probe), loop.measure(dataset.val, outputs)
+    active = dict(zip(_ACTIVE, loop.measure_active(dataset.train_probe, train), strict=True))
+    known = {
+        f"{part}_{name}": measures.pop(name)
+        for part, measures in (("train", train), ("val", val))
+        for name in ("loss", "accuracy")
+    }
+    extra = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()}
+    return {**known, **active, "penalty": outputs.penalty, "extra": extra}
 
 
 def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
@@ -274,9 +325,10 @@ def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
 
 
 def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
-    """Return the shape and a hash of the weights of each layer that has weights, by layer name."""
-    arrays = {layer.name: layer.get_weights() for layer in layers_of(model) if layer.weights}
-    return {name: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for name, a in arrays.items()}
+    """Return the shape and a hash of the weights of each layer that has weights of its own, by path."""
+    weights = {path: own_weights(layer) for path, layer in layers_by_path(model).items()}
+    arrays = {path: [weight.numpy() for weight in own] for path, own in weights.items() if own}
+    return {path: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for path, a in arrays.items()}
 
 
 def _order_digest(order: NDArray[np.int32], dataset: Dataset) -> str:

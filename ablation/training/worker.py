@@ -27,6 +27,8 @@ def main() -> None:
     started = time.perf_counter()
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    if hasattr(os, "register_at_fork"):  # else a child that outlives this process would hold the pipe open
+        os.register_at_fork(after_in_child=lambda: os.dup2(2, events.fileno()))
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
 

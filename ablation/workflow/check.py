@@ -2,58 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
+from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.grid.seeding import Randomness
+from ablation.grid.settings import BuilderSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
-from ablation.grid.value_text import counted, yaml_text
-from ablation.models.augmentation import layers_of
+from ablation.grid.value_text import counted
 from ablation.models.build import build_model
 from ablation.models.cost import counted_multiply_adds
-from ablation.models.training_only import training_only_layer
+from ablation.models.unseeded import has_own_code
 from ablation.results.notes import planned_notes
 from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.model_layers import Layer, shown_layers
 from ablation.workflow.preflight import require_fit
-
-if TYPE_CHECKING:
-    import keras
-
-# What Keras writes into a layer's configuration beside what it does.
-_INCIDENTAL = {"name", "seed", "trainable", "dtype", "build_config", "batch_shape"}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of a built model.
-
-    Attributes:
-        name: Its name.
-        kind: The name of its class.
-        output: The shape of its output for one image, as text; empty if it is not known.
-        parameters: The number of its parameters.
-        settings: Its configuration, as text by name.
-    """
-
-    name: str
-    kind: str
-    output: str
-    parameters: int
-    settings: dict[str, str]
 
 
 @dataclass(frozen=True)
 class VariantCheck:
-    """A variant's model; ``error`` says why it could not be built."""
+    """A variant's model; ``error`` says why it could not be built.
+
+    ``has_own_code`` says whether it computes with the user's code, of which layers do not tell everything.
+    """
 
     name: str
     parameters: int = 0
     multiply_adds: int = 0
     layers: tuple[Layer, ...] = ()
     error: str = ""
+    has_own_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,13 +48,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Check:
-    """What `ablation check` prints."""
+    """What `ablation check` prints; ``classes`` says how many images there are per class."""
 
     description: str
     baseline: str
     trials: int
     variants: tuple[VariantCheck, ...]
     notes: tuple[str, ...]
+    classes: str = ""
 
     def differences(self, variant: VariantCheck) -> list[Difference]:
         """Return the layers in which a variant's model differs from the baseline's."""
@@ -98,14 +80,15 @@ def check_study(study: Study) -> Check:
         "layer, and so is its training."
         for variant, checked in zip(study.variants, variants, strict=True)
         if checked is not built and checked.layers and variant.training == baseline.training
-        if not any(_differences(built.layers, checked.layers))
+        if not checked.has_own_code and not any(_differences(built.layers, checked.layers))
     ]
     return Check(
         description=f"{study.name}: {dataset.describe()}; {_size(dataset)}",
         baseline=study.baseline,
         trials=len(study.trials(dataset.digest)),
         variants=variants,
-        notes=(*idle, *planned_notes(study, dataset)),
+        notes=(*idle, *_unnamed(study, built, variants), *planned_notes(study, dataset)),
+        classes=counts_in_words(dataset.class_counts),
     )
 
 
@@ -117,45 +100,57 @@ def _size(dataset: Dataset) -> str:
 def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
     try:
         shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        model = build_model(variant.model, shape, classes, Randomness(0), multi_label)
+        model = build_model(variant.model, shape, classes, Randomness(0), multi_label, variant.training)
     except Exception as error:
         return VariantCheck(variant.name, error=error_summary(error))
     return VariantCheck(
         variant.name,
         model.count_params(),
         counted_multiply_adds(model),
-        tuple(_layer(layer) for layer in layers_of(model)),
+        shown_layers(model),
+        has_own_code=has_own_code(model),
     )
 
 
-def _layer(layer: keras.Layer) -> Layer:
-    try:
-        shape = layer.output.shape[1:]
-        output = " × ".join(str(side) for side in shape)
-    except (AttributeError, ValueError):  # of a subclassed model
-        output = ""
-    inner = layer.layer if isinstance(layer, training_only_layer()) else layer
-    settings = {k: _text(v) for k, v in inner.get_config().items() if k not in _INCIDENTAL}
-    return Layer(layer.name, type(inner).__name__, output, layer.count_params(), settings)
-
-
-def _text(value: Any) -> str:
-    """Return a part of a configuration as text; for an object, its class and its own configuration."""
-    if isinstance(value, dict) and "class_name" in value:
-        settings = {k: v for k, v in value.get("config", {}).items() if k not in _INCIDENTAL}
-        return f"{value['class_name']}{settings or ''}"
-    return yaml_text(value)
+def _unnamed(study: Study, built: VariantCheck, variants: Sequence[VariantCheck]) -> list[str]:
+    """Say where variants of a builder number their layers differently, so that they pair badly."""
+    if not isinstance(study.variants[0].model, BuilderSettings):
+        return []
+    before = Counter(layer.kind for layer in built.layers if layer.is_numbered)
+    kinds: dict[str, set[str]] = {}
+    for variant in variants:
+        after = Counter(layer.kind for layer in variant.layers if layer.is_numbered)
+        different = {kind for kind in before if variant.layers and before[kind] != after[kind]}
+        kinds |= {variant.name: different} if different else {}
+    if not kinds:
+        return []
+    every = sorted(set().union(*kinds.values()))
+    return [
+        f"Name your layers ({', '.join(every)}) with the argument `name`. Layers without a name are "
+        f"numbered, and {', '.join(kinds)} and {built.name} have different numbers of them. So layers of the "
+        "same name need not be the same layer, and the variants are paired badly: the layers that both have "
+        "in common start from different weights."
+    ]
 
 
 def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Iterator[Difference]:
     before, after = ({layer.name: layer for layer in layers} for layers in (baseline, variant))
+    if before == after:  # the same layers may be connected differently
+        for name in before:
+            sides = before[name].inputs, after[name].inputs
+            if sides[0] != sides[1]:
+                yield Difference(
+                    name, *(f"after {', '.join(filter(None, side)) or 'the images'}" for side in sides)
+                )
+        return
     for name in [*after, *(name for name in before if name not in after)]:
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         changed: list[str] = []
         if old and new and old.kind == new.kind:
-            changed = [key for key in new.settings if old.settings.get(key) != new.settings[key]]
+            keys = dict.fromkeys((*new.settings, *old.settings))
+            changed = [key for key in keys if old.settings.get(key) != new.settings.get(key)]
         if old and new and (old.kind, old.output, old.parameters) == (new.kind, new.output, new.parameters):
             yield Difference(name, *(f"{side.kind}: {_settings(side, changed)}" for side in (old, new)))
         else:
@@ -163,7 +158,7 @@ def _differences(baseline: tuple[Layer, ...], variant: tuple[Layer, ...]) -> Ite
 
 
 def _settings(layer: Layer, names: Sequence[str]) -> str:
-    return ", ".join(f"{name} {layer.settings.get(name, '')}" for name in names)
+    return ", ".join(f"{name} {layer.settings.get(name, 'not set')}" for name in names)
 
 
 def _description(layer: Layer | None, changed: Sequence[str]) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablation.data.datasets import prepare_dataset
+from ablation.data.class_counts import counts_in_words
+from ablation.data.datasets import Dataset, prepare_dataset
+from ablation.errors import refuse_file
+from ablation.executors.contract import Task
 from ablation.executors.cores import available_cores
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study
-from ablation.grid.trial import Trial, slug
+from ablation.grid.trial import Trial, TrialResult, slug
+from ablation.grid.value_text import counted
 from ablation.models.build import build_model
-from ablation.models.cost import guess_seconds
 from ablation.results.notes import planned_notes
+from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.pending import pending_tasks, task_notes
 from ablation.workflow.preflight import require_fit
-from ablation.workflow.run_study import chosen_variants
-from ablation.workflow.sequential import with_earlier_seeds
+from ablation.workflow.run_study import chosen_variants, until_resolved
+from ablation.workflow.sequential import further_seeds, with_earlier_seeds
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,10 @@ class VariantPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `ablation run --dry-run` prints; ``seconds`` is an estimate from the models' multiply-adds."""
+    """What `ablation run --dry-run` prints; ``seconds`` is an estimate from the models' multiply-adds.
+
+    ``classes`` says how many images there are per class.
+    """
 
     description: str
     baseline: str
@@ -44,6 +52,7 @@ class Plan:
     notes: tuple[str, ...]
     workers: int
     seconds: float
+    classes: str = ""
 
 
 def plan_study(
@@ -53,50 +62,78 @@ def plan_study(
     only: Sequence[str] = (),
     workers: int | None = None,
     shard: Shard = WHOLE,
+    max_seeds: int | None = None,
 ) -> Plan:
     """Return what `run_study` with the same arguments would do.
 
-    Each variant's model is built to count its parameters.
+    Each variant's model is built to count its parameters. With ``max_seeds``, it is the next round of seeds,
+    because the results of this round decide about further ones.
 
     Raises:
         AblationError: As `run_study`.
     """
     chosen = chosen_variants(study, only)
+    if max_seeds:
+        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
     dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
+    refuse_file(store.folder)
     study = with_earlier_seeds(study, store, dataset.digest)
-    trials = study.trials(dataset.digest)
-    finished = {t.id for t in trials if store.is_finished(t, store.result(t), study.save_models)}
-    of_shard = shard.take(trials, dataset)
-    pending = [t for t in of_shard if t.variant in chosen and t.id not in finished]
-    rows, seconds = [], 0.0
-    with quiet_stderr():
-        shape, classes, multi_label = dataset.image_shape, len(dataset.class_names), dataset.is_multi_label
-        models = [build_model(v.model, shape, classes, Randomness(0), multi_label) for v in study.variants]
-    for variant, model in zip(study.variants, models, strict=True):
-        of_variant = [t for t in trials if t.variant == variant.name]
-        to_train = [t for t in pending if t.variant == variant.name]
-        rows.append(
-            VariantPlan(
-                variant.name,
-                model.count_params(),
-                len(of_variant),
-                sum(t.id in finished for t in of_variant),
-                len(to_train),
-            )
-        )
-        seconds += len(to_train) * guess_seconds(variant.model, variant.training, dataset)
+    tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
+    if max_seeds and not tasks:
+        further = further_seeds(Run(store.folder).with_study(study, dataset.digest), chosen, max_seeds)
+        study = study.model_copy(update={"further_seeds": further or study.further_seeds})
+        tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
+    trials, pending = study.trials(dataset.digest), [task.trial for task in tasks]
     processes = min(workers or max(1, available_cores() // study.threads), max(1, len(pending)))
     return Plan(
         description=f"{study.name}: {dataset.describe()}",
         baseline=study.baseline,
-        variants=tuple(rows),
+        variants=tuple(_variant_plans(study, dataset, store, pending)),
         pending_ids=tuple(t.id for t in pending),
-        notes=(*_other_trials(store, trials), *planned_notes(study, dataset)),
+        notes=(
+            *task_notes(tasks),
+            *_rounds(tasks, max_seeds),
+            *_other_trials(store, trials),
+            *planned_notes(study, dataset),
+        ),
         workers=processes,
-        seconds=seconds / processes,
+        seconds=sum(task.seconds for task in tasks) / processes,
+        classes=counts_in_words(dataset.class_counts),
     )
+
+
+def _variant_plans(
+    study: Study, dataset: Dataset, store: Store, pending: Sequence[Trial]
+) -> Iterator[VariantPlan]:
+    """Yield the plan of each variant, whose model is built to count its parameters."""
+    trials, results = study.trials(dataset.digest), _results(study, dataset, store)
+    finished = [t for t in trials if store.is_finished(t, results.get(t.id), study.save_models)]
+    shape, classes = dataset.image_shape, len(dataset.class_names)
+    for variant in study.variants:
+        with quiet_stderr():
+            model = build_model(
+                variant.model, shape, classes, Randomness(0), dataset.is_multi_label, variant.training
+            )
+        counts = (sum(t.variant == variant.name for t in of) for of in (trials, finished, pending))
+        yield VariantPlan(variant.name, model.count_params(), *counts)
+
+
+def _results(study: Study, dataset: Dataset, store: Store) -> dict[str, TrialResult]:
+    """Return the results of the trials that have one, by trial id."""
+    found = ((trial.id, store.result(trial)) for trial in study.trials(dataset.digest))
+    return {trial_id: result for trial_id, result in found if result}
+
+
+def _rounds(tasks: Sequence[Task], max_seeds: int | None) -> list[str]:
+    """Say that further seeds may follow."""
+    if not max_seeds or not tasks:
+        return []
+    return [
+        "This is the next round of trials. Its results decide which questions are still open, and get "
+        f"further seeds, at most {max_seeds} per variant."
+    ]
 
 
 def _other_trials(store: Store, trials: Sequence[Trial]) -> list[str]:
@@ -105,6 +142,6 @@ def _other_trials(store: Store, trials: Sequence[Trial]) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} trials in {store.folder} do not belong to this plan: they have different seeds, or come "
-        "from earlier settings, images or modules. They are kept but not used."
+        f"{counted(count, 'trial')} in {store.folder} do{'es' * (count == 1)} not belong to this plan: they "
+        "have different seeds, or come from earlier settings, images or modules. They are kept but not used."
     ]

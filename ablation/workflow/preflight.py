@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 from ablation.data.datasets import Dataset
-from ablation.errors import GridError, did_you_mean
+from ablation.errors import AblationError, GridError, did_you_mean
 from ablation.grid import keras_names
-from ablation.grid.settings import Component, UserModelSettings, metric_name
+from ablation.grid.label_kinds import is_of_one_class
+from ablation.grid.settings import BuilderSettings, Component, UserModelSettings, metric_name
 from ablation.grid.study import Study, Variant
 from ablation.grid.user_code import error_summary
-
-_OF_ONE_CLASS = (
-    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "kl_divergence",
-    "categorical_accuracy", "top_k_categorical_accuracy",
-)  # fmt: skip
+from ablation.models.user_model import may_overrule, refuse_overruled
+from ablation.tensorflow_setup import quiet_stderr
+from ablation.training.class_weights import class_weights
+from ablation.training.fit import declares_averages, refuse_binary, refuse_idle_average
 
 
 def require_fit(study: Study, dataset: Dataset) -> None:
@@ -23,18 +25,34 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     Raises:
         DatasetError: There are fewer training images than a variant asks for.
         GridError: A loss or metric is for images of exactly one class, but the images have any number of
-            labels; a callback monitors what is not logged; or a user's metric cannot be measured.
+            labels, or the other way round; class weights name no class; a callback monitors what is not
+            logged; averages of weights would have no effect; or a metric cannot be measured, is the same
+            whatever a model predicts, or is for another number of classes.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
         _refuse_monitor(variant)
+        _refuse_misfit(variant, dataset)
     if dataset.is_multi_label:
         _refuse_one_class(study)
-    user_metrics = [
-        m for v in study.variants for m in v.training.metrics if isinstance(m, Component) and m.source
-    ]
-    for component in {str(metric): metric for metric in user_metrics}.values():
-        _try_out(component, dataset)
+    _refuse_overruled(study, dataset)
+    for metric in {str(m): m for v in study.variants for m in v.training.metrics}.values():
+        _refuse_misfit_metric(metric, len(dataset.class_names))
+        if isinstance(metric, Component):
+            _try_out(metric, dataset)
+
+
+def _refuse_overruled(study: Study, dataset: Dataset) -> None:
+    """Refuse settings that have no effect because of what a variant's builder does itself."""
+    for variant in study.variants:
+        settings = variant.model
+        if not isinstance(settings, BuilderSettings) or not may_overrule(settings):
+            continue
+        try:
+            with quiet_stderr():
+                refuse_overruled(settings, dataset.image_shape, len(dataset.class_names), variant.training)
+        except AblationError as error:
+            raise GridError(f"{variant.name}: {error}") from None
 
 
 def _refuse_monitor(variant: Variant) -> None:
@@ -42,16 +60,66 @@ def _refuse_monitor(variant: Variant) -> None:
     names = ["loss", "accuracy", *map(metric_name, variant.training.metrics)]
     known = [*names, *(f"val_{name}" for name in names)]
     for callback in variant.training.callbacks:
-        watched = callback.arguments.get("monitor", "loss")
-        if not callback.source and watched not in known:
+        watched = "" if callback.source else _watched(callback)
+        if not watched:
+            continue
+        if watched not in known:
             raise GridError(
                 f"{variant.name}: {callback.name} monitors '{watched}', which is not logged."
-                f"{did_you_mean(str(watched), known)}"
+                f"{did_you_mean(watched, known)}"
+            )
+        if callback.arguments.get("mode", "auto") == "auto" and not _has_direction(watched, variant):
+            raise GridError(
+                f"{variant.name}: {callback.name} monitors '{watched}', and Keras does not know whether "
+                "higher or lower values are better. Add `mode: max` or `mode: min`."
             )
 
 
+def _watched(callback: Component) -> str:
+    """Return what a callback of Keras monitors; empty if it monitors nothing."""
+    keras_type = keras_names.keras_class(keras_names.KINDS["callbacks"], callback.name)
+    parameter = inspect.signature(keras_type).parameters.get("monitor")
+    return str(callback.arguments.get("monitor", parameter.default)) if parameter else ""
+
+
+def _has_direction(watched: str, variant: Variant) -> bool:
+    """Return whether Keras knows if more or less is better of a quantity that is logged."""
+    custom = [metric_name(m) for m in variant.training.metrics if isinstance(m, Component) and m.source]
+    return watched.removeprefix("val_") not in custom
+
+
+def _refuse_misfit(variant: Variant, dataset: Dataset) -> None:
+    """Refuse class weights, losses and averages of weights that do not fit the images or each other."""
+    training = variant.training
+    may_have_one_unit = isinstance(variant.model, UserModelSettings) and len(dataset.class_names) == 2
+    try:
+        class_weights(training.class_weight, dataset)
+        if not dataset.is_multi_label and not may_have_one_unit:
+            refuse_binary(training)
+        if isinstance(training.optimizer, str) or not training.optimizer.source:
+            refuse_idle_average(training, declares_averages(training))
+    except AblationError as error:
+        raise GridError(f"{variant.name}: {error}") from None
+
+
+def _refuse_misfit_metric(metric: str | Component, classes: int) -> None:
+    """Refuse a metric of Keras for another number of classes, or a top-k accuracy that counts every class."""
+    arguments = {} if isinstance(metric, str) or metric.source else metric.arguments
+    if (counted := arguments.get("num_classes", classes)) != classes:
+        raise GridError(
+            f"training.metrics: {metric} counts {counted} classes, but the images have {classes}. Write "
+            f"num_classes: {classes}."
+        )
+    name, k = metric if isinstance(metric, str) else metric.snake_case, arguments.get("k", 5)
+    if name == "top_k_categorical_accuracy" and k >= classes:
+        raise GridError(
+            f"training.metrics: the top {k} of {classes} classes always contain the right one, so that "
+            f"{metric} is always 1. Write {{TopKCategoricalAccuracy: {{k: {max(1, classes // 2)}}}}}."
+        )
+
+
 def _try_out(component: Component, dataset: Dataset) -> None:
-    """Measure a user's metric once, on the validation labels and probabilities drawn at random."""
+    """Measure a metric once, on the validation labels and probabilities drawn at random."""
     labels, classes = dataset.val.labels, len(dataset.class_names)
     one_hot = labels if dataset.is_multi_label else np.eye(classes)[labels]
     drawn = np.random.default_rng(0).dirichlet(np.ones(classes), len(labels))
@@ -70,7 +138,7 @@ def _refuse_one_class(study: Study) -> None:
     """Refuse losses and metrics that are for images of exactly one class."""
     for variant in study.variants:
         training = variant.training
-        if _is_of_one_class(training.loss):
+        if is_of_one_class(training.loss):
             is_user_model = isinstance(variant.model, UserModelSettings)
             raise GridError(
                 f"{variant.name}: the loss {training.loss} is for images of exactly one class, but these "
@@ -78,12 +146,8 @@ def _refuse_one_class(study: Study) -> None:
                 + (" and end your model with sigmoid." if is_user_model else ".")
             )
         for metric in training.metrics:
-            if _is_of_one_class(metric):
+            if is_of_one_class(metric):
                 raise GridError(
                     f"{variant.name}: the metric {metric} is for images of exactly one class, but these "
                     "images have any number of labels. Remove it from `training: {metrics: [...]}`."
                 )
-
-
-def _is_of_one_class(part: str | Component) -> bool:
-    return (part if isinstance(part, str) else part.snake_case) in _OF_ONE_CLASS

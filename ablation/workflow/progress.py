@@ -19,6 +19,8 @@ from ablation.analysis.phrases import duration, signed_points
 from ablation.executors.contract import Progress, Task
 from ablation.executors.eta import TimeEstimate
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.grid.value_text import counted
+from ablation.workflow.pending import task_notes
 
 _PER_SECOND = 4
 
@@ -59,8 +61,10 @@ class LiveProgress:
         others = len(trials) - len(pending)
         rest = f", {others} finished or not chosen" if others else ""
         self._console.print(
-            f"{len(pending)} trials to train{rest}" if pending else "Nothing is left to train."
+            f"{counted(len(pending), 'trial')} to train{rest}" if pending else "Nothing is left to train."
         )
+        for note in task_notes(pending):
+            self._console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
         if pending and self._console.is_terminal:
             self._live = Live(
                 console=self._console,
@@ -131,7 +135,7 @@ class LiveProgress:
         total = sum(trial.training.epochs for trial in self._pending)
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            Text(f"{len(self._ended)} of {len(self._pending)} trials"),
+            Text(f"{len(self._ended)} of {counted(len(self._pending), 'trial')}"),
             ProgressBar(total=total, completed=self.epochs_done, width=30),
             Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
             Text(self._outlook(), style="dim"),

@@ -15,13 +15,12 @@ from ablation.export.tables import write_tables
 from ablation.export.tensorboard import TensorBoard
 from ablation.grid.study import Study
 from ablation.grid.trial import slug
-from ablation.models.cost import guess_seconds
 from ablation.report.write import write_report
 from ablation.results.run import Run
-from ablation.store.lock import active_holders
 from ablation.store.run_folder import RUNS, Store
 from ablation.training.provenance import code_provenance
 from ablation.workflow.observers import NullObserver, Observer, Observers
+from ablation.workflow.pending import pending_tasks
 from ablation.workflow.preflight import require_fit
 from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
 
@@ -50,9 +49,8 @@ def run_study(
         address: The address of the Ray cluster; by default a cluster is started on this machine.
         shard: The part of the trials to train here; the shard that ends last writes the report.
         observer: Its methods are called as the run goes on.
-        max_seeds: If given, seeds are added up to this number while a verdict is open, and intervals are
-            anytime-valid. Without it, seeds that an earlier run of the same grid added are kept, with such
-            intervals.
+        max_seeds: If given, seeds are added up to this number while a verdict is open. Seeds that an earlier
+            run of the same grid added are kept. With added seeds, intervals are anytime-valid.
         tensorboard: Whether to write all trials for TensorBoard, too, to ``tensorboard/`` in the run folder.
 
     Returns:
@@ -63,32 +61,38 @@ def run_study(
     """
     chosen = chosen_variants(study, only)
     if max_seeds:
-        study, chosen = _until_resolved(study, max_seeds, shard), chosen | {study.baseline}
-    store = Store(out or RUNS / slug(study.name))
-    observer = observer or NullObserver()
+        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
+    store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
-    require_fit(study, dataset)
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
     runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
-    with store.locked(shard.name):
-        if not max_seeds:
-            study = with_earlier_seeds(study, store, dataset.digest)
-        while True:
-            run = _opened(store, study, dataset, shard)
-            tasks = _tasks(run, chosen, shard)
-            observer.planned(run.trials, tasks)
-            if not tasks and run.is_reported:
-                return run
-            _train_and_tabulate(run, tasks, runner, observer, shard)
-            further = further_seeds(run, chosen, max_seeds) if max_seeds else {}
-            if not further:
+    require_fit(study, dataset)
+
+    def opening(beside: list[str]) -> None:
+        store.open(with_earlier_seeds(study, store, dataset.digest), dataset, beside)
+
+    with store.locked(shard.name, opening):
+        run, tasks = _next_round(store, dataset, chosen, shard, max_seeds)
+        observer.planned(run.trials, tasks)
+        if not tasks and run.is_reported:
+            return run
+        _train_and_tabulate(run, tasks, runner, observer, shard)
+        while max_seeds:
+            run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, is_first=False)
+            if not tasks:
                 break
-            study = study.model_copy(update={"further_seeds": further})
-        return _reported(run) if shard.is_whole else _report_of_last_shard(store, chosen)
+            observer.planned(run.trials, tasks)
+            _train_and_tabulate(run, tasks, runner, observer, shard)
+        return _report(run, shard, chosen)
 
 
-def _until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
+def until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
+    """Return the study to which seeds are added, with intervals that allow for it.
+
+    Raises:
+        GridError: The study has more seeds already, or is run in parts.
+    """
     if not shard.is_whole:
         raise GridError(
             "--shard cannot be combined with --until-resolved, which looks at all trials together."
@@ -96,11 +100,25 @@ def _until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
     return with_anytime_intervals(study, max_seeds)
 
 
-def _opened(store: Store, study: Study, dataset: Dataset, shard: Shard) -> Run:
-    """Make the folder ready for the study, beside other shards that are running; return its run."""
-    with store.exclusive():
-        store.open(study, dataset, beside=active_holders(store.folder, shard.name))
-    return Run(store.folder)
+def _next_round(
+    store: Store,
+    dataset: Dataset,
+    chosen: set[str],
+    shard: Shard,
+    max_seeds: int | None,
+    is_first: bool = True,
+) -> tuple[Run, list[Task]]:
+    """Return the run and what to train, with further seeds if nothing is left and a question is open.
+
+    Only the first round tries failed trials again.
+    """
+    while True:
+        run = Run(store.folder)
+        tasks = [t for t in _tasks(run, chosen, shard) if is_first or t.trial.id not in run.trial_results]
+        further = further_seeds(run, chosen, max_seeds) if max_seeds and not tasks else {}
+        if not further:
+            return run, tasks
+        store.open(run.study.model_copy(update={"further_seeds": further}), dataset)
 
 
 def _train_and_tabulate(
@@ -117,11 +135,6 @@ def _train_and_tabulate(
             write_tables(run)
 
 
-def _reported(run: Run) -> Run:
-    write_report(run)
-    return run
-
-
 def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
     """Return the study's images and prepare them if necessary; shards do so one after the other."""
     with nullcontext() if shard.is_whole else store.exclusive():
@@ -129,10 +142,13 @@ def _dataset(store: Store, study: Study, shard: Shard) -> Dataset:
         return store.prepared_dataset(*asked) or prepare_dataset(*asked)
 
 
-def _report_of_last_shard(store: Store, chosen: set[str]) -> Run:
-    """Write tables, figures and report if no trial of the chosen variants is pending."""
-    with store.exclusive():
-        run = Run(store.folder)
+def _report(run: Run, shard: Shard, chosen: set[str]) -> Run:
+    """Write the report; a shard does so, with tables, if no trial of the chosen variants is pending."""
+    if shard.is_whole:
+        write_report(run)
+        return run
+    with run.store.exclusive():
+        run = Run(run.folder)
         if all(trial.id in run.trial_results for trial in run.trials if trial.variant in chosen):
             write_tables(run)
             write_report(run)
@@ -174,20 +190,13 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
 
 
 def _tasks(run: Run, chosen: set[str], shard: Shard = WHOLE) -> list[Task]:
-    """Return a task for each trial of the shard and the chosen variants that is not finished."""
-    study, store = run.study, run.store
-    return [
-        Task(
-            trial,
-            store.scratch(trial),
-            study.save_models,
-            guess_seconds(trial.model, trial.training, run.dataset),
-            study.timeout,
-        )
-        for trial in shard.take(run.trials, run.dataset)
-        if trial.variant in chosen
-        and not store.is_finished(trial, run.trial_results.get(trial.id), study.save_models)
-    ]
+    """Return the `pending_tasks` of a run, with a folder for each in which it starts."""
+    tasks = pending_tasks(run.study, run.dataset, run.store, run.trial_results, chosen, shard)
+    for task in tasks:
+        run.store.scratch(task.trial)
+        if task.continues:
+            run.store.copy_checkpoint(task.continues, task.trial)
+    return tasks
 
 
 def chosen_variants(study: Study, only: Sequence[str]) -> set[str]:

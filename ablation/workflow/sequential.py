@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import count, islice
+from itertools import count as count_from
+from itertools import islice
 
 import pandas as pd
 
 from ablation.analysis.questions import study_questions
 from ablation.errors import GridError, RunError
 from ablation.grid.study import Study
+from ablation.grid.trial import content_of
+from ablation.grid.value_text import counted
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
@@ -24,7 +27,7 @@ def with_anytime_intervals(study: Study, max_seeds: int) -> Study:
     """
     if max_seeds < len(study.seeds):
         raise GridError(
-            f"--max-seeds: the study has {len(study.seeds)} seeds already, more than {max_seeds}."
+            f"--max-seeds: the study has {counted(len(study.seeds), 'seed')} already, more than {max_seeds}."
         )
     return _anytime_valid(study)
 
@@ -37,8 +40,9 @@ def with_earlier_seeds(study: Study, store: Store, digest: str) -> Study:
     """Return the study with the further seeds that its folder has, and with anytime-valid intervals if any.
 
     Results decided how many further seeds there are, so a run must neither drop them nor judge as if their
-    number had been fixed beforehand. A variant keeps them if its other trials are still planned: otherwise
-    its settings, its images or its seeds are no longer those whose results were looked at.
+    number had been fixed beforehand. A variant keeps them, under a new name, too, if its other trials are
+    still planned: otherwise its settings, its images or its seeds are no longer those whose results were
+    looked at.
 
     Args:
         study: The study as its grid declares it.
@@ -49,13 +53,16 @@ def with_earlier_seeds(study: Study, store: Store, digest: str) -> Study:
         earlier, earlier_digest = store.study()
     except RunError:
         return study
-    planned = {trial.id for trial in study.trials(digest)}
-    trials = (trial for trial in earlier.trials(earlier_digest) if trial.seed in earlier.seeds)
-    changed = {trial.variant for trial in trials if trial.id not in planned}
+    planned = {content_of(trial.id): trial.variant for trial in study.trials(digest)}
+    names: dict[str, set[str | None]] = {}
+    for trial in earlier.trials(earlier_digest):
+        if trial.seed in earlier.seeds:
+            names.setdefault(trial.variant, set()).add(planned.get(content_of(trial.id)))
     kept = {
         name: added
-        for name, seeds in earlier.further_seeds.items()
-        if name not in changed and (added := tuple(seed for seed in seeds if seed not in study.seeds))
+        for former, seeds in earlier.further_seeds.items()
+        if len(names[former]) == 1 and (name := names[former].pop())
+        if (added := tuple(seed for seed in seeds if seed not in study.seeds))
     }
     if not kept:
         return study
@@ -69,13 +76,14 @@ def further_seeds(run: Run, chosen: Collection[str], max_seeds: int) -> dict[str
     questions all have a verdict keeps what it has.
     """
     study = run.study
-    grown = {name: min(max_seeds, _next(len(study.seeds_of(name)))) for name in _open_variants(run, chosen)}
+    counts = {name: len(study.seeds_of(name)) for name in _open_variants(run, chosen)}
+    grown = {name: max(count, min(max_seeds, _next(count))) for name, count in counts.items()}
     if all(n == len(study.seeds_of(name)) for name, n in grown.items()):
         return {}
     most = max(grown.values())
     if study.baseline in grown:  # the partner of most comparisons, whose pairs it must not limit
         grown[study.baseline] = max(most, len(study.seeds_of(study.baseline)))
-    added = tuple(islice(count(max(study.seeds) + 1), most - len(study.seeds)))
+    added = tuple(islice(count_from(max(study.seeds) + 1), most - len(study.seeds)))
     return study.further_seeds | {name: added[: n - len(study.seeds)] for name, n in grown.items()}
 
 

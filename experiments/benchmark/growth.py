@@ -11,6 +11,7 @@ its limit, or over 1 GiB.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -141,6 +142,7 @@ def schedule(folder: Path) -> float:
 
 def main() -> None:
     """Measure every step and print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         started = time.perf_counter()

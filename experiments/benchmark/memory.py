@@ -8,6 +8,7 @@ in the second half.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -51,6 +52,7 @@ class Scale:
 
 def main() -> None:
     """Run the trials and compare the halves."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as name:
         grid = Path(name) / "grid.yaml"
         grid.write_text(json.dumps(GRID))

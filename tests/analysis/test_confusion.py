@@ -133,3 +133,21 @@ def test_trials_made_elsewhere_are_not_pooled(finished_run: Run) -> None:
     assert set(run.predictions["+both"]) == {0}
     assert set(run.predictions["plain"]) == {0, 1}
     assert run.per_class.query("variant == '+both'")["pairs"].unique().tolist() == [1]
+
+
+def test_a_class_without_test_images_has_no_accuracy_and_no_confusions() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(100) % 2
+    predictions = {name: drawn(generator, labels, 0.7, 5) for name in ("plain", "other")}
+    table = per_class_table(predictions, same(labels), "plain", NAMES)
+    absent = table[table["class"] == "ship"]
+    assert absent["images"].tolist() == [0, 0]
+    assert absent[["accuracy", "low", "high", "difference", "p", "q"]].isna().all(axis=None)
+    assert table.loc[table["class"] != "ship", "accuracy"].notna().all()
+    counts = confusion_counts(predictions, same(labels), 3)
+    shares = confusion_table(counts, NAMES)
+    assert shares.loc[shares["true"] == "ship", "share"].isna().all()
+    assert shares.loc[shares["true"] != "ship", "share"].notna().all()
+    assert shares.loc[shares["true"] == "ship", "count"].eq(0).all()
+    differences = confusion_differences(counts, "plain", NAMES)
+    assert differences.loc[differences["true"] == "ship", ["share", "difference", "p"]].isna().all(axis=None)

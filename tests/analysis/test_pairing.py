@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pandas as pd
@@ -50,11 +52,11 @@ def test_an_unseeded_layer_is_found(
     """The mistake that the audit is for: a layer whose weights depend on what was built before it."""
     from ablation.training import compilation
 
-    build = compilation.build_model
+    build, built = compilation.build_model, itertools.count()
 
     def careless(*arguments: object) -> keras.Sequential:
         model = build(*arguments)  # type: ignore[arg-type]
-        model.get_layer("dense1").kernel.assign(keras.initializers.GlorotUniform()((24, 8)))
+        model.get_layer("dense1").kernel.assign(keras.initializers.GlorotUniform(next(built))((24, 8)))
         return model
 
     monkeypatch.setattr(compilation, "build_model", careless)

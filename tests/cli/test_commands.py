@@ -74,12 +74,13 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
     for options, message in (
         (
             ["--seeds", "many"],
-            "Error: --seeds: expected a number of seeds, like 5, or a list, like 0,1,7, not 'many'.\n",
+            "Error: --seeds: expected a number of seeds, like 5, a list, like 0,1,7 or 3-5, or one seed with a comma, "
+            "like '7,', not 'many'.\n",
         ),
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (
             ["--data-dir", "x"],
-            "Error: --dataset: the digits come with scikit-learn and cannot be read from a path.\n",
+            "Error: --data-dir: the digits come with scikit-learn and cannot be read from a path.\n",
         ),
         (
             ["--executor", "slurm"],
@@ -181,7 +182,7 @@ def test_plan_tells_seeds(finished_run: Run) -> None:
     first = done.stdout.splitlines()[0]
     assert first.startswith(
         "Seeds needed to detect a difference of 0.5 pp in test_accuracy with 80% power, estimated from the noise of "
-        "the 2 seeds in "
+        "2 seeds in "
     )
     assert "--until-resolved" in done.stdout
 

@@ -11,12 +11,20 @@ import pytest
 from conftest import after_epoch, tiny_trial
 from rich.console import Console
 
-from ablation import Run
+from ablation import Run, Study
 from ablation.analysis.phrases import duration
-from ablation.cli.terminal import print_comparisons, print_results, print_seeds_needed, print_status
+from ablation.cli.terminal import (
+    print_audit,
+    print_comparisons,
+    print_plan,
+    print_results,
+    print_seeds_needed,
+    print_status,
+)
 from ablation.data.datasets import Dataset
 from ablation.executors.contract import Progress, Task
 from ablation.grid.trial import TrialResult
+from ablation.workflow.dry_run import plan_study
 from ablation.workflow.progress import LiveProgress
 
 
@@ -44,7 +52,7 @@ def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset,
         for epoch in (1, 2, 3):
             progress.progressed(Progress(trial, after_epoch(epoch)))
     shown = screen.getvalue()
-    for text in ("0 of 1 trials", "3/10", "75.0%", "50.0%", "+25.0 pp", "left"):
+    for text in ("0 of 1 trial ", "3/10", "75.0%", "50.0%", "+25.0 pp", "left"):
         assert text in shown
 
 
@@ -121,3 +129,27 @@ def test_the_seeds_needed_fit_80_columns(
         assert cell in large
     assert any("needs 2 pairs" in line and "– (1)" in line for line in table)
     assert any("0.00 pp (12)" in line and line.rstrip().endswith("–") for line in table)
+
+
+def test_an_audit_of_many_variants_keeps_its_seeds_at_80_columns(
+    finished_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pairing = finished_run.pairing
+    more = [pairing.assign(variant=pairing["variant"] + f" {k}") for k in range(3)]
+    print_audit(finished_run, pd.concat([pairing, *(m[m["variant"] != "plain"] for m in more)]))
+    lines = capsys.readouterr().out.splitlines()
+    headings = [line for line in lines if line.startswith("seed ")]
+    assert len(headings) > 1
+    assert " ".join(headings).count("batch order") == len(headings)
+    assert [line.split()[0] for line in lines if line[:1] in "01" and "✓" in line] == ["0", "1"] * len(
+        headings
+    )
+    assert not [line for line in lines if "…" in line]
+
+
+def test_one_trial_is_no_trials(
+    two_variants: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_plan(plan_study(two_variants.with_overrides(seeds=[0]), tmp_path / "run", only=["plain"]))
+    assert "\n1 trial to train, 1 at a time: " in capsys.readouterr().out

@@ -204,7 +204,7 @@ IMAGES, LABELS = random_images(60, classes=3)
     [
         ({"pixels": IMAGES}, "contains pixels; expected x_train and y_train"),
         ({"x": IMAGES}, "contains x; expected x_train and y_train"),
-        ({"x": IMAGES, "y": LABELS[:-1]}, "expected 60 whole numbers, one per image"),
+        ({"x": IMAGES, "y": LABELS[:-1]}, "expected 60 whole numbers or class names, one per image"),
         ({"x": IMAGES, "y": LABELS / 2}, "labels are float64"),
         ({"x": IMAGES, "y": LABELS - 1}, "labels range from -1 to 1; expected 0 to 1"),
         ({"x": IMAGES, "y": LABELS * 0}, "all labels are the same"),
@@ -267,13 +267,13 @@ def test_one_row_with_another_number_of_labels_makes_them_several() -> None:
     ("arrays", "message"),
     [
         ({"x": IMAGES, "y": ROWS * 2},
-         "{file}, training set: labels are uint8 of shape (60, 3); expected 60 whole numbers, one per image, or rows of "
-         "0 and 1, one column per label."),
+         "{file}, training set: labels are uint8 of shape (60, 3); expected 60 whole numbers or class names, one per image, or "
+         "rows of 0 and 1, one column per label."),
         ({"x": IMAGES, "y": ROWS[1:]},
-         "{file}, training set: labels are uint8 of shape (59, 3); expected 60 whole numbers, one per image, or rows of "
+         "{file}, training set: labels are uint8 of shape (59, 3); expected 60 whole numbers or class names, one per image, or rows of "
          "0 and 1, one column per label."),
         ({"x": IMAGES, "y": ROWS[..., None]},
-         "{file}, training set: labels are uint8 of shape (60, 3, 1); expected 60 whole numbers, one per image, or rows "
+         "{file}, training set: labels are uint8 of shape (60, 3, 1); expected 60 whole numbers or class names, one per image, or rows "
          "of 0 and 1, one column per label."),
         ({"x": IMAGES, "y": SEVERAL, "class_names": ["a", "b"]},
          "{file}: labels have 3 columns, but there are 2 class names."),
@@ -286,7 +286,7 @@ def test_one_row_with_another_number_of_labels_makes_them_several() -> None:
         ({"x": IMAGES, "y": np.pad(ROWS, [(0, 0), (0, 1)])},
          "{file}: no training image has the label 3, one of 4 classes. The largest label is 2."),
         ({"x": IMAGES, "y": np.where(SEVERAL, np.nan, 0)},
-         "{file}, training set: labels are float64 of shape (60, 3); expected 60 whole numbers, one per image, or rows "
+         "{file}, training set: labels are float64 of shape (60, 3); expected 60 whole numbers or class names, one per image, or rows "
          "of 0 and 1, one column per label."),
     ],
 )  # fmt: skip
@@ -301,12 +301,16 @@ def test_labels_that_do_not_fit_are_told(arrays: dict[str, Any], message: str, t
 def test_too_few_images_for_the_split_are_told() -> None:
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=5000))
-    assert str(error.value) == ("dataset.train_size: cannot take 5,000 images: only 1,150 are available.")
+    assert str(error.value) == (
+        "dataset.train_size: cannot take 5,000 images: only 1,150 are available. Of the 1,797 images, 359 are test "
+        "images (dataset.test_size) and 288 are validation images (dataset.validation_size)."
+    )
     with pytest.raises(DatasetError) as error:
         prepare_dataset(DatasetSettings(train_size=1145))
     assert str(error.value) == (
         "dataset.train_size: cannot take 1,145 of 1,150 images: both parts of the split need at least one "
-        "image of each of the 10 classes, but the smallest class has 111."
+        "image of each of the 10 classes, but the smallest class has 111. Of the 1,797 images, 359 are test images "
+        "(dataset.test_size) and 288 are validation images (dataset.validation_size)."
     )
 
 

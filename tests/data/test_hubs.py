@@ -239,3 +239,35 @@ def test_the_remedy_for_an_absent_library_is_told(
         f"dataset.name: {name} needs {library}, which cannot be imported (import of {module} halted; None in "
         f"sys.modules); install it with `pip install 'ablation-harness[{name}]'`."
     )
+
+
+def test_a_validation_split_beside_a_test_split_is_the_validation_set(library: HuggingFace | Tfds) -> None:
+    parts = rows(GREY, kind=CLASSES.tolist())
+    found = library.read(
+        {"train": parts[:12], "validation": parts[12:18], "test": parts[18:], "extra": parts[:3]}
+    )
+    assert found.val_images is not None
+    np.testing.assert_array_equal(found.val_images, GREY[12:18])
+    assert (len(found.images), found.origin) == (12, "animals")
+    assert found.notes == ("These splits of animals are not read: extra.",)
+
+
+def test_a_broken_picture_of_hugging_face_is_left_out_and_counted(tmp_path: Path) -> None:
+    animals = HuggingFace(tmp_path)
+    animals.read({"train": rows(GREY, kind=CLASSES.tolist())})
+    hub = animals.datasets
+    loaded = hub.load_from_disk(str(animals.folder))["train"].cast_column("picture", hub.Image(decode=False))
+    broken = [
+        row["picture"] if k != 4 else {"bytes": b"no picture", "path": None} for k, row in enumerate(loaded)
+    ]
+    features = hub.Features({"picture": hub.Image(), "kind": hub.ClassLabel(names=NAMES)})
+    again = hub.Dataset.from_dict({"picture": broken, "kind": CLASSES.tolist()}, features=features)
+    again.save_to_disk(str(tmp_path / "broken"))
+    settings = {"name": "huggingface", "path": str(tmp_path / "broken")}
+    with pytest.raises(DatasetError, match="broken, train, image 4 cannot be read as an image: "):
+        read_source(DatasetSettings(**settings))
+    found = read_source(DatasetSettings(**settings, on_error="skip"))
+    np.testing.assert_array_equal(found.images, np.delete(GREY, 4, axis=0))
+    assert found.notes == (
+        "1 picture cannot be read and is left out, because of on_error: skip: broken, train, image 4.",
+    )

@@ -78,9 +78,11 @@ def test_a_functions_labels_may_be_rows_of_0_and_1(tmp_path: Path) -> None:
     ("function", "message"),
     [
         ("nothing", "dataset.loader: own_loaders:nothing returned a value of type int; expected (x, y), or ((x_train, y_train), "
-                    "(x_test, y_test)), or a dictionary with these keys and, optionally, class_names."),
+                    "(x_test, y_test)) with (x_val, y_val) between them if there is a validation set, or a dictionary with "
+                    "these keys and, optionally, class_names."),
         ("three", "dataset.loader: own_loaders:three returned a value of type tuple with 3 items; expected (x, y), or ((x_train, "
-                  "y_train), (x_test, y_test)), or a dictionary with these keys and, optionally, class_names."),
+                  "y_train), (x_test, y_test)) with (x_val, y_val) between them if there is a validation set, or a dictionary "
+                  "with these keys and, optionally, class_names."),
         ("broken", "dataset.loader: own_loaders:broken raised OSError: the disk is elsewhere (own_loaders.py, "
                    "line 33)"),
         ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; expected module:object. Did you mean 'two'?"),
@@ -120,7 +122,9 @@ def test_a_loader_beside_the_grid_file_is_found_and_trained_on(
             "the name own needs a loader (module:function), and no other name accepts one",
         ),
         ("{loader: m}", "the loader 'm' is not of the form module:function"),
-        ("{image_size: 8}", "image_size is valid only for folder, tfds and huggingface"),
+        ("{image_size: 8}", "image_size is valid only for folder, csv, tfds and huggingface"),
+        ("{on_error: skip}", "on_error: skip is valid only for folder, csv and huggingface"),
+        ("{class_names: [a, b]}", "class_names is valid only for npz, folder, csv and own"),
         ("{id: mnist}", "an id is valid only for tfds and huggingface"),
         ("{name: tfds, path: data}", "a dataset named tfds needs an id, the name of the dataset there"),
         ("{name: huggingface}", "a dataset named huggingface needs an id, the name of the dataset there"),

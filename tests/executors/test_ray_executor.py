@@ -161,7 +161,7 @@ def test_a_trial_tells_its_epochs_and_sends_its_checkpoints_from_which_another_g
     assert started is None
     assert [e.epoch for e in events if isinstance(e, EpochRecord)] == list(range(1, 61))
     assert isinstance(ended, Ended)
-    assert sorted(ended.files) == ["model.keras", "test_probabilities.npy"]
+    assert sorted(ended.files) == ["model.keras", "normalisation.json", "test_probabilities.npy"]
     *_, checkpoint = (e.content for e in events if isinstance(e, Saved))
     _, *later, again = train(trial.id, settings, tiny_dataset, 1, True, checkpoint)
     assert isinstance(again, Ended)

@@ -35,6 +35,13 @@ def test_shards_share_no_trial_and_leave_none(tiny_dataset: Dataset, count: int,
     assert max(long) - min(long) <= 1  # the long ones are shared out, too
 
 
+def test_there_is_no_shard_beyond_the_last_one() -> None:
+    for index, count in ((9, 8), (0, 8), (1, 0)):
+        with pytest.raises(GridError) as error:
+            Shard(index, count)
+        assert str(error.value) == f"there is no shard {index} of {count}; shards are numbered from 1."
+
+
 @pytest.mark.parametrize("text", ["0/8", "9/8", "3", "a/b", "/", "1/", "-1/4", "1/8/2"])
 def test_what_is_no_shard_is_told(text: str) -> None:
     with pytest.raises(GridError) as caught:
@@ -99,6 +106,22 @@ def test_what_does_not_go_with_a_shard_at_work_is_refused(
         run_study(tiny_study, store.folder, only=["plain"], executor="inline", shard=Shard(2, 2))
 
 
+@pytest.mark.usefixtures("without_report")
+def test_shards_that_start_together_need_not_wait_for_the_study_to_be_written(
+    tiny_study: Study, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """Whether the folder is new, or has another version of the study."""
+    new, old = Store(tmp_path / "new"), Store(tmp_path / "old")
+    with new.locked("shard-1-of-2"):  # as one that has not written the study yet
+        run_study(tiny_study, new.folder, only=["plain"], executor="inline", shard=Shard(2, 2))
+    old.open(tiny_study.with_overrides(seeds=[5]), tiny_dataset)
+    with old.locked("shard-1-of-2", lambda beside: old.open(tiny_study, tiny_dataset, beside)):
+        run_study(tiny_study, old.folder, only=["plain"], executor="inline", shard=Shard(2, 2))
+        with pytest.raises(RunError, match="is running another version of the study"):
+            run_study(tiny_study.with_overrides(seeds=[5]), old.folder, shard=Shard(2, 2))
+    assert not (old.folder / "shard-2-of-2.owner.json").exists()
+
+
 @pytest.mark.slow
 def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
@@ -110,7 +133,8 @@ def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) 
     second.wait()
     told = first.communicate(timeout=120)[0]
     assert first.returncode == 0, told  # its own trials are completed
-    assert "trials are left to other shards; the last one writes tables, figures and report." in told
+    assert "trials are left to other shards. In a folder that all shards share, the last one writes" in told
+    assert "run `ablation merge RUN... --out FOLDER` there." in told
     again = finish(command(grid, out, "--shard", "2/2"))
     assert again.returncode == 0, again.stderr
     assert str(out / "report.html") in again.stdout

@@ -23,13 +23,14 @@ from ablation.figures.disagreements import disagreement_data
 from ablation.figures.disagreements import drawings as disagreements
 from ablation.figures.forest import difference_data
 from ablation.figures.gap_parts import gap_parts_data
+from ablation.figures.image_panels import channels_note, show_image
 from ablation.figures.interaction import interaction_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.per_class import per_class_data
 from ablation.figures.predictions import sample_data
 from ablation.figures.seed_noise import noise_data, seed_data
-from ablation.figures.style import Picture, label, spread, variant_styles
+from ablation.figures.style import Picture, label, new_figure, spread, variant_styles
 from ablation.figures.variance_shift import variance_shift_data
 
 
@@ -91,6 +92,20 @@ def test_drawing_again_gives_the_same_files_and_removes_those_of_variants_gone(
     assert first == second
     assert not (tmp_path / "confusion_09_gone.png").exists()
     assert (tmp_path / "confusion_differences.png").exists()  # another figure
+
+
+def test_drawing_some_figures_renews_their_captions_only(finished_run: Run, tmp_path: Path) -> None:
+    finished_run.draw_figures(["confusion", "cost"], tmp_path)
+    file = tmp_path / "captions.md"
+    whole, changed = file.read_text("utf-8"), file.stat().st_mtime_ns
+    (confusion,) = finished_run.draw_figures(["confusion"], tmp_path)[:1]
+    assert file.read_text("utf-8") == whole
+    file.write_text(whole.replace(confusion.caption, "Stale."), "utf-8")
+    finished_run.draw_figures(["cost"], tmp_path)
+    assert "Stale." in file.read_text("utf-8")
+    finished_run.draw_figures(["confusion"], tmp_path)
+    assert file.read_text("utf-8") == whole
+    assert changed <= file.stat().st_mtime_ns < (tmp_path / f"{confusion.name}.png").stat().st_mtime_ns
 
 
 def test_an_unknown_figure_is_told(finished_run: Run) -> None:
@@ -333,3 +348,25 @@ def test_a_run_of_thirty_hostile_variants_is_drawn_and_reported(finished_run: Ru
     run.draw_figures(["confusion"], tmp_path / "figures")
     assert not [file for file in tmp_path.parent.iterdir() if file.name.startswith(("up", "confusion"))]
     assert len(list((tmp_path / "figures").glob("confusion_[0-9]*.png"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown", "note"),
+    [
+        (1, [10], ""),
+        (2, [10, 20, 0], " The two channels are shown as red and green."),
+        (3, [10, 20, 30], ""),
+        (4, [10, 20, 30], " The first three of the 4 channels are shown as red, green and blue."),
+        (5, [10, 20, 30], " The first three of the 5 channels are shown as red, green and blue."),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 255])
+def test_images_of_any_number_of_channels_are_shown(
+    channels: int, shown: list[int], note: str, scale: int
+) -> None:
+    image = np.full((4, 5, channels), [10, 20, 30, 40, 50][:channels], np.uint8)
+    ax = new_figure(2, 2).subplots()
+    show_image(ax, image if scale == 1 else (image / 255).astype(np.float32))
+    drawn = np.asarray(ax.images[0].get_array())[0, 0]
+    np.testing.assert_allclose(np.atleast_1d(drawn) * scale, shown, rtol=1e-6)
+    assert channels_note(channels) == note

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ablation import Study
 from ablation.errors import AblationError, GridError
+from ablation.grid.study import parse_seeds
 
 WriteGrid = Callable[[str], Path]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -141,6 +142,8 @@ def test_a_study_survives_json(tiny_study: Study) -> None:
 
 
 def test_paths_are_relative_to_the_grid_file(write_grid: WriteGrid, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images.npz").touch()
     study = Study.from_yaml(write_grid("{study: own, dataset: {name: npz, path: data/images.npz}}"))
     assert study.dataset.path == str(tmp_path / "data" / "images.npz")
 
@@ -225,11 +228,11 @@ WRONG = {
         factors:
           dropout: [0, 1.5]
         """,
-        "FILE, line 4, factors.dropout.1: expected a value less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
+        "FILE, line 4, value 2 of factors.dropout: expected a value less than 1, not 1.5.\n    4 | dropout: [0, 1.5]",
     ),
     "deep inside": (
         "{study: s, model: {blocks: [[8], [16, wide]]}}",
-        "FILE, line 1, model.blocks.1.1: expected a whole number, not wide.\n"
+        "FILE, line 1, value 2 of value 2 of model.blocks: expected a whole number, not wide.\n"
         "    1 | {study: s, model: {blocks: [[8], [16, wide]]}}",
     ),
     "half an image": (
@@ -257,7 +260,7 @@ WRONG = {
     ),
     "level twice": (
         "{study: s, factors: {dropout: [0.2, 0.2]}}",
-        "FILE, line 1, factors.dropout.1: duplicate level 0.2.\n"
+        "FILE, line 1, value 2 of factors.dropout: duplicate level 0.2.\n"
         "    1 | {study: s, factors: {dropout: [0.2, 0.2]}}",
     ),
     "factor also fixed": (
@@ -276,7 +279,7 @@ WRONG = {
           wider: {width: 2}
           wider: {width: 3}
         """,
-        'FILE, line 5: found duplicate key "wider".',
+        'FILE, line 5: found duplicate key "wider".\n    5 |   wider: {width: 3}',
     ),
     "a variant named as a combination": (
         """
@@ -332,15 +335,15 @@ WRONG = {
         "- study",
         "FILE, line 1: expected a mapping of keys to values, like `study: NAME`.\n    1 | - study",
     ),
-    "not YAML": ("study: [s", "FILE, line 1: expected ',' or ']', but got the end of the file."),
+    "not YAML": ("study: [s", "FILE, line 1: the closing ']' is missing.\n    1 | study: [s"),
     "an empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
     "a stream that does not exist": (
         "{study: s, vary: [int]}",
-        "FILE, line 1, vary.0: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
+        "FILE, line 1, value 1 of vary: int is not a valid value. Did you mean 'init'?\n    1 | {study: s, vary: [int]}",
     ),
     "a stream that is misspelled": (
         "{study: s, vary: [init, spilt]}",
-        "FILE, line 1, vary.1: spilt is not a valid value. Did you mean 'split'?\n"
+        "FILE, line 1, value 2 of vary: spilt is not a valid value. Did you mean 'split'?\n"
         "    1 | {study: s, vary: [init, spilt]}",
     ),
     "no stream at all": (
@@ -367,7 +370,7 @@ WRONG = {
     ),
     "the beginning of a metric's name": (
         "{study: s, training: {metrics: [f1]}}",
-        "FILE, line 1, training.metrics.0: f1 is not a valid value. Did you mean 'F1Score'?\n"
+        "FILE, line 1, value 1 of training.metrics: f1 is not a valid value. Did you mean 'F1Score'?\n"
         "    1 | {study: s, training: {metrics: [f1]}}",
     ),
     "a timeout of nothing": (
@@ -419,7 +422,7 @@ WRONG = {
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
         "FILE, line 1: could not determine a constructor for the tag "
-        "'tag:yaml.org,2002:python/object/apply:os.system'.",
+        "'tag:yaml.org,2002:python/object/apply:os.system'.\n    1 | study: !!python/object/apply:os.system [ls]",
     ),
 }
 
@@ -588,3 +591,52 @@ def test_a_comparison_is_declared_in_the_grid(write_grid: Callable[[str], Path])
     )  # fmt: skip
     assert not compare.higher_is_better
     assert Study.from_yaml(write_grid("{study: s}")).compare.margin == 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", [0, 1, 2]),
+        (" 1 ", [0]),
+        ("4-5", [4, 5]),
+        ("0,1,7", [0, 1, 7]),
+        ("5,", [5]),
+        ("0, 3-4, 9", [0, 3, 4, 9]),
+    ],
+)
+def test_seeds_are_a_number_a_range_or_a_list(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", ",", "0", "-3", "3-", "5-4", "a", "1.5", "0..4"])
+def test_what_names_no_seeds_is_refused(text: str) -> None:
+    with pytest.raises(GridError) as caught:
+        parse_seeds(text)
+    assert str(caught.value) == (
+        "--seeds: expected a number of seeds, like 5, a list, like 0,1,7 or 3-5, or one seed with a comma, like "
+        f"'7,', not '{text}'."
+    )
+
+
+def test_too_many_seeds_do_not_fill_the_memory() -> None:
+    assert len(parse_seeds("99999999999")) == 10_001
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data_dir": "x"}, "--data-dir: the digits come with scikit-learn and cannot be read from a path."),
+        ({"dataset": "npz"}, "--dataset: a dataset named npz needs a path, the file to read."),
+        (
+            {"dataset": "digits", "data_dir": "x"},
+            "--dataset and --data-dir: the digits come with scikit-learn and cannot be read from a path.",
+        ),
+    ],
+)
+def test_an_override_that_does_not_fit_names_the_option(
+    overrides: dict[str, str], message: str, write_grid: Callable[[str], Path]
+) -> None:
+    study = Study.from_yaml(write_grid("study: s"))
+    with pytest.raises(GridError) as error:
+        study.with_overrides(**overrides)  # type: ignore[arg-type]
+    assert str(error.value) == message

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from ablation import Study, run_study
+from ablation.data.datasets import Dataset
 from ablation.errors import GridError
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import BuilderSettings
 from ablation.grid.study_diff import study_changes, study_digest
 from ablation.models.build import build_model
+from ablation.training.trial_runner import run_trial
 from ablation.workflow.check import check_study
 
 MODELS = """
     import keras
+    import numpy as np
     from keras import layers
 
     def cnn(image_shape, classes, filters=4, dropout=0.0, norm="none"):
@@ -91,11 +94,30 @@ MODELS = """
                 raise ValueError("no 20 pixels")  # asked
             return keras.ops.reshape(images, (-1, 4, 5))  # not asked
 
+    class Masking(layers.Layer):
+        def __init__(self, mask):
+            super().__init__()
+            self.mask = mask
+
+        def call(self, images):
+            return images * self.mask
+
+    def masked(image_shape, classes):
+        mask = np.random.rand(*image_shape).astype("float32")
+        stack = [Masking(mask), layers.Flatten(), layers.Dense(classes, "softmax", name="out")]
+        return keras.Sequential([keras.Input(image_shape), *stack])
+
     def misfitting(image_shape, classes, asking=True):
         return keras.Sequential([keras.Input(image_shape), Folding(asking), layers.Dense(classes)])
 
     def loose(**settings):
         return None
+
+    def renamed(input_shape, num_classes, filters=3):
+        return cnn(input_shape, num_classes)
+
+    def defaults(input_shape=(32, 32, 3), num_classes=10):
+        return cnn(input_shape, num_classes)
 
     def clashing(epochs=3):
         return None
@@ -228,11 +250,23 @@ def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -
     file.write_text(file.read_text() + "\n# another version\n")
     run = run_study(study, models / "run", executor="local")
     assert run.results["cause"].tolist() == [
-        "the file of own_models:cnn was changed since the study began; the same `ablation run` command trains with "
-        "its new version."
+        "the file of own_models:cnn, or of a module that it imports, was changed since the study began; the same "
+        "`ablation run` command trains with its new version."
     ]
     changed = study_of(models, "model: {builder: own_models:cnn}\nseeds: 1\n")
     assert changed.trials("x")[0].id != study.trials("x")[0].id
+
+
+def test_an_array_that_follows_the_seed_is_that_of_the_trial(
+    models: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """It is a constant of the graphs, so that another seed must not use them again."""
+    study = study_of(models, "model: {builder: own_models:masked}\nseeds: 2\n")
+    first, second = study.trials(tiny_dataset.digest)
+    alone = run_trial(second, tiny_dataset, tmp_path).metrics
+    run_trial(first, tiny_dataset, tmp_path)
+    assert run_trial(second, tiny_dataset, tmp_path).metrics == alone
+    assert run_trial(first, tiny_dataset, tmp_path).metrics != alone
 
 
 def test_what_a_builder_raises_is_told_with_its_traceback(models: Path) -> None:
@@ -262,7 +296,7 @@ def test_an_error_in_a_layer_is_told_by_its_reason_and_its_line(models: Path) ->
     ("function", "cause"),
     [
         ("logits", "own_models:logits: the model's outputs do not sum to 1, so they are not probabilities; end the "
-                   "model with softmax."),
+                   "model with softmax, or declare logits by a Keras loss with `from_logits: true`."),
         ("narrow", "own_models:narrow: the model's output for an image has the shape (3,); expected (10,), one "
                    "probability per class."),
         ("one_unit", "own_models:one_unit: the model's output for an image has the shape (1,); expected (10,), one "
@@ -274,6 +308,16 @@ def test_a_model_that_is_no_classifier_is_told(models: Path, function: str, caus
     study = study_of(models, f"model: {{builder: own_models:{function}}}\nseeds: 1\n")
     run = run_study(study, models / "run", executor="inline")
     assert run.results["cause"].tolist() == [cause]
+
+
+def test_a_default_shape_that_does_not_fit_is_explained(models: Path, without_report: None) -> None:
+    study = study_of(models, "model: {builder: own_models:defaults}\nseeds: 1\n")
+    (cause,) = run_study(study, models / "run", executor="inline").results["cause"]
+    assert cause.startswith(
+        "own_models:defaults does not fit the images. Rename input_shape to image_shape and num_classes to classes: "
+        "the arguments `image_shape` (height, width, channels) and `classes` are filled in from the dataset. "
+        "ValueError: Input 0 "
+    )
 
 
 @pytest.fixture
@@ -337,7 +381,7 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
     run = run_study(one_unit_study(two_classes, text), two_classes / "run", executor="inline")
     assert run.results["cause"].tolist() == [
         "own_models:one_unit: the model's outputs do not lie between 0 and 1, so they are not "
-        "probabilities; end the model with sigmoid."
+        "probabilities; end the model with sigmoid, or declare logits by a Keras loss with `from_logits: true`."
     ]
 
 
@@ -354,6 +398,10 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
          "own_models:loose: declare each argument that a grid may set by its name, not as *settings."),
         ("model: {builder: own_models:clashing}",
          "the argument 'epochs' has the name of a training setting; rename it."),
+        ("model: {builder: own_models:renamed}",
+         "own_models:renamed needs a value for its argument 'input_shape'. Rename input_shape to image_shape and "
+         "num_classes to classes: the arguments `image_shape` (height, width, channels) and `classes` are filled in "
+         "from the dataset."),
         ("model: {builder: own_models:subclassed}", "own_models:subclassed needs a value for its argument 'units'."),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from processes import ablation
 from ablation import Run
 from ablation.errors import RunError
 from ablation.figures.style import Picture
+from ablation.report.render import REPORT_VERSION
 
 
 @pytest.fixture
@@ -153,9 +154,9 @@ def test_a_parquet_file_that_was_edited_or_damaged_is_told(run: Run) -> None:
 def as_written_by_version_1(run: Run) -> None:
     """Take from the reports what tells their version, and put some of their words as they were."""
     for name, mark in (
-        ("html", '<meta name="report-version" content="3">'),
-        ("md", "<!-- report version 3 -->"),
-        ("tex", "% Report version 3."),
+        ("html", f'<meta name="report-version" content="{REPORT_VERSION}">'),
+        ("md", f"<!-- report version {REPORT_VERSION} -->"),
+        ("tex", f"% Report version {REPORT_VERSION}."),
     ):
         file = run.folder / f"report.{name}"
         text = file.read_text("utf-8")
@@ -196,7 +197,7 @@ def test_a_trials_number_changed_in_a_report_of_another_version_is_named(run: Ru
 def test_a_version_that_is_not_known_is_compared_as_a_whole(run: Run) -> None:
     file = run.folder / "report.html"
     text = file.read_text("utf-8").replace(
-        'name="report-version" content="3"', 'name="report-version" content="9"'
+        f'name="report-version" content="{REPORT_VERSION}"', 'name="report-version" content="9"'
     )
     file.write_text(text.replace("Training", "Trained"), "utf-8")
     assert differences(run) != []

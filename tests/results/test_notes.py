@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from ablation import Run, Study
+from ablation.analysis.completed_trials import comparable, split_pairs
 from ablation.cli.terminal import print_results, print_status
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.grid.settings import BuilderSettings
@@ -202,6 +203,18 @@ def test_a_validation_set_too_small_for_the_differences_is_told(finished_run: Ru
     ]
 
 
+def test_a_ranking_of_equal_means_names_two_variants(finished_run: Run) -> None:
+    def equal(results: pd.DataFrame) -> pd.DataFrame:
+        turn = results["variant"].isin(["plain", "+Dropout"]) ^ (results["seed"] == 1)
+        return results.assign(val_accuracy=0.5 + 0.1 * turn)
+
+    run = altered(finished_run, results=equal)
+    (note,) = (note for note in observed_notes(run) if note.startswith("Do not rank"))
+    assert note.startswith(
+        "Do not rank the variants by validation accuracy: even the best and the worst of them, +BatchNorm and plain, cannot"
+    )
+
+
 def test_variants_that_gave_the_same_numbers_to_the_bit_are_named_first(
     two_variants: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,8 +331,43 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
         return results.assign(status=results["status"].mask(failed, "failed"))
 
     assert observed_notes(altered(finished_run, results=lost)) == [
-        "+both is compared with plain on 1 of 2 pairs: seed 1 did not complete in both variants in one environment."
+        "+both is compared with plain on 1 of 2 pairs, without seed 1 (not completed in both variants).",
+        "1 trial of +both did not complete, and the same command trains it again. Verdicts before and after that are "
+        "two looks at the results, while intervals and p-values are valid for one: repeat the command before you read "
+        "them, or set `looks: any` under `compare:`.",
     ]
+
+
+def test_pairs_that_are_left_out_are_counted_as_the_verdict_counts_them(finished_run: Run) -> None:
+    def lost(results: pd.DataFrame) -> pd.DataFrame:
+        split = where(results, "+both") & (results["seed"] == 0)
+        not_finite = where(results, "+both") & (results["seed"] == 1)
+        return results.assign(
+            provenance=results["provenance"].mask(split, "another machine"),
+            test_accuracy=results["test_accuracy"].mask(not_finite, np.nan),
+        )
+
+    run = altered(finished_run, results=lost)
+    (note,) = (note for note in observed_notes(run) if note.startswith("+both is compared"))
+    assert note == (
+        "+both is compared with plain on 0 of 2 pairs, without seed 0 (completed in two environments); seed 1 "
+        "(without a finite test_accuracy)."
+    )
+    assert run.comparisons.set_index("variant").loc["+both", "n"] == 0
+    assert split_pairs(run.results, "plain") == [("+both", 0)]
+
+
+def test_a_variant_that_always_ran_elsewhere_is_named(finished_run: Run) -> None:
+    def moved(results: pd.DataFrame) -> pd.DataFrame:
+        elsewhere = results["variant"].isin(["+both", "+BatchNorm"])
+        return results.assign(provenance=results["provenance"].mask(elsewhere, "elsewhere"))
+
+    run = altered(finished_run, results=moved)
+    assert (
+        "+BatchNorm, +both: no trial ran in the environment of plain's trial of its seed, so the tables and figures "
+        "of predictions (calibration, confusion, accuracy per class) leave it out."
+    ) in observed_notes(run)
+    assert set(comparable(run.results, "plain")["variant"]) == {"plain", "+Dropout"}
 
 
 def test_trials_of_different_machines_are_never_pooled_silently(finished_run: Run, tmp_path: Path) -> None:

@@ -103,6 +103,14 @@ def proposals(
             "{space: {dropout: {range: [0.0, 0.1], log: true}}}",
             "a range on a logarithmic scale must begin above 0",
         ),
+        (
+            "{space: {learning_rate: {range: [0.0001, 0.1], step: 0.1, log: true}}}",
+            "on a logarithmic scale, step is the factor between values, so it must be above 1",
+        ),
+        (
+            "{space: {batch_size: {range: [8, 64], step: 0.5}}}",
+            "the step of a range of whole numbers must be a whole number",
+        ),
         ("{space: {dropout: {log: true}}}", "needs either a range, like {range: [0.0001, 0.01], log: true}"),
         (
             "{space: {dropout: {range: [0.0, 0.5], when: {width: 2}}}}",

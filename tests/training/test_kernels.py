@@ -84,6 +84,19 @@ def test_dropout_drops_as_often_as_its_rate_says_and_scales_what_it_keeps(rate: 
         assert abs(np.corrcoef(flat[:-distance], flat[distance:])[0, 1]) < 4 / np.sqrt(ones.size)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("rate", [0.9995, 0.99999, 0.999999, 1.0])
+def test_a_rate_near_one_is_left_to_keras(rate: float, dtype: str) -> None:
+    import keras
+
+    ones = np.ones((50, 20), dtype)
+    found, expected = (keras.layers.Dropout(rate, seed=1, dtype=dtype) for _ in range(2))
+    with faster_kernels():
+        outputs = found(ones, training=True)
+    assert np.array_equal(outputs, expected(ones, training=True))
+    assert np.isfinite(outputs).all()
+
+
 def test_dropout_follows_its_seed_and_never_draws_the_same_twice() -> None:
     import keras
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_trial
+from conftest import after_epoch, tiny_trial
 
 from ablation import files
 from ablation.data.datasets import Dataset
+from ablation.grid.settings import Component
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.training import checkpoint
-from ablation.training.checkpoint import CHECKPOINT
+from ablation.training.checkpoint import CHECKPOINT, Checkpoint, TrainingState
 from ablation.training.trial_runner import run_trial
 
 
@@ -50,6 +51,7 @@ def resume(trial: Trial, dataset: Dataset, folder: Path) -> tuple[TrialResult, l
     return result, epochs
 
 
+AVERAGING = Component(name="SGD", arguments={"use_ema": True, "ema_overwrite_frequency": 5})
 STOPPING = {"monitor": "val_loss", "patience": 2}
 
 
@@ -61,6 +63,7 @@ STOPPING = {"monitor": "val_loss", "patience": 2}
         {"optimizer": "sgd", "dropout": 0.5},
         {"optimizer": "rmsprop", "metrics": ("top_k_categorical_accuracy",)},
         {"precision": "mixed_float16", "batch_norm": True},
+        {"optimizer": AVERAGING, "learning_rate": 0.1},
         {"evaluate": "best", "early_stopping": STOPPING, "learning_rate": 0.05},
     ],
     ids=lambda settings: "-".join(settings),
@@ -152,3 +155,41 @@ def test_a_disk_without_room_for_checkpoints_does_not_stop_a_trial(
 
     monkeypatch.setattr(files.os, "replace", full)
     assert run_trial(tiny_trial(tiny_dataset), tiny_dataset, tmp_path).status == "completed"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_variables_of_every_type_are_restored_to_the_bit(
+    dtype: str, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """NumPy's files know no bfloat16: they give back arrays of no type, which no variable takes."""
+    import keras
+
+    def compiled(start: float) -> keras.Model:
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype=dtype, name="output")])
+        model.layers[0].bias.assign([start, start / 3])
+        model.compile("adam", "mse")
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    saved, restored, best = compiled(0.5), compiled(2.0), compiled(3.0)
+    state = TrainingState(history=[after_epoch(1)], best_weights=saved.get_weights())
+    Checkpoint(tmp_path, saved, {"threads": "1"}).save(state, 1.0)
+    found = Checkpoint(tmp_path, restored, {"threads": "1"}).restore()
+    assert len(found.history) == 1
+    best.set_weights(found.best_weights)
+    for model in (restored, best):
+        for one, other in zip(model.get_weights(), saved.get_weights(), strict=True):
+            assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
+
+
+def test_a_checkpoint_of_another_model_is_not_taken_up(tmp_path: Path) -> None:
+    import keras
+
+    def compiled(units: int) -> keras.Model:
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, name="output")])
+        model.compile("sgd", "mse")
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    Checkpoint(tmp_path, compiled(2), {}).save(TrainingState(history=[after_epoch(1)]), 1.0)
+    assert Checkpoint(tmp_path, compiled(3), {}).restore().history == []

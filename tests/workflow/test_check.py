@@ -27,6 +27,25 @@ MODELS = """
         return keras.Sequential([keras.Input(image_shape), layers.Dropout(rate, name="drop"), layers.Flatten(name="flat"),
                                  layers.Dense(classes, "softmax", name="out")])
 
+    def backbone(image_shape, classes, trainable=False, training=False, filters=2, swapped=False):
+        i = keras.Input(image_shape)
+        x = layers.BatchNormalization(name="norm")(layers.Conv2D(filters, 3, name="conv")(i))
+        inner = keras.Model(i, layers.GlobalAveragePooling2D(name="pool")(x), name="backbone")
+        inner.trainable = trainable
+        i = keras.Input(image_shape)
+        ends = [layers.Dense(4, "relu", name="a"), layers.Dense(4, "relu", name="b")]
+        x = inner(i) if training else inner(i, training=False)
+        x = layers.Dense(4, name="first")(x)
+        for layer in ends[::-1] if swapped else ends:
+            x = layer(x)
+        return keras.Model(i, layers.Dense(classes, "softmax", name="out")(x))
+
+    def stack(image_shape, classes, deeper=False, named=False):
+        names = ["one", "two", "out"] if named else [None] * 3
+        more = [layers.Dense(4, name=names[0])] if deeper else []
+        last = [layers.Dense(5, name=names[1]), layers.Dense(classes, "softmax", name=names[2])]
+        return keras.Sequential([keras.Input(image_shape), layers.Flatten(), *more, *last])
+
     def broken(image_shape, classes, filters=3):
         return keras.Sequential([keras.Input(image_shape), layers.Conv2D(filters, 30), layers.Flatten()])
 """
@@ -143,3 +162,63 @@ def test_an_augmentation_is_told_by_its_layer(write_grid: Callable[[str], Path])
             "RandomZoom: height_factor 0.4",
         )
     ]
+
+
+def test_a_nested_model_is_shown_layer_by_layer(tmp_path: Path) -> None:
+    (tmp_path / "nested_models.py").write_text(textwrap.dedent(MODELS))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "{study: s, model: {builder: nested_models:backbone}, variants: {tuned: {trainable: true}, "
+        "training: {training: true}, wider: {filters: 3}, swapped: {swapped: true}}}"
+    )
+    check = check_study(Study.from_yaml(grid))
+    tuned, training, wider, swapped = (check.differences(variant) for variant in check.variants[1:])
+    assert not any("changes nothing" in note for note in check.notes)
+    assert tuned == [
+        Difference("backbone", "Functional: trainable false", "Functional: trainable true"),
+        Difference("backbone/conv", "Conv2D: trainable false", "Conv2D: trainable true"),
+        Difference(
+            "backbone/norm", "BatchNormalization: trainable false", "BatchNormalization: trainable true"
+        ),
+    ]
+    assert training == [Difference("backbone", "Functional: training false", "Functional: training not set")]
+    assert (
+        Difference(
+            "backbone/conv",
+            "Conv2D, 6 × 6 × 2, 20 parameters, filters 2",
+            "Conv2D, 6 × 6 × 3, 30 parameters, filters 3",
+        )
+        in wider
+    )
+    assert swapped == [
+        Difference("a", "after first", "after b"),
+        Difference("b", "after a", "after first"),
+        Difference("out", "after b", "after a"),
+    ]
+
+
+def test_an_order_that_changes_is_no_model_that_changes_nothing(write_grid: Callable[[str], Path]) -> None:
+    text = TINY_GRID[: TINY_GRID.index("    factors:")].replace(
+        "model: {", "model: {dropout: 0.2, batch_norm: true, "
+    )
+    check = check_study(
+        Study.from_yaml(write_grid(text + "    variants: {other: {order: batch_norm_first}}"))
+    )
+    assert not any("changes nothing" in note for note in check.notes)
+    assert Difference("block1_conv1_dropout", "after block1_pool", "after block1_conv1_batch_norm") in (
+        check.differences(check.variants[1])
+    )
+
+
+def test_layers_without_a_name_that_pair_badly_are_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "stack_models.py").write_text(textwrap.dedent(MODELS))
+    grid = tmp_path / "grid.yaml"
+    text = "{{study: s, model: {{builder: stack_models:stack, named: {}}}, variants: {{deeper: {{deeper: true}}}}}}"
+    grid.write_text(text.format("false"))
+    assert check_study(Study.from_yaml(grid)).notes[0] == (
+        "Name your layers (Dense) with the argument `name`. Layers without a name are numbered, and deeper and plain "
+        "have different numbers of them. So layers of the same name need not be the same layer, and the variants are "
+        "paired badly: the layers that both have in common start from different weights."
+    )
+    grid.write_text(text.format("true"))
+    assert not any("Name your layers" in note for note in check_study(Study.from_yaml(grid)).notes)

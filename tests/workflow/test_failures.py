@@ -228,7 +228,7 @@ def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tm
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert "2 trials did not complete. Each variant" in page
     assert (
-        "wild is compared with plain on 0 of 2 pairs: seeds 0, 1 did not complete in both variants in one environment."
+        "wild is compared with plain on 0 of 2 pairs, without seeds 0, 1 (not completed in both variants)."
         in page
     )
     again = After(lambda: None)

@@ -127,7 +127,7 @@ def test_the_logged_accuracy_counts_as_the_measured_one_does(run: Run, tmp_path:
     logged = loop.train(np.arange(len(dataset.train), dtype=np.int32))
     measured = loop.measure(dataset.train)
     assert logged == pytest.approx((measured["loss"], measured["accuracy"]), rel=1e-4)
-    right = dataset.train.labels == (loop.predict(dataset.train) > 0.5)
+    right = dataset.train.labels == (loop.predict(dataset.train).probabilities > 0.5)
     assert measured["accuracy"] == pytest.approx(right.all(axis=1).mean(), rel=1e-6)
     assert measured["accuracy"] != pytest.approx(right.mean(), rel=1e-3)
 
@@ -250,7 +250,7 @@ def test_what_an_own_model_needs_is_told_along_with_the_loss(tmp_path: Path) -> 
     [
         ("sigmoid", ""),
         ("linear", "own_outputs:own: the model's outputs do not lie between 0 and 1, so they are not probabilities; "
-                   "end the model with sigmoid."),
+                   "end the model with sigmoid, or declare logits by a Keras loss with `from_logits: true`."),
         ("softmax", "own_outputs:own: the model's outputs sum to 1, as those of softmax do, but these images have "
                     "any number of labels; end the model with sigmoid."),
     ],
@@ -294,5 +294,6 @@ def test_too_few_images_for_the_split_are_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         prepared(tmp_path, validation_size=192)
     assert str(caught.value) == (
-        "dataset.validation_size: cannot take 192 of 192 images: both parts of the split need at least one image."
+        "dataset.validation_size: cannot take 192 of 192 images: both parts of the split need at least one image. "
+        "Of the 240 images, 48 are test images (dataset.test_size)."
     )

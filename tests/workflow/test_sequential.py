@@ -16,8 +16,10 @@ from ablation import Run, Study, run_study
 from ablation.analysis.answers import study_answers
 from ablation.data.datasets import Dataset
 from ablation.errors import GridError
+from ablation.executors.contract import Task
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study_diff import study_changes, study_digest
+from ablation.report.sections import study_report
 from ablation.store.run_folder import Store
 from ablation.workflow.dry_run import plan_study
 from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
@@ -106,6 +108,42 @@ def test_a_plain_run_keeps_the_seeds_that_were_added_and_how_they_are_judged(
     plan = plan_study(study, run.folder)
     assert [variant.trials for variant in plan.variants] == [8, 3 + added, 8]
     assert plan.pending_ids == ()
+
+
+def test_the_plan_until_all_is_resolved_names_the_next_round(run: Run, study: Study) -> None:
+    plan = plan_study(study, run.folder, max_seeds=12)
+    assert [variant.pending for variant in plan.variants] == [2, 0, 2]
+    assert [trial_id[:-9] for trial_id in plan.pending_ids] == [
+        "plain-s8", "plain-s9", "similar-s8", "similar-s9",
+    ]  # fmt: skip
+    assert plan.notes[0] == (
+        "This is the next round of trials. Its results decide which questions are still open, and get further seeds, "
+        "at most 12 per variant."
+    )
+    assert plan_study(study, run.folder, max_seeds=8).pending_ids == ()
+    assert plan_study(study, run.folder, max_seeds=4).pending_ids == ()  # what was added stays
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_run_that_adds_seeds_does_not_say_that_nothing_is_left(run: Run, study: Study) -> None:
+    planned: list[list[str]] = []
+
+    class Recorder:
+        def planned(self, trials: object, pending: list[Task]) -> None:
+            planned.append([task.trial.id[:-9] for task in pending])
+
+        def progressed(self, progress: object) -> None: ...
+        def finished(self, trial: object, result: object) -> None: ...
+
+    again = run_study(study, run.folder, executor="inline", max_seeds=9, observer=Recorder())  # type: ignore[arg-type]
+    assert planned == [["plain-s8", "similar-s8"]]
+    seeds = {name: len(again.study.seeds_of(name)) for name in ("plain", "similar")}
+    assert seeds == {"plain": 9, "similar": 9}
+
+
+def test_the_header_of_the_report_counts_the_seeds_that_were_added(run: Run) -> None:
+    added = 3 + len(run.study.further_seeds["asleep"])
+    assert study_report(run, []).lead == f"open · 3 variants × {added} to 8 seeds (0, 1, 2, 3, 4, 5, 6, 7)"
 
 
 def test_seeds_are_kept_for_the_variants_that_were_looked_at(

@@ -26,7 +26,9 @@ CONTENTS = {
     "Use": [
         "ablation/docs/grid",
         "ablation/docs/commands",
+        "ablation/docs/images",
         "ablation/docs/run-folder",
+        "ablation/docs/saved-models",
         "ablation/docs/search",
         "ablation/docs/machines",
         f"{HERE}/api",

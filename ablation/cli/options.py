@@ -1,0 +1,46 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablation.cli.completion import datasets, executors, runs
+
+GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
+]
+RunFolderOption = Annotated[
+    Path | None, typer.Option("--out", help="The run folder; by default experiments/runs/STUDY.")
+]
+SeedsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Seeds instead of the grid's: 5 means 0 to 4; 3-5 and 0,1,7 are lists; '7,' is one seed."
+    ),
+]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Read the images from this folder, archive or .npz file.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
+]
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
+    ),
+]
+MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
+]

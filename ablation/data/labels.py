@@ -1,0 +1,111 @@
+"""Bring labels of any kind to one form: numbers of classes, or rows of 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.data.part_names import IN_WORDS, PartName
+from ablation.errors import DatasetError, did_you_mean
+
+Labels = NDArray[np.integer[Any]]
+"""One class per image, (n,), int64 from 0; or several labels per image, (n, labels), uint8, 0 or 1."""
+
+
+def as_labels(
+    parts: Mapping[PartName, NDArray[Any]], names: Sequence[str], where: object
+) -> tuple[dict[PartName, Labels], tuple[str, ...]]:
+    """Convert the labels of all parts to `Labels`, and name the classes.
+
+    Args:
+        parts: For each part whole numbers from 0 or names of classes, both (n,); or rows of 0 and 1,
+            (n, labels). If every row contains exactly one 1, the rows are one-hot classes.
+        names: The names of the classes or labels in their order; empty if they are not known.
+        where: The source of the labels, for errors.
+
+    Raises:
+        DatasetError: The labels do not match each other or the names, are out of range, or are all the same;
+            or no training image has one of them.
+    """
+    first = parts["train"]
+    if any(part.shape[1:] != first.shape[1:] for part in parts.values()):
+        shapes = " and ".join(
+            f"{IN_WORDS[name]} labels of shape {part.shape}" for name, part in parts.items()
+        )
+        raise DatasetError(f"{where}: {shapes} do not match.")
+    if any(part.dtype.kind == "U" for part in parts.values()):
+        parts, names = _numbered(parts, names, where)
+    if parts["train"].ndim == 2:
+        columns = first.shape[1]
+        if len(names) not in (0, columns):
+            raise DatasetError(
+                f"{where}: labels have {columns} columns, but there are {len(names)} class names."
+            )
+        if all((part.sum(axis=1) == 1).all() for part in parts.values()):
+            parts = {name: part.argmax(axis=1) for name, part in parts.items()}
+    kind = np.uint8 if parts["train"].ndim == 2 else np.int64
+    labels: dict[PartName, Labels] = {name: part.astype(kind) for name, part in parts.items()}
+    count = len(names) or (first.shape[1] if first.ndim == 2 else int(labels["train"].max()) + 1)
+    _check_range(labels, names, count, where)
+    return labels, tuple(names) or tuple(str(k) for k in range(count))
+
+
+def _numbered(
+    parts: Mapping[PartName, NDArray[Any]], names: Sequence[str], where: object
+) -> tuple[dict[PartName, NDArray[Any]], Sequence[str]]:
+    """Replace names of classes by their numbers; without a list of names, they are sorted."""
+    texts = {name: part.astype(str) for name, part in parts.items()}
+    valid = names or sorted_names(set(texts["train"].tolist()))
+    numbers = {text: k for k, text in enumerate(valid)}
+    for name, part in texts.items():
+        for text in np.unique(part).tolist():
+            if text not in numbers:
+                expected = "is not among class_names" if names else "no training image has"
+                raise DatasetError(
+                    f"{where}: {IN_WORDS[name]} labels contain '{text}', which {expected}."
+                    f"{did_you_mean(text, valid)}"
+                )
+    return {
+        n: np.array([numbers[text] for text in part.tolist()], np.int64) for n, part in texts.items()
+    }, valid
+
+
+def sorted_names(names: set[str]) -> list[str]:
+    """Sort names of classes, those that are all whole numbers by their values."""
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
+
+
+def _check_range(parts: Mapping[PartName, Labels], names: Sequence[str], classes: int, where: object) -> None:
+    """Raise an error for labels out of range, and for classes or labels that no training image has."""
+    labels = parts["train"]
+    if labels.ndim == 2:
+        is_present = labels.any(axis=0)
+    else:
+        for name, part in parts.items():
+            if not 0 <= part.min() <= part.max() < classes:
+                raise DatasetError(
+                    f"{where}: {IN_WORDS[name]} labels range from {part.min()} to {part.max()}; "
+                    f"expected 0 to {classes - 1}."
+                )
+        is_present = np.bincount(labels, minlength=classes) > 0
+    if not is_present.all():
+        missing = int(np.flatnonzero(~is_present)[0])
+        largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
+        named = f" ('{names[missing]}')" if names and names[missing] != str(missing) else ""
+        raise DatasetError(
+            f"{where}: no training image has the label {missing}{named}, one of {classes} classes.{largest}"
+        )
+    if classes < 2:
+        raise DatasetError(f"{where}: all labels are the same; a classifier needs at least two classes.")
+
+
+def most_frequent_share(labels: Labels) -> float:
+    """Return the accuracy of always predicting the most frequent class, or set of labels.
+
+    Args:
+        labels: The classes, (images,), or whether each label applies, (images, labels).
+    """
+    return float(np.unique(labels, axis=0, return_counts=True)[1].max() / len(labels))

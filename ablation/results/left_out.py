@@ -1,0 +1,95 @@
+"""Notes on what is left out of a run's results: trials, models, and pairs of trials."""
+
+from __future__ import annotations
+
+from ablation.analysis.completed_trials import comparable, completed_results, split_pairs
+from ablation.analysis.estimates import Measurements
+from ablation.grid.value_text import counted
+from ablation.results.run import Run
+from ablation.training.provenance import differences
+
+
+def left_out_notes(run: Run) -> list[str]:
+    """Name the trials that are left out, the models that are missing, and the pairs that are not compared."""
+    notes = [*_other_models(run), *_unsaved_models(run), *_different_environments(run)]
+    return notes if completed_results(run.results).empty else [*notes, *_incomplete_pairs(run)]
+
+
+def _other_models(run: Run) -> list[str]:
+    """Name the trials that are left out because their model is not that of the newest trials."""
+    names: dict[str, list[str]] = {}
+    for trial in run.trials:
+        if reason := run.other_models.get(trial.id):
+            names.setdefault(reason, []).append(f"{trial.variant} seed {trial.seed}")
+    return [f"Left out of all results: {', '.join(trials)}: {why}." for why, trials in names.items()]
+
+
+def _unsaved_models(run: Run) -> list[str]:
+    """Name the trials whose model Keras could not save."""
+    names: dict[str, list[str]] = {}
+    for trial in run.trials:
+        if (result := run.trial_results.get(trial.id)) and result.unsaved:
+            names.setdefault(result.unsaved.rstrip("."), []).append(f"{trial.variant} seed {trial.seed}")
+    return [
+        f"Keras could not save the trained models of {', '.join(trials)}: {reason}. Their results are kept."
+        for reason, trials in names.items()
+    ]
+
+
+def _different_environments(run: Run) -> list[str]:
+    environments = differences(
+        r.provenance for r in run.trial_results.values() if r.status in ("completed", "diverged")
+    )
+    notes = [
+        f"Trials ran in different environments: {key} is {_counted(values)}. Pairs whose trials ran in the "
+        "same environment are compared, and their differences are pooled; a pair of trials from two "
+        "environments is left out."
+        for key, values in environments.items()
+    ]
+    completed = set(completed_results(run.results)["variant"])
+    missing = completed - set(comparable(run.results, run.study.baseline)["variant"])
+    if missing:
+        names = ", ".join(v.name for v in run.study.variants if v.name in missing)
+        notes.append(
+            f"{names}: no trial ran in the environment of {run.study.baseline}'s trial of its seed, so the "
+            "tables and figures of predictions (calibration, confusion, accuracy per class) leave it out."
+        )
+    return notes
+
+
+def _counted(values: dict[str, int]) -> str:
+    parts = [f"'{value}' in {counted(n, 'trial')}" for value, n in values.items()]
+    return " and ".join(parts)
+
+
+def _incomplete_pairs(run: Run) -> list[str]:
+    """Name the variants that are compared on fewer pairs than planned, with the reason for each seed.
+
+    A metric that is not a number is a note of its own, and a reason here only beside others.
+    """
+    study, measured = run.study, Measurements(run.results, run.compare.metric)
+    split = set(split_pairs(run.results, study.baseline))
+    completed = completed_results(run.results)
+    has_completed = set(zip(completed["variant"], completed["seed"], strict=True))
+    not_finite = f"without a finite {run.compare.metric}"
+    notes = []
+    for variant in study.variants:
+        name, planned = variant.name, study.seeds_of(variant.name)
+        missing = sorted(set(planned) - set(measured.seeds([name, study.baseline])))
+        reasons: dict[str, list[int]] = {}
+        for seed in missing:
+            reason = "completed in two environments" if (name, seed) in split else not_finite
+            if not {(name, seed), (study.baseline, seed)} <= has_completed:
+                reason = "not completed in both variants"
+            reasons.setdefault(reason, []).append(seed)
+        if name != study.baseline and reasons.keys() - {not_finite}:
+            left_out = "; ".join(f"{_seeds(seeds)} ({reason})" for reason, seeds in reasons.items())
+            notes.append(
+                f"{name} is compared with {study.baseline} on {len(planned) - len(missing)} of "
+                f"{len(planned)} pairs, without {left_out}."
+            )
+    return notes
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

@@ -1,0 +1,276 @@
+"""The trials of a run folder, and how a finished trial gets there whole.
+
+A trial's files are written to ``trials/.running/<id>/`` and reach ``trials/<id>/`` by one rename, so that
+a folder of that name is always complete, whatever happens to the machine. ``trial.json`` holds a checksum of
+each file, so that a file that was damaged or edited afterwards does not count as a result.
+
+A trial is found by its seed and the hash of its settings, which its id ends with: a variant may be renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation.errors import writing
+from ablation.files import files_below, json_text, write_atomically
+from ablation.grid.study import SaveModels
+from ablation.grid.trial import Trial, TrialResult, content_of
+from ablation.grid.user_files import changed_files
+from ablation.training.checkpoint import CHECKPOINT
+
+MODEL = "model.keras"
+
+
+class TrialStore:
+    """The trials of a run folder.
+
+    Args:
+        folder: The run folder, which need not exist yet.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._trials = self.folder / "trials"
+        self._running = self._trials / ".running"
+        self._index: tuple[int, dict[str, Path]] = (0, {})  # the time of ``trials/``, and its folders
+
+    def place(self, trial: Trial) -> Path:
+        """Return the folder of a trial, which need not exist; it may have the trial's former name."""
+        own = self._trials / trial.id
+        return own if own.is_dir() else self._folders().get(content_of(trial.id), own)
+
+    def _folders(self) -> dict[str, Path]:
+        """Return the folders of all kept trials, by seed and hash of settings."""
+        changed = self._trials.stat().st_mtime_ns if self._trials.is_dir() else 0
+        if changed != self._index[0]:
+            self._index = changed, {content_of(f.name): f for f in _folders_in(self._trials)}
+        return self._index[1]
+
+    def rename(self, trials: Sequence[Trial]) -> None:
+        """Give the folders of trials that were kept or interrupted under other names the trials' names.
+
+        Raises:
+            RunError: The folder cannot be written to.
+        """
+        planned = {trial.id for trial in trials}
+        with writing(self.folder):
+            for parent in (self._trials, self._running):
+                former = {content_of(f.name): f for f in _folders_in(parent) if f.name not in planned}
+                for trial in trials if former else ():
+                    if (folder := former.get(content_of(trial.id))) and not (parent / trial.id).exists():
+                        folder.rename(parent / trial.id)
+
+    def running_folder(self, trial: Trial) -> Path:
+        """Return the folder for the files of a trial while it runs, which need not exist."""
+        return self._running / trial.id
+
+    def scratch(self, trial: Trial) -> Path:
+        """Return the folder for the files of a running trial, empty except for an earlier checkpoint."""
+        folder = self.running_folder(trial)
+        with writing(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in folder.iterdir():
+                if file.name != CHECKPOINT:
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        return folder
+
+    def copy_checkpoint(self, shorter: str, trial: Trial) -> None:
+        """Let a trial begin where a shorter training of the same model ended, if its state was kept.
+
+        Args:
+            shorter: The id of the shorter training.
+            trial: The trial.
+        """
+        source, target = (self._running / name / CHECKPOINT for name in (shorter, trial.id))
+        if source.is_file() and not target.exists() and not self.place(trial).exists():
+            with writing(self.folder):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, source.read_bytes())
+
+    def has_checkpoint(self, trial_id: str) -> bool:
+        """Return whether the state of a training is kept."""
+        return (self._running / trial_id / CHECKPOINT).is_file()
+
+    def other_settings(self, trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+        """Return the settings of the kept trials that are not among these, by id."""
+        known, settings = {self.place(trial) for trial in trials}, {}
+        for folder in (f for f in _folders_in(self._trials) if f not in known):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                settings[folder.name] = dict(
+                    json.loads((folder / "trial.json").read_text("utf-8"))["settings"]
+                )
+        return settings
+
+    def forget_states(self) -> None:
+        """Remove the states that were kept for longer trainings."""
+        with writing(self.folder):
+            shutil.rmtree(self._running, ignore_errors=True)
+
+    def commit(self, trial: Trial, result: TrialResult) -> None:
+        """Keep a trial's result and files: all of them or, if interrupted, none.
+
+        A checkpoint that the trial left is kept, too, for another attempt or a longer training. A former
+        result from files of the user that have changed since stays beside it, as ``<id>.<8 hex>``.
+
+        Raises:
+            RunError: The folder cannot be written to, or has vanished.
+        """
+        scratch, final = self._running / trial.id, self._trials / trial.id
+        with writing(self.folder):
+            (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
+            below = files_below(scratch)
+            files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
+            record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
+            (scratch / "trial.json").write_text(json_text(record), "utf-8")
+            if (former := self.result(trial)) and former.is_completed and former.files != result.files:
+                final.rename(final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
+            self._put_in_place(scratch, final)
+            if (final / CHECKPOINT).exists():
+                scratch.mkdir()
+                (final / CHECKPOINT).rename(scratch / CHECKPOINT)
+
+    def adopt(self, other: TrialStore, trial: Trial) -> None:
+        """Copy a trial of another run folder into this one: all of it or, if interrupted, nothing.
+
+        Raises:
+            RunError: The folder cannot be written to.
+        """
+        source, final = other.place(trial), self._trials / trial.id
+        if source.resolve() == final.resolve():
+            return
+        copied = self._running / f"{trial.id}.adopted"
+        with writing(self.folder):
+            shutil.rmtree(copied, ignore_errors=True)
+            shutil.copytree(source, copied)
+            self._put_in_place(copied, final)
+
+    def _put_in_place(self, scratch: Path, final: Path) -> None:
+        """Move a trial's folder to its final place, once all of its files are on the disk."""
+        for file in files_below(scratch).values():
+            with file.open("r+b") as stream:  # for writing, without which Windows writes nothing to the disk
+                os.fsync(stream.fileno())
+        replaced = self._running / f"{final.name}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)  # left by a process that was killed
+        if final.exists():
+            final.rename(replaced)
+        scratch.rename(final)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def result(self, trial: Trial) -> TrialResult | None:
+        """Return a trial's result, or None if it has none; if its files were changed, a failed result."""
+        folder = self.place(trial)
+        if not folder.is_dir():
+            return None
+        damage = _damage(folder)
+        if not damage:
+            result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+            if content_of(result.trial_id) == content_of(trial.id):
+                return result.model_copy(update={"trial_id": trial.id})
+            damage = f"result.json belongs to {result.trial_id}"
+        cause = (
+            f"{damage}: it was damaged or edited after it was written; the same `ablation run` command "
+            "trains the trial again"
+        )
+        return TrialResult(trial_id=trial.id, status="failed", cause=cause)
+
+    def damage(self, trial: Trial) -> str:
+        """Say which of a trial's files, its model included, is not what was written; empty if all are."""
+        folder = self.place(trial)
+        return _damage(folder, with_model=True) if folder.is_dir() else ""
+
+    def fingerprint(self, trial: Trial) -> str:
+        """Return a hash of all the files of a trial; empty if it has none."""
+        record = self.place(trial) / "trial.json"  # holds a checksum of each other file
+        return _checksum(record)[:12] if record.is_file() else ""
+
+    def is_finished(self, trial: Trial, result: TrialResult | None, save_models: SaveModels = False) -> bool:
+        """Return whether a trial need not be run again.
+
+        Args:
+            trial: The trial.
+            result: Its result, if it has one.
+            save_models: Whether a completed trial also needs its saved model, and which one.
+        """
+        if result is None or result.status not in ("completed", "diverged"):
+            return False  # training a diverged one again would diverge again
+        return not self.outdated(trial, result, save_models)
+
+    def outdated(self, trial: Trial, result: TrialResult, save_models: SaveModels = False) -> str:
+        """Say why a trial that completed or diverged has to be trained again; empty if it has not.
+
+        Args:
+            trial: The trial.
+            result: Its result.
+            save_models: Whether a completed trial also needs its saved model, and which one.
+        """
+        if (folder := trial.code_folder) and (changed := changed_files(result.files, folder)):
+            verb = "has" if len(changed) == 1 else "have"
+            return f"{', '.join(changed)}, from which the model was built, {verb} changed since"
+        if not save_models or not result.is_completed or result.unsaved:
+            return ""
+        if not self.model_file(trial).exists():
+            return "save_models is set, and the model was not saved"
+        wanted = "raw" if save_models == "raw" else "normalised"
+        if (result.model or "normalised") != wanted:  # earlier versions saved no other models
+            return f"the saved model does not take {wanted} images"
+        return ""
+
+    def count_others(self, trials: Sequence[Trial]) -> int:
+        """Count the kept trials that are not among these: those of earlier settings, images or modules."""
+        known = {self.place(trial) for trial in trials}
+        return sum(folder not in known for folder in _folders_in(self._trials))
+
+    def ended_at(self, trial: Trial) -> float:
+        """Return when a trial ended, in seconds since 1970; the trial must have ended."""
+        return (self.place(trial) / "trial.json").stat().st_mtime
+
+    def model_file(self, trial: Trial) -> Path:
+        """Return the file of a trial's model, which exists if the model was saved."""
+        return self.place(trial) / MODEL
+
+    def test_probabilities(self, trial: Trial) -> NDArray[np.float32] | None:
+        """Return a trial's probabilities of shape (test images, classes), or None if it has none."""
+        try:
+            probabilities: NDArray[np.float32] = np.load(
+                self.place(trial) / "test_probabilities.npy", allow_pickle=False
+            )
+        except (OSError, ValueError, EOFError):
+            return None
+        return probabilities
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    """Yield the folders in a folder that are named like trials, sorted by name."""
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+    yield from (folder / name for name in names if content_of(name))
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _damage(folder: Path, with_model: bool = False) -> str:
+    """Say which file of a trial is not what was written, the first of several; empty if all are."""
+    try:
+        files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
+        for name, checksum in files.items():
+            if name == MODEL and not with_model:  # models are large
+                continue
+            if _checksum(folder / name) != checksum:
+                return f"{name} does not match its checksum"
+    except OSError as error:
+        return f"{Path(error.filename).name} cannot be read"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "trial.json does not contain what was written"
+    return "" if "result.json" in files else "trial.json does not list a result.json"

@@ -1,0 +1,115 @@
+"""The trials that are still to be trained, and what is unexpected about some of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from ablation.data.datasets import Dataset
+from ablation.executors.contract import Task
+from ablation.executors.shard import WHOLE, Shard
+from ablation.grid.settings import TrainingSettings
+from ablation.grid.study import SaveModels, Study
+from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.value_text import counted
+from ablation.models.cost import guess_seconds
+from ablation.store.run_folder import Store
+
+_DEFAULT_EPOCHS = TrainingSettings().epochs
+
+
+def pending_tasks(
+    study: Study,
+    dataset: Dataset,
+    store: Store,
+    results: Mapping[str, TrialResult],
+    chosen: Collection[str],
+    shard: Shard = WHOLE,
+) -> list[Task]:
+    """Return a task for each trial of the shard and the chosen variants that is not finished.
+
+    Args:
+        study: The study.
+        dataset: Its images.
+        store: Its run folder, to which nothing is written.
+        results: The results of the trials that have one, by trial id.
+        chosen: The names of the variants to train.
+        shard: The part of the trials to train.
+    """
+    trials = study.trials(dataset.digest)
+    pending = [
+        trial
+        for trial in shard.take(trials, dataset)
+        if trial.variant in chosen and not store.is_finished(trial, results.get(trial.id), study.save_models)
+    ]
+    shorter = _shorter_trainings(pending, store, trials) if pending else {}
+    return [
+        Task(
+            trial,
+            store.running_folder(trial),
+            study.save_models,
+            guess_seconds(trial.model, trial.training, dataset),
+            study.timeout,
+            _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id)),
+            shorter.get(trial.id, ("", 0))[0],
+        )
+        for trial in pending
+    ]
+
+
+def task_notes(tasks: Iterable[Task]) -> list[str]:
+    """Return the notes of tasks, each with the number of trials that it is about."""
+    counts: dict[str, int] = {}
+    for task in tasks:
+        counts[task.note] = counts.get(task.note, 0) + 1
+    return [f"{note} ({counted(count, 'trial')})." for note, count in counts.items() if note]
+
+
+def _note(
+    trial: Trial,
+    result: TrialResult | None,
+    store: Store,
+    save_models: SaveModels,
+    shorter: tuple[str, int] | None,
+) -> str:
+    if result and result.is_completed and (reason := store.outdated(trial, result, save_models)):
+        return f"Trained again, because {reason}"
+    if result or not shorter or store.has_checkpoint(trial.id):
+        return ""
+    trial_id, epochs = shorter
+    if trial.training.callbacks:
+        return "Trained from epoch 1, because callbacks may have a state of their own, which is not kept"
+    if store.has_checkpoint(trial_id):
+        return f"Continued from the end of an earlier training of {counted(epochs, 'epoch')}"
+    return (
+        "Trained from epoch 1, because the last state of an earlier training of "
+        f"{counted(epochs, 'epoch')} was not kept; `save_models: true` keeps it"
+    )
+
+
+def _shorter_trainings(
+    pending: Sequence[Trial], store: Store, trials: Sequence[Trial]
+) -> dict[str, tuple[str, int]]:
+    """Return the longest training of the same settings with fewer epochs, as its id and epochs, by trial id.
+
+    One whose state was kept comes before one whose state was not.
+    """
+    kept: dict[str, list[tuple[bool, int, str]]] = {}
+    for trial_id, settings in store.other_settings(trials).items():
+        rest, epochs = _without_epochs(settings)
+        kept.setdefault(rest, []).append((store.has_checkpoint(trial_id), epochs, trial_id))
+    found = {}
+    for trial in pending:
+        rest, epochs = _without_epochs(trial.settings)
+        shorter = [training for training in kept.get(rest, []) if training[1] < epochs]
+        if shorter:
+            found[trial.id] = max(shorter)[2], max(shorter)[1]
+    return found
+
+
+def _without_epochs(settings: Mapping[str, Any]) -> tuple[str, int]:
+    """Return settings without their number of epochs, as text, and that number."""
+    training = dict(settings["training"])
+    epochs = int(training.pop("epochs", _DEFAULT_EPOCHS))
+    return json.dumps({**settings, "training": training}, sort_keys=True), epochs
