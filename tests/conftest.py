@@ -13,7 +13,8 @@ from ablation import Run, Study
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
 from ablation.figures.style import Picture
-from ablation.grid.settings import MODEL_FAMILIES, DatasetSettings, TrainingSettings
+from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.settings import MODEL_FAMILIES, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial
 from ablation.tensorflow_setup import start_tensorflow
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ablation import Study, Variant
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Stream
-from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.grid.settings import CnnSettings, TrainingSettings
 
 SPLIT: tuple[Stream, ...] = (*DEFAULT_VARY, "split")  # seeds draw training and validation images
 SPLIT_AND_TEST: tuple[Stream, ...] = (*SPLIT, "test")  # and test images, too

@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 import ablation
-from ablation.grid.settings import Settings
+from ablation.grid.settings_group import Settings
 
 DOCS = Path(__file__).parent.parent / "ablation" / "docs"
 

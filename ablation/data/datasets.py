@@ -22,8 +22,8 @@ from ablation.data.splitting import Part as Part
 from ablation.data.splitting import normalisation, split_off
 from ablation.errors import DatasetError
 from ablation.files import atomic_writer
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
-from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import Trial
 
 

@@ -16,7 +16,7 @@ from ablation.data.arrays import RawImages, raw_images
 from ablation.data.part_names import PartName, part_of
 from ablation.data.pictures import PictureReader, Pixels, Source
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.tensorflow_setup import configure_tensorflow, quiet_stderr
 
 _SAVED = ("dataset_dict.json", "state.json")  # files that Hugging Face's save_to_disk writes

@@ -15,7 +15,7 @@ from ablation.data.labels import sorted_names
 from ablation.data.part_names import IN_WORDS, PartName, part_of, words
 from ablation.data.pictures import PictureReader, Pixels, listed
 from ablation.errors import DatasetError, did_you_mean
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 _FILE_COLUMNS = {
     "file",

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from ablation.data.part_names import IN_WORDS, PartName
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.value_text import counted
 
 # Formats of pictures that a camera or a program for images writes. The others are left out, for Pillow hands

@@ -18,7 +18,7 @@ from ablation.data.hubs import read_hub
 from ablation.data.labelled_pictures import read_csv, read_folder
 from ablation.data.user_images import read_loader
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.tensorflow_setup import quiet_stderr
 
 CIFAR10_CLASSES = (

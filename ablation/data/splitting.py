@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ablation.data.labels import Labels
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ablation.data.arrays import CLASS_NAMES, RawImages, raw_images
 from ablation.errors import AblationError, DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.user_code import error_summary, load_object
 
 _EXPECTED = (

@@ -9,14 +9,8 @@ from typing import Any
 from markup import code, one_of, prose, table
 
 from ablation.grid.grid_file import GridFile
-from ablation.grid.settings import (
-    MODEL_FAMILIES,
-    BuilderSettings,
-    Component,
-    ModelSettings,
-    Settings,
-    TrainingSettings,
-)
+from ablation.grid.settings import MODEL_FAMILIES, BuilderSettings, Component, ModelSettings, TrainingSettings
+from ablation.grid.settings_group import Settings
 from ablation.grid.value_text import yaml_text
 from ablation.search.settings import SearchSettings
 

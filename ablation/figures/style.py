@@ -100,7 +100,7 @@ class Picture:
 
 
 class DrawnPictures(list[Picture]):
-    """DrawnPictures, and why others could not be drawn.
+    """The pictures of a run, and why others could not be drawn.
 
     Args:
         pictures: The pictures.

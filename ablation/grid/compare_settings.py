@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ablation.grid.settings import Settings
+from ablation.grid.settings_group import Settings
 
 # Metrics that are shares, whose differences are in percentage points, and metrics of which less is better.
 _SHARES = """

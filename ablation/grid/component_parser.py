@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +21,26 @@ from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras
 from ablation.grid.losses import require_mean
 from ablation.grid.settings import Component
 from ablation.grid.value_text import yaml_text
-from ablation.tensorflow_setup import nothing_computed, quiet_stderr, require_keras
+from ablation.tensorflow_setup import quiet_stderr, require_keras, without_computing
 
 LISTS = ("metrics", "callbacks", "augmentation")  # settings that are lists of components
 # Parts of Keras that would be misused on one-hot labels and probabilities, and what to use instead.
+_ONE_HOT = "but labels are one-hot here; use"
 _UNFIT = {
-    (
-        "metrics",
-        "Accuracy",
-    ): "compares probabilities with labels for equality; accuracy is always measured, so remove it.",
-    ("metrics", "IoU"): "compares class numbers, but labels are one-hot here; use OneHotIoU.",
-    ("metrics", "MeanIoU"): "compares class numbers, but labels are one-hot here; use OneHotMeanIoU.",
-    (
-        "metrics",
-        "MeanAbsolutePercentageError",
-    ): "divides by labels, most of which are 0; use MeanAbsoluteError.",
-    ("metrics", "Mean"): "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
-    ("metrics", "Sum"): "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
-    ("loss", "CTC"): "is for sequences; use CategoricalCrossentropy.",
-    ("loss", "Circle"): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
-    (
-        "loss",
-        "CategoricalGeneralizedCrossEntropy",
-    ): "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy.",
+    "metrics": {
+        "Accuracy": "compares probabilities with labels for equality; accuracy is always measured, so "
+        "remove it.",
+        "IoU": f"compares class numbers, {_ONE_HOT} OneHotIoU.",
+        "MeanIoU": f"compares class numbers, {_ONE_HOT} OneHotMeanIoU.",
+        "MeanAbsolutePercentageError": "divides by labels, most of which are 0; use MeanAbsoluteError.",
+        "Mean": "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
+        "Sum": "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
+    },
+    "loss": {
+        "CTC": "is for sequences; use CategoricalCrossentropy.",
+        "Circle": f"expects integer labels, {_ONE_HOT} CategoricalCrossentropy.",
+        "CategoricalGeneralizedCrossEntropy": f"expects integer labels, {_ONE_HOT} CategoricalCrossentropy.",
+    },
 }
 _WRITTEN = ("filename", "filepath", "log_dir", "backup_dir")  # arguments of Keras's callbacks
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -94,7 +92,7 @@ def resolved(setting: str, value: Any, folder: Path, user_model: bool = False) -
         )
         placeholder = {"learning_rate": 0.001} if setting == "optimizer" else {}
         with _elsewhere() if setting == "callbacks" else nullcontext():  # it may write a file
-            instance = _tried_out(setting, component, placeholder)
+            instance = without_computing(partial(make, setting, component, **placeholder))
         if setting == "loss":
             require_mean(name, instance)
     if setting == "callbacks" and (uncalled := _never_called(instance)):
@@ -111,15 +109,6 @@ def _elsewhere() -> Iterator[None]:
     """Work in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         yield
-
-
-def _tried_out(setting: str, component: Component, placeholder: dict[str, Any]) -> Any:
-    """Create a component's object to see that this can be done, and return it."""
-    try:
-        with nothing_computed():
-            return make(setting, component, **placeholder)
-    except AblationError:  # the user's code may need to compute; if it does not, it raises the error again
-        return make(setting, component, **placeholder)
 
 
 def _of_one_hot_labels(name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -162,7 +151,7 @@ def _reject_unknown_arguments(keras_type: Any, arguments: dict[str, Any]) -> Non
 
 def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any], user_model: bool) -> None:
     """Raise an error for a component that Keras accepts but that the training loop would misuse."""
-    reason = _UNFIT.get((setting, name), "")
+    reason = _UNFIT.get(setting, {}).get(name, "")
     thresholds = arguments.get("thresholds")
     if setting == "metrics" and isinstance(thresholds, list) and len(thresholds) > 1:
         reason = (

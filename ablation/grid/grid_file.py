@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ablation.errors import AblationError, did_you_mean
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.schema_errors import validate
-from ablation.grid.settings import CONTENT, DatasetSettings, metric_name
+from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
 from ablation.grid.user_code import load_object
 from ablation.grid.value_text import yaml_text

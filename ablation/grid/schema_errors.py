@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ablation.errors import did_you_mean
-from ablation.grid.settings import Settings
+from ablation.grid.settings_group import Settings
 from ablation.grid.value_text import counted, yaml_text
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 

@@ -22,10 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from ablation.grid.dataset_settings import Count as Count
-from ablation.grid.dataset_settings import DatasetSettings as DatasetSettings
-from ablation.grid.dataset_settings import LabelNoise
-from ablation.grid.settings_group import Settings as Settings
+from ablation.grid.dataset_settings import Count, LabelNoise
+from ablation.grid.settings_group import Settings
 
 
 def _reject_duplicates(kinds: tuple[Any, ...]) -> tuple[Any, ...]:

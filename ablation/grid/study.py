@@ -11,16 +11,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from ablation.errors import GridError
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.dataset_settings import Count, DatasetSettings
 from ablation.grid.schema_errors import explain
 from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
-from ablation.grid.settings import (
-    AnyModel,
-    Count,
-    DatasetSettings,
-    Settings,
-    TrainingSettings,
-    UserModelSettings,
-)
+from ablation.grid.settings import AnyModel, TrainingSettings, UserModelSettings
+from ablation.grid.settings_group import Settings
 from ablation.grid.trial import Record, Trial
 
 

@@ -30,12 +30,37 @@ def takes_training(layer: keras.Layer) -> bool:
 
 
 @cache
+def _around_layer() -> type[Any]:
+    """Return the class of both layers, which contains another layer and is saved with it."""
+    import keras
+
+    class AroundLayer(keras.layers.Layer):  # type: ignore[misc]
+        """Contains another layer."""
+
+        def __init__(self, layer: keras.Layer, **options: Any) -> None:
+            super().__init__(**options)
+            self.layer = layer
+
+        def get_config(self) -> dict[str, Any]:
+            """Return what `from_config` needs to restore the layer."""
+            config: dict[str, Any] = super().get_config()
+            return config | {"layer": keras.saving.serialize_keras_object(self.layer)}
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> AroundLayer:
+            """Restore a saved layer."""
+            return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
+
+    return AroundLayer
+
+
+@cache
 def training_only_layer() -> type[Any]:
     """Return the class `TrainingOnly`, a Keras layer; it is defined on first use, as Keras imports slowly."""
     import keras
 
     @keras.saving.register_keras_serializable("ablation")
-    class TrainingOnly(keras.layers.Layer):  # type: ignore[misc]
+    class TrainingOnly(_around_layer()):  # type: ignore[misc]
         """Applies a layer in training mode; in inference mode it changes nothing.
 
         Args:
@@ -44,8 +69,7 @@ def training_only_layer() -> type[Any]:
         """
 
         def __init__(self, layer: keras.Layer, **options: Any) -> None:
-            super().__init__(**options)
-            self.layer = layer
+            super().__init__(layer, **options)
             self._arguments = training_argument(layer)
 
         def build(self, shape: Any) -> None:
@@ -61,16 +85,6 @@ def training_only_layer() -> type[Any]:
             """Return the input's shape, which the layer keeps."""
             return shape
 
-        def get_config(self) -> dict[str, Any]:
-            """Return what `from_config` needs to restore the layer."""
-            config: dict[str, Any] = super().get_config()
-            return config | {"layer": keras.saving.serialize_keras_object(self.layer)}
-
-        @classmethod
-        def from_config(cls, config: dict[str, Any]) -> TrainingOnly:
-            """Restore a saved layer."""
-            return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
-
     TrainingOnly.__qualname__ = "TrainingOnly"  # as if it were defined in this module
     return TrainingOnly
 
@@ -81,7 +95,7 @@ def inference_only_layer() -> type[Any]:
     import keras
 
     @keras.saving.register_keras_serializable("ablation")
-    class InferenceOnly(keras.layers.Layer):  # type: ignore[misc]
+    class InferenceOnly(_around_layer()):  # type: ignore[misc]
         """Applies a model in inference mode, whatever the mode of the model around it.
 
         Keras hands the mode of a model down to all layers in it. A model whose ``call`` has no argument
@@ -92,23 +106,9 @@ def inference_only_layer() -> type[Any]:
             options: The options of every Keras layer.
         """
 
-        def __init__(self, layer: keras.Model, **options: Any) -> None:
-            super().__init__(**options)
-            self.layer = layer
-
         def call(self, images: Any) -> Any:
             """Return what the model outputs in inference mode."""
             return self.layer(images, training=False)
-
-        def get_config(self) -> dict[str, Any]:
-            """Return what `from_config` needs to restore the layer."""
-            config: dict[str, Any] = super().get_config()
-            return config | {"layer": keras.saving.serialize_keras_object(self.layer)}
-
-        @classmethod
-        def from_config(cls, config: dict[str, Any]) -> InferenceOnly:
-            """Restore a saved layer."""
-            return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
     InferenceOnly.__qualname__ = "InferenceOnly"  # as if it were defined in this module
     return InferenceOnly

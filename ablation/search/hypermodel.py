@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ablation.grid.user_code import error_summary
 from ablation.grid.value_text import yaml_text
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
 from ablation.search.space import Parameter
-from ablation.tensorflow_setup import nothing_computed, quiet_stderr, require_keras
+from ablation.tensorflow_setup import quiet_stderr, require_keras, without_computing
 
 
 def hypermodel_space(name: str, folder: Path) -> tuple[HyperModelSettings, dict[str, Parameter]]:
@@ -91,11 +92,7 @@ def _build(hypermodel: Any, hyperparameters: Any) -> None:
     import keras
 
     keras.utils.clear_session()  # Keras remembers every model that was built
-    try:
-        with nothing_computed():
-            hypermodel.build(hyperparameters)
-    except Exception:  # the user's code may need to compute; if it does not, it raises the error again
-        hypermodel.build(hyperparameters)
+    without_computing(partial(hypermodel.build, hyperparameters))
 
 
 def used_values(built: Any) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from pydantic import Field, ValidationError
 
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.dataset_settings import Count
 from ablation.grid.grid_file import read_study
 from ablation.grid.schema_errors import explain, validate
-from ablation.grid.settings import Count, HyperModelSettings, Settings, TrainingSettings, metric_name
+from ablation.grid.settings import HyperModelSettings, TrainingSettings, metric_name
+from ablation.grid.settings_group import Settings
 from ablation.grid.study import Seeds, Study, Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from ablation.grid.settings import Settings
+from ablation.grid.settings_group import Settings
 
 
 class Parameter(Settings):

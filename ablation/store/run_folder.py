@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, writing
 from ablation.files import json_text, write_atomically
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
-from ablation.grid.settings import DatasetSettings
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
 from ablation.store.lock import RUN, exclusive, locked

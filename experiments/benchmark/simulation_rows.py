@@ -9,7 +9,8 @@ import numpy as np
 
 from ablation import Study, Variant
 from ablation.grid.compare_settings import CompareSettings
-from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.settings import CnnSettings, TrainingSettings
 
 Row = tuple[str, float, float, float, bool]  # what, promised, found, its standard error, whether it holds
 SPREAD = 0.01  # the standard deviation of a seed's difference

@@ -18,7 +18,8 @@ import numpy as np
 
 import ablation.training.loop
 from ablation.data.datasets import Dataset, prepare_dataset
-from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.settings import CnnSettings, TrainingSettings
 from ablation.grid.trial import Trial
 from ablation.tensorflow_setup import configure_tensorflow
 from ablation.training.compilation import compiled_model

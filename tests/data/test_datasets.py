@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.data.readers import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 
 def random_images(count: int, classes: int = 10) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -12,8 +12,8 @@ from studies import SPLIT, SPLIT_AND_TEST
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.data.duplicates import duplicate_notes
 from ablation.data.splitting import Part
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Stream
-from ablation.grid.settings import DatasetSettings
 
 X = np.random.default_rng(0).integers(0, 256, (90, 3, 3, 1), np.uint8)
 Y = np.arange(90) % 3

@@ -13,8 +13,8 @@ from ablation.data.arrays import RawImages
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY
-from ablation.grid.settings import DatasetSettings
 
 
 def fill(folder: Path, count: int, suffix: str = ".png", first: int = 0) -> None:

@@ -14,7 +14,7 @@ from ablation.data.arrays import RawImages
 from ablation.data.datasets import prepare_dataset
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 NAMES = ["cat", "dog", "fox"]
 SEVERAL = [[0], [1, 2], [], [0, 1, 2]] * 6

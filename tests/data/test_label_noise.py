@@ -15,8 +15,8 @@ from ablation import Study
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.data.label_noise import noisy
 from ablation.errors import GridError
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Stream
-from ablation.grid.settings import DatasetSettings
 
 LABELS = np.arange(9000) % 10
 DIGITS = {"train_size": 60, "validation_size": 40, "test_size": 50}

@@ -13,7 +13,7 @@ from PIL import Image
 from ablation.data.arrays import RawImages
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 
 def read(folder: Path, **settings: Any) -> RawImages:

@@ -13,8 +13,9 @@ from studies import SPLIT
 
 from ablation.data.datasets import Dataset, Part, prepare_dataset
 from ablation.errors import DatasetError
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Stream
-from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+from ablation.grid.settings import CnnSettings, TrainingSettings
 from ablation.grid.trial import Trial
 
 CLASSES = np.repeat([0, 1, 2], [120, 60, 20])  # 60, 30 and 10% of the images

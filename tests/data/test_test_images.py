@@ -13,8 +13,8 @@ from test_split import CLASSES, dataset_of, numbers, trial_of
 
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import DatasetError
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, Stream
-from ablation.grid.settings import DatasetSettings
 from ablation.store.run_folder import Store
 
 Draw = tuple[list[int], list[int], list[int]]

@@ -15,7 +15,7 @@ from ablation.data.arrays import RawImages
 from ablation.data.datasets import prepare_dataset
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError, GridError
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 
 LOADERS = """
     import numpy as np

@@ -21,7 +21,7 @@ from ablation.errors import AblationError
 from ablation.executors.contract import Executor, Progress, Task
 from ablation.executors.make import make_executor
 from ablation.executors.ray import RayExecutor
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.trial import TrialResult
 from ablation.training.trial_runner import planned_initial_state
 

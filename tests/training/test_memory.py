@@ -47,7 +47,7 @@ def test_memory_is_flat_over_two_hundred_trials_of_twenty_variants(
     import numpy as np
 
     from ablation.data.datasets import Part, prepare_dataset
-    from ablation.grid.settings import DatasetSettings
+    from ablation.grid.dataset_settings import DatasetSettings
 
     dataset = prepare_dataset(DatasetSettings(train_size=60, validation_size=40, test_size=50))
     images = np.tile(dataset.train.images, (2000, 1, 1, 1))  # 8 MiB, which no graph may keep

@@ -12,8 +12,8 @@ from studies import SPLIT
 from test_resume import bits, interrupt, resume
 
 from ablation.data.datasets import Dataset, prepare_dataset
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import Stream
-from ablation.grid.settings import DatasetSettings
 from ablation.grid.trial import Trial, TrialResult
 from ablation.training import checkpoint, trial_runner
 from ablation.training.trial_runner import planned_initial_state, run_trial

@@ -354,7 +354,8 @@ def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
 ) -> None:
     import ablation.training.trial_runner as training
     from ablation.data.datasets import prepare_dataset
-    from ablation.grid.settings import CnnSettings, DatasetSettings, TrainingSettings
+    from ablation.grid.dataset_settings import DatasetSettings
+    from ablation.grid.settings import CnnSettings, TrainingSettings
     from ablation.grid.trial import Trial
 
     dataset = prepare_dataset(

@@ -15,7 +15,7 @@ from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import AblationError, DatasetError, GridError
 from ablation.figures.style import Picture
-from ablation.grid.settings import DatasetSettings
+from ablation.grid.dataset_settings import DatasetSettings
 from ablation.report.sections import study_report
 
 LABELS = ("left", "middle", "right")
