@@ -243,11 +243,11 @@ class _KerasTraining:
         import keras
 
         keras.utils.clear_session()
-        keras.config.set_dtype_policy(trial.training.precision)
-        classes = len(dataset.class_names)
+        classes, multi_label = len(dataset.class_names), dataset.is_multi_label
         model = build_model(
-            trial.model, dataset.image_shape, classes, trial.randomness, dataset.is_multi_label
+            trial.model, dataset.image_shape, classes, trial.randomness, multi_label, trial.training
         )
+        assert model.dtype_policy.name == trial.training.precision
         settings = {"optimizer": "sgd", "loss": "categorical_crossentropy"} | row.training | row.keras
         rate = settings.get("learning_rate", RATE)
         rate = _part("optimizers.schedules", rate) if isinstance(rate, dict) else rate
