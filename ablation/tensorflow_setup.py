@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ablation.errors import AblationError
 
 T = TypeVar("T")
+
+_backend = {"of this process": "tensorflow"}
 
 # Keras reads these from ~/.keras/keras.json, where they would change what a trial computes.
 _STANDARD: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
@@ -63,15 +68,41 @@ def start_tensorflow(threads: int) -> None:
     gc.enable()
 
 
+def start_jax() -> None:
+    """Let this process compute with JAX instead of TensorFlow, which is then never imported.
+
+    It is called before Keras is imported. XLA is set to compute the same bits in every run on a device, and
+    to take no more memory than it needs.
+
+    Raises:
+        AblationError: Keras already runs here with TensorFlow.
+    """
+    _backend["of this process"] = "jax"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]  # Keras would import it if it could
+    require_keras()
+
+
+def uses_jax() -> bool:
+    """Return whether this process computes with JAX."""
+    return _backend["of this process"] == "jax"
+
+
 def require_keras() -> None:
-    """Import Keras with TensorFlow as its backend, whatever the user's keras.json and environment say.
+    """Import Keras with the backend of this process, whatever the user's keras.json and environment say.
+
+    That is TensorFlow, unless `start_jax` was called.
 
     Raises:
         AblationError: Keras already runs here with another backend, or its keras.json is not valid.
     """
+    wanted = _backend["of this process"]
     if "keras" not in sys.modules:
         chosen = os.environ.get("KERAS_BACKEND")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ["KERAS_BACKEND"] = wanted
         try:
             import keras
         except (ValueError, ImportError) as error:  # TensorFlow may have imported a part of it before
@@ -81,11 +112,22 @@ def require_keras() -> None:
             os.environ |= {"KERAS_BACKEND": chosen} if chosen is not None else {}
     import keras
 
-    if (backend := keras.backend.backend()) != "tensorflow":
+    if (backend := keras.backend.backend()) != wanted:
+        needed = "JAX" if wanted == "jax" else "TensorFlow"
         raise AblationError(
-            f"Keras already runs in this process with the backend {backend}, but trials need TensorFlow. Set "
-            "the environment variable KERAS_BACKEND to tensorflow before Keras is imported."
+            f"Keras already runs in this process with the backend {backend}, but trials need {needed}. Set "
+            f"the environment variable KERAS_BACKEND to {wanted} before Keras is imported."
         )
+
+
+def seed_draws_without_seed(seed: int) -> None:
+    """Seed what Python, NumPy and TensorFlow draw for code that names no seed."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  code of users draws from it
+    if not uses_jax():
+        import tensorflow as tf
+
+        tf.random.set_seed(seed)
 
 
 @contextmanager
@@ -126,6 +168,9 @@ def nothing_computed() -> Iterator[None]:
     and may have computed before. Code that needs values, as `numpy()` does, raises an error.
     """
     require_keras()
+    if uses_jax():
+        yield
+        return
     import tensorflow as tf
 
     with tf.Graph().as_default():

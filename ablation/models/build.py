@@ -17,6 +17,7 @@ from ablation.grid.settings import (
 )
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 from ablation.models.augmentation import augmentation
+from ablation.models.initial_draws import drawn_by_numpy
 from ablation.models.user_model import build_user_model
 from ablation.tensorflow_setup import standard_keras
 
@@ -50,7 +51,7 @@ def build_model(
     Raises:
         AblationError: The user's model, or the augmentation, cannot be used.
     """
-    with standard_keras(training.precision):
+    with standard_keras(training.precision), drawn_by_numpy():
         if isinstance(settings, HyperModelSettings | BuilderSettings):
             return build_user_model(settings, image_shape, classes, randomness, multi_label, training)
         return _built_in_model(settings, image_shape, classes, randomness, multi_label)

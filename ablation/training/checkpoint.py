@@ -75,8 +75,13 @@ class Checkpoint:
             state: The training state.
             seconds: The seconds that the trial has taken so far.
         """
-        if time.perf_counter() >= self._next:
+        if self.is_due:
             self.save(state, seconds)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last file was not written too recently."""
+        return time.perf_counter() >= self._next
 
     def save(self, state: TrainingState, seconds: float) -> None:
         """Write the file, whole or not at all.

@@ -7,17 +7,18 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ablation.digest import short_digest
-from ablation.tensorflow_setup import KERAS_DEFAULTS
+from ablation.tensorflow_setup import KERAS_DEFAULTS, uses_jax
 
 # What can change the last bit of a result: trials that differ in these ran in different environments. The
 # other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
 NUMERIC = (
-    "tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads",
+    "tensorflow", "jax", "keras", "numpy", "machine", "cpu features", "accelerator", "threads",
     "environment variables",
 )  # fmt: skip
 
@@ -78,7 +79,7 @@ def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str,
 def _machine() -> dict[str, str]:
     return {
         "python": platform.python_version(),
-        **{name: version(name) for name in ("ablation-harness", "tensorflow", "keras", "numpy")},
+        **_versions("ablation-harness", "jax" if uses_jax() else "tensorflow", "keras", "numpy"),
         "system": platform.platform(),
         "host": platform.node(),
         "machine": platform.machine(),
@@ -90,6 +91,15 @@ def _machine() -> dict[str, str]:
         "keras.json": _keras_file(),
         "cores": str(os.cpu_count() or "unknown"),
     }
+
+
+def _versions(*names: str) -> dict[str, str]:
+    """Return the versions of those that are installed."""
+    versions = {}
+    for name in names:
+        with suppress(PackageNotFoundError):  # the harness itself may be a folder on the path
+            versions[name] = version(name)
+    return versions
 
 
 def _features() -> str:
@@ -108,10 +118,17 @@ def _cpuinfo(key: str) -> str:
 
 
 def _accelerator() -> str:
-    import tensorflow as tf
+    if uses_jax():
+        import jax
 
-    gpus = tf.config.list_physical_devices("GPU")
-    names = {str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")) for gpu in gpus}
+        devices = jax.devices()
+        names = {str(device.device_kind) for device in devices if device.platform != "cpu"}
+    else:
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        gpus = tf.config.list_physical_devices("GPU")
+        names = {str(details(gpu).get("device_name", "GPU")) for gpu in gpus}
     return ", ".join(sorted(names)) or "none"
 
 
