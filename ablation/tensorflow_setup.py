@@ -68,16 +68,20 @@ def start_tensorflow(threads: int) -> None:
     gc.enable()
 
 
-def start_jax() -> None:
+def start_jax(threads: int) -> None:
     """Let this process compute with JAX instead of TensorFlow, which is then never imported.
 
     It is called before Keras is imported. XLA is set to compute the same bits in every run on a device, and
     to take no more memory than it needs.
 
+    Args:
+        threads: The number of threads on a processor.
+
     Raises:
         AblationError: Keras already runs here with TensorFlow.
     """
     _backend["of this process"] = "jax"
+    os.environ["NPROC"] = str(threads)  # from which XLA takes the size of its thread pool
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_gpu_deterministic_ops" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()

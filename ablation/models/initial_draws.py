@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Shape = tuple[int, ...]
+
 _CUT = 2.0  # standard deviations, where Keras cuts a truncated normal distribution
 
 
@@ -48,19 +50,24 @@ def _from_number(draw: Callable[..., NDArray[Any]], original: Callable[..., Any]
     return drawn
 
 
-def _uniform(generator: np.random.Generator, shape: Any, minval: float = 0, maxval: float = 1) -> NDArray[Any]:
+def _uniform(
+    generator: np.random.Generator, shape: Shape, minval: float = 0, maxval: float = 1
+) -> NDArray[np.float64]:
     return generator.uniform(minval, maxval, shape)
 
 
-def _normal(generator: np.random.Generator, shape: Any, mean: float = 0, stddev: float = 1) -> NDArray[Any]:
+def _normal(
+    generator: np.random.Generator, shape: Shape, mean: float = 0, stddev: float = 1
+) -> NDArray[np.float64]:
     return generator.normal(mean, stddev, shape)
 
 
 def _truncated_normal(
-    generator: np.random.Generator, shape: Any, mean: float = 0, stddev: float = 1
-) -> NDArray[Any]:
+    generator: np.random.Generator, shape: Shape, mean: float = 0, stddev: float = 1
+) -> NDArray[np.float64]:
     """Draw from a normal distribution without what lies beyond two standard deviations."""
     values = generator.standard_normal(shape)
     while (beyond := np.abs(values) > _CUT).any():
         values[beyond] = generator.standard_normal(int(beyond.sum()))
-    return mean + stddev * values
+    drawn: NDArray[np.float64] = mean + stddev * values
+    return drawn

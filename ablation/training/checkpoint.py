@@ -131,6 +131,15 @@ class Checkpoint:
         self._file.unlink(missing_ok=True)
 
 
+def stored_lanes(folder: Path) -> int:
+    """Return the number of seeds that were trained at once when a checkpoint was saved; 0 without one."""
+    try:
+        with np.load(folder / CHECKPOINT, allow_pickle=False) as stored:
+            return int(json.loads(str(stored["about"]))["provenance"].get("lanes", 0))
+    except Exception:  # it is absent or damaged
+        return 0
+
+
 def _stored(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as a file can hold it; of a type that NumPy does not know, like bfloat16, the bits."""
     return array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array

@@ -66,7 +66,9 @@ def run_study(
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
     logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
-    runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
+    runner = make_executor(
+        executor, workers, study.threads, logs, address=address, gpus=study.gpus, engine=study.engine
+    )
     require_fit(study, dataset)
 
     def opening(beside: list[str]) -> None:

@@ -85,7 +85,9 @@ def _tiles(layer: Any, inputs: Any) -> bool:
     """Return whether the windows of a pooling layer cover the images without overlap or rest."""
     sizes = inputs.shape[1:3]
     fits = all(size % window == 0 for size, window in zip(sizes, layer.pool_size, strict=True))
-    return bool(fits and tuple(layer.strides) == tuple(layer.pool_size) and layer.data_format == "channels_last")
+    return bool(
+        fits and tuple(layer.strides) == tuple(layer.pool_size) and layer.data_format == "channels_last"
+    )
 
 
 @cache

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,7 @@ OnEpoch = Callable[[EpochRecord], None]
 
 
 @dataclass(frozen=True)
-class Seed:
+class SeedTask:
     """What to train in a lane.
 
     Attributes:
@@ -65,7 +63,7 @@ class Lane:
         trouble: Why its training cannot go on; empty if nothing is wrong.
     """
 
-    seed: Seed
+    seed: SeedTask
     number: int
     dataset: Dataset
     model: keras.Model
@@ -79,7 +77,9 @@ class Lane:
     metrics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, seed: Seed, number: int, lanes: int, dataset: Dataset, provenance: Mapping[str, str]) -> Lane:
+    def build(
+        cls, seed: SeedTask, number: int, lanes: int, dataset: Dataset, provenance: Mapping[str, str]
+    ) -> Lane:
         """Build a seed's model, in its initial state or in that of its checkpoint.
 
         Args:
@@ -106,7 +106,7 @@ class Lane:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is not trained any more: all epochs are done, it has stopped early, or it has diverged."""
+        """Whether it is not trained any more: it has trained all epochs, stopped early, or diverged."""
         training, history = self.seed.trial.training, self.state.history
         stopping = training.early_stopping
         return bool(

@@ -1,4 +1,4 @@
-"""The steps of several seeds of a variant, compiled as one program: the only place that touches their weights.
+"""The training and prediction of several seeds, compiled as one program, which holds their weights.
 
 Each seed has a lane. All lanes take the same steps with their own numbers: weights, batches, draws, and
 images where seeds draw them. `jax.vmap` computes a step of all lanes at once, and `jax.lax.scan` the steps of
@@ -50,7 +50,8 @@ class FusedProgram:
         first = datasets[0]
         objective = Objective(loss_of(models[0], training))
         self._steps = Steps(models[0], objective, len(first.class_names), first.is_multi_label)
-        self._normalisation = self._lanes([d.scale for d in datasets]), self._lanes([d.offset for d in datasets])
+        self._scale = self._lanes([dataset.scale for dataset in datasets])
+        self._offset = self._lanes([dataset.offset for dataset in datasets])
         self._images = self._lanes([d.train.images for d in datasets])
         self._labels = self._lanes([d.train.labels.astype(np.int32) for d in datasets])
         weights = [class_weights(training.class_weight, dataset) for dataset in datasets]
@@ -124,7 +125,7 @@ class FusedProgram:
         whole = order.shape[1] // self._batch * self._batch
         batches = [order[:, :whole].reshape(len(order), -1, self._batch)] if whole else []
         batches += [order[:, None, whole:]] if whole < order.shape[1] else []
-        data = [self._images, self._labels, self._weights or (None, None), *self._normalisation]
+        data = [self._images, self._labels, self._weights or (None, None), self._scale, self._offset]
         axes = (0, 0, *(axis for _, axis in data))
         program = self._program("train", self._steps.train, axes, donate=(0,))
         return [
@@ -135,7 +136,7 @@ class FusedProgram:
     def _predict_call(self, parts: Sequence[Part], active: bool) -> Any:
         images, axis = self._lanes([part.images for part in parts])
         size = self._batch if active else _PREDICT_BATCH
-        (scale, scale_axis), (offset, offset_axis) = self._normalisation
+        (scale, scale_axis), (offset, offset_axis) = self._scale, self._offset
         name = "predict", active, axis
         predict = partial(self._steps.predict, batch_size=size, training=active)
         program = self._program(name, predict, (0, axis, scale_axis, offset_axis))
@@ -155,7 +156,7 @@ class FusedProgram:
         return self._compiled[key](state, *arguments)
 
     def _lanes(self, arrays: Sequence[NDArray[Any]]) -> tuple[Any, int | None]:
-        """Return arrays of all lanes on the device, and the axis of the lanes; None if they share one array."""
+        """Return arrays on the device, and the axis of the lanes; None if all lanes share one array."""
         import jax
 
         places = [(a.__array_interface__["data"][0], a.shape, a.strides, a.dtype.str) for a in arrays]

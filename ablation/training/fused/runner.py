@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 
 from ablation.data.datasets import Dataset, Part
 from ablation.errors import AblationError
+from ablation.grid.settings import UserModelSettings
 from ablation.grid.trial import EpochRecord, TrialResult
 from ablation.models.own_compile import loss_of
 from ablation.models.training_only import has_modes
-from ablation.training.checkpoint import copy_state
+from ablation.models.unseeded import has_own_code
+from ablation.training.attempt import failed
 from ablation.training.compilation import averages_weights
 from ablation.training.epochs import (
     NOT_MEASURED,
@@ -26,7 +29,7 @@ from ablation.training.epochs import (
     order_digest,
     trouble_in,
 )
-from ablation.training.fused.lane import Lane, Seed
+from ablation.training.fused.lane import Lane, SeedTask
 from ablation.training.fused.logits import logits_known
 from ablation.training.fused.program import FusedProgram
 from ablation.training.measures import Measures
@@ -42,10 +45,10 @@ _SHIFT_IMAGES = 256  # enough to estimate a variance, and few enough to cost nex
 
 
 class UnlikeSeedsError(AblationError):
-    """The seeds of a variant have models of different structure, so that they cannot be one program."""
+    """The models of a variant's seeds may differ in more than the values of variables."""
 
 
-def run_together(seeds: Sequence[Seed], dataset: Dataset, lanes: int = 0) -> Iterator[TrialResult]:
+def run_together(seeds: Sequence[SeedTask], dataset: Dataset, lanes: int = 0) -> Iterator[TrialResult]:
     """Train the seeds of one variant together; yield the result of each one as it ends.
 
     Each trial leaves what `run_trial` would leave, and is the same within rounding. Its seconds are its share
@@ -66,15 +69,14 @@ def run_together(seeds: Sequence[Seed], dataset: Dataset, lanes: int = 0) -> Ite
 class _Training:
     """The training of some seeds."""
 
-    def __init__(self, seeds: Sequence[Seed], dataset: Dataset, lanes: int) -> None:
+    def __init__(self, seeds: Sequence[SeedTask], dataset: Dataset, lanes: int) -> None:
         self._started, self._timing, self._share = time.perf_counter(), Timing(), len(seeds)
         self._training = seeds[0].trial.training
         forget_peak()
         with self._timing.of("build"):
             self._provenance = worker_provenance(seeds[0].trial.threads)
             self._lanes = [Lane.build(s, i, lanes, dataset, self._provenance) for i, s in enumerate(seeds)]
-            if len({lane.structure for lane in self._lanes}) > 1:
-                raise UnlikeSeedsError("the models of the seeds differ in structure.")
+            _refuse_unlike(self._lanes)
             self._padded = [*self._lanes, *[self._lanes[0]] * (lanes - len(seeds))]
             datasets = [lane.dataset for lane in self._padded]
             self._program = FusedProgram([lane.model for lane in self._padded], datasets, self._training)
@@ -178,7 +180,12 @@ class _Training:
         with self._timing.of("evaluate"):
             outputs = {name: self._predicted(name) for name in names}
         for lane in lanes:
-            yield self._result(lane, {name: of_lanes[lane.number] for name, of_lanes in outputs.items()})
+            try:
+                yield self._result(lane, {name: of_lanes[lane.number] for name, of_lanes in outputs.items()})
+            except Exception as error:  # of a lane's files; it concerns no other lane
+                traceback.print_exc()
+                seed = lane.seed
+                yield failed(seed.trial, seed.folder, error, self._seconds(lane), self._provenance)
 
     def _finish_weights(self, lane: Lane) -> None:
         """Give a lane the weights that count."""
@@ -262,3 +269,14 @@ class _Training:
         yield
         if self._training.callbacks:
             self._program.push(lane.number)
+
+
+def _refuse_unlike(lanes: Sequence[Lane]) -> None:
+    """Refuse models that differ in structure, or whose own layers may hold arrays that follow the seed."""
+    if len(lanes) == 1:
+        return
+    is_of_user = isinstance(lanes[0].seed.trial.model, UserModelSettings)
+    if is_of_user and has_own_code(lanes[0].model):
+        raise UnlikeSeedsError("the model has layers of your own, which may hold more than variables.")
+    if len({lane.structure for lane in lanes}) > 1:
+        raise UnlikeSeedsError("the models of the seeds differ in structure.")

@@ -58,7 +58,7 @@ class Steps:
             return self._step(state, inputs, self._targets(labels[indices]), weight)
 
         with _traced():
-            return jax.lax.scan(step, state, batches)  # type: ignore[no-any-return]
+            return jax.lax.scan(step, state, batches)
 
     def predict(
         self,
