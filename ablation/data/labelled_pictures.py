@@ -40,10 +40,11 @@ def read_folder(settings: DatasetSettings) -> RawImages:
     """
     root = Path(str(settings.path))
     listing = list_folder(root, settings.class_names or ())
-    count = len({picture.label for picture in listing.pictures if picture.part == "train"})
-    if count < 2:
+    classes = sorted({picture.label for picture in listing.pictures if picture.part == "train"})
+    if len(classes) < 2:
+        found = f"images of 1 class, {classes[0]}" if classes else "no folder of images of a class"
         raise DatasetError(
-            f"{root} contains images of {count} classes; expected two or more folders, one per class."
+            f"{root} contains {found}; expected two or more folders of images, one per class."
             + "".join(f" {note}" for note in listing.notes)
         )
     return _read(listing, settings, root)

@@ -100,8 +100,8 @@ def test_classes_that_are_named_like_parts_are_classes_where_they_are_listed(tmp
     with pytest.raises(DatasetError) as error:
         read(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / 'test'} contains pictures, but no folder per class. If the folders in {tmp_path} are classes, "
-        "list them under dataset.class_names; a file of labels needs `name: csv`."
+        f"{tmp_path / 'test'} contains pictures, but no folder per class, so they have no labels. If the folders in "
+        f"{tmp_path} are classes, list them under dataset.class_names; a file of labels needs `name: csv`."
     )
     found = read(tmp_path, class_names=("train", "test", "plane"))
     assert (found.class_names, sizes(found)) == (("train", "test", "plane"), {"train": [2, 3, 1]})
@@ -146,6 +146,73 @@ def test_classes_that_look_like_parts_are_said(tmp_path: Path) -> None:
     )
 
 
+BELOW = (
+    "The folder ROOT/{} is named like {} images, but the folders around it are not arranged accordingly. Expected folders of "
+    "the parts (train, val, test) that contain the classes, or classes that contain nothing but such folders. Rename or "
+    "move it."
+)
+BESIDE = (
+    "ROOT contains the folders {}, and {} is named like a part of a dataset. Expected the folders train and val, test or "
+    "both, each with one folder per class. Rename or remove folders accordingly; or, if all are classes, list them "
+    "under dataset.class_names."
+)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["cat/train", "cat/test", "dog/train", "dog/test", "bird"], BELOW.format("cat/test", "test")),
+        (["cat/train", "cat/test", "cat", "dog/train"], BELOW.format("cat/test", "test")),
+        (["cat/train", "cat/holdout", "dog/train", "dog/holdout"], BELOW.format("cat/train", "training")),
+        (["cat/test", "dog"], BELOW.format("cat/test", "test")),
+        (["train/cat/val", "train/dog", "test/cat"], BELOW.format("train/cat/val", "validation")),
+        (
+            ["Data/train/a", "Data/train/b", "Data/test/a", "Data/test/b", "docs"],
+            BELOW.format("Data/test", "test") + " If ROOT/Data contains the whole dataset, set dataset.path to it.",
+        ),
+        (["train/a", "train/b", "holdout/a", "holdout/b"], BESIDE.format("holdout, train", "train")),
+        (["val/a", "val/b", "test/a", "test/b"], BESIDE.format("test, val", "test")),
+        (["train/a", "train/b", "unlabelled"], BESIDE.format("train, unlabelled", "train")),
+        (["seg_train/a", "seg_train/b", "seg_test/a", "seg_pred"], BESIDE.format("seg_pred, seg_test, seg_train", "seg_test")),
+        (
+            ["train/a", "train/b", "test"],
+            "ROOT/test contains pictures, but no folder per class, so they have no labels. Move test out of ROOT, or sort its "
+            "pictures into classes. If the folders in ROOT are classes, list them under dataset.class_names; a file of "
+            "labels needs `name: csv`.",
+        ),
+        (
+            [""],
+            "ROOT contains no folder of images of a class; expected two or more folders of images, one per class. 1 picture "
+            "outside the class folders is not read: 0.png.",
+        ),
+        (["cat"], "ROOT contains images of 1 class, cat; expected two or more folders of images, one per class."),
+    ],
+)  # fmt: skip
+def test_parts_that_are_not_arranged_as_parts_are_refused(
+    folders: list[str], message: str, tmp_path: Path
+) -> None:
+    tree(tmp_path, dict.fromkeys(folders, 1))
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == message.replace("ROOT", str(tmp_path))
+
+
+def test_listed_classes_may_be_named_like_parts_and_others_need_no_parts(tmp_path: Path) -> None:
+    tree(tmp_path / "1", {"train/2019": 1, "boat": 2})
+    assert sizes(read(tmp_path / "1", class_names=("train", "boat"))) == {"train": [1, 2]}
+    tree(tmp_path / "2", {"cat/train": 1, "cat/test": 2, "dog/train": 3, "bird": 1})
+    found = read(tmp_path / "2", class_names=("cat", "dog"))
+    assert sizes(found) == {"train": [1, 3], "test": [2, 0]}
+    assert found.notes == ("Pictures of classes that class_names does not list are left out: bird (1).",)
+
+
+def test_folders_without_pictures_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/a": 2, "train/b": 2})
+    (tmp_path / "train" / "c").mkdir()
+    (tmp_path / "test").mkdir()
+    assert read(tmp_path).notes == ("2 folders contain no pictures and are not read: test, train/c.",)
+
+
 def test_hidden_files_and_those_of_the_system_are_neither_classes_nor_images(tmp_path: Path) -> None:
     tree(
         tmp_path,
@@ -156,6 +223,8 @@ def test_hidden_files_and_those_of_the_system_are_neither_classes_nor_images(tmp
             "__MACOSX/a": 2,
             "a/.hidden": 1,
             "@eaDir": 1,
+            "node_modules/a": 1,
+            "~backup": 1,
             "b/__pycache__": 1,
         },
     )
@@ -185,8 +254,9 @@ def test_a_folder_of_no_known_pictures_says_what_it_holds(tmp_path: Path) -> Non
     with pytest.raises(DatasetError) as error:
         read(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} contains images of 0 classes; expected two or more folders, one per class. 2 files are not "
-        "pictures of a known format and are not read: 2 .dcm (a/scan.dcm)."
+        f"{tmp_path} contains no folder of images of a class; expected two or more folders of images, one per class. 2 "
+        "files are not pictures of a known format and are not read: 2 .dcm (a/scan.dcm). 2 folders contain no pictures "
+        "and are not read: a, b."
     )
 
 

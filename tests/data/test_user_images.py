@@ -192,6 +192,6 @@ def test_pictures_of_several_sizes_and_broken_ones_are_told(tmp_path: Path) -> N
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "none")))
     with pytest.raises(
-        DatasetError, match="contains images of 0 classes; expected two or more folders, one per class"
+        DatasetError, match="contains no folder of images of a class; expected two or more folders of images"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "cat")))
