@@ -90,6 +90,7 @@ def raw_images(
     }
     images = {part: x for part, (x, _) in checked.items()}
     _require_one_kind(images, where)
+    _refuse_divided_twice(images["train"], where)
     in_file = next((arrays[key] for key in CLASS_NAMES if key in arrays and len(arrays[key])), ())
     names = tuple(str(name) for name in class_names or in_file)
     labels, names = as_labels({part: y for part, (_, y) in checked.items()}, names, where)
@@ -207,6 +208,15 @@ def _require_one_kind(images: Mapping[PartName, NDArray[Any]], where: object) ->
                 f"{others.dtype} from {least:g} to {most:g}; expected one type and one scale. Store all of "
                 "them as uint8 from 0 to 255, or as floats from 0 to 1."
             )
+
+
+def _refuse_divided_twice(images: NDArray[Any], where: object) -> None:
+    """Refuse floats that are nearly black, as those are that were divided by 255 once too often."""
+    if images.dtype.kind == "f" and 0 < (most := images.max()) <= np.float32(1 / 255):
+        raise DatasetError(
+            f"{where}: images are floats of which none is above {most:.2g}, that is 1/255 or less, as if "
+            "they were divided by 255 twice. Expected floats from 0 to 1; multiply all images by 255."
+        )
 
 
 def _range(images: NDArray[Any]) -> tuple[float, float]:
