@@ -173,7 +173,7 @@ def _read(
                 parts.setdefault(part, []).append(pixels)
                 labels.append(label)
         if not labels:
-            raise DatasetError(f"{title}: the split {name} is empty.")
+            raise DatasetError(f"{title}: the split {name} is empty, or none of its images can be read.")
         arrays[f"y_{part}"] = _label_array(labels, len(columns.names))
     arrays |= {f"x_{part}": images for part, images in reader.stack(parts).items()}
     unread = [name for name in splits if name not in names.values()]

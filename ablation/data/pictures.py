@@ -183,8 +183,9 @@ class PictureReader:
             count, names = counted(len(self._half_read), "picture"), listed(self._short(self._half_read))
             raise DatasetError(
                 f"{count} in colour with 16 bits per channel: no value is above {most:,} ({names}). Of such "
-                "colours, only the upper 8 bits are read, so that these pictures would be nearly black. Scale "
-                "all pictures in the same way to whole numbers from 0 to 65535, or save them with 8 bits."
+                "colours, only the upper 8 bits are read, so that these pictures would be nearly black. "
+                "Scale all pictures in the same way to whole numbers from 0 to 65535, or save them with 8 "
+                "bits."
             )
 
     @property

@@ -312,14 +312,29 @@ def test_a_csv_file_names_pictures_labels_and_parts(text: str, tmp_path: Path) -
 
 
 def test_columns_of_a_csv_file_that_are_not_read_are_named(tmp_path: Path) -> None:
-    """Usage might be the split, and class the labels that are meant."""
-    text = '"file", "label", Usage, class\n"pics/0.png", "cat", Training, 1\n"pics/1.png", "dog", PublicTest, 2\n'
+    """The class might be the label that is meant."""
+    text = '"file", "label", fold, class\n"pics/0.png", "cat", 1, 1\n"pics/1.png", "dog", 2, 2\n'
     found = of_csv(tmp_path, text)
     assert found.class_names == ("cat", "dog")
     assert found.notes == (
-        "Columns of labels.csv that are not read: Usage, class. The labels are those of the column label. If a column "
+        "Columns of labels.csv that are not read: fold, class. The labels are those of the column label. If a column "
         "says which part of the data an image belongs to, name it `split`.",
     )
+
+
+@pytest.mark.parametrize("column", ["set", "Subset", "usage", "phase", "partition"])
+def test_the_column_of_parts_has_any_of_its_usual_names(column: str, tmp_path: Path) -> None:
+    rows = ("pics/0.png,cat,Training", "pics/1.png,dog,train", "pics/2.png,dog,Test")
+    found = of_csv(tmp_path, "\n".join([f"file,label,{column}", *rows]))
+    assert sizes(found) == {"train": [1, 1], "test": [0, 1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+def test_a_csv_file_may_have_any_of_the_usual_separators_and_encodings(encoding: str, tmp_path: Path) -> None:
+    tree(tmp_path, {"pics": 2})
+    (tmp_path / "l.csv").write_text("file|label\npics/0.png|Käfer\npics/1.png|a, b\n", encoding)
+    found = read_source(DatasetSettings(name="csv", path=str(tmp_path / "l.csv")))
+    assert found.class_names == ("Käfer", "a, b")
 
 
 def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: Path) -> None:
@@ -339,6 +354,24 @@ def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: P
         ("file,label\n\n,cat\n", "{file}, line 3: the row has no file."),
         ("file,label,split\npics/0.png,cat,holdin\n",
          "{file}, line 2: 'holdin' is not a part; expected train, val or test."),
+        ("file,label,Usage\npics/0.png,cat,Training\npics/1.png,dog,PublicTest",
+         "{file}, line 3: 'PublicTest' is not a part; expected train, val or test. If the column Usage does not name parts, "
+         "rename it."),
+        ("file,label,fold\npics/0.png,cat,train\npics/1.png,dog,test_1",
+         "{file}, line 1: the column fold contains test_1, train, which are names of parts. Name it `split`, with the values "
+         "train, val and test; or remove it, and the images are split at random."),
+        ("file,label,Label\npics/0.png,cat,1\n",
+         "{file}, line 1: two columns are named label; rename or remove one of them."),
+        ("file,label\npics/0.png,cat\npics/1.png,nan\n",
+         "{file}, line 3: the label 'nan' stands for a missing value. Correct it, or remove the row; or, if it is a class, "
+         "list all classes under dataset.class_names."),
+        ("file,label\na,b.png,cat\n",
+         "{file}, line 2: the row has 3 values, but there are 2 columns. Put a value that contains ',' in quotation marks."),
+        (f"file,label\n{'x' * 200_000},cat\n",
+         "{file}, line 2: the row is not CSV: field larger than field limit (131072)."),
+        ("file,label\npics/0.png,dog\npics/1.png,Dog\n",
+         "{file}: the classes 'Dog' and 'dog' may be one. If they are, give them the same name, or remove one; if not, list "
+         "all classes under dataset.class_names."),
         ("file,label\npics/9.png,cat\npics/0.png,dog\n",
          "{file}, line 2: pics/9.png cannot be read as an image: No such file or directory. Remove it, or set "
          "dataset.on_error: skip."),
@@ -351,6 +384,74 @@ def test_a_csv_file_that_does_not_fit_is_refused_with_its_line(
     with pytest.raises(DatasetError) as error:
         of_csv(tmp_path, text)
     assert str(error.value) == message.format(file=tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Dog", "dog"), ("dog", "dog  "), ("dog", "dog copy"), ("dog", "dog - Copy (2)"), ("Copy of dog", "dog"),
+        ("dog", "dog_backup"), ("dog", "dog (1)"), ("01", "1"), ("caf\u00e9", "cafe\u0301"), ("big dog", "big  dog"),
+    ],
+)  # fmt: skip
+def test_names_that_may_mean_one_class_are_refused_unless_they_are_listed(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    labels = np.array([first, second])[Y % 2]
+    with pytest.raises(DatasetError, match="the classes '.*' and '.*' may be one") as error:
+        npz(tmp_path, x=X, y=labels)
+    assert {*str(error.value).split("'")[1:4:2]} == {first, second}
+    found = npz(tmp_path, {"class_names": (first, second)}, x=X, y=labels)
+    assert found.class_names == (first, second)
+
+
+def test_letters_in_both_cases_are_classes(tmp_path: Path) -> None:
+    assert npz(tmp_path, x=X, y=np.array(["a", "A", "type (1)"])[Y]).class_names == ("A", "a", "type (1)")
+
+
+def test_a_folder_and_its_copy_are_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"cat": 2, "cat copy": 2, "dog": 2})
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: the classes 'cat' and 'cat copy' may be one. If they are, give them the same name, or remove one; "
+        "if not, list all classes under dataset.class_names."
+    )
+    assert sizes(read(tmp_path, class_names=("cat", "cat copy"))) == {"train": [2, 2]}
+
+
+@pytest.mark.parametrize("label", ["", "nan", " NaN", "N/A"])
+def test_text_that_stands_for_a_missing_label_is_refused(label: str, tmp_path: Path) -> None:
+    labels = np.array(["dog", label, "cat"])[Y]
+    with pytest.raises(DatasetError) as error:
+        npz(tmp_path, x=X, y=labels)
+    assert str(error.value) == (
+        f"{tmp_path / 'd.npz'}: 20 of the training labels stand for a missing value ('{label}'). Correct them, or remove "
+        "their images; or, if it is a class, list all classes under dataset.class_names."
+    )
+    assert npz(tmp_path, {"class_names": (label, "dog", "cat")}, x=X, y=labels).class_names[0] == label
+
+
+def test_a_part_of_which_no_picture_is_read_is_refused(tmp_path: Path) -> None:
+    """Otherwise, test images would be split from the training images unsaid."""
+    tree(tmp_path, {"train/a": 2, "train/b": 2, "train/c": 1, "test/c": 2})
+    lost = f"{tmp_path}: of the test pictures, none {{}}, so that test images would be split from the training images. If "
+    lost += "that is what you want, remove these pictures."
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, class_names=("a", "b"))
+    assert str(error.value) == lost.format("has a class of class_names")
+    for file in (tmp_path / "test" / "c").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, on_error="skip")
+    assert str(error.value) == lost.format("can be read")
+
+
+def test_a_class_of_which_no_training_picture_can_be_read_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/a": 2, "train/b": 1, "test/b": 2})
+    (tmp_path / "train" / "b" / "10.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, on_error="skip")
+    assert str(error.value) == (f"{tmp_path}: of the training pictures of the class 'b', none can be read.")
 
 
 def test_a_single_array_is_refused_with_what_to_save_instead(tmp_path: Path) -> None:
