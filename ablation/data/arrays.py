@@ -19,6 +19,7 @@ CLASS_NAMES = ("class_names", "label_names")
 _IMAGES = {"x", "images", "image", "imgs", "img", "data"}
 _LABELS = {"y", "labels", "label", "targets", "target"}
 _OTHER_SCALE = 50  # images whose largest value is so many times that of others have another scale
+_DIFFERING_SCALE = 8  # so many times larger, they may have: 12 bits in 16 are 16 times darker
 
 Content = Literal["x", "y"]
 Arrays = dict[tuple[PartName, Content], NDArray[Any]]
@@ -91,14 +92,25 @@ def raw_images(
     images = {part: x for part, (x, _) in checked.items()}
     _require_one_kind(images, where)
     _refuse_divided_twice(images["train"], where)
-    in_file = next((arrays[key] for key in CLASS_NAMES if key in arrays and len(arrays[key])), ())
-    names = tuple(str(name) for name in class_names or in_file)
+    names = tuple(class_names) or _names_in(arrays, where)
     labels, names = as_labels({part: y for part, (_, y) in checked.items()}, names, where)
     dark = [] if images["train"].max() > 1 or images["train"].dtype.kind == "f" else [_TOO_DARK]
     return RawImages(
         images["train"], labels["train"], images.get("test"), labels.get("test"), names, origin,
-        images.get("val"), labels.get("val"), (*notes, *unread, *dark),
+        images.get("val"), labels.get("val"), (*notes, *unread, *dark, *_scale_notes(images)),
     )  # fmt: skip
+
+
+def _names_in(arrays: Mapping[str, Any], where: object) -> tuple[str, ...]:
+    """Return the names of the classes that the source gives; empty if it gives none."""
+    for key in CLASS_NAMES:
+        if (given := arrays.get(key)) is None or np.size(given) == 0:
+            continue
+        names = tuple(str(name) for name in given) if np.ndim(given) == 1 else ()
+        if not names or len(set(names)) < len(names):
+            raise DatasetError(f"{where}: {key} is not a list of different names, one per class.")
+        return names
+    return ()
 
 
 _TOO_DARK = (
@@ -117,10 +129,12 @@ def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str
         if role is None:
             unread += [name] if name not in CLASS_NAMES else []
         elif role[0] is None:
-            whole.setdefault(role[1], name)
+            if role[1] in whole:
+                raise _two_arrays(where, whole[role[1]], name, "images" if role[1] == "x" else "labels")
+            whole[role[1]] = name
         elif other := names.get((role[0], role[1])):
             what = f"the {IN_WORDS[role[0]]} {'images' if role[1] == 'x' else 'labels'}"
-            raise DatasetError(f"{where} contains both {other} and {name}; expected one array of {what}.")
+            raise _two_arrays(where, other, name, what)
         else:
             names[role[0], role[1]] = name
     for content, name in whole.items():
@@ -129,6 +143,10 @@ def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str
         names.setdefault(("train", content), name)
     note = f"These arrays are not read: {', '.join(sorted(unread))}."
     return {role: arrays[name] for role, name in names.items()}, [note] if unread else []
+
+
+def _two_arrays(where: object, first: str, second: str, what: str) -> DatasetError:
+    return DatasetError(f"{where} contains both {first} and {second}; expected one array of {what}.")
 
 
 def _role(name: str) -> tuple[PartName | None, Content] | None:
@@ -151,6 +169,11 @@ def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray
         raise DatasetError(
             f"{where}: images have the shape {x.shape}; expected (n, height, width) or "
             "(n, height, width, channels)."
+        )
+    if images.shape[1] in (1, 3, 4) and images.shape[1] < images.shape[2] and images.shape[3] > 4:
+        raise DatasetError(
+            f"{where}: images have the shape {x.shape}, and their channels seem to come first; expected (n, "
+            "height, width, channels). Convert them with x.transpose(0, 2, 3, 1)."
         )
     return _checked_images(images, where), _checked_labels(labels, y.shape, len(images), where)
 
@@ -208,6 +231,18 @@ def _require_one_kind(images: Mapping[PartName, NDArray[Any]], where: object) ->
                 f"{others.dtype} from {least:g} to {most:g}; expected one type and one scale. Store all of "
                 "them as uint8 from 0 to 255, or as floats from 0 to 1."
             )
+
+
+def _scale_notes(images: Mapping[PartName, NDArray[Any]]) -> list[str]:
+    """Name the parts whose largest value is far from that of the training images."""
+    high = _range(images["train"])[1]
+    return [
+        f"The scales may differ: the largest value of the training images is {high:g}, but that of the "
+        f"{IN_WORDS[part]} images is {most:g}."
+        for part, others in images.items()
+        if (most := _range(others)[1]) * _DIFFERING_SCALE <= high or high * _DIFFERING_SCALE <= most
+        if most != high
+    ]
 
 
 def _refuse_divided_twice(images: NDArray[Any], where: object) -> None:

@@ -142,7 +142,8 @@ def _columns(
     for columns in (images, labels):
         columns.sort(key=lambda name: name not in preferred)
     kind = features[labels[0]]
-    names = tuple((kind if isinstance(kind, label) else kind.feature).names)
+    given = tuple((kind if isinstance(kind, label) else kind.feature).names)
+    names = tuple(n if given.count(n) == 1 else f"{n} ({k})" for k, n in enumerate(given))
     return _Columns(images[0], labels[0], names, f"labels: {labels[0]}" if len(labels) > 1 else "")
 
 

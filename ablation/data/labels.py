@@ -148,6 +148,8 @@ def _check_range(parts: Mapping[PartName, Labels], names: Sequence[str], classes
     if not is_present.all():
         missing = int(np.flatnonzero(~is_present)[0])
         largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
+        if labels.ndim == 1 and labels.min() == 1 and not names:
+            largest += " If the labels begin with 1, subtract 1 from all of them."
         named = f" ('{names[missing]}')" if names and names[missing] != str(missing) else ""
         raise DatasetError(
             f"{where}: no training image has the label {missing}{named}, one of {classes} classes.{largest}"

@@ -459,7 +459,7 @@ def test_a_single_array_is_refused_with_what_to_save_instead(tmp_path: Path) -> 
     with pytest.raises(DatasetError) as error:
         read_source(DatasetSettings(name="npz", path=str(tmp_path / "x.npy")))
     assert str(error.value) == (
-        f"{tmp_path / 'x.npy'} cannot be read as an .npz file without pickles: it contains a single array; save images and "
+        f"{tmp_path / 'x.npy'} cannot be read as an .npz file: it contains a single array; save images and "
         "labels together by numpy.savez."
     )
 
