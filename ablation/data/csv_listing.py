@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _FILE_COLUMNS = {
 _LABEL_COLUMNS = {"label", "labels", "class", "classname", "category", "target", "y"}
 _PART_COLUMNS = ("split", "partition", "part", "subset", "set", "phase", "usage")
 _SEPARATORS = ",;\t|"
+_SWITCH = {"", "0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", "x"}
 _MOST_PARTS = 10  # a column of more values does not name parts
 
 _Rows = Sequence[tuple[str, Sequence[str]]]
@@ -39,7 +41,7 @@ def list_csv(file: Path, class_names: Sequence[str] = ()) -> Listing:
     """
     header, rows = _table(file)
     of_file, of_label, of_part = _columns(header, file)
-    unread = [k for k in range(len(header)) if k not in (of_file, of_label, of_part)]
+    unread = [k for k, name in enumerate(header) if name and k not in (of_file, of_label, of_part)]
     if of_part is None:
         _refuse_likely_parts(header, rows, unread, file)
     pictures = []
@@ -63,6 +65,7 @@ def list_csv(file: Path, class_names: Sequence[str] = ()) -> Listing:
         pictures.append(LabelledFile(file.parent / name, f"{where}: {name}", label, part))
     if not pictures:
         raise DatasetError(f"{file} lists no pictures.")
+    _refuse_several_labels({picture.label for picture in pictures}, class_names, file)
     if not unread:
         return Listing(pictures, ())
     note = (
@@ -82,18 +85,19 @@ def _table(file: Path) -> tuple[list[str], _Rows]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise DatasetError(f"{file} cannot be read: {reason}.") from None
-    separator = max(_SEPARATORS, key=(lines or [""])[0].count)
+    if any("\0" in line for line in lines):
+        raise DatasetError(f"{file} cannot be read: it is not UTF-8 text.")
+    separator = max(_SEPARATORS, key=next(filter(str.strip, lines), "").count)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     rows = []
     try:
-        header = next(reader, [])
+        header = next((row for row in reader if any(map(str.strip, row))), [])
         for row in reader:
             cells, where = [cell.strip() for cell in row], f"{file}, line {reader.line_num}"
             if any(cells[len(header) :]):
                 raise DatasetError(
-                    f"{where}: the row has {counted(len(cells), 'value')}, but there are "
-                    f"{counted(len(header), 'column')}. Put a value that contains '{separator}' in quotation "
-                    "marks."
+                    f"{where}: the row has {counted(len(cells), 'value')}, and the header has {len(header)}. "
+                    f"Put a value that contains '{separator}' in quotation marks."
                 )
             if any(cells):
                 rows.append((where, [*cells, *[""] * (len(header) - len(cells))]))
@@ -129,9 +133,23 @@ def _refuse_likely_parts(header: Sequence[str], rows: _Rows, unread: Sequence[in
     """Raise an error if the values of a column that is not read are names of parts."""
     for k in unread:
         values = {cells[k] for _, cells in rows}
-        if len(values) <= _MOST_PARTS and all(map(part_in, values)) and are_parts(values, part_in):
+        few = sorted(values) if len(values) <= _MOST_PARTS else []
+        is_switch = part_in(header[k]) and {value.lower() for value in values} <= _SWITCH
+        if few and (is_switch or (all(map(part_in, few)) and are_parts(few, part_in))):
             raise DatasetError(
-                f"{file}, line 1: the column {header[k]} contains {listed(sorted(values), 10)}, which are "
-                "names of parts. Name it `split`, with the values train, val and test; or remove it, and the "
-                "images are split at random."
+                f"{file}, line 1: the column {header[k]}, with the values {listed(few, 10)}, seems to say "
+                "which part of the data an image belongs to. Name it `split`, with the values train, val and "
+                "test; or remove it, and the images are split at random."
+            )
+
+
+def _refuse_several_labels(labels: Collection[str], class_names: Sequence[str], file: Path) -> None:
+    """Raise an error if a label is a list of others."""
+    for label in sorted(set(labels) - set(class_names)):
+        parts = [part.strip() for part in re.split(r"[,;|]", label)]
+        if len(parts) > 1 and any(part in labels for part in parts):
+            raise DatasetError(
+                f"{file}: the label '{label}' seems to be several labels. A CSV file has one label per "
+                "image; for several, use `name: npz` or a `loader`, with one row of 0 and 1 per image. If it "
+                "is one class, list all classes under dataset.class_names."
             )

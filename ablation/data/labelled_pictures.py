@@ -16,6 +16,7 @@ from ablation.data.part_names import IN_WORDS, PartName
 from ablation.data.pictures import PictureReader, Pixels, listed
 from ablation.errors import DatasetError, did_you_mean
 from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.value_text import counted
 
 
 def read_folder(settings: DatasetSettings) -> RawImages:
@@ -94,12 +95,14 @@ def _class_names(pictures: Sequence[LabelledFile], asked: Sequence[str], where: 
             )
     if asked:
         return asked
+    if not trained:
+        raise DatasetError(f"{where} contains no training pictures; its pictures are of other parts.")
     for name in sorted(every - trained):
         count = Counter(IN_WORDS[p.part] for p in pictures if p.label == name)
-        found = " and ".join(f"{n:,} {part}" for part, n in count.items())
+        found = " and ".join(counted(n, f"{part} picture") for part, n in count.items())
         alike = [other for other in trained if other.casefold() == name.casefold()]
         raise DatasetError(
-            f"{where}: the class '{name}' has {found} pictures, but no training pictures."
+            f"{where}: the class '{name}' has {found}, but no training pictures."
             f"{did_you_mean(name, alike)} To leave it out, list the other classes under dataset.class_names."
         )
     refuse_alike(trained, where)

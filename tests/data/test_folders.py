@@ -330,11 +330,16 @@ def test_the_column_of_parts_has_any_of_its_usual_names(column: str, tmp_path: P
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
-def test_a_csv_file_may_have_any_of_the_usual_separators_and_encodings(encoding: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("separator", ["|", "\t"])
+def test_a_csv_file_may_have_any_of_the_usual_separators_and_encodings(
+    separator: str, encoding: str, tmp_path: Path
+) -> None:
+    """And a first column without a name, as pandas writes it."""
     tree(tmp_path, {"pics": 2})
-    (tmp_path / "l.csv").write_text("file|label\npics/0.png|Käfer\npics/1.png|a, b\n", encoding)
+    rows = (["", "file", "label"], ["0", "pics/0.png", "Käfer"], ["1", "pics/1.png", "a, b"])
+    (tmp_path / "l.csv").write_text("\n" + "\n".join(map(separator.join, rows)), encoding)
     found = read_source(DatasetSettings(name="csv", path=str(tmp_path / "l.csv")))
-    assert found.class_names == ("Käfer", "a, b")
+    assert (found.class_names, found.notes) == (("Käfer", "a, b"), ())
 
 
 def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: Path) -> None:
@@ -358,15 +363,24 @@ def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: P
          "{file}, line 3: 'PublicTest' is not a part; expected train, val or test. If the column Usage does not name parts, "
          "rename it."),
         ("file,label,fold\npics/0.png,cat,train\npics/1.png,dog,test_1",
-         "{file}, line 1: the column fold contains test_1, train, which are names of parts. Name it `split`, with the values "
-         "train, val and test; or remove it, and the images are split at random."),
+         "{file}, line 1: the column fold, with the values test_1, train, seems to say which part of the data an image belongs "
+         "to. Name it `split`, with the values train, val and test; or remove it, and the images are split at random."),
+        ("file,label,is_valid\npics/0.png,cat,False\npics/1.png,dog,True",
+         "{file}, line 1: the column is_valid, with the values False, True, seems to say which part of the data an image "
+         "belongs to. Name it `split`, with the values train, val and test; or remove it, and the images are split at random."),
+        ("file,label\npics/0.png,cat\npics/1.png,cat|dog\n",
+         "{file}: the label 'cat|dog' seems to be several labels. A CSV file has one label per image; for several, use `name: "
+         "npz` or a `loader`, with one row of 0 and 1 per image. If it is one class, list all classes under "
+         "dataset.class_names."),
+        ("file,label,split\npics/0.png,cat,test\n", "{file} contains no training pictures; its pictures are of other parts."),
+        ("file,label\n\0", "{file} cannot be read: it is not UTF-8 text."),
         ("file,label,Label\npics/0.png,cat,1\n",
          "{file}, line 1: two columns are named label; rename or remove one of them."),
         ("file,label\npics/0.png,cat\npics/1.png,nan\n",
          "{file}, line 3: the label 'nan' stands for a missing value. Correct it, or remove the row; or, if it is a class, "
          "list all classes under dataset.class_names."),
         ("file,label\na,b.png,cat\n",
-         "{file}, line 2: the row has 3 values, but there are 2 columns. Put a value that contains ',' in quotation marks."),
+         "{file}, line 2: the row has 3 values, and the header has 2. Put a value that contains ',' in quotation marks."),
         (f"file,label\n{'x' * 200_000},cat\n",
          "{file}, line 2: the row is not CSV: field larger than field limit (131072)."),
         ("file,label\npics/0.png,dog\npics/1.png,Dog\n",
