@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablation.data.part_names import IN_WORDS, PartName, are_parts, part_in, part_of
+from ablation.data.part_names import IN_WORDS, PartName, are_parts, differing_in_part, part_in, part_of
 from ablation.data.picture_files import PictureFile, find_pictures
 from ablation.data.pictures import listed
 from ablation.errors import DatasetError
@@ -17,12 +17,13 @@ _Meant = Callable[[str], PartName | None]
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A picture: its file, its name in errors, the name of its class, and its part."""
+    """A picture: its file, its name in errors, its class, its part, and the folders inside its class."""
 
     file: Path
     title: str
     label: str
     part: PartName
+    inner: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ def list_folder(root: Path, class_names: Sequence[str] = ()) -> Listing:
         if not _are_classes_of_parts(read):
             _refuse_parts_among_classes(read, class_names)
             notes += _note_on_likely_parts(read)
-        pictures = [_labelled(p, part_of("".join(p.folders[1:2])) or "train", 2) for p in found]
+        pictures = [_labelled(p, part_of("".join(p.folders[1:2]))) for p in found]
+    if not class_names:
+        _refuse_likely_names(pictures, root)
+    if not any("folders of the same names" in note for note in notes):
+        notes += _note_on_inner_folders(pictures, root)
     if outside:
         names = listed(str(picture.file.relative_to(root)) for picture in outside)
         verb = "is" if len(outside) == 1 else "are"
@@ -123,7 +128,7 @@ def _by_part(
                 "labels needs `name: csv`."
             )
         outside += [picture for picture in of_part if not picture.folders]
-        pictures += [_labelled(p, part, 1) for p in _unwrapped(in_classes, part, meant)]
+        pictures += [_labelled(p, part, is_outer=True) for p in _unwrapped(in_classes, part, meant)]
     others = [top for top in tops if top not in named.values()]
     note = f"Beside the parts ({', '.join(named.values())}), these folders are not read: {listed(others)}."
     return pictures, outside, [note] if others else []
@@ -181,7 +186,41 @@ def _note_on_likely_parts(found: list[PictureFile]) -> list[str]:
     ]
 
 
-def _labelled(picture: PictureFile, part: PartName, depth: int) -> LabelledFile:
-    """Return a picture of a part, whose first folder is its class; the others begin at ``depth``."""
-    _refuse_part_below(picture, depth, part)
-    return LabelledFile(picture.file, str(picture.file), picture.folders[0], part)
+def _labelled(picture: PictureFile, part: PartName | None, is_outer: bool = False) -> LabelledFile:
+    """Return a picture whose first folder is its class.
+
+    Args:
+        picture: The picture.
+        part: Its part; without one, it is a training picture.
+        is_outer: Whether the folder of the part is outside of the class, and not the first one inside.
+    """
+    inner = picture.folders[1 if is_outer or not part else 2 :]
+    _refuse_part_below(picture, len(picture.folders) - len(inner), part)
+    return LabelledFile(picture.file, str(picture.file), picture.folders[0], part or "train", inner)
+
+
+def _refuse_likely_names(pictures: Sequence[LabelledFile], root: Path) -> None:
+    """Raise an error if names of folders differ in the part alone, or a class contains another."""
+    siblings: dict[str, set[str]] = {"": {picture.label for picture in pictures}}
+    for picture in pictures:
+        siblings.setdefault(picture.label, set()).update(picture.inner[:1])
+        if other := next((n for n in picture.inner if n in siblings[""] and n != picture.label), None):
+            folder = picture.file.parent.relative_to(root)
+            raise DatasetError(
+                f"{root}: '{picture.label}' and '{other}' are classes, and the folder {folder} belongs to "
+                "both. Move or rename it; or, if it is meant, list all classes under dataset.class_names."
+            )
+    for names in siblings.values():
+        if pair := differing_in_part(names):
+            raise DatasetError(
+                f"{root} contains the folders {pair[0]} and {pair[1]}, whose names differ in the part alone. "
+                "Expected folders train and test, with one folder per class in each. Move the folders "
+                "accordingly; or, if they are classes, list all classes under dataset.class_names."
+            )
+
+
+def _note_on_inner_folders(pictures: Sequence[LabelledFile], root: Path) -> list[str]:
+    folders = sorted({str(p.file.parent.relative_to(root)) for p in pictures if p.inner})
+    if not folders:
+        return []
+    return [f"Pictures in folders inside a class are read as pictures of that class: {listed(folders, 5)}."]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablation.data.pictures import listed, suffixes
+from ablation.errors import DatasetError
 from ablation.grid.value_text import counted
 
 # What systems and programs put beside pictures, besides names that begin with a dot or a tilde.
@@ -39,12 +40,15 @@ def find_pictures(root: Path) -> tuple[list[PictureFile], list[str]]:
     """Return the pictures below a folder, and notes on files and folders that are not read.
 
     Hidden files and folders, and those of the system, are ignored.
+
+    Raises:
+        DatasetError: A folder cannot be read.
     """
     pictures: list[PictureFile] = []
     strangers: list[Path] = []
     empty: list[Path] = []
     visited: set[Path] = set()
-    for name, folders, files in os.walk(root, followlinks=True):
+    for name, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
         folder = Path(name)
         visited.add(folder.resolve())
         folders[:] = sorted(f for f in folders if _is_visible(f) and (folder / f).resolve() not in visited)
@@ -56,6 +60,10 @@ def find_pictures(root: Path) -> tuple[list[PictureFile], list[str]]:
             empty += [folder] if not (here or folders) else []
     notes = [_strangers_note(strangers, root)] if strangers else []
     return pictures, [*notes, *([_empty_note(empty, root)] if empty else [])]
+
+
+def _refuse(error: OSError) -> None:
+    raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.") from None
 
 
 def _is_visible(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,23 @@ BESIDE = (
             "ROOT contains no folder of images of a class; expected two or more folders of images, one per class. 1 picture "
             "outside the class folders is not read: 0.png.",
         ),
+        (
+            ["train_cats", "train_dogs", "test_cats"],
+            "ROOT contains the folders test_cats and train_cats, whose names differ in the part alone. Expected folders train "
+            "and test, with one folder per class in each. Move the folders accordingly; or, if they are classes, list all "
+            "classes under dataset.class_names.",
+        ),
+        (
+            ["cat/cat_train", "cat/cat_test", "dog"],
+            "ROOT contains the folders cat_test and cat_train, whose names differ in the part alone. Expected folders train "
+            "and test, with one folder per class in each. Move the folders accordingly; or, if they are classes, list all "
+            "classes under dataset.class_names.",
+        ),
+        (
+            ["cat", "dog", "more/cat"],
+            "ROOT: 'more' and 'cat' are classes, and the folder more/cat belongs to both. Move or rename it; or, if it is "
+            "meant, list all classes under dataset.class_names.",
+        ),
         (["cat"], "ROOT contains images of 1 class, cat; expected two or more folders of images, one per class."),
     ],
 )  # fmt: skip
@@ -204,6 +222,23 @@ def test_listed_classes_may_be_named_like_parts_and_others_need_no_parts(tmp_pat
     found = read(tmp_path / "2", class_names=("cat", "dog"))
     assert sizes(found) == {"train": [1, 3], "test": [2, 0]}
     assert found.notes == ("Pictures of classes that class_names does not list are left out: bird (1).",)
+
+
+def test_folders_inside_classes_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/cat/big": 1, "train/cat": 1, "train/dog/2019/may": 1, "test/cat": 1})
+    assert read(tmp_path).notes == (
+        "Pictures in folders inside a class are read as pictures of that class: train/cat/big, train/dog/2019/may.",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 1, "b": 1, "c": 1})
+    (tmp_path / "c").chmod(0)
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    (tmp_path / "c").chmod(0o700)
+    assert str(error.value) == f"The folder {tmp_path / 'c'} cannot be read: Permission denied."
 
 
 def test_folders_without_pictures_are_named(tmp_path: Path) -> None:
