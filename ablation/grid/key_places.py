@@ -19,7 +19,7 @@ STUDY_KEYS = frozenset(
 _SECTIONS: dict[str, Collection[str]] = {
     "model": MODEL_KEYS,
     "training": TRAINING_KEYS,
-    "dataset": frozenset(DatasetSettings.model_fields),
+    "dataset": frozenset(DatasetSettings.model_fields) - {"name", "id"},  # which are used anywhere
     "compare": frozenset(CompareSettings.model_fields),
 }
 

@@ -99,7 +99,8 @@ def _as_a_list(schema: type[Settings], values: dict[str, Any], problem: Any) -> 
     parent = _parent(schema, loc)
     field = parent.model_fields.get(str(loc[-1])) if parent else None
     default = [*field.default] if field and isinstance(field.default, tuple) else []
-    for example in filter(None, ([given], [[given]], default)):
+    is_nothing = given in (None, False) or str(given).lower() in ("none", "null")
+    for example in ([],) if is_nothing else filter(None, ([given], [[given]], default)):
         try:
             schema.model_validate_json(json.dumps(_replaced(values, loc, example), default=str), strict=True)
         except (ValidationError, LookupError, TypeError):
@@ -171,6 +172,8 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             most = problem["ctx"]["max_length"]
             text = yaml_text(given)
             return f"expected at most {counted(most, 'value')}{f', not {text}' if len(text) < 80 else ''}."
+        case "finite_number":
+            return f"expected a finite number, not {shown(given)}."
         case "string_too_short":
             return "expected text, and this text is empty."
         case "string_too_long":

@@ -127,6 +127,24 @@ MISTAKES = [
         'seeds: expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "3". Write 3, without '
         "quotation marks.",
     ),
+    (
+        "factors: {dropout: [0, 0.2], model.dropout: [0.3, 0.5]}",
+        "factors.model.dropout: 'dropout' and 'model.dropout' are one setting; remove one of them.",
+    ),
+    (
+        "variants: {a: {training.epochs: 2, epochs: 3}}",
+        "variants.a.epochs: 'training.epochs' and 'epochs' are one setting; remove one of them.",
+    ),
+    (
+        "factors: {augmentation: [null, [flip]]}",
+        "value 1 of factors.augmentation: expected a list, like [], not null.",
+    ),
+    ("model: {dropout: .nan}", "model.dropout: expected a finite number, not NaN."),
+    (
+        'model: {builder: "my.py:build"}',
+        "model.builder: the module 'my.py' cannot be imported (ModuleNotFoundError: No module named 'my'). Write my, "
+        "without .py.",
+    ),
     ("compare: test_loss", "compare: expected a mapping, not test_loss. Write `{metric: test_loss}`."),
 ]
 
@@ -558,6 +576,14 @@ def test_a_common_mistake_is_told_with_its_remedy(lines: str, message: str, writ
     with pytest.raises(GridError) as error:
         Study.from_yaml(file)
     assert str(error.value) == f"{file}, line 2, {message}\n    2 | {lines.splitlines()[0]}"
+
+
+def test_labels_that_differ_in_quotation_marks_alone_are_refused(write_grid: WriteGrid) -> None:
+    """As text, which labels are, one of them would replace the other."""
+    file = write_grid('study: s\nfactors:\n  dropout:\n    1: 0\n    "1": 0.2\n    2: 0.3\n')
+    with pytest.raises(GridError) as error:
+        Study.from_yaml(file)
+    assert str(error.value) == f"{file}, line 5: the key '1' is also in line 4."
 
 
 def test_a_study_needs_a_name_of_at_most_100_characters(write_grid: WriteGrid) -> None:
