@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ablation.data.labels import Labels, as_labels, most_frequent_share
 from ablation.data.part_names import IN_WORDS, PARTS, PartName, part_of, words
+from ablation.data.scales import refuse_other_scales, scale_notes
 from ablation.errors import DatasetError
 
 __all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
@@ -18,8 +19,6 @@ __all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
 CLASS_NAMES = ("class_names", "label_names")
 _IMAGES = {"x", "images", "image", "imgs", "img", "data"}
 _LABELS = {"y", "labels", "label", "targets", "target"}
-_OTHER_SCALE = 50  # images whose largest value is so many times that of others have another scale
-_DIFFERING_SCALE = 8  # so many times larger, they may have: 12 bits in 16 are 16 times darker
 
 Content = Literal["x", "y"]
 Arrays = dict[tuple[PartName, Content], NDArray[Any]]
@@ -90,14 +89,12 @@ def raw_images(
         if (part, "x") in found
     }
     images = {part: x for part, (x, _) in checked.items()}
-    _require_one_kind(images, where)
-    _refuse_divided_twice(images["train"], where)
+    refuse_other_scales(images, where)
     names = tuple(class_names) or _names_in(arrays, where)
     labels, names = as_labels({part: y for part, (_, y) in checked.items()}, names, where)
-    dark = [] if images["train"].max() > 1 or images["train"].dtype.kind == "f" else [_TOO_DARK]
     return RawImages(
         images["train"], labels["train"], images.get("test"), labels.get("test"), names, origin,
-        images.get("val"), labels.get("val"), (*notes, *unread, *dark, *_scale_notes(images)),
+        images.get("val"), labels.get("val"), (*notes, *unread, *scale_notes(images)),
     )  # fmt: skip
 
 
@@ -111,12 +108,6 @@ def _names_in(arrays: Mapping[str, Any], where: object) -> tuple[str, ...]:
             raise DatasetError(f"{where}: {key} is not a list of different names, one per class.")
         return names
     return ()
-
-
-_TOO_DARK = (
-    "The images are whole numbers of which none is above 1, so they are nearly black on the scale from 0 to "
-    "255. If 1 is white, multiply them by 255, or convert them to floats."
-)
 
 
 def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str]]:
@@ -211,48 +202,3 @@ def _checked_images(images: NDArray[Any], where: str) -> NDArray[Any]:
             f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
         )
     return images
-
-
-def _require_one_kind(images: Mapping[PartName, NDArray[Any]], where: object) -> None:
-    """Refuse parts that differ from the training images in size, channels, type or scale."""
-    train = images["train"]
-    for part, others in images.items():
-        name = IN_WORDS[part]
-        if others.shape[1:] != train.shape[1:]:
-            raise DatasetError(
-                f"{where}: {name} images have the shape {others.shape[1:]}; expected {train.shape[1:]}, as "
-                "training images have."
-            )
-        (low, high), (least, most) = _range(train), _range(others)
-        smaller, larger = sorted((high, most))
-        if others.dtype != train.dtype or (0 < smaller <= 1 and smaller * _OTHER_SCALE < larger):
-            raise DatasetError(
-                f"{where}: training images are {train.dtype} from {low:g} to {high:g}, but {name} images are "
-                f"{others.dtype} from {least:g} to {most:g}; expected one type and one scale. Store all of "
-                "them as uint8 from 0 to 255, or as floats from 0 to 1."
-            )
-
-
-def _scale_notes(images: Mapping[PartName, NDArray[Any]]) -> list[str]:
-    """Name the parts whose largest value is far from that of the training images."""
-    high = _range(images["train"])[1]
-    return [
-        f"The scales may differ: the largest value of the training images is {high:g}, but that of the "
-        f"{IN_WORDS[part]} images is {most:g}."
-        for part, others in images.items()
-        if (most := _range(others)[1]) * _DIFFERING_SCALE <= high or high * _DIFFERING_SCALE <= most
-        if most != high
-    ]
-
-
-def _refuse_divided_twice(images: NDArray[Any], where: object) -> None:
-    """Refuse floats that are nearly black, as those are that were divided by 255 once too often."""
-    if images.dtype.kind == "f" and 0 < (most := images.max()) <= np.float32(1 / 255):
-        raise DatasetError(
-            f"{where}: images are floats of which none is above {most:.2g}, that is 1/255 or less, as if "
-            "they were divided by 255 twice. Expected floats from 0 to 1; multiply all images by 255."
-        )
-
-
-def _range(images: NDArray[Any]) -> tuple[float, float]:
-    return float(images.min()), float(images.max())

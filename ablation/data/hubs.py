@@ -67,7 +67,7 @@ def _tfds(settings: DatasetSettings) -> RawImages:
     features = dict(
         sorted(builder.info.features.items())
     )  # tfds returns features from disk in no fixed order
-    columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
+    columns = find_columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
 
     def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
         for row in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):
@@ -105,7 +105,7 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
         raise _unavailable(title, error, "a folder that `save_to_disk` wrote") from None
     splits = {"train": loaded} if isinstance(loaded, datasets.Dataset) else dict(loaded)
     features = next(iter(splits.values())).features
-    columns = _columns(features, datasets.Image, datasets.ClassLabel, title)
+    columns = find_columns(features, datasets.Image, datasets.ClassLabel, title)
 
     def rows(split: str) -> Iterator[tuple[Path | BytesIO, Any]]:
         undecoded = splits[split].select_columns([columns.image, columns.label])
@@ -119,7 +119,7 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
     return _read({split: rows(split) for split in splits}, columns, title, settings)
 
 
-def _columns(
+def find_columns(
     features: Mapping[str, Any],
     image: type[Any],
     label: type[Any],
@@ -128,7 +128,8 @@ def _columns(
 ) -> _Columns:
     """Find the columns by their types; of several, use those that the library prefers, or the first.
 
-    A label is a class, or a sequence of classes if images have several labels.
+    A label is a class, or a sequence of classes if images have several labels. Classes of the same name are
+    told apart by their numbers.
     """
     images = [name for name, kind in features.items() if isinstance(kind, image)]
     labels = [

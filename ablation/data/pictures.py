@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,8 @@ _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)  # bits that masks, cameras and scanners write into 16
-_HALF_READ = ";16"  # in the name of a layout in a file: of 16 bits of a colour, Pillow reads the upper 8
+# In a file with this layout, Pillow reads the upper 8 of the 16 bits of a colour.
+_HALF_READ = re.compile(r"(RGB|LA)\w*;16[BLN]")
 _LEAST_OF_16_BITS = 2**14
 
 
@@ -118,7 +120,7 @@ class PictureReader:
     def _pixels(self, name: str, picture: Image.Image) -> Pixels:
         if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
             self._animated.append(name)
-        is_half_read = picture.mode not in _DEEP and _HALF_READ in str(getattr(picture, "tile", ""))
+        is_half_read = _HALF_READ.search(str(getattr(picture, "tile", "")))
         picture.load()
         if is_half_read:
             self._half_read[name] = int(np.asarray(picture)[..., :3].max())

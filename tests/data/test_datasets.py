@@ -259,7 +259,7 @@ def test_arrays_that_are_no_dataset_are_told(arrays: dict[str, Any], message: st
 @pytest.mark.parametrize(("of_train", "of_test"), [(255, 15), (15, 255)])
 def test_parts_whose_scales_may_differ_are_said(of_train: int, of_test: int) -> None:
     arrays = {"x_train": np.minimum(IMAGES, of_train), "x_test": np.minimum(IMAGES[:9], of_test)}
-    assert _from_npz(**arrays, y_train=LABELS, y_test=LABELS[:9]).notes == (
+    assert _from_npz(**arrays, y_train=LABELS, y_test=LABELS[:9]).notes[-1:] == (
         f"The scales may differ: the largest value of the training images is {of_train}, but that of the test images is "
         f"{of_test}.",
     )

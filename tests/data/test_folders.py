@@ -652,6 +652,15 @@ def test_whole_numbers_of_0_and_1_as_images_are_said_to_be_dark(tmp_path: Path) 
     )
 
 
+def test_digits_from_0_to_16_are_said_to_be_dark(tmp_path: Path) -> None:
+    """As scikit-learn has them."""
+    assert npz(tmp_path, x=X // 16 + 1, y=Y).notes == (
+        "The images are whole numbers of which none is above 16, so they are nearly black on the scale from 0 to 255. If "
+        "16 is white, multiply them by 255 / 16, or convert them to floats.",
+    )
+    assert npz(tmp_path, x=X // 4, y=Y).notes == ()
+
+
 def test_a_part_of_its_own_that_lacks_a_class_can_be_made_smaller(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x_train=X[:30], y_train=Y[:30], x_test=X[30:], y_test=Y[30:] % 2)
     dataset = prepare_dataset(DatasetSettings(name="npz", path=str(tmp_path / "d.npz"), test_size=10))

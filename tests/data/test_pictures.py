@@ -201,10 +201,10 @@ def test_pictures_are_turned_as_their_camera_was(suffix: str, tmp_path: Path) ->
 
 
 def test_the_first_frame_of_several_is_used_and_said(tmp_path: Path) -> None:
-    frames = [Image.new("L", (2, 2), value) for value in (10, 200)]
+    frames = [Image.new("L", (2, 2), value) for value in (100, 200)]
     save(tmp_path, frames[0], suffix="gif", save_all=True, append_images=frames[1:])
     found = read(tmp_path)
-    assert (found.images == 10).all()
+    assert (found.images == 100).all()
     assert found.notes == ("2 pictures have several frames, of which the first is used: a/0.gif, b/1.gif.",)
 
 
