@@ -89,7 +89,7 @@ class Known:
         Raises:
             GridError: The setting does not exist.
         """
-        if name in ("model", "training"):
+        if name in ("model", "training") and name not in self._model_keys:
             raise self.source.error(path, self._without_section(name, path))
         section, _, key = name.rpartition(".")
         every = self._model_keys | TRAINING_KEYS
