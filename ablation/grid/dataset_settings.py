@@ -144,5 +144,8 @@ class DatasetSettings(Settings):
                 f"a path needs a name that says what it contains; write `name: {kind}` beside it"
             )
         if self.name == "digits" and self.path is not None:
-            raise ValueError("the digits come with scikit-learn and cannot be read from a path")
+            raise ValueError(
+                "the digits come with scikit-learn and cannot be read from a path; a dataset of your own is "
+                "named npz, folder or csv"
+            )
         return self

@@ -16,6 +16,8 @@ from ablation.grid.grid_file import GridFile
 from ablation.grid.key_places import STUDY_KEYS
 from ablation.grid.study import parse_seeds
 
+OWN = "the digits come with scikit-learn and cannot be read from a path; a dataset of your own is named npz, folder or csv."
+
 # Wrong lines after `study: s`, each in a line of its own, and the whole message with the key.
 MISTAKES = [
     (
@@ -461,7 +463,8 @@ WRONG = {
     ),
     "digits from a path": (
         "{study: s, dataset: {name: digits, path: x}}",
-        "FILE, line 1, dataset: the digits come with scikit-learn and cannot be read from a path.\n"
+        "FILE, line 1, dataset: the digits come with scikit-learn and cannot be read from a path; a dataset of "
+        "your own is named npz, folder or csv.\n"
         "    1 | {study: s, dataset: {name: digits, path: x}}",
     ),
     "empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
@@ -791,11 +794,11 @@ def test_too_many_seeds_do_not_fill_the_memory() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"data_dir": "x"}, "--data-dir: the digits come with scikit-learn and cannot be read from a path."),
+        ({"data_dir": "x"}, f"--data-dir: {OWN}"),
         ({"dataset": "npz"}, "--dataset: a dataset named npz needs a path, the file to read."),
         (
             {"dataset": "digits", "data_dir": "x"},
-            "--dataset and --data-dir: the digits come with scikit-learn and cannot be read from a path.",
+            f"--dataset and --data-dir: {OWN}",
         ),
     ],
 )
