@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ablation.data.labels import Labels, as_labels, most_frequent_share
 from ablation.data.part_names import IN_WORDS, PARTS, PartName, part_of, words
-from ablation.data.scales import refuse_other_scales, scale_notes
+from ablation.data.scales import refuse_other_scales, scale_notes, scaling_hint
 from ablation.errors import DatasetError
 
 __all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
@@ -157,9 +157,10 @@ def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray
     images = x[..., None] if x.ndim == 3 else x
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if images.ndim != 4 or 0 in images.shape:
+        hint = " Convert rows of pixels with x.reshape(-1, height, width)." if x.ndim == 2 else ""
         raise DatasetError(
             f"{where}: images have the shape {x.shape}; expected (n, height, width) or "
-            "(n, height, width, channels)."
+            f"(n, height, width, channels).{hint}"
         )
     if images.shape[1] in (1, 3, 4) and images.shape[1] < images.shape[2] and images.shape[3] > 4:
         raise DatasetError(
@@ -178,9 +179,12 @@ def _checked_labels(labels: NDArray[Any], shape: tuple[int, ...], images: int, w
     rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
     classes = labels.ndim == 1 and labels.dtype.kind in "iuU"
     if not (rows or classes) or len(labels) != images:
+        kind, is_row = labels.dtype.kind, labels.ndim == 1
+        whole = is_row and (kind == "b" or (kind == "f" and bool((labels == np.round(labels)).all())))
+        hint = " Convert them with y.astype(int)." if whole else ""
         raise DatasetError(
             f"{where}: labels are {labels.dtype} of shape {shape}; expected {images} whole numbers or class "
-            "names, one per image, or rows of 0 and 1, one column per label."
+            f"names, one per image, or rows of 0 and 1, one column per label.{hint}"
         )
     return labels
 
@@ -194,11 +198,12 @@ def _checked_images(images: NDArray[Any], where: str) -> NDArray[Any]:
         if not (least >= 0 and most <= 1):
             raise DatasetError(
                 f"{where}: values of float images must be between 0 and 1; these range from {least:g} to "
-                f"{most:g}."
+                f"{most:g}.{scaling_hint(images)}"
             )
         return images.astype(np.float32)
     if images.dtype != np.uint8:
         raise DatasetError(
             f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
+            f"{scaling_hint(images)}"
         )
     return images

@@ -46,6 +46,24 @@ def refuse_other_scales(images: Mapping[PartName, NDArray[Any]], where: object) 
     _refuse_divided_twice(train, where)
 
 
+def scaling_hint(images: NDArray[Any]) -> str:
+    """Return how to scale images of another type or range; empty if that is not known."""
+    if images.dtype.kind == "b":
+        return " Convert them with x.astype(float)."
+    if images.dtype.kind not in "iuf":
+        return ""
+    least, most = _range(images)
+    if -1 <= least < 0 and most <= 1:
+        return " If they are scaled to -1 to 1, convert them with (x + 1) / 2."
+    if least < 0:
+        return " Negative values, as of standardised images, have no known scale; give the original images."
+    if images.dtype.kind == "f":
+        return " Divide all of them by 255." if 100 < most <= 255 else ""
+    if most <= 255:
+        return ' Convert them with x.astype("uint8").'
+    return " Divide all of them by the largest possible value."
+
+
 def scale_notes(images: Mapping[PartName, NDArray[Any]]) -> list[str]:
     """Say that images are nearly black, and that the largest values of the parts are far apart."""
     high = _range(images["train"])[1]

@@ -210,7 +210,24 @@ IMAGES, LABELS = random_images(60, classes=3)
         ({"x": IMAGES, "y": LABELS - 1}, "labels range from -1 to 1; expected 0 to 1"),
         ({"x": IMAGES, "y": LABELS * 0}, "all labels are the same"),
         ({"x": IMAGES, "y": LABELS * 2}, "has the label 1, one of 5 classes. The largest label is 4"),
-        ({"x": IMAGES.astype(np.int32), "y": LABELS}, "images are int32; expected uint8"),
+        (
+            {"x": IMAGES.astype(np.int32), "y": LABELS},
+            r"images are int32; expected uint8 from 0 to 255, or floats from 0 to 1. Convert them with x.astype\(\"uint8\"\).",
+        ),
+        (
+            {"x": IMAGES.astype(np.uint16) * 9, "y": LABELS},
+            "Divide all of them by the largest possible value.$",
+        ),
+        ({"x": IMAGES > 9, "y": LABELS}, r"images are bool; .* Convert them with x.astype\(float\).$"),
+        ({"x": IMAGES / 1.0, "y": LABELS}, "these range from 0 to 255. Divide all of them by 255.$"),
+        ({"x": IMAGES / 127.5 - 1, "y": LABELS}, r"range from -1 to 1. .* with \(x \+ 1\) / 2.$"),
+        ({"x": IMAGES / 50 - 2, "y": LABELS}, "have no known scale; give the original images.$"),
+        ({"x": IMAGES, "y": LABELS / 1.0}, r"labels are float64 of shape \(60,\); .* with y.astype\(int\).$"),
+        ({"x": IMAGES, "y": LABELS > 0}, r"labels are bool of shape \(60,\); .* with y.astype\(int\).$"),
+        (
+            {"x": IMAGES.reshape(60, -1), "y": LABELS},
+            r"Convert rows of pixels with x.reshape\(-1, height, width\).$",
+        ),
         ({"x": IMAGES / 100, "y": LABELS}, r"must be between 0 and 1; these range from 0 to 2\.\d+"),
         (
             {"x": np.where(np.arange(240).reshape(60, 2, 2) == 9, np.nan, 0), "y": LABELS},
