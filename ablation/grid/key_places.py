@@ -16,7 +16,7 @@ STUDY_KEYS = frozenset(
         "compare", "seeds", "save_models", "threads", "vary", "timeout", "gpus", "search",
     }
 )  # fmt: skip
-_SECTIONS: dict[str, Collection[str]] = {
+SECTIONS: dict[str, Collection[str]] = {
     "model": MODEL_KEYS,
     "training": TRAINING_KEYS,
     "dataset": frozenset(DatasetSettings.model_fields) - {"name", "id"},  # which are used anywhere
@@ -31,7 +31,7 @@ def belongs(key: str, excepted: Collection[str] = ()) -> str:
         key: The key.
         excepted: Sections in which it is not valid.
     """
-    sections = [f"`{name}:`" for name, keys in _SECTIONS.items() if key in keys and name not in excepted]
+    sections = [f"`{name}:`" for name, keys in SECTIONS.items() if key in keys and name not in excepted]
     if sections:
         return f" It belongs under {' or '.join(sections)}."
     return " It belongs to no section; write it without indentation." if key in STUDY_KEYS else ""
@@ -40,14 +40,14 @@ def belongs(key: str, excepted: Collection[str] = ()) -> str:
 def why_not_varied(setting: str) -> str:
     """Return why a setting cannot differ between variants; empty if it is not one of the whole study."""
     section, _, key = setting.rpartition(".")
-    if section in ("", "dataset") and key in _SECTIONS["dataset"]:
+    if section in ("", "dataset") and key in SECTIONS["dataset"]:
         if key in TRAINING_KEYS:
             return f"the dataset is the same for all variants; to vary '{key}', write `{key}` alone."
         return (
             f"'{key}' belongs to the dataset, which is the same for all variants. Set it under `dataset:`, "
             "and run one study per value to compare several."
         )
-    if section in ("", "compare") and key in _SECTIONS["compare"]:
+    if section in ("", "compare") and key in SECTIONS["compare"]:
         return f"'{key}' is the same for all variants.{belongs(key)}"
     if not section and key in STUDY_KEYS - {"model", "training", "dataset"}:
         return (

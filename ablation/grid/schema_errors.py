@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
 from ablation.errors import did_you_mean
-from ablation.grid.key_places import belongs
+from ablation.grid.key_places import SECTIONS, belongs
 from ablation.grid.mistyped_values import shown, spelling_hint
 from ablation.grid.settings_group import Settings
 from ablation.grid.value_text import counted, yaml_text
@@ -84,12 +84,15 @@ def _valid_keys(schema: type[Settings], loc: KeyPath) -> list[str]:
 
 def _parent(schema: type[Settings], loc: KeyPath) -> type[Settings] | None:
     """Return the class that the last part of ``loc`` is a field of; None if it is of another kind."""
-    for part in loc[:-1]:
+    parts = iter(loc[:-1])
+    for part in parts:
         field = schema.model_fields.get(str(part))
         inner = [c for c in _classes(field.annotation) if issubclass(c, Settings)] if field else []
         if not inner:
             return None
         schema = inner[0]
+        if field and get_origin(field.annotation) is dict:
+            next(parts, None)  # the key of the mapping
     return schema
 
 
@@ -157,7 +160,8 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
     key, given = str(problem["loc"][-1]) if problem["loc"] else "", problem["input"]
     match problem["type"]:
         case "extra_forbidden":
-            return unknown_key(key, valid_keys)
+            is_deep = len(problem["loc"]) > 2  # below the sections, names mean something else
+            return unknown_key(key, valid_keys, SECTIONS if is_deep else ())
         case "missing" if isinstance(problem["loc"][-1], int):
             return f"expected at least {counted(problem['loc'][-1] + 1, 'value')}, not {shown(given)}."
         case "missing":
