@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ablation.data.labels import Labels, as_labels, most_frequent_share
 from ablation.data.part_names import IN_WORDS, PARTS, PartName, part_of, words
+from ablation.data.scales import refuse_other_scales, scale_notes, scaling_hint
 from ablation.errors import DatasetError
 
 __all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
@@ -18,7 +19,6 @@ __all__ = ["Labels", "RawImages", "most_frequent_share", "raw_images"]
 CLASS_NAMES = ("class_names", "label_names")
 _IMAGES = {"x", "images", "image", "imgs", "img", "data"}
 _LABELS = {"y", "labels", "label", "targets", "target"}
-_OTHER_SCALE = 50  # images whose largest value is so many times that of others have another scale
 
 Content = Literal["x", "y"]
 Arrays = dict[tuple[PartName, Content], NDArray[Any]]
@@ -89,21 +89,25 @@ def raw_images(
         if (part, "x") in found
     }
     images = {part: x for part, (x, _) in checked.items()}
-    _require_one_kind(images, where)
-    in_file = next((arrays[key] for key in CLASS_NAMES if key in arrays and len(arrays[key])), ())
-    names = tuple(str(name) for name in class_names or in_file)
+    refuse_other_scales(images, where)
+    names = tuple(class_names) or _names_in(arrays, where)
     labels, names = as_labels({part: y for part, (_, y) in checked.items()}, names, where)
-    dark = [] if images["train"].max() > 1 or images["train"].dtype.kind == "f" else [_TOO_DARK]
     return RawImages(
         images["train"], labels["train"], images.get("test"), labels.get("test"), names, origin,
-        images.get("val"), labels.get("val"), (*notes, *unread, *dark),
+        images.get("val"), labels.get("val"), (*notes, *unread, *scale_notes(images)),
     )  # fmt: skip
 
 
-_TOO_DARK = (
-    "The images are whole numbers of which none is above 1, so they are nearly black on the scale from 0 to "
-    "255. If 1 is white, multiply them by 255, or convert them to floats."
-)
+def _names_in(arrays: Mapping[str, Any], where: object) -> tuple[str, ...]:
+    """Return the names of the classes that the source gives; empty if it gives none."""
+    for key in CLASS_NAMES:
+        if (given := arrays.get(key)) is None or np.size(given) == 0:
+            continue
+        names = tuple(str(name) for name in given) if np.ndim(given) == 1 else ()
+        if not names or len(set(names)) < len(names):
+            raise DatasetError(f"{where}: {key} is not a list of different names, one per class.")
+        return names
+    return ()
 
 
 def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str]]:
@@ -116,10 +120,12 @@ def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str
         if role is None:
             unread += [name] if name not in CLASS_NAMES else []
         elif role[0] is None:
-            whole.setdefault(role[1], name)
+            if role[1] in whole:
+                raise _two_arrays(where, whole[role[1]], name, "images" if role[1] == "x" else "labels")
+            whole[role[1]] = name
         elif other := names.get((role[0], role[1])):
             what = f"the {IN_WORDS[role[0]]} {'images' if role[1] == 'x' else 'labels'}"
-            raise DatasetError(f"{where} contains both {other} and {name}; expected one array of {what}.")
+            raise _two_arrays(where, other, name, what)
         else:
             names[role[0], role[1]] = name
     for content, name in whole.items():
@@ -128,6 +134,10 @@ def _by_part(arrays: Mapping[str, Any], where: object) -> tuple[Arrays, list[str
         names.setdefault(("train", content), name)
     note = f"These arrays are not read: {', '.join(sorted(unread))}."
     return {role: arrays[name] for role, name in names.items()}, [note] if unread else []
+
+
+def _two_arrays(where: object, first: str, second: str, what: str) -> DatasetError:
+    return DatasetError(f"{where} contains both {first} and {second}; expected one array of {what}.")
 
 
 def _role(name: str) -> tuple[PartName | None, Content] | None:
@@ -147,9 +157,15 @@ def _checked_part(x: NDArray[Any], y: NDArray[Any], where: str) -> tuple[NDArray
     images = x[..., None] if x.ndim == 3 else x
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if images.ndim != 4 or 0 in images.shape:
+        hint = " Convert rows of pixels with x.reshape(-1, height, width)." if x.ndim == 2 else ""
         raise DatasetError(
             f"{where}: images have the shape {x.shape}; expected (n, height, width) or "
-            "(n, height, width, channels)."
+            f"(n, height, width, channels).{hint}"
+        )
+    if images.shape[1] in (1, 3, 4) and images.shape[1] < images.shape[2] and images.shape[3] > 4:
+        raise DatasetError(
+            f"{where}: images have the shape {x.shape}, and their channels seem to come first; expected (n, "
+            "height, width, channels). Convert them with x.transpose(0, 2, 3, 1)."
         )
     return _checked_images(images, where), _checked_labels(labels, y.shape, len(images), where)
 
@@ -163,9 +179,12 @@ def _checked_labels(labels: NDArray[Any], shape: tuple[int, ...], images: int, w
     rows = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
     classes = labels.ndim == 1 and labels.dtype.kind in "iuU"
     if not (rows or classes) or len(labels) != images:
+        kind, is_row = labels.dtype.kind, labels.ndim == 1
+        whole = is_row and (kind == "b" or (kind == "f" and bool((labels == np.round(labels)).all())))
+        hint = " Convert them with y.astype(int)." if whole else ""
         raise DatasetError(
             f"{where}: labels are {labels.dtype} of shape {shape}; expected {images} whole numbers or class "
-            "names, one per image, or rows of 0 and 1, one column per label."
+            f"names, one per image, or rows of 0 and 1, one column per label.{hint}"
         )
     return labels
 
@@ -179,35 +198,12 @@ def _checked_images(images: NDArray[Any], where: str) -> NDArray[Any]:
         if not (least >= 0 and most <= 1):
             raise DatasetError(
                 f"{where}: values of float images must be between 0 and 1; these range from {least:g} to "
-                f"{most:g}."
+                f"{most:g}.{scaling_hint(images)}"
             )
         return images.astype(np.float32)
     if images.dtype != np.uint8:
         raise DatasetError(
             f"{where}: images are {images.dtype}; expected uint8 from 0 to 255, or floats from 0 to 1."
+            f"{scaling_hint(images)}"
         )
     return images
-
-
-def _require_one_kind(images: Mapping[PartName, NDArray[Any]], where: object) -> None:
-    """Refuse parts that differ from the training images in size, channels, type or scale."""
-    train = images["train"]
-    for part, others in images.items():
-        name = IN_WORDS[part]
-        if others.shape[1:] != train.shape[1:]:
-            raise DatasetError(
-                f"{where}: {name} images have the shape {others.shape[1:]}; expected {train.shape[1:]}, as "
-                "training images have."
-            )
-        (low, high), (least, most) = _range(train), _range(others)
-        smaller, larger = sorted((high, most))
-        if others.dtype != train.dtype or (0 < smaller <= 1 and smaller * _OTHER_SCALE < larger):
-            raise DatasetError(
-                f"{where}: training images are {train.dtype} from {low:g} to {high:g}, but {name} images are "
-                f"{others.dtype} from {least:g} to {most:g}; expected one type and one scale. Store all of "
-                "them as uint8 from 0 to 255, or as floats from 0 to 1."
-            )
-
-
-def _range(images: NDArray[Any]) -> tuple[float, float]:
-    return float(images.min()), float(images.max())

@@ -67,7 +67,7 @@ def _tfds(settings: DatasetSettings) -> RawImages:
     features = dict(
         sorted(builder.info.features.items())
     )  # tfds returns features from disk in no fixed order
-    columns = _columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
+    columns = find_columns(features, kinds.Image, kinds.ClassLabel, title, preferred)
 
     def rows(split: str) -> Iterator[tuple[Image.Image, Any]]:
         for row in tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)):
@@ -105,7 +105,7 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
         raise _unavailable(title, error, "a folder that `save_to_disk` wrote") from None
     splits = {"train": loaded} if isinstance(loaded, datasets.Dataset) else dict(loaded)
     features = next(iter(splits.values())).features
-    columns = _columns(features, datasets.Image, datasets.ClassLabel, title)
+    columns = find_columns(features, datasets.Image, datasets.ClassLabel, title)
 
     def rows(split: str) -> Iterator[tuple[Path | BytesIO, Any]]:
         undecoded = splits[split].select_columns([columns.image, columns.label])
@@ -119,7 +119,7 @@ def _huggingface(settings: DatasetSettings) -> RawImages:
     return _read({split: rows(split) for split in splits}, columns, title, settings)
 
 
-def _columns(
+def find_columns(
     features: Mapping[str, Any],
     image: type[Any],
     label: type[Any],
@@ -128,7 +128,8 @@ def _columns(
 ) -> _Columns:
     """Find the columns by their types; of several, use those that the library prefers, or the first.
 
-    A label is a class, or a sequence of classes if images have several labels.
+    A label is a class, or a sequence of classes if images have several labels. Classes of the same name are
+    told apart by their numbers.
     """
     images = [name for name, kind in features.items() if isinstance(kind, image)]
     labels = [
@@ -142,7 +143,8 @@ def _columns(
     for columns in (images, labels):
         columns.sort(key=lambda name: name not in preferred)
     kind = features[labels[0]]
-    names = tuple((kind if isinstance(kind, label) else kind.feature).names)
+    given = tuple((kind if isinstance(kind, label) else kind.feature).names)
+    names = tuple(n if given.count(n) == 1 else f"{n} ({k})" for k, n in enumerate(given))
     return _Columns(images[0], labels[0], names, f"labels: {labels[0]}" if len(labels) > 1 else "")
 
 
@@ -173,7 +175,7 @@ def _read(
                 parts.setdefault(part, []).append(pixels)
                 labels.append(label)
         if not labels:
-            raise DatasetError(f"{title}: the split {name} is empty.")
+            raise DatasetError(f"{title}: the split {name} is empty, or none of its images can be read.")
         arrays[f"y_{part}"] = _label_array(labels, len(columns.names))
     arrays |= {f"x_{part}": images for part, images in reader.stack(parts).items()}
     unread = [name for name in splits if name not in names.values()]

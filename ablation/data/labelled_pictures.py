@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ablation.data.arrays import RawImages, raw_images
+from ablation.data.csv_listing import list_csv
 from ablation.data.folders import LabelledFile, Listing, list_folder
-from ablation.data.labels import sorted_names
-from ablation.data.part_names import IN_WORDS, PartName, part_of, words
+from ablation.data.labels import refuse_alike, sorted_names
+from ablation.data.part_names import IN_WORDS, PartName
 from ablation.data.pictures import PictureReader, Pixels, listed
 from ablation.errors import DatasetError, did_you_mean
 from ablation.grid.dataset_settings import DatasetSettings
-
-_FILE_COLUMNS = {
-    "file",
-    "filename",
-    "filepath",
-    "path",
-    "image",
-    "imagefile",
-    "imagename",
-    "imagepath",
-    "picture",
-}
-_LABEL_COLUMNS = {"label", "labels", "class", "classname", "category", "target", "y"}
-_PART_COLUMNS = {"split", "part", "partition", "subset"}
+from ablation.grid.value_text import counted
 
 
 def read_folder(settings: DatasetSettings) -> RawImages:
@@ -40,10 +27,11 @@ def read_folder(settings: DatasetSettings) -> RawImages:
     """
     root = Path(str(settings.path))
     listing = list_folder(root, settings.class_names or ())
-    count = len({picture.label for picture in listing.pictures if picture.part == "train"})
-    if count < 2:
+    classes = sorted({picture.label for picture in listing.pictures if picture.part == "train"})
+    if len(classes) < 2:
+        found = f"images of 1 class, {classes[0]}" if classes else "no folder of images of a class"
         raise DatasetError(
-            f"{root} contains images of {count} classes; expected two or more folders, one per class."
+            f"{root} contains {found}; expected two or more folders of images, one per class."
             + "".join(f" {note}" for note in listing.notes)
         )
     return _read(listing, settings, root)
@@ -57,7 +45,7 @@ def read_csv(settings: DatasetSettings) -> RawImages:
             in size.
     """
     file = Path(str(settings.path))
-    return _read(_list_csv(file), settings, file)
+    return _read(list_csv(file, settings.class_names or ()), settings, file)
 
 
 def _read(listing: Listing, settings: DatasetSettings, where: Path) -> RawImages:
@@ -78,6 +66,16 @@ def _read(listing: Listing, settings: DatasetSettings, where: Path) -> RawImages
             labels.setdefault(picture.part, []).append(numbers[picture.label])
     if "train" not in pixels:
         raise DatasetError(f"{where} contains no training picture that can be read.")
+    for part in sorted({picture.part for picture in listing.pictures} - set(pixels)):
+        why = "can be read" if any(p.part == part for p in kept) else "has a class of class_names"
+        raise DatasetError(
+            f"{where}: of the {IN_WORDS[part]} pictures, none {why}, so that {IN_WORDS[part]} images would "
+            "be split from the training images. If that is what you want, remove these pictures."
+        )
+    trained = set(labels["train"])
+    for name in names:
+        if numbers[name] not in trained and any(p.label == name and p.part == "train" for p in kept):
+            raise DatasetError(f"{where}: of the training pictures of the class '{name}', none can be read.")
     arrays = {f"x_{part}": images for part, images in reader.stack(pixels).items()}
     arrays |= {f"y_{part}": np.array(of_part) for part, of_part in labels.items()}
     return raw_images(arrays, where.name, where, names, (*notes, *reader.notes))
@@ -97,66 +95,15 @@ def _class_names(pictures: Sequence[LabelledFile], asked: Sequence[str], where: 
             )
     if asked:
         return asked
+    if not trained:
+        raise DatasetError(f"{where} contains no training pictures; its pictures are of other parts.")
     for name in sorted(every - trained):
         count = Counter(IN_WORDS[p.part] for p in pictures if p.label == name)
-        found = " and ".join(f"{n:,} {part}" for part, n in count.items())
+        found = " and ".join(counted(n, f"{part} picture") for part, n in count.items())
         alike = [other for other in trained if other.casefold() == name.casefold()]
         raise DatasetError(
-            f"{where}: the class '{name}' has {found} pictures, but no training pictures."
+            f"{where}: the class '{name}' has {found}, but no training pictures."
             f"{did_you_mean(name, alike)} To leave it out, list the other classes under dataset.class_names."
         )
+    refuse_alike(trained, where)
     return sorted(trained) if where.is_dir() else sorted_names(trained)
-
-
-def _list_csv(file: Path) -> Listing:
-    """Return the pictures in the order of a CSV file's rows; files are relative to its folder.
-
-    Raises:
-        DatasetError: The file cannot be read, has no columns of files and labels, or a row has no label or a
-            part of an unknown name.
-    """
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DatasetError(f"{file} cannot be read: {reason}.") from None
-    lines = text.splitlines()
-    separator = max(",;\t", key=(lines or [""])[0].count)
-    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    header = next(rows, [])
-    columns = ["".join(words(name)) for name in header]
-    of_file, of_label, of_part = (_column(columns, k) for k in (_FILE_COLUMNS, _LABEL_COLUMNS, _PART_COLUMNS))
-    unread = [name for k, name in enumerate(header) if k not in (of_file, of_label, of_part)]
-    if of_file is None or of_label is None:
-        raise DatasetError(
-            f"{file}, line 1: the columns are {', '.join(header) or 'missing'}; expected a column `file`, a "
-            "column `label` and, if the parts are fixed, a column `split` of train, val and test."
-        )
-    pictures = []
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        where = f"{file}, line {rows.line_num}"
-        cells = [
-            row[k].strip() if k is not None and k < len(row) else "" for k in (of_file, of_label, of_part)
-        ]
-        if not cells[0] or not cells[1]:
-            raise DatasetError(f"{where}: the row has no {'label' if cells[0] else 'file'}.")
-        part = part_of(cells[2]) if of_part is not None else "train"
-        if part is None:
-            raise DatasetError(f"{where}: '{cells[2]}' is not a part; expected train, val or test.")
-        pictures.append(LabelledFile(file.parent / cells[0], f"{where}: {cells[0]}", cells[1], part))
-    if not pictures:
-        raise DatasetError(f"{file} lists no pictures.")
-    if not unread:
-        return Listing(pictures, ())
-    note = (
-        f"Columns of {file.name} that are not read: {listed(unread, 10)}. The labels are those of the column "
-        f"{header[of_label]}. If a column says which part of the data an image belongs to, name it `split`."
-    )
-    return Listing(pictures, (note,))
-
-
-def _column(columns: Sequence[str], names: Collection[str]) -> int | None:
-    """Return the place of the first column that has one of the names, or None."""
-    return next((k for k, name in enumerate(columns) if name in names), None)

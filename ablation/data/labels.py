@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from ablation.errors import DatasetError, did_you_mean
 
 Labels = NDArray[np.integer[Any]]
 """One class per image, (n,), int64 from 0; or several labels per image, (n, labels), uint8, 0 or 1."""
+
+_MISSING = {"", "nan", "<na>", "n/a", "#n/a", "nat", "null"}
+_COPY = re.compile(r"^copy of | - copy( ?\(\d+\))?$|[ _-](copy|backup|bak)( ?\d+)?$|\.bak$| ?\(\d+\)$")
 
 
 def as_labels(
@@ -58,6 +63,8 @@ def _numbered(
 ) -> tuple[dict[PartName, NDArray[Any]], Sequence[str]]:
     """Replace names of classes by their numbers; without a list of names, they are sorted."""
     texts = {name: part.astype(str) for name, part in parts.items()}
+    if not names:
+        _refuse_unclear(texts, where)
     valid = names or sorted_names(set(texts["train"].tolist()))
     numbers = {text: k for k, text in enumerate(valid)}
     for name, part in texts.items():
@@ -71,6 +78,53 @@ def _numbered(
     return {
         n: np.array([numbers[text] for text in part.tolist()], np.int64) for n, part in texts.items()
     }, valid
+
+
+def is_missing(label: str) -> bool:
+    """Return whether a label is what programs write where a value is missing, such as ``nan``."""
+    return label.strip().lower() in _MISSING
+
+
+def refuse_alike(names: Iterable[str], where: object) -> None:
+    """Raise an error if two names may mean one class.
+
+    Such names differ only in case, spaces or leading zeros, or one is that of a copy. Names of a single
+    letter are those of letters, of which ``A`` and ``a`` are two.
+    """
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        _refuse_two(seen.setdefault(_folded(name), name), name, where)
+    for folded, name in seen.items():
+        _refuse_two(seen.get(_COPY.sub("", folded), name), name, where)
+
+
+def _refuse_two(first: str, second: str, where: object) -> None:
+    if first != second:
+        raise DatasetError(
+            f"{where}: the classes '{first}' and '{second}' may be one. If they are, give them the same "
+            "name, or remove one; if not, list all classes under dataset.class_names."
+        )
+
+
+def _folded(name: str) -> str:
+    text = " ".join(unicodedata.normalize("NFKC", name).split())
+    if text.isdecimal():
+        return str(int(text))
+    return text.casefold() if len(text) > 1 else text
+
+
+def _refuse_unclear(texts: Mapping[PartName, NDArray[Any]], where: object) -> None:
+    """Refuse missing labels, and names that may mean one class."""
+    for part, labels in texts.items():
+        missing = [label for label in np.unique(labels).tolist() if is_missing(label)]
+        if missing:
+            count = int(np.isin(labels, missing).sum())
+            raise DatasetError(
+                f"{where}: {count:,} of the {IN_WORDS[part]} labels stand for a missing value "
+                f"('{missing[0]}'). Correct them, or remove their images; or, if it is a class, list all "
+                "classes under dataset.class_names."
+            )
+    refuse_alike(np.unique(texts["train"]).tolist(), where)
 
 
 def sorted_names(names: set[str]) -> list[str]:
@@ -94,6 +148,8 @@ def _check_range(parts: Mapping[PartName, Labels], names: Sequence[str], classes
     if not is_present.all():
         missing = int(np.flatnonzero(~is_present)[0])
         largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
+        if labels.ndim == 1 and labels.min() == 1 and not names:
+            largest += " If the labels begin with 1, subtract 1 from all of them."
         named = f" ('{names[missing]}')" if names and names[missing] != str(missing) else ""
         raise DatasetError(
             f"{where}: no training image has the label {missing}{named}, one of {classes} classes.{largest}"

@@ -44,6 +44,16 @@ def are_parts(names: Iterable[str], part: Callable[[str], PartName | None] = par
     return "train" in parts and bool(parts & {"val", "test"})
 
 
+def differing_in_part(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that differ in the part alone, like ``train_cats`` and ``test_cats``, or None."""
+    seen: dict[tuple[str, ...], str] = {}
+    for name in sorted(names):
+        rest = tuple(word for word in words(name) if not _part(word))
+        if rest and part_in(name) and part_in(first := seen.setdefault(rest, name)) != part_in(name):
+            return first, name
+    return None
+
+
 def _part(word: str) -> PartName | None:
     bare = word.rstrip("0123456789")
     return _WORDS.get(bare) or _WORDS.get(bare.removesuffix("set").removesuffix("data"))

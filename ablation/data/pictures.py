@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,10 @@ _FORMATS = (
 _GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-_DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners write into 16
+_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)  # bits that masks, cameras and scanners write into 16
+# In a file with this layout, Pillow reads the upper 8 of the 16 bits of a colour.
+_HALF_READ = re.compile(r"(RGB|LA)\w*;16[BLN]")
+_LEAST_OF_16_BITS = 2**14
 
 
 Source = Path | BytesIO | Image.Image
@@ -76,6 +80,7 @@ class PictureReader:
         self._broken: list[str] = []
         self._transparent: list[str] = []
         self._animated: list[str] = []
+        self._half_read: dict[str, int] = {}
         self._first: Pixels | None = None
         self._notes: list[str] = []
 
@@ -115,7 +120,10 @@ class PictureReader:
     def _pixels(self, name: str, picture: Image.Image) -> Pixels:
         if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
             self._animated.append(name)
+        is_half_read = _HALF_READ.search(str(getattr(picture, "tile", "")))
         picture.load()
+        if is_half_read:
+            self._half_read[name] = int(np.asarray(picture)[..., :3].max())
         upright = ImageOps.exif_transpose(picture)
         if upright.mode in _DEEP:
             if "transparency" in upright.info:
@@ -147,7 +155,11 @@ class PictureReader:
         They have one channel if all pictures of all parts are grey, and three otherwise. They are uint8 from
         0 to 255, or float32 from 0 to 1 if some have more than 8 bits per channel: whole numbers are then
         divided by the largest number of the fewest bits that hold all of them, the same for all pictures.
+
+        Raises:
+            DatasetError: Pictures in colour have 16 bits per channel, and too few of them are used.
         """
+        self._refuse_dark_colours()
         everything = [pixels for part in parts.values() for pixels in part]
         deep = [pixels for pixels in everything if pixels.values.dtype != np.uint8]
         channels = {part: {p.values.shape[-1] for p in pixels} for part, pixels in parts.items()}
@@ -167,6 +179,17 @@ class PictureReader:
 
         return {part: np.stack([finished(p) for p in pixels]) for part, pixels in parts.items() if pixels}
 
+    def _refuse_dark_colours(self) -> None:
+        most = max(self._half_read.values(), default=255) * 256 + 255
+        if most < _LEAST_OF_16_BITS:
+            count, names = counted(len(self._half_read), "picture"), listed(self._short(self._half_read))
+            raise DatasetError(
+                f"{count} in colour with 16 bits per channel: no value is above {most:,} ({names}). Of such "
+                "colours, only the upper 8 bits are read, so that these pictures would be nearly black. "
+                "Scale all pictures in the same way to whole numbers from 0 to 65535, or save them with 8 "
+                "bits."
+            )
+
     @property
     def notes(self) -> list[str]:
         """What should be known about the pictures that were read, in whole sentences."""
@@ -181,8 +204,10 @@ class PictureReader:
         """Say something of some pictures, and name the first ones."""
         one = len(names) == 1
         verbs = {"are": "is" if one else "are", "have": "has" if one else "have"}
-        short = [name.removeprefix(self._outer[0]).removeprefix(self._outer[1]) for name in names]
-        return f"{counted(len(names), 'picture')} {what.format(**verbs)}: {listed(short)}."
+        return f"{counted(len(names), 'picture')} {what.format(**verbs)}: {listed(self._short(names))}."
+
+    def _short(self, names: Iterable[str]) -> list[str]:
+        return [name.removeprefix(self._outer[0]).removeprefix(self._outer[1]) for name in names]
 
 
 def _deep(name: str, picture: Image.Image, size: tuple[int, int] | None) -> Pixels:
@@ -228,7 +253,7 @@ def _depth_note(deep: Sequence[Pixels], most: int, bits: int) -> str:
     count = sum(1 for p in deep if p.limit)
     return (
         f"{counted(count, 'picture')} with more than 8 bits per channel: the values, from {least:,} to "
-        f"{most:,}, are divided by {2**bits - 1:,} ({bits} bits)."
+        f"{most:,}, are divided by {2**bits - 1:,} ({counted(bits, 'bit')})."
     )
 
 

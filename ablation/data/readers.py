@@ -6,6 +6,7 @@ import io
 import pickle
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,16 +225,39 @@ def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[ND
 def _npz(path: Path, settings: DatasetSettings) -> RawImages:
     """Read x_train, y_train, x_val, ..., y_test, or x and y, and the optional class_names."""
     try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise ValueError("it contains a single array; save images and labels together by numpy.savez")
-        with file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        remedy = " Save labels that are names as text, with y.astype(str)." if "Object" in str(error) else ""
-        raise DatasetError(
-            f"{path} cannot be read as an .npz file without pickles: {str(reason).rstrip('.')}.{remedy}"
-        ) from None
+        arrays = _npz_arrays(path)
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
+        raise DatasetError(f"{path} cannot be read as an .npz file: {reason}.") from None
     known = {"class_names": _KERAS_CLASSES.get(settings.name, ())}
     return raw_images({**known, **arrays}, path.name, path, settings.class_names or ())
+
+
+def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file by their names, and run none of the code that pickles may contain.
+
+    Raises:
+        OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error: The file cannot be read,
+            is damaged, or contains something else than arrays of numbers and text.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    if start == b"\x93NUMPY":
+        raise ValueError("it contains a single array; save images and labels together by numpy.savez")
+    if not start.startswith(b"PK") or not zipfile.is_zipfile(path):
+        raise ValueError("it is damaged, or another kind of file; use numpy.savez")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {}
+        for name in file.files:
+            try:
+                arrays[name] = file[name]
+            except ValueError as error:
+                if "Object" not in str(error):
+                    raise
+                raise ValueError(
+                    f"the array {name} contains Python objects. Save labels that are names as text, with "
+                    "y.astype(str), and images as one array of numbers, all of the same size"
+                ) from None
+            if not isinstance(arrays[name], np.ndarray):
+                raise ValueError(f"it contains {name}, which is no array; use numpy.savez")
+        return arrays

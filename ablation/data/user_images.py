@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablation.data.arrays import CLASS_NAMES, RawImages, raw_images
 from ablation.errors import AblationError, DatasetError
@@ -34,7 +35,7 @@ def read_loader(settings: DatasetSettings) -> RawImages:
         raise DatasetError(f"{name} is not a function.", "dataset.loader", name)
     try:
         returned = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DatasetError(f"{name} raised {error_summary(error)}", "dataset.loader", name) from error
     return raw_images(_arrays_by_name(returned, name), name, name, settings.class_names or ())
 
@@ -42,7 +43,7 @@ def read_loader(settings: DatasetSettings) -> RawImages:
 def _arrays_by_name(returned: Any, name: str) -> Mapping[str, Any]:
     """Convert the return value of a loader to arrays by name."""
     if isinstance(returned, Mapping):
-        return {str(k): v if k in CLASS_NAMES else np.asarray(v) for k, v in returned.items()}
+        return {str(k): v if k in CLASS_NAMES else _array(v, str(k), name) for k, v in returned.items()}
     match returned:
         case ((x_train, y_train), (x_test, y_test)):
             parts = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
@@ -57,4 +58,21 @@ def _arrays_by_name(returned: Any, name: str) -> Mapping[str, Any]:
             raise DatasetError(
                 f"{name} returned a value of type {kind}{size}; {_EXPECTED}.", "dataset.loader", name
             )
-    return {key: np.asarray(value) for key, value in parts.items()}
+    return {key: _array(value, key, name) for key, value in parts.items()}
+
+
+def _array(value: Any, key: str, name: str) -> NDArray[Any]:
+    """Convert images or labels to an array.
+
+    Raises:
+        DatasetError: They are not of one shape, or not arrays at all.
+    """
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise DatasetError(
+            f"{name} returned no array as {key}: {str(error).rstrip('.')}. If images differ in size, resize "
+            "them to one size.",
+            "dataset.loader",
+            name,
+        ) from None

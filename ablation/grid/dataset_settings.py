@@ -58,7 +58,7 @@ class DatasetSettings(Settings):
     """The name of the dataset. ``npz`` reads your own file, ``folder`` reads pictures from one folder per
     class, ``csv`` reads the pictures that a CSV file lists, and ``own`` calls your ``loader``. With a
     ``loader``, ``own`` is the default."""
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1)] | None = None
     """The path of the images of ``npz``, ``folder`` or ``csv``, or of a downloaded dataset, relative to the
     grid file."""
     loader: str | None = None
@@ -138,6 +138,14 @@ class DatasetSettings(Settings):
             raise ValueError("class_names is valid only for npz, folder, csv and own")
         if self.name in _PATHS and self.path is None:
             raise ValueError(f"a dataset named {self.name} needs a path, {_PATHS[self.name]}")
+        if self.path is not None and "name" not in self.model_fields_set:
+            kind = {".npz": "npz", ".csv": "csv"}.get(self.path[-4:].lower(), "folder")
+            raise ValueError(
+                f"a path needs a name that says what it contains; write `name: {kind}` beside it"
+            )
         if self.name == "digits" and self.path is not None:
-            raise ValueError("the digits come with scikit-learn and cannot be read from a path")
+            raise ValueError(
+                "the digits come with scikit-learn and cannot be read from a path; a dataset of your own is "
+                "named npz, folder or csv"
+            )
         return self

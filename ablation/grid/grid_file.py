@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.dataset_settings import DatasetSettings
@@ -30,6 +31,12 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
+def _require_visible(name: str) -> str:
+    if not name.strip():
+        raise ValueError("expected text, and this text is blank")
+    return name
+
+
 Direction = Literal["leave_one_out", "add_one_in"]
 Directions = Annotated[
     tuple[Direction, ...],
@@ -40,7 +47,7 @@ Directions = Annotated[
 class GridFile(StudyOptions):
     """The keys of a grid file; those of its sections are defined in `settings` and `search.settings`."""
 
-    study: Annotated[str, Field(min_length=1, max_length=100)]
+    study: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_require_visible)]
     """The name of the study and of its run folder, ``experiments/runs/<study>``."""
     model: dict[str, Any] = {}
     """The settings of the model that all variants start from."""
@@ -100,6 +107,9 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     known = Known.of(grid.model, source)
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
+    _reject_repeated(
+        ("factors",), [(key, f.setting) for key, f in zip(grid.factors, factors, strict=True)], source
+    )
     cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
     variants = _crossed_variants(cells, factors, base, known) + _named_variants(
         grid, factors, base, known, source
@@ -232,10 +242,21 @@ def _named_variants(
         if not name.strip() or len(name) > 100:
             raise source.error(path, "the name of a variant must have between 1 and 100 characters.")
         named = [(known.setting(key, (*path, key)), key, value) for key, value in settings.items()]
+        _reject_repeated(path, [(key, setting) for setting, key, _ in named], source)
         changes = {setting: known.change(setting, value, (*path, key)) for setting, key, value in named}
         levels = {f.setting: _level_label(f, (plain | changes)[f.setting][0]) for f in factors}
         variants.append(known.variant(name, plain | changes, levels, False))
     return variants
+
+
+def _reject_repeated(path: KeyPath, keys: Sequence[tuple[str, str]], source: LocatedYaml) -> None:
+    """Refuse two keys of one setting, like ``dropout`` and ``model.dropout``."""
+    first: dict[str, str] = {}
+    for key, setting in keys:
+        if first.setdefault(setting, key) != key:
+            raise source.error(
+                (*path, key), f"'{first[setting]}' and '{key}' are one setting; remove one of them."
+            )
 
 
 def _reject_duplicates(variants: list[Variant], grid: GridFile, source: LocatedYaml) -> None:

@@ -11,15 +11,15 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.builder import Builder
 from ablation.grid.component_parser import LISTS, resolved
 from ablation.grid.keras_names import KINDS
-from ablation.grid.schema_errors import number_hint, unknown_key, validate
+from ablation.grid.key_places import MODEL_KEYS, TRAINING_KEYS, why_not_varied
+from ablation.grid.mistyped_values import number_hint, shown
+from ablation.grid.schema_errors import several, unknown_key, validate
 from ablation.grid.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
 from ablation.grid.study import Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 
 PLAIN = "plain"
-_MODEL_KEYS = {key for family in MODEL_FAMILIES.values() for key in family.model_fields}
-_TRAINING_KEYS = set(TrainingSettings.model_fields)
 
 Change = tuple[Any, KeyPath]  # the new value of a setting, and its place in the file
 
@@ -57,7 +57,7 @@ class Known:
             builder = Builder.load(name, Path(source.file).absolute().parent)
         except AblationError as error:
             raise source.error(place, str(error)) from None
-        if clash := set(builder.arguments) & _TRAINING_KEYS:
+        if clash := set(builder.arguments) & TRAINING_KEYS:
             raise source.error(
                 place, f"the argument '{min(clash)}' has the name of a training setting; rename it."
             )
@@ -70,13 +70,14 @@ class Known:
             GridError: A setting does not exist, or its value is not valid.
         """
         base: dict[str, Change] = {}
+        excepted = ("model",) if self.builder else ()
         for section, valid, settings in (
             ("model", self._model_keys, model),
-            ("training", _TRAINING_KEYS, training),
+            ("training", TRAINING_KEYS, training),
         ):
             for key, value in settings.items():
                 if key not in valid:
-                    raise self.source.error((section, key), unknown_key(key, valid))
+                    raise self.source.error((section, key), unknown_key(key, valid, excepted))
                 base[key] = self.change(key, value, (section, key))
         if self.builder is None:  # an argument without a default may be a factor
             self.variant(PLAIN, base, {}, False)
@@ -88,13 +89,27 @@ class Known:
         Raises:
             GridError: The setting does not exist.
         """
+        if name in ("model", "training") and name not in self._model_keys:
+            raise self.source.error(path, self._without_section(name, path))
         section, _, key = name.rpartition(".")
-        every = self._model_keys | _TRAINING_KEYS
-        valid = {"": every, "model": self._model_keys, "training": _TRAINING_KEYS}.get(section, set())
+        every = self._model_keys | TRAINING_KEYS
+        sections = {"": every, "model": self._model_keys, "training": TRAINING_KEYS}
+        valid = sections.get(section, frozenset())
         if key not in valid - {"builder"}:
+            if reason := why_not_varied(name):
+                raise self.source.error(path, reason)
             hint = did_you_mean(key, (valid or every) - {"builder"})
             raise self.source.error(path, f"unknown setting '{name}'.{hint}")
         return key
+
+    def _without_section(self, name: str, path: KeyPath) -> str:
+        """Say that variants and factors name settings without their section, with the first as an example."""
+        value: Any = self.source.data
+        for part in path:
+            value = value[part]
+        first = next(iter(value.items()), None) if isinstance(value, dict) else None
+        example = f", for example `{first[0]}: {yaml_text(first[1])}`" if first else ""
+        return f"'{name}' is a section, not a setting. Write its settings here without it{example}."
 
     def change(self, setting: str, value: Any, path: KeyPath) -> Change:
         """Return the new value of a setting, with components looked up and tried out, and its place.
@@ -111,13 +126,14 @@ class Known:
         return [self._resolved_component(setting, item, (*path, i)) for i, item in enumerate(value)], path
 
     def _resolved_component(self, setting: str, value: Any, path: KeyPath) -> Any:
-        if hint := number_hint(value):
-            raise self.source.error(path, f"expected a number, not {value}.{hint}")
+        if setting == "learning_rate" and (hint := number_hint(value)):
+            raise self.source.error(path, f"expected a number, not {shown(value)}.{hint}")
         try:
             folder = Path(self.source.file).absolute().parent
             return resolved(setting, value, folder, user_model=self.builder is not None)
         except AblationError as error:
-            raise self.source.error(path, str(error)) from None
+            hint = several(value, setting) if path[0] in ("model", "training") else ""
+            raise self.source.error(path, f"{error}{hint}") from None
 
     def variant(
         self, name: str, settings: Mapping[str, Change], levels: dict[str, str], crossed: bool
@@ -130,7 +146,7 @@ class Known:
         places = {key: path for key, (_, path) in settings.items()}
         values = {key: value for key, (value, _) in settings.items()}
         model = self._builder_model(values, places) if self.builder else self._family_model(values, places)
-        training = {k: v for k, v in values.items() if k in _TRAINING_KEYS}
+        training = {k: v for k, v in values.items() if k in TRAINING_KEYS}
         variant = Variant(
             name=name,
             model=model,
@@ -145,8 +161,8 @@ class Known:
         return variant
 
     @property
-    def _model_keys(self) -> set[str]:
-        return {"builder", "augmentation", *self.builder.arguments} if self.builder else _MODEL_KEYS
+    def _model_keys(self) -> frozenset[str]:
+        return frozenset({"builder", "augmentation", *self.builder.arguments}) if self.builder else MODEL_KEYS
 
     def _builder_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         assert self.builder
@@ -174,5 +190,5 @@ class Known:
             raise self.source.error(
                 places[key], f"a {family} model has no setting '{key}'.{did_you_mean(key, fields)}"
             )
-        model = {k: v for k, v in values.items() if k in _MODEL_KEYS and k not in foreign}
+        model = {k: v for k, v in values.items() if k in MODEL_KEYS and k not in foreign}
         return validate(model_class, model, self.source, places, ("model",))

@@ -121,7 +121,21 @@ def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0)
     if so_far > _MOST_NODES:
         raise GridError(f"{file}: the anchors expand to more than {_MOST_NODES:,} values.")
     if isinstance(node, (MappingNode, SequenceNode)):
+        if isinstance(node, MappingNode):
+            _refuse_equal_keys(node, file)
         children = node.value if isinstance(node, SequenceNode) else [n for pair in node.value for n in pair]
         for child in children:
             so_far = _count_values(child, file, above | {id(node)}, so_far)
     return so_far
+
+
+def _refuse_equal_keys(node: MappingNode, file: str) -> None:
+    """Refuse keys that differ in their quotation marks alone, as ``1`` and ``"1"``: labels are text."""
+    first: dict[str, Node] = {}
+    for key, _ in node.value:
+        if not isinstance(key.value, str):
+            continue
+        other = first.setdefault(key.value, key)
+        if key.tag != other.tag:
+            line, before = (place.start_mark.line + 1 for place in (key, other))
+            raise GridError(f"{file}, line {line}: the key '{key.value}' is also in line {before}.")

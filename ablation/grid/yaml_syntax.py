@@ -46,6 +46,8 @@ def syntax_error(error: MarkedYAMLError, text: str) -> tuple[int | None, str]:
         return opened, f"the closing '{closing}' is missing."
     if "unexpected end of stream" in problem:
         return opened, "the closing quotation mark is missing."
+    if problem.startswith("but found another document"):
+        return at, "expected one document; remove this line, which ends the first one."
     if problem.startswith("found undefined alias"):
         return at, "a value that begins with * needs quotation marks."
     if character := re.search(r"character '(.)' that cannot start", problem):

@@ -12,6 +12,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.dataset_settings import Count
 from ablation.grid.grid_file import read_study
+from ablation.grid.key_places import why_not_varied
 from ablation.grid.schema_errors import explain, validate
 from ablation.grid.settings import HyperModelSettings, TrainingSettings, metric_name
 from ablation.grid.settings_group import Settings
@@ -227,7 +228,8 @@ def _check_space(search: Search, source: LocatedYaml) -> None:
     for name, parameter in space.items():
         path: KeyPath = ("search", "space", name)
         if name not in valid:
-            raise source.error(path, f"unknown setting '{name}'.{did_you_mean(name, valid)}")
+            hint = f"unknown setting '{name}'.{did_you_mean(name, valid)}"
+            raise source.error(path, why_not_varied(name) or hint)
         for value in parameter.extremes:
             try:
                 search.variant("", {name: value})

@@ -80,7 +80,8 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
         (["--dataset", "cifar"], "Error: --dataset: cifar is not a valid value. Did you mean 'cifar10'?\n"),
         (
             ["--data-dir", "x"],
-            "Error: --data-dir: the digits come with scikit-learn and cannot be read from a path.\n",
+            "Error: --data-dir: the digits come with scikit-learn and cannot be read from a path; a dataset of your own is "
+            "named npz, folder or csv.\n",
         ),
         (
             ["--executor", "slurm"],

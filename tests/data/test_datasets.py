@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,24 @@ IMAGES, LABELS = random_images(60, classes=3)
         ({"x": IMAGES, "y": LABELS - 1}, "labels range from -1 to 1; expected 0 to 1"),
         ({"x": IMAGES, "y": LABELS * 0}, "all labels are the same"),
         ({"x": IMAGES, "y": LABELS * 2}, "has the label 1, one of 5 classes. The largest label is 4"),
-        ({"x": IMAGES.astype(np.int32), "y": LABELS}, "images are int32; expected uint8"),
+        (
+            {"x": IMAGES.astype(np.int32), "y": LABELS},
+            r"images are int32; expected uint8 from 0 to 255, or floats from 0 to 1. Convert them with x.astype\(\"uint8\"\).",
+        ),
+        (
+            {"x": IMAGES.astype(np.uint16) * 9, "y": LABELS},
+            "Divide all of them by the largest possible value.$",
+        ),
+        ({"x": IMAGES > 9, "y": LABELS}, r"images are bool; .* Convert them with x.astype\(float\).$"),
+        ({"x": IMAGES / 1.0, "y": LABELS}, "these range from 0 to 255. Divide all of them by 255.$"),
+        ({"x": IMAGES / 127.5 - 1, "y": LABELS}, r"range from -1 to 1. .* with \(x \+ 1\) / 2.$"),
+        ({"x": IMAGES / 50 - 2, "y": LABELS}, "have no known scale; give the original images.$"),
+        ({"x": IMAGES, "y": LABELS / 1.0}, r"labels are float64 of shape \(60,\); .* with y.astype\(int\).$"),
+        ({"x": IMAGES, "y": LABELS > 0}, r"labels are bool of shape \(60,\); .* with y.astype\(int\).$"),
+        (
+            {"x": IMAGES.reshape(60, -1), "y": LABELS},
+            r"Convert rows of pixels with x.reshape\(-1, height, width\).$",
+        ),
         ({"x": IMAGES / 100, "y": LABELS}, r"must be between 0 and 1; these range from 0 to 2\.\d+"),
         (
             {"x": np.where(np.arange(240).reshape(60, 2, 2) == 9, np.nan, 0), "y": LABELS},
@@ -217,17 +235,51 @@ IMAGES, LABELS = random_images(60, classes=3)
         ),
         ({"x": IMAGES[:, 0, 0], "y": LABELS}, r"images have the shape \(60, 3\)"),
         ({"x": IMAGES[:0], "y": LABELS[:0]}, "images have the shape"),
+        (
+            {"x": IMAGES.transpose(0, 3, 1, 2), "y": LABELS},
+            r"images have the shape \(60, 3, 32, 32\), and their channels seem to come first; expected \(n, height, "
+            r"width, channels\). Convert them with x.transpose\(0, 2, 3, 1\)\.",
+        ),
+        ({"x": IMAGES, "X": IMAGES, "y": LABELS}, "contains both x and X; expected one array of images"),
+        (
+            {"x": IMAGES, "y": LABELS, "label": LABELS},
+            "contains both y and label; expected one array of labels",
+        ),
+        (
+            {"x": IMAGES, "y": LABELS, "class_names": ["a", "b", "a"]},
+            "class_names is not a list of different names",
+        ),
+        (
+            {"x": IMAGES, "y": LABELS, "class_names": "abc"},
+            "class_names is not a list of different names, one per",
+        ),
+        (
+            {"x": IMAGES, "y": LABELS + 1},
+            "has the label 0, one of 4 classes. The largest label is 3. If the labels begin with 1, subtract 1",
+        ),
         ({"x": IMAGES, "y": LABELS, "x_test": IMAGES}, "expected both x_test and y_test, or neither of them"),
         ({"x": IMAGES, "y": LABELS, "x_test": IMAGES[:, :8], "y_test": LABELS}, "test images have the shape"),
         ({"x": IMAGES, "y": LABELS, "x_test": IMAGES, "y_test": LABELS + 1}, "test labels range from 1 to 3"),
         ({"x": IMAGES, "y": LABELS, "class_names": ["a", "b"]}, "labels range from 0 to 2; expected 0 to 1"),
         ({"x": IMAGES[:6], "y": np.array([0, 0, 0, 0, 0, 1])}, "the smallest class has 1"),
-        ({"x": np.array([None, {}]), "y": LABELS}, "cannot be read as an .npz file without pickles"),
+        (
+            {"x": np.array([None, {}]), "y": LABELS},
+            "cannot be read as an .npz file: the array x contains Python objects",
+        ),
     ],
 )
 def test_arrays_that_are_no_dataset_are_told(arrays: dict[str, Any], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         _from_npz(**arrays)
+
+
+@pytest.mark.parametrize(("of_train", "of_test"), [(255, 15), (15, 255)])
+def test_parts_whose_scales_may_differ_are_said(of_train: int, of_test: int) -> None:
+    arrays = {"x_train": np.minimum(IMAGES, of_train), "x_test": np.minimum(IMAGES[:9], of_test)}
+    assert _from_npz(**arrays, y_train=LABELS, y_test=LABELS[:9]).notes[-1:] == (
+        f"The scales may differ: the largest value of the training images is {of_train}, but that of the test images is "
+        f"{of_test}.",
+    )
 
 
 ROWS = np.eye(3, dtype=np.uint8)[LABELS]
@@ -317,12 +369,24 @@ def test_too_few_images_for_the_split_are_told() -> None:
 def test_a_file_that_is_no_npz_is_told(tmp_path: Path) -> None:
     file = tmp_path / "own.npz"
     settings = DatasetSettings(name="npz", path=str(file))
-    with pytest.raises(
-        DatasetError, match=r"own.npz cannot be read as an .npz file without pickles: No such"
-    ):
+    with pytest.raises(DatasetError, match=r"own.npz cannot be read as an .npz file: No such"):
         prepare_dataset(settings)
-    file.write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(DatasetError, match=r"own.npz cannot be read as an .npz file without pickles"):
+    for content in (b"PK\x03\x04 not really", b"not at all", b"", pickle.dumps({"x": 1})):
+        file.write_bytes(content)
+        with pytest.raises(DatasetError) as error:
+            prepare_dataset(settings)
+        assert str(error.value) == (
+            f"{file} cannot be read as an .npz file: it is damaged, or another kind of file; use numpy.savez."
+        )
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x", b"no array")
+    with pytest.raises(DatasetError, match="it contains x, which is no array; use numpy.savez"):
+        prepare_dataset(settings)
+    np.savez_compressed(file, x=IMAGES, y=LABELS)
+    content = bytearray(file.read_bytes())
+    content[400:420] = bytes(20)
+    file.write_bytes(content)
+    with pytest.raises(DatasetError, match="own.npz cannot be read as an .npz file: "):
         prepare_dataset(settings)
 
 

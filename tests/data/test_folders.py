@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def test_classes_that_are_named_like_parts_are_classes_where_they_are_listed(tmp
     with pytest.raises(DatasetError) as error:
         read(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / 'test'} contains pictures, but no folder per class. If the folders in {tmp_path} are classes, "
-        "list them under dataset.class_names; a file of labels needs `name: csv`."
+        f"{tmp_path / 'test'} contains pictures, but no folder per class, so they have no labels. If the folders in "
+        f"{tmp_path} are classes, list them under dataset.class_names; a file of labels needs `name: csv`."
     )
     found = read(tmp_path, class_names=("train", "test", "plane"))
     assert (found.class_names, sizes(found)) == (("train", "test", "plane"), {"train": [2, 3, 1]})
@@ -146,6 +147,107 @@ def test_classes_that_look_like_parts_are_said(tmp_path: Path) -> None:
     )
 
 
+BELOW = (
+    "The folder ROOT/{} is named like {} images, but the folders around it are not arranged accordingly. Expected folders of "
+    "the parts (train, val, test) that contain the classes, or classes that contain nothing but such folders. Rename or "
+    "move it."
+)
+BESIDE = (
+    "ROOT contains the folders {}, and {} is named like a part of a dataset. Expected the folders train and val, test or "
+    "both, each with one folder per class. Rename or remove folders accordingly; or, if all are classes, list them "
+    "under dataset.class_names."
+)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["cat/train", "cat/test", "dog/train", "dog/test", "bird"], BELOW.format("cat/test", "test")),
+        (["cat/train", "cat/test", "cat", "dog/train"], BELOW.format("cat/test", "test")),
+        (["cat/train", "cat/holdout", "dog/train", "dog/holdout"], BELOW.format("cat/train", "training")),
+        (["cat/test", "dog"], BELOW.format("cat/test", "test")),
+        (["train/cat/val", "train/dog", "test/cat"], BELOW.format("train/cat/val", "validation")),
+        (
+            ["Data/train/a", "Data/train/b", "Data/test/a", "Data/test/b", "docs"],
+            BELOW.format("Data/test", "test") + " If ROOT/Data contains the whole dataset, set dataset.path to it.",
+        ),
+        (["train/a", "train/b", "holdout/a", "holdout/b"], BESIDE.format("holdout, train", "train")),
+        (["val/a", "val/b", "test/a", "test/b"], BESIDE.format("test, val", "test")),
+        (["train/a", "train/b", "unlabelled"], BESIDE.format("train, unlabelled", "train")),
+        (["seg_train/a", "seg_train/b", "seg_test/a", "seg_pred"], BESIDE.format("seg_pred, seg_test, seg_train", "seg_test")),
+        (
+            ["train/a", "train/b", "test"],
+            "ROOT/test contains pictures, but no folder per class, so they have no labels. Move test out of ROOT, or sort its "
+            "pictures into classes. If the folders in ROOT are classes, list them under dataset.class_names; a file of "
+            "labels needs `name: csv`.",
+        ),
+        (
+            [""],
+            "ROOT contains no folder of images of a class; expected two or more folders of images, one per class. 1 picture "
+            "outside the class folders is not read: 0.png.",
+        ),
+        (
+            ["train_cats", "train_dogs", "test_cats"],
+            "ROOT contains the folders test_cats and train_cats, whose names differ in the part alone. Expected folders train "
+            "and test, with one folder per class in each. Move the folders accordingly; or, if they are classes, list all "
+            "classes under dataset.class_names.",
+        ),
+        (
+            ["cat/cat_train", "cat/cat_test", "dog"],
+            "ROOT contains the folders cat_test and cat_train, whose names differ in the part alone. Expected folders train "
+            "and test, with one folder per class in each. Move the folders accordingly; or, if they are classes, list all "
+            "classes under dataset.class_names.",
+        ),
+        (
+            ["cat", "dog", "more/cat"],
+            "ROOT: 'more' and 'cat' are classes, and the folder more/cat belongs to both. Move or rename it; or, if it is "
+            "meant, list all classes under dataset.class_names.",
+        ),
+        (["cat"], "ROOT contains images of 1 class, cat; expected two or more folders of images, one per class."),
+    ],
+)  # fmt: skip
+def test_parts_that_are_not_arranged_as_parts_are_refused(
+    folders: list[str], message: str, tmp_path: Path
+) -> None:
+    tree(tmp_path, dict.fromkeys(folders, 1))
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == message.replace("ROOT", str(tmp_path))
+
+
+def test_listed_classes_may_be_named_like_parts_and_others_need_no_parts(tmp_path: Path) -> None:
+    tree(tmp_path / "1", {"train/2019": 1, "boat": 2})
+    assert sizes(read(tmp_path / "1", class_names=("train", "boat"))) == {"train": [1, 2]}
+    tree(tmp_path / "2", {"cat/train": 1, "cat/test": 2, "dog/train": 3, "bird": 1})
+    found = read(tmp_path / "2", class_names=("cat", "dog"))
+    assert sizes(found) == {"train": [1, 3], "test": [2, 0]}
+    assert found.notes == ("Pictures of classes that class_names does not list are left out: bird (1).",)
+
+
+def test_folders_inside_classes_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/cat/big": 1, "train/cat": 1, "train/dog/2019/may": 1, "test/cat": 1})
+    assert read(tmp_path).notes == (
+        "Pictures in folders inside a class are read as pictures of that class: train/cat/big, train/dog/2019/may.",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every folder")
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 1, "b": 1, "c": 1})
+    (tmp_path / "c").chmod(0)
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    (tmp_path / "c").chmod(0o700)
+    assert str(error.value) == f"The folder {tmp_path / 'c'} cannot be read: Permission denied."
+
+
+def test_folders_without_pictures_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/a": 2, "train/b": 2})
+    (tmp_path / "train" / "c").mkdir()
+    (tmp_path / "test").mkdir()
+    assert read(tmp_path).notes == ("2 folders contain no pictures and are not read: test, train/c.",)
+
+
 def test_hidden_files_and_those_of_the_system_are_neither_classes_nor_images(tmp_path: Path) -> None:
     tree(
         tmp_path,
@@ -156,6 +258,8 @@ def test_hidden_files_and_those_of_the_system_are_neither_classes_nor_images(tmp
             "__MACOSX/a": 2,
             "a/.hidden": 1,
             "@eaDir": 1,
+            "node_modules/a": 1,
+            "~backup": 1,
             "b/__pycache__": 1,
         },
     )
@@ -185,8 +289,9 @@ def test_a_folder_of_no_known_pictures_says_what_it_holds(tmp_path: Path) -> Non
     with pytest.raises(DatasetError) as error:
         read(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} contains images of 0 classes; expected two or more folders, one per class. 2 files are not "
-        "pictures of a known format and are not read: 2 .dcm (a/scan.dcm)."
+        f"{tmp_path} contains no folder of images of a class; expected two or more folders of images, one per class. 2 "
+        "files are not pictures of a known format and are not read: 2 .dcm (a/scan.dcm). 2 folders contain no pictures "
+        "and are not read: a, b."
     )
 
 
@@ -242,14 +347,34 @@ def test_a_csv_file_names_pictures_labels_and_parts(text: str, tmp_path: Path) -
 
 
 def test_columns_of_a_csv_file_that_are_not_read_are_named(tmp_path: Path) -> None:
-    """Usage might be the split, and class the labels that are meant."""
-    text = '"file", "label", Usage, class\n"pics/0.png", "cat", Training, 1\n"pics/1.png", "dog", PublicTest, 2\n'
+    """The class might be the label that is meant."""
+    text = '"file", "label", fold, class\n"pics/0.png", "cat", 1, 1\n"pics/1.png", "dog", 2, 2\n'
     found = of_csv(tmp_path, text)
     assert found.class_names == ("cat", "dog")
     assert found.notes == (
-        "Columns of labels.csv that are not read: Usage, class. The labels are those of the column label. If a column "
+        "Columns of labels.csv that are not read: fold, class. The labels are those of the column label. If a column "
         "says which part of the data an image belongs to, name it `split`.",
     )
+
+
+@pytest.mark.parametrize("column", ["set", "Subset", "usage", "phase", "partition"])
+def test_the_column_of_parts_has_any_of_its_usual_names(column: str, tmp_path: Path) -> None:
+    rows = ("pics/0.png,cat,Training", "pics/1.png,dog,train", "pics/2.png,dog,Test")
+    found = of_csv(tmp_path, "\n".join([f"file,label,{column}", *rows]))
+    assert sizes(found) == {"train": [1, 1], "test": [0, 1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+@pytest.mark.parametrize("separator", ["|", "\t"])
+def test_a_csv_file_may_have_any_of_the_usual_separators_and_encodings(
+    separator: str, encoding: str, tmp_path: Path
+) -> None:
+    """And a first column without a name, as pandas writes it."""
+    tree(tmp_path, {"pics": 2})
+    rows = (["", "file", "label"], ["0", "pics/0.png", "Käfer"], ["1", "pics/1.png", "a, b"])
+    (tmp_path / "l.csv").write_text("\n" + "\n".join(map(separator.join, rows)), encoding)
+    found = read_source(DatasetSettings(name="csv", path=str(tmp_path / "l.csv")))
+    assert (found.class_names, found.notes) == (("Käfer", "a, b"), ())
 
 
 def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: Path) -> None:
@@ -269,6 +394,33 @@ def test_numbers_as_labels_of_a_csv_file_are_in_the_order_of_numbers(tmp_path: P
         ("file,label\n\n,cat\n", "{file}, line 3: the row has no file."),
         ("file,label,split\npics/0.png,cat,holdin\n",
          "{file}, line 2: 'holdin' is not a part; expected train, val or test."),
+        ("file,label,Usage\npics/0.png,cat,Training\npics/1.png,dog,PublicTest",
+         "{file}, line 3: 'PublicTest' is not a part; expected train, val or test. If the column Usage does not name parts, "
+         "rename it."),
+        ("file,label,fold\npics/0.png,cat,train\npics/1.png,dog,test_1",
+         "{file}, line 1: the column fold, with the values test_1, train, seems to say which part of the data an image belongs "
+         "to. Name it `split`, with the values train, val and test; or remove it, and the images are split at random."),
+        ("file,label,is_valid\npics/0.png,cat,False\npics/1.png,dog,True",
+         "{file}, line 1: the column is_valid, with the values False, True, seems to say which part of the data an image "
+         "belongs to. Name it `split`, with the values train, val and test; or remove it, and the images are split at random."),
+        ("file,label\npics/0.png,cat\npics/1.png,cat|dog\n",
+         "{file}: the label 'cat|dog' seems to be several labels. A CSV file has one label per image; for several, use `name: "
+         "npz` or a `loader`, with one row of 0 and 1 per image. If it is one class, list all classes under "
+         "dataset.class_names."),
+        ("file,label,split\npics/0.png,cat,test\n", "{file} contains no training pictures; its pictures are of other parts."),
+        ("file,label\n\0", "{file} cannot be read: it is not UTF-8 text."),
+        ("file,label,Label\npics/0.png,cat,1\n",
+         "{file}, line 1: two columns are named label; rename or remove one of them."),
+        ("file,label\npics/0.png,cat\npics/1.png,nan\n",
+         "{file}, line 3: the label 'nan' stands for a missing value. Correct it, or remove the row; or, if it is a class, "
+         "list all classes under dataset.class_names."),
+        ("file,label\na,b.png,cat\n",
+         "{file}, line 2: the row has 3 values, and the header has 2. Put a value that contains ',' in quotation marks."),
+        (f"file,label\n{'x' * 200_000},cat\n",
+         "{file}, line 2: the row is not CSV: field larger than field limit (131072)."),
+        ("file,label\npics/0.png,dog\npics/1.png,Dog\n",
+         "{file}: the classes 'Dog' and 'dog' may be one. If they are, give them the same name, or remove one; if not, list "
+         "all classes under dataset.class_names."),
         ("file,label\npics/9.png,cat\npics/0.png,dog\n",
          "{file}, line 2: pics/9.png cannot be read as an image: No such file or directory. Remove it, or set "
          "dataset.on_error: skip."),
@@ -283,12 +435,80 @@ def test_a_csv_file_that_does_not_fit_is_refused_with_its_line(
     assert str(error.value) == message.format(file=tmp_path / "labels.csv")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Dog", "dog"), ("dog", "dog  "), ("dog", "dog copy"), ("dog", "dog - Copy (2)"), ("Copy of dog", "dog"),
+        ("dog", "dog_backup"), ("dog", "dog (1)"), ("01", "1"), ("caf\u00e9", "cafe\u0301"), ("big dog", "big  dog"),
+    ],
+)  # fmt: skip
+def test_names_that_may_mean_one_class_are_refused_unless_they_are_listed(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    labels = np.array([first, second])[Y % 2]
+    with pytest.raises(DatasetError, match="the classes '.*' and '.*' may be one") as error:
+        npz(tmp_path, x=X, y=labels)
+    assert {*str(error.value).split("'")[1:4:2]} == {first, second}
+    found = npz(tmp_path, {"class_names": (first, second)}, x=X, y=labels)
+    assert found.class_names == (first, second)
+
+
+def test_letters_in_both_cases_are_classes(tmp_path: Path) -> None:
+    assert npz(tmp_path, x=X, y=np.array(["a", "A", "type (1)"])[Y]).class_names == ("A", "a", "type (1)")
+
+
+def test_a_folder_and_its_copy_are_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"cat": 2, "cat copy": 2, "dog": 2})
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: the classes 'cat' and 'cat copy' may be one. If they are, give them the same name, or remove one; "
+        "if not, list all classes under dataset.class_names."
+    )
+    assert sizes(read(tmp_path, class_names=("cat", "cat copy"))) == {"train": [2, 2]}
+
+
+@pytest.mark.parametrize("label", ["", "nan", " NaN", "N/A"])
+def test_text_that_stands_for_a_missing_label_is_refused(label: str, tmp_path: Path) -> None:
+    labels = np.array(["dog", label, "cat"])[Y]
+    with pytest.raises(DatasetError) as error:
+        npz(tmp_path, x=X, y=labels)
+    assert str(error.value) == (
+        f"{tmp_path / 'd.npz'}: 20 of the training labels stand for a missing value ('{label}'). Correct them, or remove "
+        "their images; or, if it is a class, list all classes under dataset.class_names."
+    )
+    assert npz(tmp_path, {"class_names": (label, "dog", "cat")}, x=X, y=labels).class_names[0] == label
+
+
+def test_a_part_of_which_no_picture_is_read_is_refused(tmp_path: Path) -> None:
+    """Otherwise, test images would be split from the training images unsaid."""
+    tree(tmp_path, {"train/a": 2, "train/b": 2, "train/c": 1, "test/c": 2})
+    lost = f"{tmp_path}: of the test pictures, none {{}}, so that test images would be split from the training images. If "
+    lost += "that is what you want, remove these pictures."
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, class_names=("a", "b"))
+    assert str(error.value) == lost.format("has a class of class_names")
+    for file in (tmp_path / "test" / "c").iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, on_error="skip")
+    assert str(error.value) == lost.format("can be read")
+
+
+def test_a_class_of_which_no_training_picture_can_be_read_is_named(tmp_path: Path) -> None:
+    tree(tmp_path, {"train/a": 2, "train/b": 1, "test/b": 2})
+    (tmp_path / "train" / "b" / "10.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path, on_error="skip")
+    assert str(error.value) == (f"{tmp_path}: of the training pictures of the class 'b', none can be read.")
+
+
 def test_a_single_array_is_refused_with_what_to_save_instead(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 8, 8, 1), np.uint8))
     with pytest.raises(DatasetError) as error:
         read_source(DatasetSettings(name="npz", path=str(tmp_path / "x.npy")))
     assert str(error.value) == (
-        f"{tmp_path / 'x.npy'} cannot be read as an .npz file without pickles: it contains a single array; save images and "
+        f"{tmp_path / 'x.npy'} cannot be read as an .npz file: it contains a single array; save images and "
         "labels together by numpy.savez."
     )
 
@@ -430,6 +650,15 @@ def test_whole_numbers_of_0_and_1_as_images_are_said_to_be_dark(tmp_path: Path) 
         "The images are whole numbers of which none is above 1, so they are nearly black on the scale from 0 to 255. If "
         "1 is white, multiply them by 255, or convert them to floats.",
     )
+
+
+def test_digits_from_0_to_16_are_said_to_be_dark(tmp_path: Path) -> None:
+    """As scikit-learn has them."""
+    assert npz(tmp_path, x=X // 16 + 1, y=Y).notes == (
+        "The images are whole numbers of which none is above 16, so they are nearly black on the scale from 0 to 255. If "
+        "16 is white, multiply them by 255 / 16, or convert them to floats.",
+    )
+    assert npz(tmp_path, x=X // 4, y=Y).notes == ()
 
 
 def test_a_part_of_its_own_that_lacks_a_class_can_be_made_smaller(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ablation.data.arrays import RawImages
 from ablation.data.datasets import prepare_dataset
+from ablation.data.hubs import find_columns
 from ablation.data.readers import read_source
 from ablation.errors import DatasetError
 from ablation.grid.dataset_settings import DatasetSettings
@@ -28,6 +30,24 @@ def rows(images: NDArray[np.uint8], **columns: Any) -> list[dict[str, Any]]:
     """Return a row an image."""
     named = {"picture": list(images), **columns}
     return [dict(zip(named, values, strict=True)) for values in zip(*named.values(), strict=True)]
+
+
+@dataclass
+class Kind:
+    """The type of a column; one of classes has names."""
+
+    names: tuple[str, ...] = ()
+
+
+@dataclass
+class Classes(Kind):
+    """The type of a column of classes."""
+
+
+def test_classes_of_the_same_name_are_told_apart() -> None:
+    """As two of the thousand classes of ImageNet are named crane."""
+    features = {"image": Kind(), "label": Classes(("crane", "drum", "crane"))}
+    assert find_columns(features, Kind, Classes, "birds").names == ("crane (0)", "drum", "crane (2)")
 
 
 class HuggingFace:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,8 @@ SEE_THROUGH.info["transparency"] = 1
         (grey(">u2", 0, 13107, 65535), "tiff", [0.0, 0.2, 1.0]),
         (grey("uint16", 0, 819, 4095), "tiff", [0.0, 0.2, 1.0]),
         (grey("uint16", 0, 51, 255), "tiff", [0.0, 0.2, 1.0]),
+        (grey("uint16", 0, 1), "png", [0.0, 1.0]),
+        (grey("uint16", 0, 3, 15), "png", [0.0, 0.2, 1.0]),
         (grey("int32", 0, 13107, 65535), "tiff", [0.0, 0.2, 1.0]),
         (grey("float32", 0, 0.2, 1), "tiff", [0.0, 0.2, 1.0]),
         (of_mode("L", 0, 7, 255), "pgm", [0, 7, 255]),
@@ -113,6 +117,51 @@ def test_the_scale_of_deep_pictures_is_that_of_all_of_them_and_said(tmp_path: Pa
     )
 
 
+def save_deep_colours(folder: Path, *values: int) -> None:
+    """Save a PNG in colour with 16 bits per channel, which Pillow reads and does not write."""
+    folder.mkdir()
+    data = zlib.compress(b"\0" + np.repeat(np.array(values, ">u2"), 3).tobytes())
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", len(values), 1, 16, 2, 0, 0, 0)),
+        (b"IDAT", data),
+        (b"IEND", b""),
+    )
+    parts = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    (folder / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+def test_colours_of_16_bits_are_read_by_their_upper_8(tmp_path: Path) -> None:
+    save_deep_colours(tmp_path / "a", 0, 65535)
+    save_deep_colours(tmp_path / "b", 255, 4095)  # a dark one
+    assert read(tmp_path).images[:, 0, :, 0].tolist() == [[0, 255], [0, 15]]
+
+
+@pytest.mark.parametrize(("value", "most"), [(4095, "4,095"), (255, "255"), (16383, "16,383")])
+def test_colours_of_fewer_than_16_bits_in_16_are_refused(value: int, most: str, tmp_path: Path) -> None:
+    for label in "ab":
+        save_deep_colours(tmp_path / label, 0, value)
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == (
+        f"2 pictures in colour with 16 bits per channel: no value is above {most} (a/0.png, b/0.png). Of such colours, "
+        "only the upper 8 bits are read, so that these pictures would be nearly black. Scale all pictures in the same way "
+        "to whole numbers from 0 to 65535, or save them with 8 bits."
+    )
+
+
+def test_floats_that_were_divided_by_255_twice_are_refused(tmp_path: Path) -> None:
+    save(tmp_path, grey("float32", 0, 1 / 255), suffix="tiff")
+    with pytest.raises(DatasetError) as error:
+        read(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: images are floats of which none is above 0.0039, that is 1/255 or less, as if they were divided by "
+        "255 twice. Expected floats from 0 to 1; multiply all images by 255."
+    )
+
+
 @pytest.mark.parametrize(
     ("picture", "values"),
     [
@@ -152,10 +201,10 @@ def test_pictures_are_turned_as_their_camera_was(suffix: str, tmp_path: Path) ->
 
 
 def test_the_first_frame_of_several_is_used_and_said(tmp_path: Path) -> None:
-    frames = [Image.new("L", (2, 2), value) for value in (10, 200)]
+    frames = [Image.new("L", (2, 2), value) for value in (100, 200)]
     save(tmp_path, frames[0], suffix="gif", save_all=True, append_images=frames[1:])
     found = read(tmp_path)
-    assert (found.images == 10).all()
+    assert (found.images == 100).all()
     assert found.notes == ("2 pictures have several frames, of which the first is used: a/0.gif, b/1.gif.",)
 
 

@@ -50,6 +50,13 @@ LOADERS = """
 
     def broken():
         raise OSError("the disk is elsewhere")
+
+    def leaves():
+        raise SystemExit(2)
+
+    def ragged():
+        x, y = _images(2)
+        return [x[0], x[1, :3]], y
 """
 
 
@@ -85,6 +92,10 @@ def test_a_functions_labels_may_be_rows_of_0_and_1(tmp_path: Path) -> None:
                   "with these keys and, optionally, class_names."),
         ("broken", "dataset.loader: own_loaders:broken raised OSError: the disk is elsewhere (own_loaders.py, "
                    "line 33)"),
+        ("leaves", "dataset.loader: own_loaders:leaves raised SystemExit: 2 (own_loaders.py, line 36)"),
+        ("ragged", "dataset.loader: own_loaders:ragged returned no array as x: setting an array element with a sequence. The "
+                   "requested array has an inhomogeneous shape after 1 dimensions. The detected shape was (2,) + "
+                   "inhomogeneous part. If images differ in size, resize them to one size."),
         ("twoo", "dataset.loader: 'own_loaders' has no loader 'twoo'; expected module:object. Did you mean 'two'?"),
     ],
 )  # fmt: skip
@@ -92,6 +103,15 @@ def test_a_function_that_returns_no_images_is_told(function: str, message: str, 
     with pytest.raises(DatasetError) as caught:
         load(tmp_path, function)
     assert str(caught.value) == message
+
+
+def test_a_module_that_ends_the_program_is_told(tmp_path: Path) -> None:
+    (tmp_path / "leaving_loader.py").write_text("import sys\nsys.exit('bye')\n")
+    with pytest.raises(DatasetError) as caught:
+        read_source(DatasetSettings(loader="leaving_loader:load", path=str(tmp_path)))
+    assert str(caught.value) == (
+        "dataset.loader: the module 'leaving_loader' cannot be imported (SystemExit: bye)."
+    )
 
 
 @pytest.mark.usefixtures("without_report")
@@ -192,6 +212,6 @@ def test_pictures_of_several_sizes_and_broken_ones_are_told(tmp_path: Path) -> N
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "none")))
     with pytest.raises(
-        DatasetError, match="contains images of 0 classes; expected two or more folders, one per class"
+        DatasetError, match="contains no folder of images of a class; expected two or more folders of images"
     ):
         read_source(DatasetSettings(name="folder", path=str(tmp_path / "cat")))

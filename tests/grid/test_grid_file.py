@@ -12,7 +12,143 @@ from hypothesis import strategies as st
 
 from ablation import Study
 from ablation.errors import AblationError, GridError
+from ablation.grid.grid_file import GridFile
+from ablation.grid.key_places import STUDY_KEYS
 from ablation.grid.study import parse_seeds
+
+OWN = "the digits come with scikit-learn and cannot be read from a path; a dataset of your own is named npz, folder or csv."
+
+# Wrong lines after `study: s`, each in a line of its own, and the whole message with the key.
+MISTAKES = [
+    (
+        "variants: {a: {training: {epochs: 3}}}",
+        "variants.a.training: 'training' is a section, not a setting. Write its settings here without it, for example "
+        "`epochs: 3`.",
+    ),
+    (
+        "factors: {model: {dropout: [0, 0.2]}}",
+        "factors.model: 'model' is a section, not a setting. Write its settings here without it, for example `dropout: "
+        "[0, 0.2]`.",
+    ),
+    (
+        "factors: {normalise: [unit, standard]}",
+        "factors.normalise: 'normalise' belongs to the dataset, which is the same for all variants. Set it under "
+        "`dataset:`, and run one study per value to compare several.",
+    ),
+    (
+        "variants: {a: {dataset.image_size: 8}}",
+        "variants.a.dataset.image_size: 'image_size' belongs to the dataset, which is the same for all variants. Set it "
+        "under `dataset:`, and run one study per value to compare several.",
+    ),
+    (
+        "factors: {dataset.label_noise: [0, 0.1]}",
+        "factors.dataset.label_noise: the dataset is the same for all variants; to vary 'label_noise', write `label_noise` "
+        "alone.",
+    ),
+    (
+        "factors: {seeds: [1, 2]}",
+        "factors.seeds: 'seeds' is the same for all variants; it belongs to no section. Write it without indentation.",
+    ),
+    (
+        "factors: {metric: [a, b]}",
+        "factors.metric: 'metric' is the same for all variants. It belongs under `compare:`.",
+    ),
+    ("epochs: 3", "epochs: unknown key 'epochs'. It belongs under `training:`."),
+    ("train_size: 3", "train_size: unknown key 'train_size'. It belongs under `training:` or `dataset:`."),
+    ("model: {epochs: 2}", "model.epochs: unknown key 'epochs'. It belongs under `training:`."),
+    ("dataset: {dropout: 0.2}", "dataset.dropout: unknown key 'dropout'. It belongs under `model:`."),
+    (
+        "training: {seeds: 2}",
+        "training.seeds: unknown key 'seeds'. It belongs to no section; write it without indentation.",
+    ),
+    (
+        "training:\nepochs: 3",
+        "training: expected a mapping, not null. Nothing is indented below this key. Indent the keys that belong to it, or "
+        "remove it.",
+    ),
+    (
+        "dataset:\nname: digits",
+        "dataset: expected a mapping, not null. Nothing is indented below this key. Indent the keys that belong to it, or "
+        "remove it.",
+    ),
+    ("dataset: digits", "dataset: expected a mapping, not digits. Write `{name: digits}`."),
+    (
+        "dataset: {path: my.npz}",
+        "dataset: a path needs a name that says what it contains; write `name: npz` beside it.",
+    ),
+    (
+        "dataset: {path: pictures}",
+        "dataset: a path needs a name that says what it contains; write `name: folder` beside it.",
+    ),
+    ('dataset: {name: folder, path: ""}', "dataset.path: expected text, and this text is empty."),
+    (
+        "dataset: {name: folder, path: p, image_size: [32]}",
+        "dataset.image_size: expected at least 2 values, not [32].",
+    ),
+    (
+        "dataset: {name: folder, path: p, image_size: [32, 32, 3]}",
+        "dataset.image_size: expected at most 2 values, not [32, 32, 3].",
+    ),
+    (
+        "dataset: {test_size: 20%}",
+        "dataset.test_size: expected a number, not 20%. Write 0.2, without a percent sign.",
+    ),
+    (
+        'training: {epochs: "3"}',
+        'training.epochs: expected a whole number, not "3". Write 3, without quotation marks.',
+    ),
+    (
+        'training: {learning_rate: "1e-3"}',
+        'training.learning_rate: expected a number, not "1e-3". Write 1e-3, without quotation marks.',
+    ),
+    (
+        "training: {epochs: [3, 5]}",
+        "training.epochs: expected a whole number, not [3, 5]. To compare several values, list them under `factors:` as "
+        "`epochs`.",
+    ),
+    (
+        "training: {optimizer: [adam, sgd]}",
+        "training.optimizer: expected a name, or a mapping of one name to its arguments, like {SGD: {momentum: 0.9}}, not "
+        '["adam", "sgd"]. To compare several values, list them under `factors:` as `optimizer`.',
+    ),
+    ("training: {callbacks: EarlyStopping}", "training.callbacks: expected a list, not EarlyStopping."),
+    (
+        "training: {early_stopping: None}",
+        "training.early_stopping: expected a mapping, not None. To set nothing, remove the key.",
+    ),
+    ("model: {batch_norm: yes}", "model.batch_norm: expected true or false, not yes. Write true."),
+    (
+        'model: {batch_norm: "false"}',
+        'model.batch_norm: expected true or false, not "false". Write false, without quotation marks.',
+    ),
+    ("save_models: off", "save_models: expected true or false, not off. Write false."),
+    ("question: 3", 'question: expected text, not 3. Write "3", in quotation marks.'),
+    ("seeds: 1000000", "seeds: expected at most 10,000 values, not 1000000."),
+    (
+        'seeds: "3"',
+        'seeds: expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "3". Write 3, without '
+        "quotation marks.",
+    ),
+    (
+        "factors: {dropout: [0, 0.2], model.dropout: [0.3, 0.5]}",
+        "factors.model.dropout: 'dropout' and 'model.dropout' are one setting; remove one of them.",
+    ),
+    (
+        "variants: {a: {training.epochs: 2, epochs: 3}}",
+        "variants.a.epochs: 'training.epochs' and 'epochs' are one setting; remove one of them.",
+    ),
+    (
+        "factors: {augmentation: [null, [flip]]}",
+        "value 1 of factors.augmentation: expected a list, like [], not null.",
+    ),
+    ("model: {dropout: .nan}", "model.dropout: expected a finite number, not NaN."),
+    (
+        'model: {builder: "my.py:build"}',
+        "model.builder: the module 'my.py' cannot be imported (ModuleNotFoundError: No module named 'my'). Write my, "
+        "without .py.",
+    ),
+    ("compare: test_loss", "compare: expected a mapping, not test_loss. Write `{metric: test_loss}`."),
+]
 
 WriteGrid = Callable[[str], Path]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -326,9 +462,10 @@ WRONG = {
         "FILE, line 1, seeds: duplicate seed 1.\n    1 | {study: s, seeds: [1, 2, 1]}",
     ),
     "digits from a path": (
-        "{study: s, dataset: {path: x}}",
-        "FILE, line 1, dataset: the digits come with scikit-learn and cannot be read from a path.\n"
-        "    1 | {study: s, dataset: {path: x}}",
+        "{study: s, dataset: {name: digits, path: x}}",
+        "FILE, line 1, dataset: the digits come with scikit-learn and cannot be read from a path; a dataset of "
+        "your own is named npz, folder or csv.\n"
+        "    1 | {study: s, dataset: {name: digits, path: x}}",
     ),
     "empty file": ("", "FILE: the file is empty; it needs at least `study: NAME`."),
     "a list": (
@@ -436,6 +573,36 @@ def test_a_wrong_grid_is_told_with_its_place(case: str, write_grid: WriteGrid) -
     assert str(error.value).replace(str(file), "FILE") == message
 
 
+@pytest.mark.parametrize(("lines", "message"), MISTAKES)
+def test_a_common_mistake_is_told_with_its_remedy(lines: str, message: str, write_grid: WriteGrid) -> None:
+    file = write_grid(f"study: s\n{lines}\n")
+    with pytest.raises(GridError) as error:
+        Study.from_yaml(file)
+    assert str(error.value) == f"{file}, line 2, {message}\n    2 | {lines.splitlines()[0]}"
+
+
+def test_labels_that_differ_in_quotation_marks_alone_are_refused(write_grid: WriteGrid) -> None:
+    """As text, which labels are, one of them would replace the other."""
+    file = write_grid('study: s\nfactors:\n  dropout:\n    1: 0\n    "1": 0.2\n    2: 0.3\n')
+    with pytest.raises(GridError) as error:
+        Study.from_yaml(file)
+    assert str(error.value) == f"{file}, line 5: the key '1' is also in line 4."
+
+
+def test_a_study_needs_a_name_of_at_most_100_characters(write_grid: WriteGrid) -> None:
+    for name, message in (
+        ("''", "expected text, and this text is empty."),
+        ("x" * 101, "expected at most 100 characters, not 101."),
+    ):
+        with pytest.raises(GridError) as error:
+            Study.from_yaml(write_grid(f"study: {name}"))
+        assert f", line 1, study: {message}\n" in str(error.value)
+
+
+def test_every_key_of_a_grid_file_has_a_place() -> None:
+    assert set(GridFile.model_fields) == STUDY_KEYS
+
+
 def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "grid.yaml"
     with pytest.raises(GridError, match="the file cannot be read: no such file or directory"):
@@ -464,6 +631,8 @@ def test_overrides_are_checked_too(tiny_study: Study) -> None:
         tiny_study.with_overrides(dataset="cifra10")
     with pytest.raises(GridError, match="^--seeds: duplicate seed 3.$"):
         tiny_study.with_overrides(seeds=[3, 3])
+    with pytest.raises(GridError, match="^--seeds: expected at most 10,000 values.$"):
+        tiny_study.with_overrides(seeds=parse_seeds("1000000"))
 
 
 _SCALARS = st.one_of(
@@ -625,11 +794,11 @@ def test_too_many_seeds_do_not_fill_the_memory() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"data_dir": "x"}, "--data-dir: the digits come with scikit-learn and cannot be read from a path."),
+        ({"data_dir": "x"}, f"--data-dir: {OWN}"),
         ({"dataset": "npz"}, "--dataset: a dataset named npz needs a path, the file to read."),
         (
             {"dataset": "digits", "data_dir": "x"},
-            "--dataset and --data-dir: the digits come with scikit-learn and cannot be read from a path.",
+            f"--dataset and --data-dir: {OWN}",
         ),
     ],
 )

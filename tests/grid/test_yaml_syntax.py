@@ -67,6 +67,9 @@ BROKEN = {
         "study: x\nfactors:\n  dropout:\n   - 0\n  - 0.3\n",
         5, "", "the line is not indented as its list is; the items of a list begin in the same column.",
     ),
+    "two documents": (
+        "study: x\n---\nseeds: 2\n", 2, "", "expected one document; remove this line, which ends the first one.",
+    ),
     "no colon": ("study: x\nseeds\nmodel: {}\n", 2, "", "the colon is missing; expected `key: value`."),
     "an equals sign": (
         "study: x\nseeds = 3\nmodel: {}\n", 2, "", "expected a colon instead of the equals sign; write `seeds: 3`.",

@@ -97,6 +97,15 @@ def proposals(
     [
         ("{}", "a search needs a `search:` section with either a `space:` of settings or a `hypermodel:`."),
         ("{space: {dropuot: [0, 0.1]}}", "unknown setting 'dropuot'. Did you mean 'dropout'?"),
+        ("{space: {dropout: {min: 0}}}", "unknown key 'min'. Valid names: choice, log, range, step, when."),
+        (
+            "{space: {model: {dropout: [0]}}}",
+            "unknown key 'dropout'. Valid names: choice, log, range, step, when.",
+        ),
+        (
+            "{space: {normalise: [unit, standard]}}",
+            "'normalise' belongs to the dataset, which is the same for all variants.",
+        ),
         ("{space: {dropout: {range: [0.5, 1.5]}}}", "expected a value less than 1, not 1.5"),
         ("{space: {dropout: {range: [0.5, 0.1]}}}", "the range must end above its beginning"),
         (
