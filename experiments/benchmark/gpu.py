@@ -30,20 +30,23 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent))  # so that it also runs where the package is not installed
+ROOT = str(HERE.parent.parent)  # so that it also runs where the package is not installed
+sys.path.insert(0, ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 STUDY = HERE.parent / "cifar10.yaml"
 AT_ONCE = (1, 2, 5, 10, 20)
 PRECISIONS = ("float32", "mixed_bfloat16")
 STEPS = 24_000_000  # images that the whole study trains on: 20 trials of 30 epochs of 40,000
 CHECKED = 640  # images of the checks
+LOOP_IMAGES = 6400  # images of the loop: 100 steps
 KILLED_AFTER = 2  # epochs
 
 
 def made_images(images: int) -> Any:
     """Return images of random colours, in which a class is a shade, as a dataset."""
-    from ablation.data.splitting import Part
     from ablation.data.datasets import Dataset
+    from ablation.data.splitting import Part
 
     generator = np.random.default_rng(0)
 
@@ -124,7 +127,7 @@ def loop(options: argparse.Namespace) -> dict[str, Any]:
 
     from ablation.training.compilation import compiled_model
 
-    dataset = made_images(options.images)
+    dataset = made_images(min(options.images, LOOP_IMAGES))
     images, targets = dataset.normalise(dataset.train.images), np.eye(10)[dataset.train.labels]
     rates = {}
     for precision in PRECISIONS:
@@ -134,6 +137,7 @@ def loop(options: argparse.Namespace) -> dict[str, Any]:
             started = time.perf_counter()
             model.fit(images, targets, batch_size=64, verbose=0)
             rates[f"{variant} {precision}"] = len(images) / (time.perf_counter() - started)
+            print(f"loop {variant} {precision}: {rates[f'{variant} {precision}']:.0f}", file=sys.stderr)
             keras.utils.clear_session()
     return rates
 
@@ -165,17 +169,40 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
     return rates
 
 
+class Clock:
+    """Prints when each trial ends."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+
+    def planned(self, *_: object) -> None:
+        """Print when the trials begin."""
+        self._print("trials begin")
+
+    def progressed(self, progress: Any) -> None:
+        """Print when a first epoch has ended."""
+        if progress.record and progress.record.epoch == 1:
+            self._print(f"{progress.trial.id}: epoch 1 of {progress.record.seconds:.1f} s")
+
+    def finished(self, one: Any, result: Any) -> None:
+        """Print when a trial has ended."""
+        self._print(f"{one.id}: {result.status} {result.cause}")
+
+    def _print(self, text: str) -> None:
+        print(f"{time.perf_counter() - self._started:6.1f} s  {text}", file=sys.stderr)
+
+
 def study(options: argparse.Namespace) -> dict[str, Any]:
     """Run the notebook's study as `ablation run` does; return its seconds and verdicts."""
     from ablation import Study, run_study
 
-    text = STUDY.read_text("utf-8").replace("epochs: 30", f"epochs: {options.epochs}")
+    text = Path(options.study).read_text("utf-8").replace("epochs: 30", f"epochs: {options.epochs}")
     text = text.replace("training:\n", f"training:\n  precision: {options.precision}\n", 1)
     grid = Path(options.folder) / "cifar10.yaml"
     grid.write_text(text, "utf-8")
     planned = Study.from_yaml(grid, options.data_dir).with_overrides(engine="jax")
     started = time.perf_counter()
-    run = run_study(planned, Path(options.folder) / "run")
+    run = run_study(planned, Path(options.folder) / "run", workers=options.workers, observer=Clock(started))
     seconds = time.perf_counter() - started
     columns = ["train_accuracy", "val_accuracy", "test_accuracy"]
     results = run.results
@@ -231,7 +258,7 @@ def rows(found: dict[str, Any]) -> list[str]:
     lines = ["model and precision            seeds at once   images/s   the whole study"]
     rates = [(f"{name} loop", rate) for name, rate in found.get("loop", {}).items()]
     for name, rate in [*rates, *found.get("speed", {}).items()]:
-        if not isinstance(rate, float) or name == "all seconds":
+        if name.startswith(("all seconds", "failed")):
             continue
         about, _, at_once = name.rpartition(" ")
         lines.append(f"{about:30} {at_once:>13} {rate:10,.0f} {STEPS / rate:13,.0f} s")
@@ -243,6 +270,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data-dir", help="CIFAR-10's python folder; without it, no study is run")
     parser.add_argument("--images", type=int, default=40_000, help="training images of the speed tests")
+    parser.add_argument("--study", default=STUDY, help="the grid file of the study")
+    parser.add_argument("--workers", type=int, help="worker processes of the study")
     parser.add_argument("--epochs", type=int, default=30, help="epochs of the study")
     parser.add_argument("--width", type=float, default=1.0, help="width of the model that is checked")
     parser.add_argument("--precision", default="float32", help="precision of the study")
