@@ -13,8 +13,9 @@ import pytest
 from ablation.data.datasets import Dataset
 from ablation.errors import AblationError
 from ablation.grid.builder import Builder
+from ablation.grid.component_parser import resolved
 from ablation.grid.seeding import Randomness, derive_seed
-from ablation.grid.settings import TrainingSettings
+from ablation.grid.settings import CnnSettings, Component, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.models.build import build_model
 from ablation.models.layer_paths import layer_paths
@@ -119,6 +120,55 @@ MODELS = """
         model = model_of()
         model.set_weights([numpy.random.normal(size=w.shape) * random.random() for w in model.get_weights()])
         return model
+
+    class Held(layers.Layer):
+        def __init__(self, held, **options):
+            super().__init__(**options)
+            self.held = held
+
+        def call(self, x):
+            return x * self.held
+
+    def functional(mask):
+        image = keras.Input((8, 8, 1))
+        return keras.Model(image, layers.Dense(10, "softmax")(layers.Flatten()(image * mask)))
+
+    def compiled(rate):
+        model = model_of()
+        model.compile(keras.optimizers.SGD(rate), loss=keras.losses.CategoricalCrossentropy(label_smoothing=rate))
+        return model
+
+    def weighted(values):
+        model = model_of(layers.Flatten(), layers.Dense(3, name="first"))
+        model.set_weights([values.random(weight.shape) for weight in model.get_weights()])
+        return model
+
+    BUILT_FROM = {
+        "weights": weighted,
+        "initial seed": lambda draw: model_of(
+            layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(int(draw.integers(9**9))), name="own")),
+        "seed": lambda draw: model_of(layers.Dropout(0.5, seed=int(draw.integers(9**9)), name="drop")),
+        "setting": lambda draw: model_of(block("a"), keras.Sequential([layers.Dropout(draw.random(), name="drop")], name="b")),
+        "array": lambda draw: model_of(Held(draw.random((8, 8, 1)).astype("float32"))),
+        "tensor": lambda draw: model_of(layers.Dense(20), Held(tf.constant(draw.random((8, 8, 20)), "float32"))),
+        "closure": lambda draw: (lambda mask: model_of(layers.Lambda(lambda x: x * mask)))(draw.random()),
+        "functional": lambda draw: functional(draw.random((8, 8, 1))),
+        "optimizer": lambda draw: compiled(draw.random()),
+        "nothing": lambda draw: model_of(layers.Dense(2, name="own")),
+    }
+
+    def built_from(what, seeded=False):
+        if seeded:
+            return BUILT_FROM[what](numpy.random.default_rng(numpy.random.randint(2**31)))
+        return BUILT_FROM[what](numpy.random.default_rng())
+
+    class Shifted(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.by = random.Random().random()
+
+        def call(self, x):
+            return x + self.by
 
     COUNT = []
 
@@ -252,6 +302,58 @@ def test_draws_that_no_seed_reaches_are_refused(function: str, message: str, fol
     with pytest.raises(AblationError) as caught:
         model_of(folder, name, **({"draw": draw[0]} if draw else {}))
     assert str(caught.value) == f"seeded:{name}: {message}"
+
+
+UNLIKE = (
+    "{} builds another model each time, although the trial's seed and all arguments are the same: two of its models "
+    "differ in {}. So no seed can reproduce a trial. Does it draw random numbers from a generator without a seed, "
+    "such as `numpy.random.default_rng()` or `random.Random()`, or count its calls? Draw them with keras.random, "
+    "`numpy.random.normal` or `random.random`, which follow the trial's seed, or give the generator a seed that "
+    "does: `numpy.random.default_rng(numpy.random.randint(2**31))`."
+)
+COMPUTED = "a number or an array that the model computes with"
+
+
+@pytest.mark.parametrize(
+    ("what", "place"),
+    [
+        ("weights", "the weight first/kernel"),
+        ("initial seed", "the weight own/kernel"),
+        ("seed", "the random numbers of the layer drop"),
+        ("setting", "the settings of the layer b/drop"),
+        ("array", COMPUTED),
+        ("tensor", COMPUTED),
+        ("closure", COMPUTED),
+        ("functional", "the settings of the model functional"),
+        ("optimizer", "the settings of its optimizer"),
+    ],
+)
+def test_a_builder_that_draws_without_a_seed_is_refused(what: str, place: str, folder: Path) -> None:
+    with pytest.raises(AblationError) as caught:
+        model_of(folder, "built_from", what=what)
+    assert str(caught.value) == UNLIKE.format("seeded:built_from", place)
+    assert model_of(folder, "built_from", what=what, seeded=True)
+
+
+def test_one_build_is_enough_where_two_were_compared_before(folder: Path) -> None:
+    settings = Builder.load("seeded:built_from", folder).settings({"what": "nothing"})
+    import seeded  # type: ignore[import-not-found]
+
+    built = seeded.BUILT_FROM["nothing"]
+    count: list[Any] = []
+    seeded.BUILT_FROM["nothing"] = lambda draw: count.append(draw) or built(draw)
+    for seed in range(3):
+        build_model(settings, (8, 8, 1), 10, Randomness(seed))
+    assert len(count) == 4
+
+
+def test_augmentation_that_draws_without_a_seed_is_refused(folder: Path) -> None:
+    shifted = Component(**resolved("augmentation", "seeded:Shifted", folder))
+    with pytest.raises(AblationError) as caught:
+        build_model(
+            CnnSettings(blocks=((2,),), dense=(), augmentation=(shifted,)), (8, 8, 1), 10, Randomness(0)
+        )
+    assert str(caught.value) == UNLIKE.format("seeded:Shifted", COMPUTED)
 
 
 class Interruption(Exception):  # noqa: N818
