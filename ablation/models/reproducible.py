@@ -94,4 +94,4 @@ def _parts(model: keras.Model, image_shape: tuple[int, int, int], seed: int) -> 
 def _hash(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return short_digest(value.tobytes())
-    return short_digest(json.dumps(value, sort_keys=True, default=str))
+    return short_digest(json.dumps(value, sort_keys=True, default=lambda other: type(other).__name__))

@@ -60,7 +60,7 @@ def graph_constants(model: keras.Model, image_shape: tuple[int, int, int], seed:
         image_shape: The height, width and channels of an image.
         seed: Seeds what its code draws with NumPy or Python while it is traced.
     """
-    with _python_seeded(seed):
+    with python_seeded(seed):
         return _traced(model, image_shape).constants
 
 
@@ -107,7 +107,7 @@ def _refuse_unseeded(
     name: str, model: keras.Model, image_shape: tuple[int, int, int], generator: Any
 ) -> bool:
     """Refuse a model that draws unseeded numbers; return whether it draws from Keras's global generator."""
-    with _python_seeded(0):
+    with python_seeded(0):
         graph = _traced(model, image_shape)
     if unseeded := graph.operations & _UNSEEDED:
         raise AblationError(
@@ -165,7 +165,7 @@ def _traced(layer: keras.Layer, image_shape: tuple[int, int, int]) -> _Graph:
 
 
 @contextmanager
-def _python_seeded(seed: int) -> Iterator[None]:
+def python_seeded(seed: int) -> Iterator[None]:
     """Seed the random numbers of Python and of NumPy within the block; their states are restored."""
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  code of users draws from it
     random.seed(seed)

@@ -121,6 +121,39 @@ MODELS = """
         model.set_weights([numpy.random.normal(size=w.shape) * random.random() for w in model.get_weights()])
         return model
 
+    def drawn(shape, dtype=None):
+        return keras.random.normal(shape, dtype=dtype) + numpy.random.normal() + random.random()
+
+    class Scaled(keras.initializers.RandomNormal):  # without get_config
+        def __init__(self, scale=1.0):
+            super().__init__()
+            self.scale = scale
+
+        def __call__(self, shape, dtype=None):
+            return self.scale * super().__call__(shape, dtype=dtype)
+
+    class OfVariables(layers.Layer):
+        def __init__(self, given=None, **options):
+            super().__init__(**options)
+            self.scale = keras.Variable("random_normal", shape=(1,))
+            self.shift = keras.Variable(keras.random.normal((1,)))
+            self.drawn = keras.Variable(keras.initializers.RandomNormal()((1,)))
+            self.given = given
+
+        def build(self, shape):
+            self.kernel = keras.Variable(keras.random.normal((shape[-1], 3)))
+            self.more = [keras.Variable(drawn, shape=(1, 3)), keras.Variable(self.given, shape=(1, 3))]
+
+        def call(self, x):
+            return (x * self.scale + self.shift + self.drawn) @ self.kernel + self.more[0] * self.more[1]
+
+    def of_variables(front=False):
+        given = keras.initializers.RandomNormal() if not front else [keras.initializers.RandomNormal() for _ in "12"][1]
+        dense = [layers.Dense(3, kernel_initializer=kind, name=name) for kind, name in ((drawn, "by_function"), (Scaled(1e6), "scaled"))]
+        first = layers.Dense(3, kernel_initializer=drawn, name="front") if front else layers.UpSampling2D(1)
+        inner = keras.Sequential([OfVariables(given, name="own")], name="inner")
+        return model_of(layers.Dense(3, name="start"), *([OfVariables(given, name="before"), first] if front else []), inner, *dense)
+
     class Held(layers.Layer):
         def __init__(self, held, **options):
             super().__init__(**options)
@@ -206,6 +239,20 @@ def test_an_initializer_may_be_given_by_position(folder: Path) -> None:
     assert list(plain) == ["own", "out"]
     assert plain.items() < other.items()
     assert state(model_of(folder, "positional", seed=1))["own"] != plain["own"]
+
+
+def test_whatever_a_layer_draws_for_its_variables_follows_its_path(folder: Path) -> None:
+    plain, other = (
+        state(model_of(folder, "of_variables")),
+        state(model_of(folder, "of_variables", front=True)),
+    )
+    assert list(plain) == ["start", "inner/own", "by_function", "scaled", "out"]
+    assert plain.items() < other.items()
+    assert len({*plain["inner/own"], *other["before"]}) == 12
+    assert np.abs(np.frombuffer(plain["scaled"][0], np.float32)).max() > 1e4
+    second = state(model_of(folder, "of_variables", seed=1))
+    for path, value in plain.items():
+        assert all(one != two for one, two in zip(second[path], value, strict=True) if any(one)), path
 
 
 @pytest.mark.parametrize("function", ["blocks", "unnamed"])
