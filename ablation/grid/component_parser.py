@@ -37,6 +37,10 @@ _UNFIT = {
         "Sum": "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
     },
     "loss": UNFIT,
+    "optimizer": {
+        "LossScaleOptimizer": "wraps another optimizer; name that one, and set `precision: mixed_float16`, which "
+        "scales its loss.",
+    },
 }
 _WRITTEN = ("filename", "filepath", "log_dir", "backup_dir")  # arguments of Keras's callbacks
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -156,6 +156,9 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "SGD cannot be created with these arguments (ValueError: `momentum` must be a float between [0, 1].)."),
         ("training: {optimizer: {SGD: {learning_rate: 1}}}", "training.optimizer",
          "SGD takes its learning rate from training.learning_rate; set it there."),
+        ("training: {optimizer: {LossScaleOptimizer: {inner_optimizer: sgd}}}", "training.optimizer",
+         "LossScaleOptimizer wraps another optimizer; name that one, and set `precision: mixed_float16`, which scales "
+         "its loss."),
         ("training: {optimizer: [adam]}", "training.optimizer",
          'expected a name, or a mapping of one name to its arguments, like {SGD: {momentum: 0.9}}, not ["adam"].'),
         ("training: {learning_rate: CosineDecai}", "training.learning_rate",
