@@ -38,8 +38,8 @@ _UNFIT = {
     },
     "loss": UNFIT,
     "optimizer": {
-        "LossScaleOptimizer": "wraps another optimizer; name that one, and set `precision: mixed_float16`, which "
-        "scales its loss.",
+        "LossScaleOptimizer": "wraps another optimizer; name that one, and set "
+        "`precision: mixed_float16`, which scales its loss.",
     },
 }
 _WRITTEN = ("filename", "filepath", "log_dir", "backup_dir")  # arguments of Keras's callbacks
