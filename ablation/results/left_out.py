@@ -71,6 +71,7 @@ def _incomplete_pairs(run: Run) -> list[str]:
     split = set(split_pairs(run.results, study.baseline))
     completed = completed_results(run.results)
     has_completed = set(zip(completed["variant"], completed["seed"], strict=True))
+    of_another_model = {(t.variant, t.seed) for t in run.trials if t.id in run.other_models}
     not_finite = f"without a finite {run.compare.metric}"
     notes = []
     for variant in study.variants:
@@ -81,6 +82,8 @@ def _incomplete_pairs(run: Run) -> list[str]:
             reason = "completed in two environments" if (name, seed) in split else not_finite
             if not {(name, seed), (study.baseline, seed)} <= has_completed:
                 reason = "not completed in both variants"
+                if {(name, seed), (study.baseline, seed)} & of_another_model:
+                    reason = "left out because of its model"
             reasons.setdefault(reason, []).append(seed)
         if name != study.baseline and reasons.keys() - {not_finite}:
             left_out = "; ".join(f"{_seeds(seeds)} ({reason})" for reason, seeds in reasons.items())

@@ -12,10 +12,12 @@ from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.settings import TrainingSettings
 from ablation.grid.study import SaveModels, Study
 from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.user_files import changed_files
 from ablation.grid.value_text import counted
 from ablation.models.cost import guess_seconds
 from ablation.store.run_folder import Store
 
+_VERSIONS = ("version", "user_model_version")
 _DEFAULT_EPOCHS = TrainingSettings().epochs
 
 
@@ -43,7 +45,9 @@ def pending_tasks(
         for trial in shard.take(trials, dataset)
         if trial.variant in chosen and not store.is_finished(trial, results.get(trial.id), study.save_models)
     ]
-    shorter = _shorter_trainings(pending, store, trials) if pending else {}
+    others = store.other_settings(trials) if pending else {}
+    shorter = _shorter_trainings(pending, store, others)
+    earlier = _of_earlier_code(pending, store, others)
     return [
         Task(
             trial,
@@ -51,7 +55,8 @@ def pending_tasks(
             study.save_models,
             guess_seconds(trial.model, trial.training, dataset),
             study.timeout,
-            _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id)),
+            _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id))
+            or earlier.get(trial.id, ""),
             shorter.get(trial.id, ("", 0))[0],
         )
         for trial in pending
@@ -88,15 +93,53 @@ def _note(
     )
 
 
+def _of_earlier_code(
+    pending: Sequence[Trial], store: Store, others: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Return why a trial is trained although one of the same settings was: its code has changed; by trial id.
+
+    The code is that of the user, whose files are known by name, or that of ablation.
+    """
+    kept = {_without_code(settings): trial_id for trial_id, settings in others.items()}
+    notes: dict[str, str] = {}
+    for trial in pending:
+        if not (trial_id := kept.get(_without_code(trial.settings))) or store.has_checkpoint(trial.id):
+            continue
+        versions = [
+            {k: settings.get(k) for k in _VERSIONS} for settings in (trial.settings, others[trial_id])
+        ]
+        folder = trial.code_folder
+        changed = changed_files(store.files_read(trial_id), folder) if folder else []
+        if versions[0] != versions[1]:
+            why = "this version of ablation trains differently"
+        elif changed:
+            why = f"{', '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed since"
+        else:
+            why = "your code, or a module that it imports, has changed since"
+        notes[trial.id] = f"Trained from scratch, because {why}; the earlier results are kept and not used"
+    return notes
+
+
+def _without_code(settings: Any) -> str:
+    """Return settings without the versions of the code, as text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: plain(v) for k, v in value.items() if k not in ("source", *_VERSIONS)}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return json.dumps(plain(settings), sort_keys=True)
+
+
 def _shorter_trainings(
-    pending: Sequence[Trial], store: Store, trials: Sequence[Trial]
+    pending: Sequence[Trial], store: Store, others: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, int]]:
     """Return the longest training of the same settings with fewer epochs, as its id and epochs, by trial id.
 
     One whose state was kept comes before one whose state was not.
     """
     kept: dict[str, list[tuple[bool, int, str]]] = {}
-    for trial_id, settings in store.other_settings(trials).items():
+    for trial_id, settings in others.items():
         rest, epochs = _without_epochs(settings)
         kept.setdefault(rest, []).append((store.has_checkpoint(trial_id), epochs, trial_id))
     found = {}
