@@ -20,6 +20,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras_class, make, source_of
 from ablation.grid.losses import UNFIT, require_usable
 from ablation.grid.settings import Component
+from ablation.grid.user_code import refuse_path
 from ablation.grid.value_text import yaml_text
 from ablation.tensorflow_setup import quiet_stderr, require_keras, without_computing
 
@@ -131,6 +132,8 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
             f"expected a name, or a mapping of one name to its arguments, like {{SGD: {{momentum: 0.9}}}}, "
             f"not {yaml_text(value)}."
         )
+    if ":" in name:
+        refuse_path(name)
     if ":" in name and not USER_OBJECT.fullmatch(name):
         raise AblationError(f"'{name}' is not of the form module:object.")
     try:

@@ -202,6 +202,8 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
         ('training: {callbacks: ["parts:Noisy"]}', "value 1 of training.callbacks",
          "parts:Noisy overrides on_train_batch_end, which is never called: the steps of an epoch are compiled, "
          "and callbacks are called only at the beginning and the end of training, of each epoch, and of the measurements after it."),
+        ('training: {loss: "./parts.py:focal"}', "training.loss",
+         "'./parts.py:focal' contains the path of a file. Name the module as Python imports it, 'parts:focal'."),
         ('training: {loss: "parts:"}', "training.loss", "'parts:' is not of the form module:object."),
         ("model: {augmentation: [flipp]}", "value 1 of model.augmentation",
          "flipp is not a valid value. Did you mean 'flip'?"),

@@ -400,6 +400,14 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
         ("model: {builder: own_modelz:cnn}",
          "the module 'own_modelz' cannot be imported (ModuleNotFoundError: No module named 'own_modelz'). Did you "
          "mean 'own_models'?"),
+        ("model: {builder: './own_models.py:cnn'}",
+         "'./own_models.py:cnn' contains the path of a file. Name the module as Python imports it, 'own_models:cnn'."),
+        ("model: {builder: 'own/models.py:cnn'}",
+         "'own/models.py:cnn' contains the path of a file. Name the module as Python imports it, 'own.models:cnn', seen "
+         "from the folder of the grid file."),
+        ("model: {builder: '../own_models:cnn'}",
+         "'../own_models:cnn' contains the path of a file. Name the module as Python imports it, 'own_models:cnn', and "
+         "put its file into the folder of the grid file."),
         ("model: {builder: own_models}", "expected module:function, not own_models."),
         ("model: {builder: own_models:number}", "'own_models:number' is not a function that returns a model."),
         ("model: {builder: own_models:loose}",
