@@ -12,12 +12,11 @@ from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.settings import TrainingSettings
 from ablation.grid.study import SaveModels, Study
 from ablation.grid.trial import Trial, TrialResult
-from ablation.grid.user_files import changed_files
 from ablation.grid.value_text import counted
 from ablation.models.cost import guess_seconds
+from ablation.results.earlier_code import earlier_code
 from ablation.store.run_folder import Store
 
-_VERSIONS = ("version", "user_model_version")
 _DEFAULT_EPOCHS = TrainingSettings().epochs
 
 
@@ -47,7 +46,7 @@ def pending_tasks(
     ]
     others = store.other_settings(trials) if pending else {}
     shorter = _shorter_trainings(pending, store, others)
-    earlier = _of_earlier_code(pending, store, others)
+    earlier = earlier_code([t for t in pending if not store.has_checkpoint(t.id)], store, others)
     return [
         Task(
             trial,
@@ -56,7 +55,7 @@ def pending_tasks(
             guess_seconds(trial.model, trial.training, dataset),
             study.timeout,
             _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id))
-            or earlier.get(trial.id, ""),
+            or _from_scratch(earlier.get(trial.id, "")),
             shorter.get(trial.id, ("", 0))[0],
         )
         for trial in pending
@@ -93,42 +92,8 @@ def _note(
     )
 
 
-def _of_earlier_code(
-    pending: Sequence[Trial], store: Store, others: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
-    """Return why a trial is trained although one of the same settings was: its code has changed; by trial id.
-
-    The code is that of the user, whose files are known by name, or that of ablation.
-    """
-    kept = {_without_code(settings): trial_id for trial_id, settings in others.items()}
-    notes: dict[str, str] = {}
-    for trial in pending:
-        if not (trial_id := kept.get(_without_code(trial.settings))) or store.has_checkpoint(trial.id):
-            continue
-        versions = [
-            {k: settings.get(k) for k in _VERSIONS} for settings in (trial.settings, others[trial_id])
-        ]
-        folder = trial.code_folder
-        changed = changed_files(store.files_read(trial_id), folder) if folder else []
-        if versions[0] != versions[1]:
-            why = "this version of ablation trains differently"
-        elif changed:
-            why = f"{', '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed since"
-        else:
-            why = "your code, or a module that it imports, has changed since"
-        notes[trial.id] = f"Trained from scratch, because {why}; the earlier results are kept and not used"
-    return notes
-
-
-def _without_code(settings: Any) -> str:
-    """Return settings without the versions of the code, as text."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {k: plain(v) for k, v in value.items() if k not in ("source", *_VERSIONS)}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    return json.dumps(plain(settings), sort_keys=True)
+def _from_scratch(why: str) -> str:
+    return why and f"Trained from scratch, because {why}; the earlier results are kept and not used"
 
 
 def _shorter_trainings(
