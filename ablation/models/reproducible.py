@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +28,7 @@ _REMEDY = (
     "`numpy.random.normal` or `random.random`, which follow the trial's seed, or give the generator a seed "
     "that does: `numpy.random.default_rng(numpy.random.randint(2**31))`."
 )
+_BUILDS = 6  # after the first one, of code that draws from the operating system
 _COMPUTED = "a number or an array that the model computes with"
 _compared: set[str] = set()  # the settings of models of which this process has compared two builds
 
@@ -35,7 +39,8 @@ def build_reproducibly(
     """Build a model with code of a user, twice the first time, and refuse code that builds another one.
 
     Keras, ``numpy.random`` and ``random`` are seeded before a build, but a generator that is created without
-    a seed, as ``numpy.random.default_rng()``, follows the operating system.
+    a seed, as ``numpy.random.default_rng()``, follows the operating system. Code that draws from it is built
+    more often, because two draws of a few values may be equal by chance.
 
     Args:
         name: The name of the user's code, for errors.
@@ -48,8 +53,19 @@ def build_reproducibly(
     """
     if settings in _compared:
         return build()
-    first = list(_parts(build(), image_shape, 0))
-    model = build()  # Keras's global random generator is that of the last build
+    with _entropy_noticed() as noticed:
+        first = list(_parts(build(), image_shape, 0))
+    for _ in range(_BUILDS if noticed else 1):
+        model = build()  # Keras's global random generator is that of the last build
+        _refuse_difference(name, model, image_shape, first)
+    _compared.add(settings)
+    return model
+
+
+def _refuse_difference(
+    name: str, model: keras.Model, image_shape: tuple[int, int, int], first: list[tuple[str, str]]
+) -> None:
+    """Refuse code whose first build had other parts than this model."""
     for part, other in zip(first, _parts(model, image_shape, 1), strict=False):
         if part != other:
             if part[0] == _COMPUTED:
@@ -58,8 +74,34 @@ def build_reproducibly(
                 f"{name} builds another model each time, although the trial's seed and all arguments are the "
                 f"same: two of its models differ in {part[0]}. {_REMEDY}"
             )
-    _compared.add(settings)
-    return model
+
+
+@contextmanager
+def _entropy_noticed() -> Iterator[list[str]]:
+    """Collect calls within the block that draw from the operating system, as generators without a seed do.
+
+    Code may have good reasons for them, such as the name of a temporary file. NumPy and `secrets` draw by
+    the function that `random` has imported.
+    """
+    noticed: list[str] = []
+    seed, urandom = random.Random.seed, os.urandom
+
+    def draw(size: int) -> bytes:
+        noticed.append("os.urandom")
+        return urandom(size)
+
+    def seed_(generator: random.Random, a: Any = None, version: int = 2) -> None:
+        if a is None:
+            noticed.append("random.Random")
+        seed(generator, a, version)
+
+    random.Random.seed = seed_  # type: ignore[assignment]
+    os.urandom = random._urandom = draw  # type: ignore[attr-defined]
+    try:
+        yield noticed
+    finally:
+        random.Random.seed = seed  # type: ignore[method-assign]
+        os.urandom = random._urandom = urandom  # type: ignore[attr-defined]
 
 
 def _parts(model: keras.Model, image_shape: tuple[int, int, int], seed: int) -> Iterator[tuple[str, str]]:

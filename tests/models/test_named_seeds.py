@@ -23,7 +23,7 @@ from ablation.training import checkpoint
 from ablation.training.trial_runner import run_trial
 
 MODELS = """
-    import keras, numpy, random
+    import keras, numpy, random, uuid
     import tensorflow as tf
     from keras import layers
 
@@ -202,6 +202,20 @@ MODELS = """
 
         def call(self, x):
             return x + self.by
+
+    OTHER = []
+
+    def seldom(draw):  # as a draw of a few values may be
+        OTHER.append(DRAWN[draw]())
+        return model_of(layers.Dense(3 if len(OTHER) < 4 else 2, name="own"))
+
+    DRAWN = {
+        "numpy": lambda: numpy.random.default_rng().random(),
+        "legacy": lambda: numpy.random.RandomState().random(),
+        "python": lambda: random.Random().random(),
+        "system": lambda: random.SystemRandom().random(),
+        "uuid": lambda: uuid.uuid4(),
+    }
 
     COUNT = []
 
@@ -382,8 +396,15 @@ def test_a_builder_that_draws_without_a_seed_is_refused(what: str, place: str, f
     assert model_of(folder, "built_from", what=what, seeded=True)
 
 
+@pytest.mark.parametrize("draw", ["numpy", "legacy", "python", "system", "uuid"])
+def test_what_two_builds_may_have_in_common_by_chance_is_built_more_often(draw: str, folder: Path) -> None:
+    with pytest.raises(AblationError) as caught:
+        model_of(folder, "seldom", draw=draw)
+    assert str(caught.value) == UNLIKE.format("seeded:seldom", "the settings of the layer own")
+
+
 def test_one_build_is_enough_where_two_were_compared_before(folder: Path) -> None:
-    settings = Builder.load("seeded:built_from", folder).settings({"what": "nothing"})
+    settings = Builder.load("seeded:built_from", folder).settings({"what": "nothing", "seeded": True})
     import seeded  # type: ignore[import-not-found]
 
     built = seeded.BUILT_FROM["nothing"]
