@@ -249,11 +249,13 @@ def report(
         return
     from ablation.export.tables import write_tables
     from ablation.report.write import write_report, write_side_by_side
+    from ablation.results.left_out import refuse_outdated
 
     opened = _open(run, tested=True)
     if compare:
         print(write_side_by_side(opened, _open(compare, tested=True), out))
         return
+    refuse_outdated(opened)
     if out is None:
         write_tables(opened)
     print(write_report(opened, folder=out))

@@ -32,6 +32,7 @@ from ablation.analysis.phrases import (
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
+from ablation.results.left_out import earlier_code_notes
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 
@@ -104,7 +105,7 @@ def print_status(run: Run) -> None:
     for row in run.results[run.results["cause"] != ""].to_dict("records"):
         line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
         console.print(Text(line, style="red"), soft_wrap=True)
-    _print_notes(console, identical_notes(run))
+    _print_notes(console, [*earlier_code_notes(run), *identical_notes(run)])
     if run.study.reads_test:
         _print_summary(console, run)
         _print_verdicts(console, run)

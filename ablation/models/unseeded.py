@@ -36,7 +36,10 @@ _draws_globally: dict[
 
 @dataclass(frozen=True)
 class _Graph:
-    """What a layer's graph in training mode contains, beside the layer's own variables."""
+    """What a layer's graph in training mode contains, beside the layer's own variables.
+
+    ``constants`` are the values that it computes with, of all types but text, and in an order of their own.
+    """
 
     operations: set[str]
     variables: list[Any]
@@ -47,6 +50,27 @@ def draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> boo
     """Return whether a built layer's graph uses randomness other than the layer's own variables."""
     graph = _traced(layer, image_shape)
     return bool(graph.operations & _UNSEEDED) or bool(graph.variables)
+
+
+def graph_constants(model: keras.Model, image_shape: tuple[int, int, int], seed: int = 0) -> list[bytes]:
+    """Return the numbers and arrays that a model computes with in training mode, beside its variables.
+
+    Args:
+        model: The model.
+        image_shape: The height, width and channels of an image.
+        seed: Seeds what its code draws with NumPy or Python while it is traced.
+    """
+    with python_seeded(seed):
+        return _traced(model, image_shape).constants
+
+
+def refuse_traced_draws(name: str, model: keras.Model, image_shape: tuple[int, int, int]) -> None:
+    """Refuse a model whose code draws random numbers with NumPy or Python while TensorFlow traces it."""
+    if graph_constants(model, image_shape, 0) != graph_constants(model, image_shape, 1):
+        raise AblationError(
+            f"{name}: the model draws random numbers with NumPy or Python while TensorFlow traces it, so "
+            f"that they are the same in every step. {_REMEDY}"
+        )
 
 
 def seed_global_draws(
@@ -83,19 +107,12 @@ def _refuse_unseeded(
     name: str, model: keras.Model, image_shape: tuple[int, int, int], generator: Any
 ) -> bool:
     """Refuse a model that draws unseeded numbers; return whether it draws from Keras's global generator."""
-    with _python_seeded(0):
+    with python_seeded(0):
         graph = _traced(model, image_shape)
-    with _python_seeded(1):
-        again = _traced(model, image_shape)
     if unseeded := graph.operations & _UNSEEDED:
         raise AblationError(
             f"{name}: the model draws random numbers that do not depend on the trial's seed (TensorFlow's "
             f"{min(unseeded)}). {_REMEDY}"
-        )
-    if graph.constants != again.constants:
-        raise AblationError(
-            f"{name}: the model draws random numbers with NumPy or Python while TensorFlow traces it, so "
-            f"that they are the same in every step. {_REMEDY}"
         )
     shared = generator.state.value
     if stray := [variable for variable in graph.variables if variable is not shared]:
@@ -133,15 +150,22 @@ def _traced(layer: keras.Layer, image_shape: tuple[int, int, int]) -> _Graph:
     nodes = [*definition.node, *inner]
     known = [*layer.variables, *getattr(layer, "metrics_variables", ())]
     of_layer = {id(variable.value) for variable in known}
+    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    constants = [
+        tensor.SerializeToString() for tensor in tensors if tensor.dtype != tf.string.as_datatype_enum
+    ]
+    outer = [
+        tensor for tensor, _ in graph.captures if tensor.dtype not in (tf.resource, tf.variant, tf.string)
+    ]
     return _Graph(
         {node.op for node in nodes},
         [variable for variable in graph.variables if id(variable) not in of_layer],
-        sorted(node.attr["value"].tensor.SerializeToString() for node in nodes if node.op == "Const"),
+        sorted(constants + [tensor.numpy().tobytes() for tensor in outer]),
     )
 
 
 @contextmanager
-def _python_seeded(seed: int) -> Iterator[None]:
+def python_seeded(seed: int) -> Iterator[None]:
     """Seed the random numbers of Python and of NumPy within the block; their states are restored."""
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  code of users draws from it
     random.seed(seed)
