@@ -53,9 +53,8 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     """
     names = sorted(set(valid))
     folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
-    if not near and len(wrong) > 1:
-        near = [name for name in folded if name.startswith(wrong.lower())]
+    begun = [name for name in folded if name.startswith(wrong.lower())] if len(wrong) > 1 else []
+    near = begun or difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
     if near:
         return f" Did you mean '{folded[near[0]]}'?"
     return f" Valid names: {', '.join(names)}." if names else ""

@@ -150,6 +150,15 @@ def standard_keras(precision: str = "float32") -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+def start_build(seed: int, precision: str) -> None:
+    """Let Keras and code of a user begin a model as if it were the first one of the process."""
+    import keras
+
+    keras.utils.clear_session()  # so that layers without a name are numbered from the start
+    keras.config.set_dtype_policy(precision)  # which clearing the session has reset
+    keras.utils.set_random_seed(seed)  # of Python and NumPy, too
+
+
 def keras_settings() -> dict[str, Any]:
     """Return the settings of Keras in this process that `standard_keras` replaces, by name."""
     import keras

@@ -18,6 +18,7 @@ from ablation.cli.options import (
     AddressOption,
     DataOption,
     DatasetOption,
+    EngineOption,
     ExecutorOption,
     GridOption,
     MaxSeedsOption,
@@ -98,6 +99,7 @@ def run(
     seeds: SeedsOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
+    engine: EngineOption = None,
     address: AddressOption = None,
     shard: ShardOption = "1/1",
     until_resolved: Annotated[
@@ -109,7 +111,7 @@ def run(
     ] = False,
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
-    from ablation.cli.terminal import print_plan, print_results
+    from ablation.cli.terminal import print_engine, print_plan, print_results
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
@@ -121,7 +123,8 @@ def run(
         )
     require_executor(executor, address)
     part = Shard.parse(shard)
-    study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
+    read = read_study(grid, not (dataset or data_dir))
+    study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine)
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
@@ -130,6 +133,8 @@ def run(
                 plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
             )
         return
+    if executor != "ray":
+        print_engine(study)
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
@@ -249,11 +254,13 @@ def report(
         return
     from ablation.export.tables import write_tables
     from ablation.report.write import write_report, write_side_by_side
+    from ablation.results.left_out import refuse_outdated
 
     opened = _open(run, tested=True)
     if compare:
         print(write_side_by_side(opened, _open(compare, tested=True), out))
         return
+    refuse_outdated(opened)
     if out is None:
         write_tables(opened)
     print(write_report(opened, folder=out))

@@ -30,6 +30,9 @@ ExecutorOption = Annotated[
     str,
     typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
 ]
+EngineOption = Annotated[
+    str | None, typer.Option(help="What trains the models, instead of the grid's: tensorflow or jax.")
+]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
 ]

@@ -30,20 +30,29 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
+from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
+from ablation.results.left_out import earlier_code_notes
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ablation.grid.study import Study
     from ablation.report.verify import Verification
     from ablation.results.run import Run
     from ablation.workflow.dry_run import Plan
 
 _MOST_DIFFERENCES = 20
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
+
+
+def print_engine(study: Study) -> None:
+    """Print which engine trains a study, if there was something to choose."""
+    if reason := choose_engine(study.engine).reason:
+        Console().print(Text(reason))
 
 
 def print_plan(plan: Plan) -> None:
@@ -104,7 +113,7 @@ def print_status(run: Run) -> None:
     for row in run.results[run.results["cause"] != ""].to_dict("records"):
         line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
         console.print(Text(line, style="red"), soft_wrap=True)
-    _print_notes(console, identical_notes(run))
+    _print_notes(console, [*earlier_code_notes(run), *identical_notes(run)])
     if run.study.reads_test:
         _print_summary(console, run)
         _print_verdicts(console, run)

@@ -46,7 +46,7 @@ class TaskQueue:
             return task
 
     def next_group(self, last: Sequence[Task]) -> list[Task]:
-        """Return the next tasks for the worker that has done ``last``, all of one variant; empty if none wait."""
+        """Return the next tasks for the worker that has done ``last``, all of one variant, or none."""
         first = self.next(last[-1] if last else None)
         if first is None:
             return []

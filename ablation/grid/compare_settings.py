@@ -118,9 +118,9 @@ class CompareSettings(Settings):
 
     @property
     def direction_trouble(self) -> str:
-        """What is missing or superfluous in `direction`, as a message; empty if nothing is."""
-        if self._is_known and self.direction:
-            better = "higher" if self.higher_is_better else "lower"
+        """What is missing or wrong in `direction`, as a message; empty if nothing is."""
+        better = "higher" if self.higher_is_better else "lower"
+        if self._is_known and self.direction not in (None, better):
             return f"{better} values of {self.metric} are always better; remove `direction`."
         if not self._is_known and not self.direction:
             return (
@@ -161,7 +161,7 @@ class CompareSettings(Settings):
     @property
     def higher_is_better(self) -> bool:
         """Whether higher values of the metric are better."""
-        return not self._is_known_as_lower and (self.in_points or self.direction != "lower")
+        return not self._is_known_as_lower and (self._is_known or self.direction != "lower")
 
     @property
     def _is_known(self) -> bool:

@@ -18,8 +18,9 @@ from typing import Any
 
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.keras_names import FUNCTIONS, KINDS, USER_OBJECT, find, keras_class, make, source_of
-from ablation.grid.losses import require_mean
+from ablation.grid.losses import UNFIT, require_usable
 from ablation.grid.settings import Component
+from ablation.grid.user_code import refuse_path
 from ablation.grid.value_text import yaml_text
 from ablation.tensorflow_setup import quiet_stderr, require_keras, without_computing
 
@@ -36,10 +37,10 @@ _UNFIT = {
         "Mean": "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
         "Sum": "does not compare outputs with labels; use MeanMetricWrapper, or your own function.",
     },
-    "loss": {
-        "CTC": "is for sequences; use CategoricalCrossentropy.",
-        "Circle": f"expects integer labels, {_ONE_HOT} CategoricalCrossentropy.",
-        "CategoricalGeneralizedCrossEntropy": f"expects integer labels, {_ONE_HOT} CategoricalCrossentropy.",
+    "loss": UNFIT,
+    "optimizer": {
+        "LossScaleOptimizer": "wraps another optimizer; name that one, and set "
+        "`precision: mixed_float16`, which scales its loss.",
     },
 }
 _WRITTEN = ("filename", "filepath", "log_dir", "backup_dir")  # arguments of Keras's callbacks
@@ -94,7 +95,7 @@ def resolved(setting: str, value: Any, folder: Path, user_model: bool = False) -
         with _elsewhere() if setting == "callbacks" else nullcontext():  # it may write a file
             instance = without_computing(partial(make, setting, component, **placeholder))
         if setting == "loss":
-            require_mean(name, instance)
+            require_usable(name, instance)
     if setting == "callbacks" and (uncalled := _never_called(instance)):
         raise AblationError(
             f"{name} overrides {uncalled[0]}, which is never called: the steps of an epoch are compiled, and "
@@ -131,6 +132,8 @@ def _parse_notation(value: Any, folder: Path) -> tuple[str, dict[str, Any], Path
             f"expected a name, or a mapping of one name to its arguments, like {{SGD: {{momentum: 0.9}}}}, "
             f"not {yaml_text(value)}."
         )
+    if ":" in name:
+        refuse_path(name)
     if ":" in name and not USER_OBJECT.fullmatch(name):
         raise AblationError(f"'{name}' is not of the form module:object.")
     try:
@@ -157,6 +160,8 @@ def _reject_unsupported(setting: str, name: str, arguments: dict[str, Any], user
         reason = (
             "would be averaged over its thresholds; list it once per threshold, each with its own `name`."
         )
+    elif setting == "metrics" and arguments.get("dtype", "float32") != "float32":
+        reason = "is computed in float32 here, whatever the precision of the model is; remove `dtype`."
     elif setting in FUNCTIONS and name.lower().startswith("sparse"):
         reason = "expects integer labels, but labels are one-hot here; use the name without Sparse."
     elif setting in FUNCTIONS and arguments.get("from_logits") and not (setting == "loss" and user_model):

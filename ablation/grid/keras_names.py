@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -124,9 +125,9 @@ def metric(name: str | Component) -> Any:
 def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
     """Return the value of a metric on some images.
 
-    If a Keras metric has one value per class, this is their mean over the classes that images have. A
-    function receives all images at once, as NumPy arrays, and returns one number, or one number per image,
-    which are averaged.
+    If a Keras metric has one value per class, or is their mean, this is their mean over the classes that
+    images have. A function receives all images at once, as NumPy arrays, and returns one number, or one
+    number per image, which are averaged.
 
     Args:
         metric: The metric, as returned by `metric`.
@@ -136,6 +137,7 @@ def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
     Raises:
         AblationError: A function returned something else.
     """
+    import keras
     import numpy as np
 
     if isinstance(metric, FunctionType):
@@ -148,28 +150,49 @@ def measured(metric: Any, one_hot: Any, probabilities: Any) -> float:
         return float(np.mean(values))
     metric.reset_state()
     metric.update_state(one_hot, probabilities)
-    is_present = np.asarray(one_hot).any(axis=0)
-    if is_present.all():
-        return float(np.mean(metric.result()))
-    return float(np.mean(_of_present_classes(metric, is_present)))
+    labels = np.asarray(one_hot) > 0
+    known = labels.any(axis=0)
+    if isinstance(metric, keras.metrics.AUC) and metric.multi_label:
+        return _mean_auc(metric, known & ~labels.all(axis=0))
+    return float(np.mean(metric.result() if known.all() else _of_known_classes(metric, known)))
 
 
-def _of_present_classes(metric: Any, is_present: Any) -> Any:
+def _of_known_classes(metric: Any, known: Any) -> Any:
     """Return a Keras metric's values of the classes that images have, or its one value for all images.
 
-    Of other classes nothing is known, while Keras counts them as 0 in its mean over classes (``macro``).
+    Of other classes nothing is known, while Keras counts them as 0 in its mean over classes.
     """
     import numpy as np
 
-    average = getattr(metric, "average", None)
-    if average == "macro":
-        metric.average = None
+    means = {"average": "macro", "class_aggregation": "uniform_average"}  # the latter of R2Score
+    attribute = next((name for name, mean in means.items() if getattr(metric, name, None) == mean), "")
+    if attribute:
+        setattr(metric, attribute, None)
     try:
         values = np.asarray(metric.result())
     finally:
-        if average == "macro":
-            metric.average = average
-    return values[is_present] if values.shape == is_present.shape else values
+        if attribute:
+            setattr(metric, attribute, means[attribute])
+    return values[known] if values.shape == known.shape else values
+
+
+def _mean_auc(metric: Any, known: Any) -> float:
+    """Return the mean of ``AUC(multi_label=True)`` over the labels that some images have and others lack.
+
+    Of other labels there is no curve, while Keras counts them as 0.
+    """
+    import keras
+    import numpy as np
+
+    if not known.any():
+        return math.nan
+    weights = metric.label_weights
+    among = known if weights is None else known * np.asarray(weights)
+    metric.label_weights = keras.ops.convert_to_tensor(among.astype(np.float32))
+    try:
+        return float(metric.result())
+    finally:
+        metric.label_weights = weights
 
 
 def keras_class(kind: Kind, name: str) -> Any:
@@ -188,14 +211,15 @@ def keras_class(kind: Kind, name: str) -> Any:
 
 def find(kind: Kind, name: str) -> Any:
     """Return a Keras class by any spelling of its name or by an alias like ``mse``, or None."""
-    import keras
-
     classes = {_normalised_name(known): keras_type for known, keras_type in _classes(kind).items()}
-    if _normalised_name(name) not in classes and kind.module == "losses":
+    if _normalised_name(name) not in classes and kind.module in ("losses", "metrics"):
+        if name == "acc":  # which is known to `compile` only
+            return classes.get("accuracy")
         try:
-            name = keras.losses.get(name).__name__
-        except (AttributeError, ValueError):
+            found = _module(kind).get(name)
+        except ValueError:
             return None
+        name = getattr(found, "__name__", type(found).__name__)
     return classes.get(_normalised_name(name))
 
 

@@ -9,18 +9,43 @@ from ablation.errors import AblationError
 _MEANS = ("mean", "sum_over_batch_size", "mean_with_sample_weight")
 
 
-def require_mean(name: str, loss: Any) -> None:
-    """Refuse a loss that adds up over images, or gives one value per image.
+_ONE_HOT = "expects integer labels, but labels are one-hot here; use CategoricalCrossentropy."
+UNFIT = {
+    "CTC": "is for sequences; use CategoricalCrossentropy.",
+    "Circle": _ONE_HOT,
+    "CategoricalGeneralizedCrossEntropy": _ONE_HOT,
+}
+"""Losses of Keras that cannot be computed of one-hot labels and probabilities, and what to use instead."""
+
+
+def require_usable(name: str, loss: Any) -> None:
+    """Refuse a loss that adds up over images, gives one value per image, or computes in another precision.
 
     Raises:
-        AblationError: The reduction of the loss is no mean.
+        AblationError: The reduction of the loss is no mean, or its type is not float32.
     """
-    reduction = getattr(loss, "reduction", "mean")
+    reduction, dtype = getattr(loss, "reduction", "mean"), getattr(loss, "dtype", "float32")
     if reduction not in _MEANS:
         raise AblationError(
             f"{name} has the reduction {reduction}, which is not a mean over images, so that "
             "losses of parts of different sizes cannot be compared. Remove `reduction`."
         )
+    if dtype != "float32":
+        raise AblationError(
+            f"{name} has the dtype {dtype}, but losses are computed in float32 here, whatever the precision "
+            "of the model is. Remove `dtype`."
+        )
+
+
+def _refuse_unfit(loss: Any) -> None:
+    """Refuse a loss of Keras, a function or an object, that is for other labels or outputs."""
+    function = getattr(loss, "fn", loss)
+    if not str(getattr(function, "__module__", "")).startswith("keras."):
+        return
+    plain = str(getattr(function, "__name__", "")).replace("_", "")
+    for name, reason in UNFIT.items():
+        if plain == name.lower():
+            raise AblationError(f"{name} {reason}")
 
 
 def one_hot_loss(loss: Any) -> tuple[Any, bool]:
@@ -49,11 +74,12 @@ def one_hot_loss(loss: Any) -> tuple[Any, bool]:
             raise AblationError(f"expected one loss, not {len(parts)}: a classifier has one output.")
         (loss,) = parts
     loss = losses.get(loss)
+    _refuse_unfit(loss)
     if loss is losses.sparse_categorical_crossentropy:
         return losses.categorical_crossentropy, False
     if not isinstance(loss, losses.Loss):
         return loss, False
-    require_mean(type(loss).__name__, loss)
+    require_usable(type(loss).__name__, loss)
     config = loss.get_config()
     if type(loss) is losses.SparseCategoricalCrossentropy:
         if config.get("ignore_class") is not None:

@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict
 
 from ablation.digest import short_digest
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
-from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode
+from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode, UserModelSettings
 
 # Increased whenever a change to the training code can change a result: finished trials are then run again.
 TRAINING_VERSION = 5
+# Increased if the change is in how models of the user's own are built: built-in ones then keep their trials.
+USER_MODEL_VERSION = 2
 
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
 
@@ -62,6 +64,8 @@ class Trial(Record):
         varied: dict[str, Any] = {} if self.vary == DEFAULT_VARY else {"vary": self.vary}
         if not self.reads_test:
             varied["reads_test"] = False
+        if isinstance(self.model, UserModelSettings):
+            varied["user_model_version"] = USER_MODEL_VERSION
         return {
             "version": TRAINING_VERSION,
             "dataset": self.dataset_digest,

@@ -32,8 +32,10 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
         kind: The kind of object that is expected, for errors.
 
     Raises:
-        AblationError: The module or the object does not exist, or the module raises an error.
+        AblationError: The module or the object does not exist, or the module raises an error, or the name
+            contains a path.
     """
+    refuse_path(name)
     module_name, _, attribute = name.partition(":")
     module = _module(module_name, folder)
     loaded = getattr(module, attribute, None) if attribute else None
@@ -44,6 +46,26 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
         return loaded, _imported[module_name].source
     file = getattr(module, "__file__", None)
     return loaded, file_digest(Path(file)) if file else ""
+
+
+def refuse_path(name: str) -> None:
+    """Refuse ``./folder/file.py:object``, and name the module instead.
+
+    Raises:
+        AblationError: The part before the colon is the path of a file.
+    """
+    path, _, attribute = name.rpartition(":")
+    if not path.endswith(".py") and not {"/", "\\"} & set(path):
+        return
+    parts = [part for part in path.replace("\\", "/").removesuffix(".py").split("/") if part not in ("", ".")]
+    place = "" if len(parts) == 1 else ", seen from the folder of the grid file"
+    if path.startswith("/") or not all(part.isidentifier() for part in parts):
+        parts = parts[-1:]
+        place = ", and put its file into the folder of the grid file"
+    raise AblationError(
+        f"'{name}' contains the path of a file. Name the module as Python imports it, "
+        f"'{'.'.join(parts)}:{attribute}'{place}."
+    )
 
 
 def error_summary(error: BaseException) -> str:

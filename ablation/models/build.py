@@ -9,6 +9,7 @@ from ablation.grid.settings import (
     AnyModel,
     BuilderSettings,
     CnnSettings,
+    Component,
     DenseSettings,
     HyperModelSettings,
     ModelSettings,
@@ -18,8 +19,9 @@ from ablation.grid.settings import (
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 from ablation.models.augmentation import augmentation
 from ablation.models.initial_draws import drawn_by_numpy
+from ablation.models.reproducible import build_reproducibly
 from ablation.models.user_model import build_user_model
-from ablation.tensorflow_setup import standard_keras
+from ablation.tensorflow_setup import standard_keras, start_build
 
 if TYPE_CHECKING:
     import keras
@@ -51,10 +53,29 @@ def build_model(
     Raises:
         AblationError: The user's model, or the augmentation, cannot be used.
     """
-    with standard_keras(training.precision), drawn_by_numpy():
+
+    def build() -> keras.Model:
         if isinstance(settings, HyperModelSettings | BuilderSettings):
             return build_user_model(settings, image_shape, classes, randomness, multi_label, training)
+        if name:
+            start_build(randomness.derive("augmentation", "builder"), training.precision)
         return _built_in_model(settings, image_shape, classes, randomness, multi_label)
+
+    name = user_code(settings)
+    with standard_keras(training.precision), drawn_by_numpy():
+        if not name:
+            return build()
+        key = f"{settings.model_dump_json()}{training.precision}{image_shape}{classes}{multi_label}"
+        return build_reproducibly(name, build, key, image_shape)
+
+
+def user_code(settings: AnyModel) -> str:
+    """Return the name of the user's code that builds the model or its augmentation, or an empty text."""
+    if isinstance(settings, HyperModelSettings):
+        return settings.hypermodel
+    if isinstance(settings, BuilderSettings):
+        return settings.builder
+    return next((c.name for c in settings.augmentation if isinstance(c, Component) and c.source), "")
 
 
 def _built_in_model(

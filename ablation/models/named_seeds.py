@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
 from ablation.grid.seeding import Randomness, Stream
 from ablation.models.layer_paths import layer_paths
+from ablation.models.unseeded import python_seeded
 
 if TYPE_CHECKING:
     import keras
@@ -20,12 +25,36 @@ _known_names: dict[str, list[str]] = {}  # by the model's settings, so that only
 
 @dataclass
 class _Drawn:
-    """What Keras drew while a model was built: the weights without a seed, and the default seeds."""
+    """What Keras and the user's layers drew while a model was built, in order: weights, and what has no seed.
 
+    Attributes:
+        known_names: The names of the draws, from an earlier build. A draw beyond them is named for its layer
+            alone.
+        randomness: The randomness of the trial.
+        layers: The layer of each draw.
+        labels: What each draw was for.
+        names: The name of each draw, from which its seed is derived.
+        default_seeds: The seeds that Keras drew for what had none.
+        owner: The layer whose initializer is called now, wherever it is called.
+    """
+
+    known_names: list[str]
+    randomness: Randomness
     layers: list[Any] = field(default_factory=list)
-    weights: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     default_seeds: set[int] = field(default_factory=set)
+    owner: Any = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def seed(self, layer: Any, label: str) -> int:
+        """Return the seed of a draw of a layer, and record the draw."""
+        bare = _unique(f"{layer.name}/{label}", self.counts)
+        place = len(self.names)
+        self.layers.append(layer)
+        self.labels.append(label)
+        self.names.append(self.known_names[place] if place < len(self.known_names) else bare)
+        return self.randomness.derive("init", self.names[-1])
 
 
 def build_with_named_seeds(
@@ -35,7 +64,7 @@ def build_with_named_seeds(
 
     A weight is drawn while its layer is built, but the layer's path is known only once the model is complete.
     So a model with nested layers is built twice: the second time, the paths are known. Weights that the model
-    brings or loads, and seeds that it sets itself, are left as they are.
+    brings or loads, seeds that it sets itself, and what is drawn outside of layers are left as they are.
 
     Args:
         name: The name of the user's code, for errors.
@@ -50,7 +79,7 @@ def build_with_named_seeds(
         with _recorded_draws(_known_names.get(settings, []), randomness) as drawn:
             model = build()
         paths = {id(layer): path for path, layer in layer_paths(model).items()}
-        names = _weight_names(drawn, paths | {id(model): model.name})
+        names = _names(drawn, paths | {id(model): model.name})
         if names == drawn.names:
             _seed_generators(model, randomness, drawn.default_seeds)
             return model
@@ -61,12 +90,12 @@ def build_with_named_seeds(
     )
 
 
-def _weight_names(drawn: _Drawn, paths: dict[int, str]) -> list[str]:
-    names: list[str] = []
+def _names(drawn: _Drawn, paths: dict[int, str]) -> list[str]:
     counts: dict[str, int] = {}
-    for layer, weight in zip(drawn.layers, drawn.weights, strict=True):
-        names.append(_unique(f"{paths.get(id(layer), layer.name)}/{weight}", counts))
-    return names
+    return [
+        _unique(f"{paths.get(id(layer), layer.name)}/{label}", counts)
+        for layer, label in zip(drawn.layers, drawn.labels, strict=True)
+    ]
 
 
 def _unique(name: str, counts: dict[str, int]) -> str:
@@ -76,60 +105,113 @@ def _unique(name: str, counts: dict[str, int]) -> str:
 
 @contextmanager
 def _recorded_draws(known_names: list[str], randomness: Randomness) -> Iterator[_Drawn]:
-    """Draw weights whose initializer has no seed from one that is derived from a name, and record them.
+    """Seed what layers draw without a seed while they are created and built by names, and record the draws.
 
-    Args:
-        known_names: The names of the weights, in the order in which they are added. A weight beyond them is
-            named for its layer alone.
-        randomness: The randomness of the trial.
+    Weights are drawn from seeds by name. So are the seeds that Keras draws by default, and ``keras.random``
+    without a seed, wherever a layer's own code draws them. What no layer draws is left as it is.
     """
     import keras
+    from keras.src.backend.common.variables import Variable
     from keras.src.random import seed_generator
 
-    original = keras.layers.Layer.add_weight
-    drawn, counts = _Drawn(), dict[str, int]()
+    drawn = _Drawn(known_names, randomness)
+    create, global_generator = Variable.__init__, seed_generator.global_seed_generator
 
-    def add_weight(layer: Any, *values: Any, **named: Any) -> Any:
-        named = dict(zip(("shape", "initializer", "dtype"), values, strict=False)) | named
-        bare = _unique(f"{layer.name}/{named.get('name')}", counts)
-        place = len(drawn.names)
-        name = known_names[place] if place < len(known_names) else bare
-        drawn.layers.append(layer)
-        drawn.weights.append(str(named.get("name")))
-        drawn.names.append(name)
-        chosen = keras.initializers.get(named.get("initializer") or _default_initializer(named.get("dtype")))
-        config = chosen.get_config() if isinstance(chosen, keras.initializers.Initializer) else {}
-        if "seed" in config and config["seed"] is None:
-            seed = randomness.derive("init", name)
-            named["initializer"] = type(chosen).from_config(config | {"seed": seed})
-        leading = (named.pop(name, None) for name in ("shape", "initializer", "dtype"))
-        return original(layer, *leading, *values[3:], **named)
+    def create_seeded(variable: Any, initializer: Any, *values: Any, **named: Any) -> None:
+        if isinstance(initializer, str):
+            initializer = keras.initializers.get(initializer)
+        layer = _calling_layer(drawn)
+        if layer is not None and callable(initializer):
+            caller = sys._getframe(1)
+            label = str(caller.f_locals.get("name")) if caller.f_code.co_name == "add_weight" else "variable"
+            initializer = _seeded(initializer, layer, drawn.seed(layer, label), drawn)
+        create(variable, initializer, *values, **named)
 
-    keras.layers.Layer.add_weight = add_weight
-    seed_generator.python_random = _RecordedRandom(drawn.default_seeds)
+    Variable.__init__ = create_seeded
+    seed_generator.global_seed_generator = lambda: _GlobalGenerator(drawn, global_generator())
+    seed_generator.python_random = _RecordedRandom(drawn)
     try:
         yield drawn
     finally:
-        keras.layers.Layer.add_weight = original
+        Variable.__init__ = create
+        seed_generator.global_seed_generator = global_generator
         seed_generator.python_random = random
+
+
+def _calling_layer(drawn: _Drawn) -> Any:
+    """Return the layer whose method is running, or None; of nested calls, the innermost."""
+    import keras
+
+    if drawn.owner is not None:
+        return drawn.owner
+    frame: FrameType | None = sys._getframe(2)
+    while frame:
+        if frame.f_code.co_argcount:
+            first = frame.f_locals.get(frame.f_code.co_varnames[0])
+            if isinstance(first, keras.layers.Layer) and hasattr(first, "name"):
+                return first
+        frame = frame.f_back
+    return None
+
+
+def _seeded(initializer: Any, layer: Any, seed: int, drawn: _Drawn) -> Any:
+    """Return an initializer that draws from a seed, unless it has one of its own.
+
+    A function may draw from keras.random, NumPy or Python: all of these are seeded while it is called.
+    """
+    import keras
+
+    if isinstance(initializer, keras.initializers.Initializer) and hasattr(initializer, "seed"):
+        if initializer.get_config().get("seed") is None and not getattr(initializer, "_init_seed", None):
+            initializer = copy.copy(initializer)
+            initializer.seed = seed
+        return initializer
+
+    @functools.wraps(initializer)
+    def draw(*values: Any, **named: Any) -> Any:
+        before, drawn.owner = drawn.owner, layer
+        try:
+            with python_seeded(seed):
+                return initializer(*values, **named)
+        finally:
+            drawn.owner = before
+
+    return draw
 
 
 class _RecordedRandom:
     """Stands for the module `random` where Keras draws a seed for what has none, and records the seeds."""
 
-    def __init__(self, seeds: set[int]) -> None:
-        self._seeds = seeds
+    def __init__(self, drawn: _Drawn) -> None:
+        self._drawn = drawn
 
     def randint(self, low: int, high: int) -> int:
-        """Return what `random.randint` returns."""
+        """Return a seed by the name of the layer that is created or built, else a random one."""
+        layer = _calling_layer(self._drawn)
         seed = random.randint(low, high)
-        self._seeds.add(seed)
+        if layer is not None:
+            seed = low + self._drawn.seed(layer, "seed") % (high - low + 1)
+        self._drawn.default_seeds.add(seed)
         return seed
 
 
-def _default_initializer(dtype: Any) -> str:
-    """Return the initializer that Keras uses where none is named."""
-    return "glorot_uniform" if dtype is None or "float" in str(dtype) else "zeros"
+class _GlobalGenerator:
+    """Stands for Keras's global generator, from which keras.random draws where it is given no seed."""
+
+    def __init__(self, drawn: _Drawn, generator: Any) -> None:
+        self._drawn = drawn
+        self._generator = generator
+
+    def next(self, ordered: bool = True) -> Any:
+        """Return a seed by the name of the layer that is created or built, else the generator's next one."""
+        import keras
+        from keras.src.backend import random_seed_dtype
+
+        layer = _calling_layer(self._drawn)
+        if layer is None:
+            return self._generator.next(ordered)
+        seed = self._drawn.seed(layer, "keras.random")
+        return keras.ops.convert_to_tensor([seed, 0], random_seed_dtype())
 
 
 def _seed_generators(model: keras.Model, randomness: Randomness, default_seeds: set[int]) -> None:

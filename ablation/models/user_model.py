@@ -19,7 +19,7 @@ from ablation.models.named_seeds import build_with_named_seeds
 from ablation.models.own_compile import outputs_logits, recorded_compiles, refuse_without_effect
 from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
 from ablation.models.unseeded import seed_global_draws
-from ablation.tensorflow_setup import nothing_computed
+from ablation.tensorflow_setup import nothing_computed, start_build
 
 if TYPE_CHECKING:
     import keras
@@ -56,9 +56,7 @@ def build_user_model(
     key = f"{settings.model_dump_json()}{image_shape}{classes}{training.precision}"
 
     def build() -> keras.Model:
-        keras.utils.clear_session()  # so that layers without a name are numbered from the start
-        keras.config.set_dtype_policy(training.precision)  # which clearing the session has reset
-        keras.utils.set_random_seed(randomness.derive("init", "builder"))
+        start_build(randomness.derive("init", "builder"), training.precision)
         with recorded_compiles():
             model = call()
         if not isinstance(model, keras.Model):

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from ablation.analysis.completed_trials import comparable, completed_results, split_pairs
 from ablation.analysis.estimates import Measurements
+from ablation.errors import RunError
 from ablation.grid.value_text import counted
+from ablation.results.earlier_code import earlier_code
 from ablation.results.run import Run
 from ablation.training.provenance import differences
 
 
 def left_out_notes(run: Run) -> list[str]:
     """Name the trials that are left out, the models that are missing, and the pairs that are not compared."""
-    notes = [*_other_models(run), *_unsaved_models(run), *_different_environments(run)]
+    notes = [
+        *_other_models(run),
+        *earlier_code_notes(run),
+        *_unsaved_models(run),
+        *_different_environments(run),
+    ]
     return notes if completed_results(run.results).empty else [*notes, *_incomplete_pairs(run)]
 
 
@@ -22,6 +29,40 @@ def _other_models(run: Run) -> list[str]:
         if reason := run.other_models.get(trial.id):
             names.setdefault(reason, []).append(f"{trial.variant} seed {trial.seed}")
     return [f"Left out of all results: {', '.join(trials)}: {why}." for why, trials in names.items()]
+
+
+def trained_by_earlier_code(run: Run) -> dict[str, str]:
+    """Return why trials are pending although trials of the same settings were trained, by trial id."""
+    pending = [trial for trial in run.trials if trial.id not in run.trial_results]
+    return earlier_code(pending, run.store, run.store.other_settings(run.trials)) if pending else {}
+
+
+def refuse_outdated(run: Run) -> None:
+    """Refuse to write tables and reports of a run none of whose trials counts any more.
+
+    Raises:
+        RunError: All of its trials were trained by other code.
+    """
+    reasons = trained_by_earlier_code(run)
+    if reasons and not run.completed_trials:
+        raise RunError(
+            f"{run.folder}: no trial counts any more, because {next(iter(reasons.values()))}. Tables and "
+            "report are left as they are; the same `ablation run` command trains the trials again."
+        )
+
+
+def earlier_code_notes(run: Run) -> list[str]:
+    """Name the trials that are pending although they were trained, by other code."""
+    names: dict[str, list[str]] = {}
+    reasons = trained_by_earlier_code(run)
+    for trial in run.trials:
+        if reason := reasons.get(trial.id):
+            names.setdefault(reason, []).append(f"{trial.variant} seed {trial.seed}")
+    return [
+        f"Pending, although trained before: {', '.join(trials)}, because {why}. The same `ablation run` "
+        "command trains them again; the earlier results are kept and not used."
+        for why, trials in names.items()
+    ]
 
 
 def _unsaved_models(run: Run) -> list[str]:
@@ -71,6 +112,7 @@ def _incomplete_pairs(run: Run) -> list[str]:
     split = set(split_pairs(run.results, study.baseline))
     completed = completed_results(run.results)
     has_completed = set(zip(completed["variant"], completed["seed"], strict=True))
+    of_another_model = {(t.variant, t.seed) for t in run.trials if t.id in run.other_models}
     not_finite = f"without a finite {run.compare.metric}"
     notes = []
     for variant in study.variants:
@@ -81,6 +123,8 @@ def _incomplete_pairs(run: Run) -> list[str]:
             reason = "completed in two environments" if (name, seed) in split else not_finite
             if not {(name, seed), (study.baseline, seed)} <= has_completed:
                 reason = "not completed in both variants"
+                if {(name, seed), (study.baseline, seed)} & of_another_model:
+                    reason = "left out because of its model"
             reasons.setdefault(reason, []).append(seed)
         if name != study.baseline and reasons.keys() - {not_finite}:
             left_out = "; ".join(f"{_seeds(seeds)} ({reason})" for reason, seeds in reasons.items())

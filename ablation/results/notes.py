@@ -207,6 +207,7 @@ def _other_values(variant: Variant, study: Study) -> str:
 def _repeatable_failures(run: Run) -> list[str]:
     """Warn that repeating failed trials is a second look at the results."""
     failed = run.results[run.results["status"].isin(["failed", "timeout"])]
+    failed = failed[~failed["trial_id"].isin(run.other_models)]  # which completed, with another model
     if failed.empty or run.compare.looks == "any":
         return []
     return [

@@ -39,8 +39,9 @@ def other_models(
         elif result.structure != results[reference.id].structure:
             reasons[trial.id] = (
                 f"its model has a different structure from that of {reference.variant}, seed "
-                f"{reference.seed}, the newest trial of the same settings; delete its folder in trials/ to "
-                "train it again"
+                f"{reference.seed}, the newest trial of the same settings, so that your code depends on more "
+                "than its arguments and files, such as an environment variable; delete the folder "
+                f"trials/{trial.id} to train it again"
             )
     return reasons
 

@@ -111,6 +111,12 @@ class TrialStore:
                 )
         return settings
 
+    def files_read(self, trial_id: str) -> dict[str, str]:
+        """Return the hashes of the user's files that a kept trial was built from; empty if not known."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return dict(json.loads((self._trials / trial_id / "result.json").read_text("utf-8"))["files"])
+        return {}
+
     def forget_states(self) -> None:
         """Remove the states that were kept for longer trainings."""
         with writing(self.folder):

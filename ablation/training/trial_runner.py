@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ablation.data.datasets import Dataset
-from ablation.grid.settings import UserModelSettings
 from ablation.grid.study import SaveModels
 from ablation.grid.trial import EpochRecord, InitialState, Trial, TrialResult
 from ablation.grid.user_code import code_files_read
 from ablation.grid.user_files import read_digests
+from ablation.models.build import user_code
 from ablation.models.structure import structure_digest
 from ablation.models.unseeded import has_own_code
 from ablation.training.callbacks import Callbacks
@@ -160,17 +160,17 @@ def _loop_for(trial: Trial, dataset: Dataset, timing: Timing) -> tuple[CompiledL
             _warm.clear()
         keras.utils.clear_session(free_memory=True)  # Keras remembers every model that was built
         model = compiled_model(trial, dataset)
-        structure = structure_digest(model)
-        if structure != warm_structure:  # a file that the user's code reads may have changed
+        structure, exact = structure_digest(model), structure_digest(model, with_arrays=True)
+        if exact != warm_structure:  # a file that the user's code reads may have changed
             warm = None
         if warm:
             copy_state(model, warm.model)
             if {"split", "label_noise"} & set(trial.vary):  # else the seeds of a variant have the same images
                 warm.take(dataset)
         loop = warm or CompiledLoop(model, dataset, trial.training)
-        may_differ = isinstance(trial.model, UserModelSettings) and has_own_code(model)
+        may_differ = user_code(trial.model) and has_own_code(model)
         if not trial.training.callbacks and not may_differ:
-            _warm[variant] = loop, structure
+            _warm[variant] = loop, exact
     if not warm:
         with timing.of("trace"):
             loop.trace()

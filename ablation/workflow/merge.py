@@ -12,6 +12,7 @@ from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import counted
 from ablation.report.write import write_report
+from ablation.results.left_out import trained_by_earlier_code
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 from ablation.training.provenance import differences
@@ -41,6 +42,7 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
         _refuse_strangers(runs[0], run)
     study = _joined([run.study for run in runs])
     trials = study.trials(runs[0].dataset.digest)
+    _refuse_outdated(runs)
     chosen = {trial.id: choice for trial in trials if (choice := _choose(trial, runs))}
     with store.locked():
         with store.exclusive():
@@ -69,6 +71,18 @@ def _refuse_strangers(first: Run, other: Run) -> None:
             f"{first.folder} and {other.folder} cannot be merged: {changes[0]}{further}. Only their seeds "
             "may differ."
         )
+
+
+def _refuse_outdated(runs: Sequence[Run]) -> None:
+    """Raise an error if a trial that no run has was trained in one of them by another version of the code."""
+    for run in runs:
+        reasons = trained_by_earlier_code(run)
+        for trial in run.trials:
+            if trial.id in reasons and not any(trial.id in other.trial_results for other in runs):
+                raise RunError(
+                    f"{run.folder} cannot be merged: {trial.variant} seed {trial.seed} was trained in it, "
+                    f"but {reasons[trial.id]}. The same `ablation run` command trains it again."
+                )
 
 
 def _joined(studies: Sequence[Study]) -> Study:
@@ -105,7 +119,12 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
         first_run, first = finished[0]
         if _numbers(first) != _numbers(result):
             differing = differences([first.provenance, result.provenance])
-            reasons = "; ".join(f"{key}: {' and '.join(values)}" for key, values in differing.items())
+            told = [f"{key}: {' and '.join(values)}" for key, values in differing.items()]
+            files = [name for name, digest in result.files.items() if first.files.get(name, digest) != digest]
+            told += (
+                [f"their models were built from different versions of {', '.join(files)}"] if files else []
+            )
+            reasons = "; ".join(told)
             why = f" ({reasons})" if reasons else ", although both record the same environment"
             raise RunError(
                 f"{trial.id} has different numbers in {run.folder} and in {first_run.folder}{why}. Remove "

@@ -14,6 +14,7 @@ from ablation.grid.study import SaveModels, Study
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import counted
 from ablation.models.cost import guess_seconds
+from ablation.results.earlier_code import earlier_code
 from ablation.store.run_folder import Store
 
 _DEFAULT_EPOCHS = TrainingSettings().epochs
@@ -43,7 +44,9 @@ def pending_tasks(
         for trial in shard.take(trials, dataset)
         if trial.variant in chosen and not store.is_finished(trial, results.get(trial.id), study.save_models)
     ]
-    shorter = _shorter_trainings(pending, store, trials) if pending else {}
+    others = store.other_settings(trials) if pending else {}
+    shorter = _shorter_trainings(pending, store, others)
+    earlier = earlier_code([t for t in pending if not store.has_checkpoint(t.id)], store, others)
     return [
         Task(
             trial,
@@ -51,7 +54,8 @@ def pending_tasks(
             study.save_models,
             guess_seconds(trial.model, trial.training, dataset),
             study.timeout,
-            _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id)),
+            _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id))
+            or _from_scratch(earlier.get(trial.id, "")),
             shorter.get(trial.id, ("", 0))[0],
         )
         for trial in pending
@@ -88,15 +92,19 @@ def _note(
     )
 
 
+def _from_scratch(why: str) -> str:
+    return why and f"Trained from scratch, because {why}; the earlier results are kept and not used"
+
+
 def _shorter_trainings(
-    pending: Sequence[Trial], store: Store, trials: Sequence[Trial]
+    pending: Sequence[Trial], store: Store, others: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, int]]:
     """Return the longest training of the same settings with fewer epochs, as its id and epochs, by trial id.
 
     One whose state was kept comes before one whose state was not.
     """
     kept: dict[str, list[tuple[bool, int, str]]] = {}
-    for trial_id, settings in store.other_settings(trials).items():
+    for trial_id, settings in others.items():
         rest, epochs = _without_epochs(settings)
         kept.setdefault(rest, []).append((store.has_checkpoint(trial_id), epochs, trial_id))
     found = {}

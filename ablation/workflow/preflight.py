@@ -39,7 +39,8 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     for metric in {str(m): m for v in study.variants for m in v.training.metrics}.values():
         _refuse_misfit_metric(metric, len(dataset.class_names))
         if isinstance(metric, Component):
-            _try_out(metric, dataset)
+            with quiet_stderr():
+                _try_out(metric, dataset)
 
 
 def _refuse_overruled(study: Study, dataset: Dataset) -> None:

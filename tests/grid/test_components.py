@@ -156,6 +156,9 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "SGD cannot be created with these arguments (ValueError: `momentum` must be a float between [0, 1].)."),
         ("training: {optimizer: {SGD: {learning_rate: 1}}}", "training.optimizer",
          "SGD takes its learning rate from training.learning_rate; set it there."),
+        ("training: {optimizer: {LossScaleOptimizer: {inner_optimizer: sgd}}}", "training.optimizer",
+         "LossScaleOptimizer wraps another optimizer; name that one, and set `precision: mixed_float16`, which scales "
+         "its loss."),
         ("training: {optimizer: [adam]}", "training.optimizer",
          'expected a name, or a mapping of one name to its arguments, like {SGD: {momentum: 0.9}}, not ["adam"].'),
         ("training: {learning_rate: CosineDecai}", "training.learning_rate",
@@ -170,6 +173,10 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "two metrics are named 'auc'; give one of them another `name`."),
         ("training: {metrics: [accuracy]}", "value 1 of training.metrics",
          "Accuracy compares probabilities with labels for equality; accuracy is always measured, so remove it."),
+        ("training: {metrics: [acc]}", "value 1 of training.metrics",
+         "Accuracy compares probabilities with labels for equality; accuracy is always measured, so remove it."),
+        ("training: {metrics: [auc]}\nsearch: {space: {depth: [1, 2]}, objective: val_acc}", "search.objective",
+         "'val_acc' is not measured on the validation images of every proposal. Did you mean 'val_accuracy'?"),
         ("training: {metrics: [{CategoricalAccuracy: {name: accuracy}}]}", "training.metrics",
          "accuracy is always measured; give the additional metric another `name`."),
         ('training: {metrics: ["parts:balancd"]}', "value 1 of training.metrics",
@@ -195,6 +202,8 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
         ('training: {callbacks: ["parts:Noisy"]}', "value 1 of training.callbacks",
          "parts:Noisy overrides on_train_batch_end, which is never called: the steps of an epoch are compiled, "
          "and callbacks are called only at the beginning and the end of training, of each epoch, and of the measurements after it."),
+        ('training: {loss: "./parts.py:focal"}', "training.loss",
+         "'./parts.py:focal' contains the path of a file. Name the module as Python imports it, 'parts:focal'."),
         ('training: {loss: "parts:"}', "training.loss", "'parts:' is not of the form module:object."),
         ("model: {augmentation: [flipp]}", "value 1 of model.augmentation",
          "flipp is not a valid value. Did you mean 'flip'?"),
@@ -233,7 +242,7 @@ def test_a_part_that_cannot_be_used_is_told_with_its_place(
     text: str, key: str, message: str, folder: Path
 ) -> None:
     (folder / "grid.yaml").write_text(f"study: s\n{text}\n")
-    read = Search if text.startswith("search:") else Study
+    read = Search if "search:" in text else Study
     with pytest.raises(GridError) as caught:
         read.from_yaml(folder / "grid.yaml")
     line = 1 + len(text.splitlines())
@@ -249,6 +258,8 @@ def test_a_metrics_direction_and_unit_are_known_by_name_or_given(folder: Path) -
         return found.in_points, found.higher_is_better
 
     assert compare("test_f1_score", "") == (True, True)
+    assert compare("val_f1_score", ", direction: higher") == (True, True)
     assert compare("val_mean_absolute_error", ", margin: 0.01") == (False, False)
+    assert compare("val_mean_absolute_error", ", margin: 0.01, direction: lower") == (False, False)
     assert compare("test_balanced", ", margin: 0.01, direction: higher") == (False, True)
     assert compare("test_balanced", ", margin: 0.01, direction: lower") == (False, False)

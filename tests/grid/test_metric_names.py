@@ -135,6 +135,37 @@ def test_a_metric_of_a_curve_is_near_the_exact_one(name: str) -> None:
     assert value == pytest.approx(curves()[name], abs=0.03)  # Keras takes 200 thresholds
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "of_one"),
+    [
+        ("AUC", {"multi_label": True}, sk.roc_auc_score),
+        ("AUC", {"multi_label": True, "label_weights": [1, 1, 1, 1, 1, 1]}, sk.roc_auc_score),
+        ("AUC", {"multi_label": True, "curve": "PR"}, sk.average_precision_score),
+        ("R2Score", {}, sk.r2_score),
+        ("F1Score", {"average": "macro"}, lambda t, p: sk.f1_score(t, p == P.max(axis=1))),
+    ],
+)
+def test_a_mean_over_classes_leaves_out_those_of_which_nothing_is_known(
+    name: str, arguments: dict[str, Any], of_one: Callable[[Array, Array], float]
+) -> None:
+    truth = TRUTH.copy()
+    truth[:, 2] = 0
+    known = [0, 1, 3, 4, 5]
+    if name == "AUC":
+        truth[:, 4] = 1
+        known.remove(4)
+    value = measured(read(name, **arguments), truth.astype(np.float32), P.astype(np.float32))
+    assert value == pytest.approx(np.mean([of_one(truth[:, k], P[:, k]) for k in known]), abs=0.02)
+    assert value == measured(read(name, **arguments), truth.astype(np.float32), P.astype(np.float32))
+
+
+def test_where_no_label_has_a_curve_there_is_no_auc() -> None:
+    auc = read("AUC", multi_label=True)
+    assert np.isnan(measured(auc, np.ones((4, 2), np.float32), np.full((4, 2), 0.5, np.float32)))
+    truth = np.array([[1, 0], [0, 1]], np.float32)
+    assert measured(read("AUC", multi_label=True), truth, truth) == 1
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_would_be_misused_is_refused_with_a_valid_name(name: str) -> None:
     with pytest.raises(AblationError) as error:

@@ -13,8 +13,9 @@ import pytest
 from ablation.data.datasets import Dataset
 from ablation.errors import AblationError
 from ablation.grid.builder import Builder
+from ablation.grid.component_parser import resolved
 from ablation.grid.seeding import Randomness, derive_seed
-from ablation.grid.settings import TrainingSettings
+from ablation.grid.settings import CnnSettings, Component, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.models.build import build_model
 from ablation.models.layer_paths import layer_paths
@@ -22,7 +23,7 @@ from ablation.training import checkpoint
 from ablation.training.trial_runner import run_trial
 
 MODELS = """
-    import keras, numpy, random
+    import keras, numpy, random, uuid
     import tensorflow as tf
     from keras import layers
 
@@ -120,6 +121,102 @@ MODELS = """
         model.set_weights([numpy.random.normal(size=w.shape) * random.random() for w in model.get_weights()])
         return model
 
+    def drawn(shape, dtype=None):
+        return keras.random.normal(shape, dtype=dtype) + numpy.random.normal() + random.random()
+
+    class Scaled(keras.initializers.RandomNormal):  # without get_config
+        def __init__(self, scale=1.0):
+            super().__init__()
+            self.scale = scale
+
+        def __call__(self, shape, dtype=None):
+            return self.scale * super().__call__(shape, dtype=dtype)
+
+    class OfVariables(layers.Layer):
+        def __init__(self, given=None, **options):
+            super().__init__(**options)
+            self.scale = keras.Variable("random_normal", shape=(1,))
+            self.shift = keras.Variable(keras.random.normal((1,)))
+            self.drawn = keras.Variable(keras.initializers.RandomNormal()((1,)))
+            self.given = given
+
+        def build(self, shape):
+            self.kernel = keras.Variable(keras.random.normal((shape[-1], 3)))
+            self.more = [keras.Variable(drawn, shape=(1, 3)), keras.Variable(self.given, shape=(1, 3))]
+
+        def call(self, x):
+            return (x * self.scale + self.shift + self.drawn) @ self.kernel + self.more[0] * self.more[1]
+
+    def of_variables(front=False):
+        given = keras.initializers.RandomNormal() if not front else [keras.initializers.RandomNormal() for _ in "12"][1]
+        dense = [layers.Dense(3, kernel_initializer=kind, name=name) for kind, name in ((drawn, "by_function"), (Scaled(1e6), "scaled"))]
+        first = layers.Dense(3, kernel_initializer=drawn, name="front") if front else layers.UpSampling2D(1)
+        inner = keras.Sequential([OfVariables(given, name="own")], name="inner")
+        return model_of(layers.Dense(3, name="start"), *([OfVariables(given, name="before"), first] if front else []), inner, *dense)
+
+    class Held(layers.Layer):
+        def __init__(self, held, **options):
+            super().__init__(**options)
+            self.held = held
+
+        def call(self, x):
+            return x * self.held
+
+    def functional(mask):
+        image = keras.Input((8, 8, 1))
+        return keras.Model(image, layers.Dense(10, "softmax")(layers.Flatten()(image * mask)))
+
+    def compiled(rate):
+        model = model_of()
+        model.compile(keras.optimizers.SGD(rate), loss=keras.losses.CategoricalCrossentropy(label_smoothing=rate))
+        return model
+
+    def weighted(values):
+        model = model_of(layers.Flatten(), layers.Dense(3, name="first"))
+        model.set_weights([values.random(weight.shape) for weight in model.get_weights()])
+        return model
+
+    BUILT_FROM = {
+        "weights": weighted,
+        "initial seed": lambda draw: model_of(
+            layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(int(draw.integers(9**9))), name="own")),
+        "seed": lambda draw: model_of(layers.Dropout(0.5, seed=int(draw.integers(9**9)), name="drop")),
+        "setting": lambda draw: model_of(block("a"), keras.Sequential([layers.Dropout(draw.random(), name="drop")], name="b")),
+        "array": lambda draw: model_of(Held(draw.random((8, 8, 1)).astype("float32"))),
+        "tensor": lambda draw: model_of(layers.Dense(20), Held(tf.constant(draw.random((8, 8, 20)), "float32"))),
+        "closure": lambda draw: (lambda mask: model_of(layers.Lambda(lambda x: x * mask)))(draw.random()),
+        "functional": lambda draw: functional(draw.random((8, 8, 1))),
+        "optimizer": lambda draw: compiled(draw.random()),
+        "nothing": lambda draw: model_of(layers.Dense(2, name="own")),
+    }
+
+    def built_from(what, seeded=False):
+        if seeded:
+            return BUILT_FROM[what](numpy.random.default_rng(numpy.random.randint(2**31)))
+        return BUILT_FROM[what](numpy.random.default_rng())
+
+    class Shifted(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.by = random.Random().random()
+
+        def call(self, x):
+            return x + self.by
+
+    OTHER = []
+
+    def seldom(draw):  # as a draw of a few values may be
+        OTHER.append(DRAWN[draw]())
+        return model_of(layers.Dense(3 if len(OTHER) < 4 else 2, name="own"))
+
+    DRAWN = {
+        "numpy": lambda: numpy.random.default_rng().random(),
+        "legacy": lambda: numpy.random.RandomState().random(),
+        "python": lambda: random.Random().random(),
+        "system": lambda: random.SystemRandom().random(),
+        "uuid": lambda: uuid.uuid4(),
+    }
+
     COUNT = []
 
     def changing():
@@ -156,6 +253,20 @@ def test_an_initializer_may_be_given_by_position(folder: Path) -> None:
     assert list(plain) == ["own", "out"]
     assert plain.items() < other.items()
     assert state(model_of(folder, "positional", seed=1))["own"] != plain["own"]
+
+
+def test_whatever_a_layer_draws_for_its_variables_follows_its_path(folder: Path) -> None:
+    plain, other = (
+        state(model_of(folder, "of_variables")),
+        state(model_of(folder, "of_variables", front=True)),
+    )
+    assert list(plain) == ["start", "inner/own", "by_function", "scaled", "out"]
+    assert plain.items() < other.items()
+    assert len({*plain["inner/own"], *other["before"]}) == 12
+    assert np.abs(np.frombuffer(plain["scaled"][0], np.float32)).max() > 1e4
+    second = state(model_of(folder, "of_variables", seed=1))
+    for path, value in plain.items():
+        assert all(one != two for one, two in zip(second[path], value, strict=True) if any(one)), path
 
 
 @pytest.mark.parametrize("function", ["blocks", "unnamed"])
@@ -225,7 +336,7 @@ def test_a_builder_of_another_model_each_time_is_refused(folder: Path) -> None:
 REMEDY = " Draw them with keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer."
 UNSEEDED = "the model draws random numbers that do not depend on the trial's seed (TensorFlow's {})." + REMEDY
 TRACED = (
-    "the model draws random numbers with NumPy or Python while TensorFlow traces it, so that they are the same in "
+    "the model draws random numbers with NumPy or Python while it is traced, so that they are the same in "
     "every step." + REMEDY
 )
 STRAY = (
@@ -252,6 +363,65 @@ def test_draws_that_no_seed_reaches_are_refused(function: str, message: str, fol
     with pytest.raises(AblationError) as caught:
         model_of(folder, name, **({"draw": draw[0]} if draw else {}))
     assert str(caught.value) == f"seeded:{name}: {message}"
+
+
+UNLIKE = (
+    "{} builds another model each time, although the trial's seed and all arguments are the same: two of its models "
+    "differ in {}. So no seed can reproduce a trial. Does it draw random numbers from a generator without a seed, "
+    "such as `numpy.random.default_rng()` or `random.Random()`, or count its calls? Draw them with keras.random, "
+    "`numpy.random.normal` or `random.random`, which follow the trial's seed, or give the generator a seed that "
+    "does: `numpy.random.default_rng(numpy.random.randint(2**31))`."
+)
+COMPUTED = "a number or an array that the model computes with"
+
+
+@pytest.mark.parametrize(
+    ("what", "place"),
+    [
+        ("weights", "the weight first/kernel"),
+        ("initial seed", "the weight own/kernel"),
+        ("seed", "the random numbers of the layer drop"),
+        ("setting", "the settings of the layer b/drop"),
+        ("array", COMPUTED),
+        ("tensor", COMPUTED),
+        ("closure", COMPUTED),
+        ("functional", "the settings of the model functional"),
+        ("optimizer", "the settings of its optimizer"),
+    ],
+)
+def test_a_builder_that_draws_without_a_seed_is_refused(what: str, place: str, folder: Path) -> None:
+    with pytest.raises(AblationError) as caught:
+        model_of(folder, "built_from", what=what)
+    assert str(caught.value) == UNLIKE.format("seeded:built_from", place)
+    assert model_of(folder, "built_from", what=what, seeded=True)
+
+
+@pytest.mark.parametrize("draw", ["numpy", "legacy", "python", "system", "uuid"])
+def test_what_two_builds_may_have_in_common_by_chance_is_built_more_often(draw: str, folder: Path) -> None:
+    with pytest.raises(AblationError) as caught:
+        model_of(folder, "seldom", draw=draw)
+    assert str(caught.value) == UNLIKE.format("seeded:seldom", "the settings of the layer own")
+
+
+def test_one_build_is_enough_where_two_were_compared_before(folder: Path) -> None:
+    settings = Builder.load("seeded:built_from", folder).settings({"what": "nothing", "seeded": True})
+    import seeded  # type: ignore[import-not-found]
+
+    built = seeded.BUILT_FROM["nothing"]
+    count: list[Any] = []
+    seeded.BUILT_FROM["nothing"] = lambda draw: count.append(draw) or built(draw)
+    for seed in range(3):
+        build_model(settings, (8, 8, 1), 10, Randomness(seed))
+    assert len(count) == 4
+
+
+def test_augmentation_that_draws_without_a_seed_is_refused(folder: Path) -> None:
+    shifted = Component(**resolved("augmentation", "seeded:Shifted", folder))
+    with pytest.raises(AblationError) as caught:
+        build_model(
+            CnnSettings(blocks=((2,),), dense=(), augmentation=(shifted,)), (8, 8, 1), 10, Randomness(0)
+        )
+    assert str(caught.value) == UNLIKE.format("seeded:Shifted", COMPUTED)
 
 
 class Interruption(Exception):  # noqa: N818

@@ -32,6 +32,9 @@ MODELS = """
         "mse": ["mse"],
         "ignoring": losses.SparseCategoricalCrossentropy(ignore_class=3),
         "two": ["mse", "mae"],
+        "circle": "circle",
+        "generalized": losses.CategoricalGeneralizedCrossEntropy(),
+        "half": losses.SparseCategoricalCrossentropy(dtype="float16"),
         "none": None,
     }
 
@@ -175,7 +178,7 @@ def test_a_hypermodel_that_is_no_classifier_is_refused_as_a_builder_is(
     )
 
 
-COMPILES = "compiles its model (compiling.py, line 20) with"
+COMPILES = "compiles its model (compiling.py, line 23) with"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +203,15 @@ COMPILES = "compiles its model (compiling.py, line 20) with"
          "metric under `training: {metrics: [...]}` in the grid."),
         ("model: {builder: compiling:builder, own: ignoring}",
          "plain: compiling:builder: SparseCategoricalCrossentropy: `ignore_class` is not supported; remove it."),
+        ("model: {builder: compiling:builder, own: circle}",
+         "plain: compiling:builder: Circle expects integer labels, but labels are one-hot here; use "
+         "CategoricalCrossentropy."),
+        ("model: {builder: compiling:builder, own: generalized}",
+         "plain: compiling:builder: CategoricalGeneralizedCrossEntropy expects integer labels, but labels are one-hot "
+         "here; use CategoricalCrossentropy."),
+        ("model: {builder: compiling:builder, own: half}",
+         "plain: compiling:builder: SparseCategoricalCrossentropy has the dtype float16, but losses are computed in "
+         "float32 here, whatever the precision of the model is. Remove `dtype`."),
         ("model: {builder: compiling:builder, own: two}",
          "plain: compiling:builder: expected one loss, not 2: a classifier has one output."),
     ],

@@ -102,6 +102,11 @@ MODELS = """
         def call(self, images):
             return images * self.mask
 
+    def masked_by_an_operation(image_shape, classes):
+        images = keras.Input(image_shape)
+        masked = images * np.random.rand(*image_shape).astype("float32")
+        return keras.Model(images, layers.Dense(classes, "softmax", name="out")(layers.Flatten()(masked)))
+
     def masked(image_shape, classes):
         mask = np.random.rand(*image_shape).astype("float32")
         stack = [Masking(mask), layers.Flatten(), layers.Dense(classes, "softmax", name="out")]
@@ -257,16 +262,19 @@ def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -
     assert changed.trials("x")[0].id != study.trials("x")[0].id
 
 
+@pytest.mark.parametrize("function", ["masked", "masked_by_an_operation"])
 def test_an_array_that_follows_the_seed_is_that_of_the_trial(
-    models: Path, tiny_dataset: Dataset, tmp_path: Path
+    function: str, models: Path, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     """It is a constant of the graphs, so that another seed must not use them again."""
-    study = study_of(models, "model: {builder: own_models:masked}\nseeds: 2\n")
+    study = study_of(models, f"model: {{builder: own_models:{function}}}\nseeds: 2\n")
     first, second = study.trials(tiny_dataset.digest)
     alone = run_trial(second, tiny_dataset, tmp_path).metrics
-    run_trial(first, tiny_dataset, tmp_path)
-    assert run_trial(second, tiny_dataset, tmp_path).metrics == alone
-    assert run_trial(first, tiny_dataset, tmp_path).metrics != alone
+    other = run_trial(first, tiny_dataset, tmp_path)
+    again = run_trial(second, tiny_dataset, tmp_path)
+    assert again.metrics == alone
+    assert other.metrics != alone
+    assert other.structure == again.structure
 
 
 def test_what_a_builder_raises_is_told_with_its_traceback(models: Path) -> None:
@@ -392,6 +400,14 @@ def test_one_unit_that_is_no_probability_is_told(text: str, two_classes: Path) -
         ("model: {builder: own_modelz:cnn}",
          "the module 'own_modelz' cannot be imported (ModuleNotFoundError: No module named 'own_modelz'). Did you "
          "mean 'own_models'?"),
+        ("model: {builder: './own_models.py:cnn'}",
+         "'./own_models.py:cnn' contains the path of a file. Name the module as Python imports it, 'own_models:cnn'."),
+        ("model: {builder: 'own/models.py:cnn'}",
+         "'own/models.py:cnn' contains the path of a file. Name the module as Python imports it, 'own.models:cnn', seen "
+         "from the folder of the grid file."),
+        ("model: {builder: '../own_models:cnn'}",
+         "'../own_models:cnn' contains the path of a file. Name the module as Python imports it, 'own_models:cnn', and "
+         "put its file into the folder of the grid file."),
         ("model: {builder: own_models}", "expected module:function, not own_models."),
         ("model: {builder: own_models:number}", "'own_models:number' is not a function that returns a model."),
         ("model: {builder: own_models:loose}",

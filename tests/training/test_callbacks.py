@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from ablation import Study
 from ablation.data.datasets import Dataset
 from ablation.errors import AblationError
+from ablation.training.traced_settings import changed_setting, traced_settings
 from ablation.training.trial_runner import run_trial
 
 OWN = """
@@ -104,6 +108,76 @@ def test_a_change_that_the_graphs_cannot_see_ends_the_trial(
         "compiled before. Build the model as it is to be trained, or let the model read a keras.Variable, as the "
         "learning rate is, and change its value."
     )
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    import keras
+    from keras import layers
+
+    class Masking(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="mask")
+            self.mask = np.ones(3)
+            self.rates = [0.1, {"deep": 0.2}]
+            self._private = 0.5
+            self.options = SimpleNamespace(factor=2.0)
+            self.noise = keras.random.SeedGenerator(1)
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    built = keras.Sequential(
+        [
+            keras.Input((3,)),
+            Masking(),
+            layers.Dense(
+                4,
+                kernel_regularizer=keras.regularizers.L1(0.1),
+                bias_regularizer=keras.regularizers.L1L2(0.1, 0.1),
+                kernel_constraint=keras.constraints.MaxNorm(2),
+                name="dense",
+            ),
+            layers.Dense(4, activity_regularizer="l2", name="active"),
+        ]
+    )
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    built.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9)), loss)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("dense.kernel_regularizer.l1 = 100.0", "`l1` of the kernel_regularizer of the layer dense from 0.1 to 100.0"),
+        ("dense.bias_regularizer.l2 = 1.0", "`l2` of the bias_regularizer of the layer dense from 0.1 to 1.0"),
+        ("active.activity_regularizer.l2 = 1.0", "`l2` of the activity_regularizer of the layer active from 0.01 to 1.0"),
+        ("dense.kernel_constraint.max_value = 9", "`max_value` of the kernel_constraint of the layer dense from 2 to 9"),
+        ("dense.kernel_regularizer = keras.regularizers.L2(1.0)", "`kernel_regularizer` of the layer dense"),
+        ("dense.kernel.regularizer = None", "`regularizer` of the weight kernel of the layer dense"),
+        ("dense.bias.trainable = False", "`trainable` of the weight bias of the layer dense from True to False"),
+        ("mask.mask[0] = 7", "`mask` of the layer mask"),
+        ("mask.rates[1]['deep'] = 7", "`rates` of the layer mask from [0.1, {'deep': 0.2}] to [0.1, {'deep': 7}]"),
+        ("mask._private = 7", "`_private` of the layer mask from 0.5 to 7"),
+        ("mask.options.factor = 7", "`factor` of the options of the layer mask from 2.0 to 7"),
+        ("model.loss._fn_kwargs['label_smoothing'] = 0.9", "`_fn_kwargs` of the loss"),
+        ("model.optimizer._learning_rate.alpha = 0.5", "`alpha` of the learning-rate schedule from 0.0 to 0.5"),
+        ("dense.kernel.assign(dense.kernel * 2)", ""),
+        ("mask.noise.next()", ""),
+        ("model.predict(np.ones((2, 3)), verbose=0)", ""),
+        ("model.stop_training = True", ""),
+    ],
+)  # fmt: skip
+def test_every_object_that_a_graph_has_read_is_watched(what: str, changed: str, model: Any) -> None:
+    import keras
+
+    named = {layer.name: layer for layer in model.layers}
+    model.predict(np.ones((2, 3)), verbose=0)
+    before = traced_settings(model)
+    exec(what, {"keras": keras, "np": np, "model": model, **named})
+    assert changed_setting(before, traced_settings(model)).startswith(changed)
+    if not changed:
+        assert not changed_setting(before, traced_settings(model))
 
 
 def test_callbacks_are_called_by_position_as_keras_calls_them(tiny_dataset: Dataset, tmp_path: Path) -> None:

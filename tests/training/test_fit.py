@@ -114,6 +114,11 @@ MEAN = "which is not a mean over images, so that losses of parts of different si
          f"CategoricalCrossentropy has the reduction none, {MEAN}"),
         ("loss: {Huber: {reduction: null}}", f"Huber has the reduction None, {MEAN}"),
         ('loss: "own_fit:Summed"', f"own_fit:Summed has the reduction sum, {MEAN}"),
+        ("loss: {CategoricalCrossentropy: {dtype: float16}}",
+         "CategoricalCrossentropy has the dtype float16, but losses are computed in float32 here, whatever the "
+         "precision of the model is. Remove `dtype`."),
+        ("metrics: [{AUC: {dtype: float16}}]",
+         "AUC is computed in float32 here, whatever the precision of the model is; remove `dtype`."),
         ("loss: circle", "Circle expects integer labels, but labels are one-hot here; use CategoricalCrossentropy."),
         *(
             (f"class_weight: {weights}", "training.class_weight: expected balanced, or a mapping of classes to weights, "

@@ -126,7 +126,35 @@ def test_models_of_different_structures_are_not_pooled(folder: Path, monkeypatch
     monkeypatch.setenv("UNITS", "6")
     run = run_study(study(folder), out, only=["plain"], executor="inline")
     assert run.results["status"].tolist() == ["failed", "completed", "pending", "pending"]
-    assert run.results["cause"].tolist()[0] == (
-        "its model has a different structure from that of plain, seed 1, the newest trial of the same settings; "
-        "delete its folder in trials/ to train it again"
+    cause = (
+        "its model has a different structure from that of plain, seed 1, the newest trial of the same settings, so that "
+        "your code depends on more than its arguments and files, such as an environment variable; delete the folder "
+        f"trials/{run.trials[0].id} to train it again"
     )
+    assert run.results["cause"].tolist()[0] == cause
+    run = run_study(study(folder), out, executor="inline")
+    assert run.notes[:2] == [
+        f"Left out of all results: plain seed 0: {cause}.",
+        "+warm is compared with plain on 0 of 2 pairs, without seed 0 (left out because of its model); seed 1 (not "
+        "completed in both variants).",
+    ]
+    assert [note.split(",")[0] for note in run.notes if "did not complete" in note] == [
+        "2 trials of +warm did not complete"
+    ]
+
+
+def test_why_everything_is_trained_again_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = folder / "run"
+    run_study(study(folder).with_overrides(seeds=[0]), out, only=["plain"], executor="inline")
+    (helper,), (module,) = folder.glob("helper_*.py"), folder.glob("reading_*.py")
+    helper.write_text("UNITS = 4  # a comment\n")
+
+    def note() -> str:
+        return plan_study(study(folder), out, only=["plain"]).notes[0]
+
+    kept = "; the earlier results are kept and not used (1 trial)."
+    assert note() == f"Trained from scratch, because {helper.name} has changed since{kept}"
+    module.write_text(module.read_text() + "# another comment\n")
+    assert note() == f"Trained from scratch, because {helper.name}, {module.name} have changed since{kept}"
+    monkeypatch.setattr("ablation.grid.trial.USER_MODEL_VERSION", 99)
+    assert note() == f"Trained from scratch, because this version of ablation trains differently{kept}"

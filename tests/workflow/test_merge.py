@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from processes import ablation, without_times
+from typer.testing import CliRunner
 
 from ablation import Run, Study, merge_runs, run_study
+from ablation.cli.app import app
 from ablation.errors import RunError
 from ablation.executors.shard import WHOLE, Shard
+from ablation.results.left_out import refuse_outdated
 
 Part = Callable[..., Path]
 
@@ -131,6 +134,57 @@ def test_a_trial_with_two_results_is_refused_with_what_tells_the_machines_apart(
         f"{trial.id} has different numbers in {other} and in {own} (cpu features: {result.provenance['cpu features']} "
         "and none). Remove one of the two by deleting its folder in trials/, and merge again."
     )
+
+
+def test_files_that_differ_are_named_where_two_results_differ(
+    part: Part, finished_run: Run, tmp_path: Path
+) -> None:
+    trial = finished_run.trials[0]
+    folders = [part("own"), part("other")]
+    for k, folder in enumerate(folders):
+        store, result = Run(folder).store, Run(folder).trial_results[trial.id]
+        changed = {"files": {"k.json": str(k)}, "metrics": result.metrics | {"test_accuracy": k / 2}}
+        scratch = store.running_folder(trial)
+        shutil.copytree(store.place(trial), scratch)
+        shutil.rmtree(store.place(trial))
+        for name in ("result.json", "trial.json"):
+            (scratch / name).unlink()
+        store.commit(trial, result.model_copy(update=changed))
+    with pytest.raises(RunError) as caught:
+        merge_runs(folders, tmp_path / "merged")
+    assert str(caught.value) == (
+        f"{trial.id} has different numbers in {folders[1]} and in {folders[0]} (their models were built from different "
+        "versions of k.json). Remove one of the two by deleting its folder in trials/, and merge again."
+    )
+
+
+def test_trials_of_an_earlier_version_do_not_vanish(
+    part: Part, finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = part("first", seeds=(0,)), part("second", seeds=(1,))
+    report = (first / "report.html").read_bytes()
+    monkeypatch.setattr("ablation.grid.trial.TRAINING_VERSION", 99)
+    why = "this version of ablation trains differently"
+    with pytest.raises(RunError) as caught:
+        merge_runs([first, second], tmp_path / "merged")
+    assert str(caught.value) == (
+        f"{first} cannot be merged: plain seed 0 was trained in it, but {why}. The same `ablation run` command trains it "
+        "again."
+    )
+    names = ", ".join(f"{variant.name} seed 0" for variant in finished_run.study.variants)
+    assert Run(first).notes[0] == (
+        f"Pending, although trained before: {names}, because {why}. The same `ablation run` command trains them again; "
+        "the earlier results are kept and not used."
+    )
+    with pytest.raises(RunError) as caught:
+        refuse_outdated(Run(first))
+    assert str(caught.value) == (
+        f"{first}: no trial counts any more, because {why}. Tables and report are left as they are; the same `ablation "
+        "run` command trains the trials again."
+    )
+    assert CliRunner().invoke(app, ["report", str(first)]).exit_code
+    assert (first / "report.html").read_bytes() == report
+    assert "Pending, although trained before" in CliRunner().invoke(app, ["status", str(first)]).output
 
 
 @pytest.mark.slow

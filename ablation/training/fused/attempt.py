@@ -69,6 +69,7 @@ def _attempt(seeds: list[SeedTask], lanes: int, dataset: Any, fewer_because: str
         traceback.print_exc()
         reason = error
     left = [seed for seed in seeds if seed.trial.id not in ended]
+    reason = _explained(reason)
     is_of_settings = isinstance(reason, AblationError) and not isinstance(reason, UnlikeSeedsError)
     if len(seeds) == 1 or is_of_settings:  # with fewer seeds, it would be no other
         seconds = (time.perf_counter() - started) / len(seeds)
@@ -81,6 +82,19 @@ def _attempt(seeds: list[SeedTask], lanes: int, dataset: Any, fewer_because: str
     for first in range(0, len(left), size):
         part = left[first : first + size]
         yield from _attempt(part, len(part), dataset, because)
+
+
+def _explained(error: Exception) -> Exception:
+    """Return an error that says what to do if code of the user's imports TensorFlow, which is not there."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ImportError) and str(cause.name).startswith("tensorflow"):
+            return AblationError(
+                "the code of the study imports TensorFlow, but the trial is trained with JAX. Import keras "
+                "instead, or set `engine: tensorflow`."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def _with_note(result: TrialResult, fewer_because: str) -> TrialResult:

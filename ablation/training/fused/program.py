@@ -57,10 +57,15 @@ class FusedProgram:
         weights = [class_weights(training.class_weight, dataset) for dataset in datasets]
         self._weights = self._lanes(weights) if training.class_weight else None
         self.state: State = stacked([state_of(model) for model in models])
+        self._on_host: State | None = None
 
     def pull(self, lane: int) -> keras.Model:
         """Give a lane's model the lane's state, and return the model."""
-        for values, variables in zip(self.state, variables_of(self._models[lane]), strict=True):
+        import jax
+
+        if self._on_host is None:  # one copy of all lanes takes as long as that of one
+            self._on_host = jax.device_get(self.state)
+        for values, variables in zip(self._on_host, variables_of(self._models[lane]), strict=True):
             for value, variable in zip(values, variables, strict=True):
                 variable.assign(value[lane])
         return self._models[lane]
@@ -71,7 +76,7 @@ class FusedProgram:
             [value.at[lane].set(new) for value, new in zip(values, own, strict=True)]
             for values, own in zip(self.state, state_of(self._models[lane]), strict=True)
         )
-        self.state = trainable, other, optimizer
+        self.state, self._on_host = (trainable, other, optimizer), None
 
     def compile(self, predicted: Sequence[tuple[Sequence[Part], bool]]) -> None:
         """Compile what training and some predictions need; programs are compiled beside each other.
@@ -102,6 +107,7 @@ class FusedProgram:
         sums = np.zeros((2, len(self._models)))
         for key, program, _, arguments in self._train_calls(orders):
             self.state, of_steps = self._run(key, program, self.state, arguments)
+            self._on_host = None
             size = arguments[0].shape[-1]
             sums += size * np.asarray(of_steps, np.float64).sum(axis=-1)
         return [(float(loss), float(right)) for loss, right in (sums / len(orders[0])).T]
