@@ -68,6 +68,15 @@ def start_tensorflow(threads: int) -> None:
     gc.enable()
 
 
+class _WithoutTensorFlow:
+    """Lets an import of TensorFlow fail as if it were not installed."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Refuse to find TensorFlow; what is None here is looked for elsewhere."""
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
 def start_jax(threads: int) -> None:
     """Let this process compute with JAX instead of TensorFlow, which is then never imported.
 
@@ -86,7 +95,8 @@ def start_jax(threads: int) -> None:
     if "xla_gpu_deterministic_ops" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]  # Keras would import it if it could
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _WithoutTensorFlow())  # Keras would import it if it could
     require_keras()
 
 

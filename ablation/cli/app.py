@@ -27,8 +27,9 @@ from ablation.cli.options import (
     SeedsOption,
     ShardOption,
     WorkersOption,
+    require_both,
 )
-from ablation.errors import AblationError, GridError, RunError, show_warning
+from ablation.errors import AblationError, RunError, show_warning
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -117,10 +118,7 @@ def run(
     from ablation.grid.grid_file import read_study
     from ablation.grid.setting_place import located
 
-    if until_resolved != (max_seeds is not None):
-        raise GridError(
-            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
-        )
+    require_both(until_resolved, max_seeds)
     require_executor(executor, address)
     part = Shard.parse(shard)
     read = read_study(grid, not (dataset or data_dir))
@@ -133,8 +131,7 @@ def run(
                 plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
             )
         return
-    if executor != "ray":
-        print_engine(study)
+    print_engine(study, executor)
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ablation.cli.completion import datasets, executors, runs
+from ablation.errors import GridError
 
 GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
 DatasetOption = Annotated[
@@ -47,3 +48,15 @@ RunArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
+
+
+def require_both(until_resolved: bool, max_seeds: int | None) -> None:
+    """Refuse one of the two options that add seeds without the other.
+
+    Raises:
+        GridError: Only one of them is given.
+    """
+    if until_resolved != (max_seeds is not None):
+        raise GridError(
+            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
+        )

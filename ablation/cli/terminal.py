@@ -49,9 +49,9 @@ _MOST_DIFFERENCES = 20
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
 
 
-def print_engine(study: Study) -> None:
-    """Print which engine trains a study, if there was something to choose."""
-    if reason := choose_engine(study.engine).reason:
+def print_engine(study: Study, executor: str) -> None:
+    """Print which engine trains a study, if there was something to choose; on Ray, there is not."""
+    if executor != "ray" and (reason := choose_engine(study.engine).reason):
         Console().print(Text(reason))
 
 

@@ -53,7 +53,7 @@ class TaskQueue:
         group = [first]
         with self._lock:
             waiting = self._waiting.get(first.trial.variant, deque())
-            while waiting and len(group) < self._at_once:
+            while waiting and len(group) < self._at_once and _differ_in_seed_only(first, waiting[0]):
                 group.append(waiting.popleft())
             if not waiting:
                 self._waiting.pop(first.trial.variant, None)
@@ -61,3 +61,7 @@ class TaskQueue:
 
     def _seconds_left(self, variant: str) -> float:
         return sum(task.seconds for task in self._waiting[variant])
+
+
+def _differ_in_seed_only(one: Task, other: Task) -> bool:
+    return one.trial.model_copy(update={"seed": other.trial.seed}) == other.trial

@@ -42,14 +42,25 @@ class FusedProgram:
     def __init__(
         self, models: Sequence[keras.Model], datasets: Sequence[Dataset], training: TrainingSettings
     ) -> None:
-        self._models = list(models)
+        self._training = training
         self._batch = training.batch_size
-        self._device: dict[Any, Any] = {}
         self._programs: dict[Any, Any] = {}
         self._compiled: dict[Any, Any] = {}
         first = datasets[0]
         objective = Objective(loss_of(models[0], training))
         self._steps = Steps(models[0], objective, len(first.class_names), first.is_multi_label)
+        self.start(models, datasets)
+
+    def start(self, models: Sequence[keras.Model], datasets: Sequence[Dataset]) -> None:
+        """Begin with the state of other models of the same settings; what is compiled is used again.
+
+        Args:
+            models: As many models as before.
+            datasets: The images of each lane, in number and type as those before.
+        """
+        self._models = list(models)
+        self._device: dict[Any, Any] = {}
+        training = self._training
         self._scale = self._lanes([dataset.scale for dataset in datasets])
         self._offset = self._lanes([dataset.offset for dataset in datasets])
         self._images = self._lanes([d.train.images for d in datasets])
@@ -135,7 +146,7 @@ class FusedProgram:
         axes = (0, 0, *(axis for _, axis in data))
         program = self._program("train", self._steps.train, axes, donate=(0,))
         return [
-            (("train", part.shape), program, self.state, (part, *(values for values, _ in data)))
+            (("train", part.shape, axes), program, self.state, (part, *(values for values, _ in data)))
             for part in batches
         ]
 
@@ -143,18 +154,20 @@ class FusedProgram:
         images, axis = self._lanes([part.images for part in parts])
         size = self._batch if active else _PREDICT_BATCH
         (scale, scale_axis), (offset, offset_axis) = self._scale, self._offset
-        name = "predict", active, axis
+        name = "predict", active
         predict = partial(self._steps.predict, batch_size=size, training=active)
-        program = self._program(name, predict, (0, axis, scale_axis, offset_axis))
-        return (*name, images.shape), program, self.state[:2], (images, scale, offset)
+        axes = (0, axis, scale_axis, offset_axis)
+        program = self._program(name, predict, axes)
+        return (*name, images.shape, axes), program, self.state[:2], (images, scale, offset)
 
     def _program(self, name: Any, steps: Callable[..., Any], axes: Any, donate: tuple[int, ...] = ()) -> Any:
         """Return a function of all lanes from one of a lane; the axes say which arguments lanes share."""
         import jax
 
-        if name not in self._programs:
-            self._programs[name] = jax.jit(jax.vmap(steps, in_axes=axes), donate_argnums=donate)
-        return self._programs[name]
+        key = name, axes
+        if key not in self._programs:
+            self._programs[key] = jax.jit(jax.vmap(steps, in_axes=axes), donate_argnums=donate)
+        return self._programs[key]
 
     def _run(self, key: Any, program: Any, state: Any, arguments: Any) -> Any:
         if key not in self._compiled:

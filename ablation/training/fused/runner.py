@@ -13,8 +13,8 @@ import numpy as np
 
 from ablation.data.datasets import Dataset, Part
 from ablation.errors import AblationError
-from ablation.grid.settings import UserModelSettings
 from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.models.build import user_code
 from ablation.models.own_compile import loss_of
 from ablation.models.training_only import has_modes
 from ablation.models.unseeded import has_own_code
@@ -66,6 +66,31 @@ def run_together(seeds: Sequence[SeedTask], dataset: Dataset, lanes: int = 0) ->
     yield from _Training(seeds, dataset, max(lanes, len(seeds))).results()
 
 
+# The last program, kept because it took seconds to compile, with the structure of its models.
+_warm: dict[tuple[Any, ...], tuple[FusedProgram, str]] = {}
+
+
+def _program_of(lanes: Sequence[Lane], datasets: Sequence[Dataset]) -> FusedProgram:
+    """Return a program of the lanes' models; the last one again if it is of the same variant.
+
+    Callbacks, and code of the user's, may change or hold more than variables: theirs is not used again.
+    """
+    trial, models = lanes[0].seed.trial, [lane.model for lane in lanes]
+    without_epochs = trial.training.model_copy(update={"epochs": 1})
+    settings = (trial.model.model_dump_json(), without_epochs.model_dump_json())
+    variant = (*settings, trial.dataset_digest, trial.vary, len(lanes))
+    warm, structure = _warm.pop(variant, (None, ""))
+    _warm.clear()
+    if warm and structure == lanes[0].structure:
+        warm.start(models, datasets)
+    else:
+        warm = FusedProgram(models, datasets, trial.training)
+    may_differ = user_code(trial.model) and has_own_code(models[0])
+    if not trial.training.callbacks and not may_differ:
+        _warm[variant] = warm, lanes[0].structure
+    return warm
+
+
 class _Training:
     """The training of some seeds."""
 
@@ -79,7 +104,7 @@ class _Training:
             _refuse_unlike(self._lanes)
             self._padded = [*self._lanes, *[self._lanes[0]] * (lanes - len(seeds))]
             datasets = [lane.dataset for lane in self._padded]
-            self._program = FusedProgram([lane.model for lane in self._padded], datasets, self._training)
+            self._program = _program_of(self._padded, datasets)
         first = self._lanes[0]
         self._measures = Measures(
             Objective(loss_of(first.model, self._training)),
@@ -275,8 +300,7 @@ def _refuse_unlike(lanes: Sequence[Lane]) -> None:
     """Refuse models that differ in structure, or whose own layers may hold arrays that follow the seed."""
     if len(lanes) == 1:
         return
-    is_of_user = isinstance(lanes[0].seed.trial.model, UserModelSettings)
-    if is_of_user and has_own_code(lanes[0].model):
+    if user_code(lanes[0].seed.trial.model) and has_own_code(lanes[0].model):
         raise UnlikeSeedsError("the model has layers of your own, which may hold more than variables.")
     if len({lane.structure for lane in lanes}) > 1:
         raise UnlikeSeedsError("the models of the seeds differ in structure.")
