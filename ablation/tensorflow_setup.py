@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,8 +55,15 @@ def configure_tensorflow(threads: int) -> None:
             "cannot be changed any more; use --executor local, which runs trials in processes of their own."
         ) from None
     tf.config.experimental.enable_op_determinism()
+
+
+def _take_gpu_memory_as_needed() -> None:
+    """Let TensorFlow take no more of a GPU's memory than it needs, because a study may run on it, too."""
+    import tensorflow as tf
+
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with suppress(RuntimeError):  # this process has used the GPU before
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def start_tensorflow(threads: int) -> None:
@@ -124,6 +131,8 @@ def require_keras() -> None:
         finally:  # which backend other processes of the user have is none of our business
             os.environ.pop("KERAS_BACKEND")
             os.environ |= {"KERAS_BACKEND": chosen} if chosen is not None else {}
+        if wanted == "tensorflow":
+            _take_gpu_memory_as_needed()
     import keras
 
     if (backend := keras.backend.backend()) != wanted:

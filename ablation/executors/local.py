@@ -15,6 +15,7 @@ from ablation.executors.task_queue import TaskQueue
 from ablation.executors.worker_process import WorkerProcess, describe_exit
 from ablation.grid.study import Engine
 from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.training.attempt import OUT_OF_MEMORY
 
 _ATTEMPTS = 2  # a trial whose worker dies is tried once more
 
@@ -24,6 +25,8 @@ _Events = queue.SimpleQueue[_Event | BaseException]
 
 class LocalExecutor:
     """Runs tasks in worker processes, each of them tended by a thread of this process.
+
+    A trial for which memory was lacking is tried once more at the end, with no other beside it.
 
     Args:
         workers: The number of worker processes.
@@ -66,7 +69,7 @@ class LocalExecutor:
             workers.append(_Worker(process, self._keep))
         for worker in workers:
             threading.Thread(target=worker.tend, args=(task_queue, events), daemon=True).start()
-        unfinished = len(tasks)
+        unfinished, lacked_memory = len(tasks), []
         try:
             while unfinished:
                 event = events.get()
@@ -75,7 +78,10 @@ class LocalExecutor:
                 task, outcome = event
                 if isinstance(outcome, TrialResult):
                     unfinished -= 1
-                    yield task, outcome
+                    if len(workers) > 1 and outcome.cause.startswith(OUT_OF_MEMORY):
+                        lacked_memory.append(task)
+                    else:
+                        yield task, outcome
                 else:
                     on_progress(Progress(task.trial, outcome))
             if self._keep:
@@ -83,6 +89,9 @@ class LocalExecutor:
         finally:
             for worker in workers:
                 worker.stop()
+        if lacked_memory:
+            alone = LocalExecutor(1, self._log_folder, False, self._engine, self._gpus)
+            yield from alone.run(lacked_memory, dataset_file, threads, on_progress)
 
     def close(self) -> None:
         """See `Executor.close`."""

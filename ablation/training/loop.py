@@ -24,7 +24,13 @@ from ablation.training.kernels import faster_kernels
 from ablation.training.measures import Measures
 from ablation.training.objective import Objective
 from ablation.training.outputs import Outputs, of_two_classes
-from ablation.training.prediction import outputs_of, penalty_of, predicted, prediction_steps
+from ablation.training.prediction import (
+    outputs_of,
+    penalty_of,
+    predicted,
+    prediction_steps,
+    stored_for_device,
+)
 from ablation.training.timing import Timing
 from ablation.training.variance_shift import variance_shift
 
@@ -81,7 +87,7 @@ class CompiledLoop:
             autograph=False,
             jit_compile=jit_compile,
         )
-        signature = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
+        signature = [tf.TensorSpec((None, *dataset.image_shape), self._images.dtype)]
         self._predict, self._predict_active = (
             tf.function(steps, input_signature=signature, autograph=False)
             for steps in (
@@ -98,7 +104,7 @@ class CompiledLoop:
         """
         import tensorflow as tf
 
-        self._images = tf.constant(dataset.train.images)
+        self._images = stored_for_device(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels, tf.int32)
         self._weights = tf.constant(class_weights(self._class_weight, dataset))
 

@@ -18,9 +18,11 @@ from ablation.tensorflow_setup import KERAS_DEFAULTS, uses_jax
 # What can change the last bit of a result: trials that differ in these ran in different environments. The
 # other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
 NUMERIC = (
-    "tensorflow", "jax", "keras", "numpy", "machine", "cpu features", "accelerator", "threads",
-    "environment variables",
+    "tensorflow", "jax", "keras", "numpy", "machine", "cpu features", "accelerator", "gpu software",
+    "threads", "environment variables",
 )  # fmt: skip
+
+SEEDS_AT_ONCE = "seeds at once"  # how many the JAX engine trained together; it changes the rounding only
 
 # The environment variables by which TensorFlow chooses other kernels.
 _VARIABLES = (
@@ -86,6 +88,7 @@ def _machine() -> dict[str, str]:
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cpu features": _features(),
         "accelerator": _accelerator(),
+        **_gpu_software(),
         "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
         or "none",
         "keras.json": _keras_file(),
@@ -130,6 +133,33 @@ def _accelerator() -> str:
         gpus = tf.config.list_physical_devices("GPU")
         names = {str(details(gpu).get("device_name", "GPU")) for gpu in gpus}
     return ", ".join(sorted(names)) or "none"
+
+
+def _gpu_software() -> dict[str, str]:
+    """Return the versions of what computes on a GPU, and whether it rounds to TF32; empty without a GPU."""
+    if _accelerator() == "none":
+        return {}
+    if uses_jax():
+        import jax
+
+        precision = jax.config.read("jax_default_matmul_precision") or "default"
+        parts = [jax.devices()[0].client.platform_version, f"matmul precision {precision}"]
+    else:
+        import tensorflow as tf
+
+        build = tf.sysconfig.get_build_info()
+        rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+        versions = {"CUDA": "cuda_version", "cuDNN": "cudnn_version"}
+        parts = [f"{name} {build.get(key, 'unknown')}" for name, key in versions.items()]
+        parts.append(f"TF32 {'on' if rounds else 'off'}")
+    return {"gpu software": ", ".join([*(" ".join(part.split()) for part in parts), _driver()])}
+
+
+def _driver() -> str:
+    with suppress(OSError, IndexError):
+        words = Path("/proc/driver/nvidia/version").read_text().splitlines()[0].split()
+        return f"driver {next(word for word in words if word[0].isdecimal() and '.' in word)}"
+    return "driver unknown"
 
 
 def _keras_file() -> str:

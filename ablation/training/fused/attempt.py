@@ -19,9 +19,7 @@ from ablation.training.attempt import attempt, failed
 from ablation.training.checkpoint import stored_lanes
 from ablation.training.fused.lane import SeedTask
 from ablation.training.fused.runner import UnlikeSeedsError, run_together
-from ablation.training.provenance import worker_provenance
-
-SEEDS_AT_ONCE = "seeds at once"
+from ablation.training.provenance import SEEDS_AT_ONCE, worker_provenance
 
 
 def attempts(seeds: Sequence[SeedTask], dataset: Any, fewer_because: str = "") -> Iterator[TrialResult]:

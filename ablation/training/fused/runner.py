@@ -36,7 +36,7 @@ from ablation.training.measures import Measures
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.objective import Objective
 from ablation.training.outputs import Outputs
-from ablation.training.provenance import worker_provenance
+from ablation.training.provenance import SEEDS_AT_ONCE, worker_provenance
 from ablation.training.saving import save_trained_model
 from ablation.training.timing import Timing
 from ablation.training.variance_shift import variance_shift
@@ -247,7 +247,7 @@ class _Training:
             seconds=self._seconds(lane),
             timing={name: seconds / self._share for name, seconds in self._timing.seconds.items()},
             memory=peak_mib(),
-            provenance=self._provenance | {"seeds at once": str(self._share)},
+            provenance=self._provenance | {SEEDS_AT_ONCE: str(self._share)},
             variance_shift=shift,
             **saved,
         )
