@@ -56,8 +56,9 @@ def choose_engine(asked: Engine | None) -> ChosenEngine:
     if not gpus:
         return ChosenEngine("tensorflow", (), "")
     if not asked and _has_any(_CUDA_OF_JAX):
-        together = "JAX uses it and trains the seeds of a variant together (`engine: jax`)"
-        return ChosenEngine("jax", gpus, f"{seen}. {together}.")
+        them = "it" if len(gpus) == 1 else "them"
+        reason = f"{seen}. JAX uses {them} and trains the seeds of a variant together (`engine: jax`)."
+        return ChosenEngine("jax", gpus, reason)
     if _has_any(_CUDA_OF_TENSORFLOW):
         return ChosenEngine("tensorflow", gpus, f"{seen}, which TensorFlow uses.")
     why = "trials train on the processor: neither TensorFlow nor JAX is installed with CUDA"

@@ -105,8 +105,8 @@ def _fewer_at_once(run: Run) -> list[str]:
             key = trial.variant, reason.removesuffix(")")
             reasons[key] = reasons.get(key, 0) + 1
     return [
-        f"{variant}: {counted(count, 'trial')} trained with fewer seeds at once, because {reason}. The results "
-        "are the same within rounding."
+        f"{variant}: {counted(count, 'trial')} trained with fewer seeds at once, because {reason}. The "
+        "results are the same within rounding."
         for (variant, reason), count in reasons.items()
     ]
 

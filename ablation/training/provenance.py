@@ -142,7 +142,7 @@ def _gpu_software() -> dict[str, str]:
     if uses_jax():
         import jax
 
-        precision = jax.config.read("jax_default_matmul_precision") or "default"
+        precision = getattr(jax.config, "jax_default_matmul_precision", None) or "default"
         parts = [jax.devices()[0].client.platform_version, f"matmul precision {precision}"]
     else:
         import tensorflow as tf

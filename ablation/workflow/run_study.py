@@ -65,10 +65,7 @@ def run_study(
     store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
-    logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
-    runner = make_executor(
-        executor, workers, study.threads, logs, address=address, gpus=study.gpus, engine=study.engine
-    )
+    runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
 
     def opening(beside: list[str]) -> None:
@@ -87,6 +84,15 @@ def run_study(
             observer.planned(run.trials, tasks)
             _train_and_tabulate(run, tasks, runner, observer, shard)
         return _report(run, shard, chosen)
+
+
+def _runner(
+    study: Study, store: Store, shard: Shard, executor: str, workers: int | None, address: str | None
+) -> Executor:
+    logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
+    return make_executor(
+        executor, workers, study.threads, logs, address=address, gpus=study.gpus, engine=study.engine
+    )
 
 
 def until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:

@@ -144,8 +144,7 @@ MISTAKES = [
     ("model: {dropout: .nan}", "model.dropout: expected a finite number, not NaN."),
     (
         'model: {builder: "my.py:build"}',
-        "model.builder: the module 'my.py' cannot be imported (ModuleNotFoundError: No module named 'my'). Write my, "
-        "without .py.",
+        "model.builder: 'my.py:build' contains the path of a file. Name the module as Python imports it, 'my:build'.",
     ),
     ("compare: test_loss", "compare: expected a mapping, not test_loss. Write `{metric: test_loss}`."),
 ]
@@ -633,6 +632,8 @@ def test_overrides_are_checked_too(tiny_study: Study) -> None:
         tiny_study.with_overrides(seeds=[3, 3])
     with pytest.raises(GridError, match="^--seeds: expected at most 10,000 values.$"):
         tiny_study.with_overrides(seeds=parse_seeds("1000000"))
+    with pytest.raises(GridError, match="^--engine: jaxs is not a valid value. Did you mean 'jax'\\?$"):
+        tiny_study.with_overrides(engine="jaxs")
 
 
 _SCALARS = st.one_of(
