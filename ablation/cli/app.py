@@ -21,6 +21,7 @@ from ablation.cli.options import (
     ExecutorOption,
     GridOption,
     MaxSeedsOption,
+    PrecisionOption,
     RunArgument,
     RunFolderOption,
     SeedsOption,
@@ -96,6 +97,7 @@ def run(
     out: RunFolderOption = None,
     workers: WorkersOption = None,
     seeds: SeedsOption = None,
+    precision: PrecisionOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
     address: AddressOption = None,
@@ -121,7 +123,9 @@ def run(
         )
     require_executor(executor, address)
     part = Shard.parse(shard)
-    study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
+    study = read_study(grid, not (dataset or data_dir)).with_overrides(
+        dataset, data_dir, _seeds(seeds), precision=precision
+    )
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
