@@ -130,26 +130,17 @@ def run(
         from ablation.workflow.dry_run import plan_study
 
         with located(grid):
-            print_plan(
-                plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
-            )
+            plan = plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
+            print_plan(plan)
         return
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
     with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_study(
-            study,
-            out,
-            only=only or (),
-            workers=workers,
-            executor=executor,
-            address=address,
-            shard=part,
-            observer=progress,
-            max_seeds=max_seeds,
-            tensorboard=tensorboard,
-        )
+            study, out, only=only or (), workers=workers, executor=executor, address=address, shard=part,
+            observer=progress, max_seeds=max_seeds, tensorboard=tensorboard,
+        )  # fmt: skip
     print_results(finished)
     _exit_1_unless(_has_completed(finished, only, part))
 
