@@ -12,7 +12,7 @@ from ablation.models.architecture import block_filters, dense_units, pooled_bloc
 # Measured on one core of a 2024 server: the notebook's model trains about 350 images per second there, at
 # 34 million multiply-adds per image forward and three times that in all. Small models are bound by overhead.
 _MULTIPLY_ADDS_A_SECOND = 3.5e10
-_DROPOUT, _BATCH_NORM = 0.2, 0.25  # the share that each adds to the time of that model
+_DROPOUT, _BATCH_NORM = 0.12, 0.12  # the share that each adds to the time of that model (benchmark/steps.py)
 _SECONDS_A_STEP = 0.006
 _SECONDS_A_TRIAL = 1.0
 
