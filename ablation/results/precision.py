@@ -11,10 +11,10 @@ from ablation.results.run import Run
 
 
 def bfloat16_note(run: Run) -> str:
-    """Say what mixed_bfloat16 would save; empty where it was not measured, or would save hardly anything."""
+    """Say what mixed_bfloat16 would save; empty where that is not known, or hardly anything."""
     provenances = (result.provenance for result in run.trial_results.values())
     shares = [float(p[PROVENANCE_KEY]) for p in provenances if PROVENANCE_KEY in p]
-    if not shares:
+    if not shares or {trial.training.precision for trial in run.trials} != {"float32"}:
         return ""
     share = statistics.median(shares)
 

@@ -77,6 +77,8 @@ def task_notes(tasks: Sequence[Task]) -> list[str]:
     for task in tasks:
         counts[task.note] = counts.get(task.note, 0) + 1
     notes = [f"{note} ({counted(count, 'trial')})." for note, count in counts.items() if note]
+    if {task.trial.training.precision for task in tasks} != {"float32"}:  # the study has chosen already
+        return notes
     in_bfloat16 = sum(task.seconds if (s := task.bfloat16_seconds) is None else s for task in tasks)
     saves = bfloat16_saves(sum(task.seconds for task in tasks), in_bfloat16)
     return [*notes, saves] if saves else notes

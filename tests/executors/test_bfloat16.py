@@ -76,6 +76,8 @@ def test_it_is_said_where_it_saves_time(tiny_dataset: Dataset) -> None:
     assert task_notes([task(100, 50), task(10, 10)]) == [SAVES.replace("0.6", "0.5")]
     assert task_notes([task(100, 95)]) == task_notes([task(100, None)]) == task_notes([]) == []
     assert bfloat16_saves(100, 150) == ""
+    other = tiny_trial(tiny_dataset, precision="mixed_bfloat16")
+    assert task_notes([task(100, 50), Task(other, Path(), seconds=50, bfloat16_seconds=50)]) == []
 
 
 def test_nothing_is_measured_for_a_study_that_takes_seconds(

@@ -303,6 +303,15 @@ def test_the_grids_that_come_along_are_valid(grid: str) -> None:
     assert names(Study.from_yaml(EXPERIMENTS / grid))[:4] == ["plain", "+Dropout", "+BatchNorm", "+both"]
 
 
+def test_the_study_of_precisions_crosses_them_with_dropout_and_batch_norm() -> None:
+    study = Study.from_yaml(EXPERIMENTS / "precision.yaml")
+    in_float32, in_bfloat16 = study.variants[:4], study.variants[4:]
+    assert names(study)[0] == "plain"
+    for one, other in zip(in_float32, in_bfloat16, strict=True):
+        assert one.model == other.model
+        assert (one.training.precision, other.training.precision) == ("float32", "mixed_bfloat16")
+
+
 # Each wrong grid, and the whole message that its author reads.
 WRONG = {
     "unknown key": (
