@@ -29,16 +29,13 @@ def multiplies_bfloat16() -> bool | None:
 def bfloat16_share() -> float | None:
     """Return the share of the time in float32 that a convolution takes in bfloat16 on this machine.
 
-    It is measured in a process of its own, which takes some seconds, and kept in a file of the user's cache
-    for this processor, version of TensorFlow and choice of kernels.
+    It is above 1 where TensorFlow has to imitate bfloat16. It is measured in a process of its own, which
+    takes some seconds, and kept in a file of the user's cache for this `machine_key`.
 
     Returns:
-        The share; None where the processor does not multiply bfloat16, or where it could not be measured.
+        The share; None if it could not be measured.
     """
-    if not multiplies_bfloat16():
-        return None
-    file = _cache_folder() / "bfloat16.json"
-    key = short_digest(repr(sorted(processor().items())))
+    file, key = _cache_folder() / "bfloat16.json", machine_key()
     kept = _kept(file)
     if key not in kept:
         share = _measured()
@@ -49,6 +46,11 @@ def bfloat16_share() -> float | None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(kept), "utf-8")
     return kept[key]
+
+
+def machine_key() -> str:
+    """Return a hash of the processor, the version of TensorFlow, and how its kernels are chosen."""
+    return short_digest(repr(sorted(processor().items())))
 
 
 def _cache_folder() -> Path:

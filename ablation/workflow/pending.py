@@ -63,7 +63,7 @@ def pending_tasks(
             seconds(trial),
             study.timeout,
             _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id))
-            or (_idle_precision(trial) if on_processor else ""),
+            or (_slow_precision(trial, share) if on_processor else ""),
             shorter.get(trial.id, ("", 0))[0],
             seconds(trial, precision="mixed_bfloat16") if share else None,
         )
@@ -85,15 +85,29 @@ def task_notes(tasks: Sequence[Task]) -> list[str]:
 
 
 def _bfloat16_share(pending: Sequence[Trial], dataset: Dataset) -> float | None:
-    """Return what `bfloat16_share` measures; None where the trials take too little time for that."""
+    """Return what `bfloat16_share` measures; None where that would not matter."""
+    if not multiplies_bfloat16() and all(t.training.precision != "mixed_bfloat16" for t in pending):
+        return None
     seconds = sum(guess_seconds(trial.model, trial.training, dataset) for trial in pending)
     return bfloat16_share() if seconds >= _WORTH_MEASURING else None
 
 
-def _idle_precision(trial: Trial) -> str:
-    if trial.training.precision != "mixed_bfloat16" or multiplies_bfloat16() is not False:
-        return ""
-    return "`precision: mixed_bfloat16` saves no time here, because this processor does not multiply bfloat16"
+def _slow_precision(trial: Trial, share: float | None) -> str:
+    """Say that a precision takes longer than float32 on this machine's processor."""
+    match trial.training.precision:
+        case "mixed_float16":
+            return "`precision: mixed_float16` is for GPUs; a processor takes several times as long for it"
+        case "mixed_bfloat16" if multiplies_bfloat16() is False:
+            return (
+                "`precision: mixed_bfloat16` brings nothing here: this processor does not multiply bfloat16, "
+                "and takes longer to imitate it than to compute in float32"
+            )
+        case "mixed_bfloat16" if share and share > 1:
+            return (
+                "`precision: mixed_bfloat16` brings nothing here: a convolution takes "
+                f"{share:.1f} times as long as in float32"
+            )
+    return ""
 
 
 def _note(
