@@ -22,6 +22,7 @@ from ablation.cli.options import (
     ExecutorOption,
     GridOption,
     MaxSeedsOption,
+    PrecisionOption,
     RunArgument,
     RunFolderOption,
     SeedsOption,
@@ -98,6 +99,7 @@ def run(
     out: RunFolderOption = None,
     workers: WorkersOption = None,
     seeds: SeedsOption = None,
+    precision: PrecisionOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
     engine: EngineOption = None,
@@ -122,14 +124,13 @@ def run(
     require_executor(executor, address)
     part = Shard.parse(shard)
     read = read_study(grid, not (dataset or data_dir))
-    study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine)
+    study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine, precision)
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
         with located(grid):
-            print_plan(
-                plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
-            )
+            plan = plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
+            print_plan(plan)
         return
     print_engine(study, executor)
     from ablation.workflow.progress import LiveProgress
@@ -137,17 +138,9 @@ def run(
 
     with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_study(
-            study,
-            out,
-            only=only or (),
-            workers=workers,
-            executor=executor,
-            address=address,
-            shard=part,
-            observer=progress,
-            max_seeds=max_seeds,
-            tensorboard=tensorboard,
-        )
+            study, out, only=only or (), workers=workers, executor=executor, address=address, shard=part,
+            observer=progress, max_seeds=max_seeds, tensorboard=tensorboard,
+        )  # fmt: skip
     print_results(finished)
     _exit_1_unless(_has_completed(finished, only, part))
 

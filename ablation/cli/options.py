@@ -43,6 +43,10 @@ ShardOption = Annotated[
         metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="Train all variants in this precision: float32, mixed_bfloat16 or mixed_float16."),
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,

@@ -164,8 +164,11 @@ class Study(StudyOptions):
         data_dir: str | Path | None = None,
         seeds: Sequence[int] | None = None,
         engine: str | None = None,
+        precision: str | None = None,
     ) -> Self:
         """Return the study on another dataset, another folder of images, with other seeds or another engine.
+
+        ``precision`` is that of all variants.
 
         Raises:
             GridError: A value is not valid.
@@ -190,7 +193,31 @@ class Study(StudyOptions):
             option = {"dataset": of_images, "engine": "--engine"}.get(str(problem["loc"][0]), "--seeds")
             raise GridError(f"{option}: {explain(problem, [])}") from None
         refuse_repeated(study.seeds, "--seeds: ")
-        return study.model_copy(update={"variants": self.variants})  # which still know what the grid sets
+        variants = self.variants if precision is None else _in_precision(self.variants, precision)
+        return study.model_copy(update={"variants": variants})  # which still know what the grid sets
+
+
+def _in_precision(variants: Sequence[Variant], precision: str) -> tuple[Variant, ...]:
+    """Return variants that all compute in one precision.
+
+    Raises:
+        GridError: There is no such precision, or the variants are there to compare several.
+    """
+    try:
+        TrainingSettings.model_validate({"precision": precision})
+    except ValidationError as error:
+        raise GridError(f"--precision: {explain(error.errors()[0], [])}") from None
+    several = list(dict.fromkeys(variant.training.precision for variant in variants))
+    if len(several) > 1:
+        raise GridError(
+            f"--precision: the variants of this study compute in {' and '.join(several)}, and one precision "
+            "for all would leave nothing of that comparison. Leave out --precision."
+        )
+    training = {"precision": precision}
+    return tuple(
+        variant.model_copy(update={"training": variant.training.model_copy(update=training)})
+        for variant in variants
+    )
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -39,6 +39,17 @@ def worker_provenance(threads: int) -> dict[str, str]:
     return {**_machine(), "threads": str(threads)}
 
 
+def processor() -> dict[str, str]:
+    """Describe what decides how fast TensorFlow computes on this machine's processor, without starting it."""
+    return {
+        **_versions("tensorflow"),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cpu features": _features(),
+        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
+        or "none",
+    }
+
+
 def code_provenance(folder: Path) -> dict[str, str]:
     """Return the git commit of the folder's repository, and whether tracked files were changed since.
 
@@ -79,18 +90,18 @@ def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str,
 
 @cache
 def _machine() -> dict[str, str]:
+    about = processor()
     return {
         "python": platform.python_version(),
         **_versions("ablation-harness", "jax" if uses_jax() else "tensorflow", "keras", "numpy"),
         "system": platform.platform(),
         "host": platform.node(),
         "machine": platform.machine(),
-        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
-        "cpu features": _features(),
+        "processor": about["processor"],
+        "cpu features": about["cpu features"],
         "accelerator": _accelerator(),
         **_gpu_software(),
-        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
-        or "none",
+        "environment variables": about["environment variables"],
         "keras.json": _keras_file(),
         "cores": str(os.cpu_count() or "unknown"),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import GridError, did_you_mean
+from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share
 from ablation.executors.contract import Executor, Task
 from ablation.executors.make import make_executor
 from ablation.executors.shard import WHOLE, Shard
@@ -192,7 +193,8 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
     with closing(ended):
         for task, bare in ended:
-            result = bare.model_copy(update={"provenance": bare.provenance | about})
+            measured = {} if task.bfloat16_seconds is None else {PROVENANCE_KEY: f"{bfloat16_share()}"}
+            result = bare.model_copy(update={"provenance": bare.provenance | about | measured})
             run.store.commit(task.trial, result)
             observer.finished(task.trial, result)
 
