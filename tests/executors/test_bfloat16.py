@@ -27,7 +27,7 @@ LARGE = """
     study: large
     dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}
     model: {blocks: [[512, 512]]}
-    training: {epochs: 100, batch_size: 60}
+    training: {epochs: 1000, batch_size: 60}
     seeds: 2
 """
 
