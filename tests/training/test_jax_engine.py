@@ -111,6 +111,47 @@ def test_both_engines_start_alike_and_take_the_same_first_step(
     np.testing.assert_allclose(probabilities, kept, atol=1e-5)
 
 
+def _callback(name: str, **arguments: Any) -> Component:
+    return Component(name=name, arguments=arguments)
+
+
+ALIKE: dict[str, dict[str, Any]] = {
+    "callbacks": {
+        "callbacks": (
+            _callback("ReduceLROnPlateau", monitor="val_loss", patience=1, factor=0.1),
+            _callback("EarlyStopping", monitor="val_loss", patience=1, restore_best_weights=True),
+        ),
+        "epochs": 6, "learning_rate": 0.2,
+    },
+    "averages, each epoch": {
+        "optimizer": Component(name="Adam", arguments={"use_ema": True}),
+        "callbacks": (_callback("SwapEMAWeights"),),
+    },
+    "averages, at the end": {"optimizer": Component(name="SGD", arguments={"use_ema": True})},
+    "float16": {"precision": "mixed_float16"},
+    "another loss, further metrics": {"loss": "categorical_focal_crossentropy", "metrics": ("auc",)},
+    "a smaller last batch": {"batch_size": 37},
+    "the weights of a class": {"class_weight": {"3": 5.0}},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ALIKE)
+def test_a_model_without_random_layers_is_trained_alike_by_both_engines(
+    case: str, train: Train, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    trials = trials_of(tiny_dataset, family="dense", **ALIKE[case])
+    by_jax = train(trials)
+    for trial in trials:
+        (tmp_path / "tensorflow" / trial.id).mkdir(parents=True)
+        by_tensorflow = run_trial(trial, tiny_dataset, tmp_path / "tensorflow" / trial.id)
+        assert by_jax[trial.seed].metrics == pytest.approx(by_tensorflow.metrics, abs=1e-4)
+        assert len(by_jax[trial.seed].history) == len(by_tensorflow.history)
+        for one, other in zip(by_jax[trial.seed].history, by_tensorflow.history, strict=True):
+            for name in ("loss", "accuracy", "active_loss", "train_loss", "val_loss"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-4), name
+
+
 def test_seeds_resume_to_the_same_bits_and_one_that_diverges_does_so_alone(
     train: Train, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
