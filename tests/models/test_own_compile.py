@@ -312,7 +312,7 @@ def test_what_would_have_no_effect_on_a_search_is_refused_with_its_place(folder:
         Search.from_yaml(folder / "grid.yaml")
     assert str(caught.value) == (
         f"{folder / 'grid.yaml'}, line 5, search.hypermodel: compiling:for_search compiles its model (compiling.py, "
-        "line 20) with the optimizer SGD, so that the grid's setting `learning_rate` would have no effect. Remove "
+        "line 23) with the optimizer SGD, so that the grid's setting `learning_rate` would have no effect. Remove "
         "the call of `compile`, so that the grid's settings are used, or remove `learning_rate` from the grid.\n"
         "    5 | search: {hypermodel: compiling:for_search, trials: 2}"
     )
