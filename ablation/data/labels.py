@@ -17,6 +17,7 @@ Labels = NDArray[np.integer[Any]]
 """One class per image, (n,), int64 from 0; or several labels per image, (n, labels), uint8, 0 or 1."""
 
 _MISSING = {"", "nan", "<na>", "n/a", "#n/a", "nat", "null"}
+_WHOLE = re.compile(r"(\d+)(\.0*)?")
 _COPY = re.compile(r"^copy of | - copy( ?\(\d+\))?$|[ _-](copy|backup|bak)( ?\d+)?$|\.bak$| ?\(\d+\)$")
 
 
@@ -88,8 +89,9 @@ def is_missing(label: str) -> bool:
 def refuse_alike(names: Iterable[str], where: object) -> None:
     """Raise an error if two names may mean one class.
 
-    Such names differ only in case, spaces or leading zeros, or one is that of a copy. Names of a single
-    letter are those of letters, of which ``A`` and ``a`` are two.
+    Such names differ only in case, spaces, underscores, invisible characters, or the zeros of a whole number
+    (``01``, ``1.0``), or one is that of a copy. Names of a single letter are those of letters, of which ``A``
+    and ``a`` are two.
     """
     seen: dict[str, str] = {}
     for name in sorted(names):
@@ -107,10 +109,15 @@ def _refuse_two(first: str, second: str, where: object) -> None:
 
 
 def _folded(name: str) -> str:
-    text = " ".join(unicodedata.normalize("NFKC", name).split())
-    if text.isdecimal():
-        return str(int(text))
+    visible = "".join(letter for letter in unicodedata.normalize("NFKC", name) if _is_visible(letter))
+    text = " ".join(visible.replace("_", " ").split())
+    if whole := _WHOLE.fullmatch(text):
+        return str(int(whole[1]))
     return text.casefold() if len(text) > 1 else text
+
+
+def _is_visible(letter: str) -> bool:
+    return unicodedata.category(letter) != "Cf"  # such as the zero-width space, and marks of byte order
 
 
 def _refuse_unclear(texts: Mapping[PartName, NDArray[Any]], where: object) -> None:

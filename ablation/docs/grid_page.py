@@ -36,8 +36,10 @@ or a metric.
 A component that does not exist, or that does not accept these arguments, is reported with its line before
 anything starts. The file of your own component is part of the id of a trial: if you change the file, its
 trials are run again. Labels are one-hot and outputs are probabilities. The sparse crossentropy is the same
-loss with one-hot labels; a metric whose name begins with `sparse` is rejected. A loss is the mean over
-images: `reduction: sum` is rejected, and so is a binary crossentropy of a model that ends in softmax.
+loss with one-hot labels; a metric whose name begins with `sparse` is rejected. So are, for two classes,
+metrics that pool both outputs: of these, precision and recall would be the accuracy. Write
+`{Precision: {class_id: 1}}` and `{AUC: {multi_label: true}}`. A loss is the mean over images:
+`reduction: sum` is rejected, and so is a binary crossentropy of a model that ends in softmax.
 
 Callbacks are called at the beginning and the end of training, of each epoch, and of the measurements after
 it. They receive the losses that Keras would give them, including penalties. A callback that must be called
@@ -55,6 +57,10 @@ _OWN_MODEL = """
 have no effect. Metrics other than accuracy, and `jit_compile`, are refused unless the grid sets the same.
 `loss_weights` are refused, because a classifier has one loss. `steps_per_execution` and `run_eagerly` change
 no result and are ignored. Without a call of `compile`, the grid decides everything.
+
+**Images** are normalised before your model gets them: by default, they are floats from 0 to 1. A model that
+divides by 255 itself, and one whose input has whole numbers, is refused. In front of a model that expects
+values from 0 to 255, put `layers.Rescaling(255)`.
 
 **Logits** are accepted if the loss says so, as in `SparseCategoricalCrossentropy(from_logits=True)`, in your
 code or under `training: {loss: ...}`. Training computes the loss from the logits. Predictions are

@@ -196,6 +196,7 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
             hint = spelling_hint(given, type_)
             if key in _FIRST_KEYS and isinstance(given, str):
                 hint = hint or f" Write `{{{_FIRST_KEYS[key]}: {given}}}`."
-            return f"expected {_KINDS[type_]}, not {shown(given)}.{hint}"
+            kind = "true, false or raw" if "save_models" in problem["loc"] else _KINDS[type_]
+            return f"expected {kind}, not {shown(given)}.{hint}"
     message = problem["msg"]
     return f"{message[0].lower()}{message[1:]}, not {shown(given)}."

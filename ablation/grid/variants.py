@@ -185,8 +185,11 @@ class Known:
         fields = model_class.model_fields
         # A variant of another family keeps what the two families share of the settings under `model:`.
         foreign = {k for k in values if places[k][0] == "model" and k not in fields}
+        refused = {k for k in values if k in MODEL_KEYS and k not in fields} - foreign
         if foreign and places["family"][0] == "model":
-            key = min(foreign)
+            refused |= foreign
+        if refused:
+            key = min(refused)
             raise self.source.error(
                 places[key], f"a {family} model has no setting '{key}'.{did_you_mean(key, fields)}"
             )

@@ -17,6 +17,7 @@ from ablation.models.augmentation import surrounded
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
 from ablation.models.named_seeds import build_with_named_seeds
 from ablation.models.own_compile import outputs_logits, recorded_compiles, refuse_without_effect
+from ablation.models.own_inputs import refuse_raw_images
 from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
 from ablation.models.unseeded import seed_global_draws
 from ablation.tensorflow_setup import nothing_computed, start_build
@@ -64,7 +65,10 @@ def build_user_model(
                 f"{name} returned an object of type {type(model).__name__}; expected a Keras model."
             )
         refuse_unused_methods(name, model)
+        refuse_raw_images(name, model)
         model(keras.ops.zeros((2, *image_shape)), training=False)
+        if not model.trainable_variables:
+            raise AblationError(f"{name}: the model has no weights that can be trained.")
         return model
 
     try:
@@ -82,14 +86,21 @@ def build_user_model(
 
 
 def may_overrule(settings: BuilderSettings) -> bool:
-    """Return whether a builder's file suggests that its model comes compiled or has methods of training."""
+    """Return whether a builder's file suggests that `refuse_overruled` would find something."""
     function = Builder.load(settings.builder, Path(settings.folder)).function
     try:
         text = Path(inspect.getsourcefile(inspect.unwrap(function)) or "").read_text("utf-8")
     except (OSError, TypeError, UnicodeDecodeError):
         return True
     return any(
-        word in text for word in ("compile", "load_model", *(f"def {name}" for name in UNUSED_METHODS))
+        word in text
+        for word in (
+            "compile",
+            "load_model",
+            "Rescaling",
+            "dtype",
+            *(f"def {name}" for name in UNUSED_METHODS),
+        )
     )
 
 
@@ -99,12 +110,13 @@ def refuse_overruled(
     classes: int,
     training: TrainingSettings,
 ) -> None:
-    """Refuse a model with settings or methods that would have no effect, without starting TensorFlow.
+    """Refuse a model with what would have no effect or darken images, without starting TensorFlow.
 
     A model that cannot be built in this way is left to the trial, which builds it as it is trained.
 
     Raises:
-        AblationError: A setting of the grid, or a method of the model, would have no effect.
+        AblationError: A setting of the grid, or a method of the model, would have no effect; or the model is
+            for images with values from 0 to 255.
     """
     import keras
 
@@ -117,6 +129,7 @@ def refuse_overruled(
     if not isinstance(model, keras.Model):
         return
     refuse_unused_methods(name, model)
+    refuse_raw_images(name, model)
     refuse_without_effect(name, model, training)
 
 

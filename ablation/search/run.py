@@ -76,16 +76,24 @@ def run_search(
         searched = SearchRun(folder)
         best = searched.table.dropna(subset=["rank"]).nsmallest(search.settings.confirm.best, "rank")
         if best.empty:
-            raise RunError(
-                f"{folder}: no proposal was trained with all of its seeds; see the logs in its subfolder "
-                "search/logs."
-            )
+            raise RunError(f"{folder}: {_why_none(search, searched)}")
         run_study(_confirmation(search, searched, list(best["trial"])), folder / "confirmation", **options)
         write_search_report(searched)
         if then_ablate:
             run_study(ablation_study(searched), folder / "ablation", **options)
             write_search_report(searched)
     return SearchRun(folder)
+
+
+def _why_none(search: Search, searched: SearchRun) -> str:
+    """Say why no proposal has a rank."""
+    epochs = search.baseline.training.epochs
+    if search.settings.tuner == "hyperband" and searched.table["epochs"].max() < epochs:
+        return (
+            f"hyperband trained no proposal for all {epochs} epochs, because the space has too few different "
+            "settings to fill a rung. Use `tuner: grid`, which tries all of them."
+        )
+    return "no proposal was trained with all of its seeds; see the logs in its subfolder search/logs."
 
 
 def _explore(

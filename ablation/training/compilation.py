@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ablation.data.datasets import Dataset
+from ablation.errors import AblationError
 from ablation.grid.keras_names import make, metric
 from ablation.grid.settings import Component, TrainingSettings, metric_name
 from ablation.grid.trial import Trial
@@ -72,5 +73,24 @@ def _optimizer(training: TrainingSettings) -> keras.optimizers.Optimizer:
     if isinstance(rate, Component):
         rate = make("learning_rate", rate)
     if isinstance(training.optimizer, Component):
-        return make("optimizer", training.optimizer, learning_rate=rate)
+        optimizer = make("optimizer", training.optimizer, learning_rate=rate)
+        if training.optimizer.source:
+            other_rate = 2 * rate if isinstance(rate, float) else 0.001
+            other = make("optimizer", training.optimizer, learning_rate=other_rate)
+            if _rate_of(optimizer) == _rate_of(other):
+                raise AblationError(
+                    f"{training.optimizer.name} does not use the argument `learning_rate`, so that "
+                    "training.learning_rate would have no effect. Pass the argument on to the optimizer."
+                )
+        return optimizer
     return keras.optimizers.get({"class_name": training.optimizer, "config": {"learning_rate": rate}})
+
+
+def _rate_of(optimizer: keras.optimizers.Optimizer) -> str:
+    """Return the learning rates of an optimizer and of those in it, or what their schedules hold."""
+    import keras
+
+    whole = getattr(optimizer, "inner_optimizer", optimizer)
+    rates = [part._learning_rate for part in getattr(whole, "optimizers", [whole])]
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return str([vars(rate) if isinstance(rate, schedule) else float(rate) for rate in rates])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import numpy as np
 
@@ -18,6 +19,14 @@ from ablation.tensorflow_setup import quiet_stderr
 from ablation.training.class_weights import class_weights
 from ablation.training.fit import declares_averages, refuse_binary, refuse_idle_average
 
+# Metrics of Keras that pool all outputs, and the argument that keeps classes apart, if there is one.
+_POOLING = {
+    "AUC": "multi_label",
+    **dict.fromkeys(("Precision", "Recall", "PrecisionAtRecall", "RecallAtPrecision"), "class_id"),
+    **dict.fromkeys(("SensitivityAtSpecificity", "SpecificityAtSensitivity"), "class_id"),
+    **dict.fromkeys(("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives"), ""),
+}
+
 
 def require_fit(study: Study, dataset: Dataset) -> None:
     """Refuse a study whose training does not fit its images.
@@ -27,7 +36,7 @@ def require_fit(study: Study, dataset: Dataset) -> None:
         GridError: A loss or metric is for images of exactly one class, but the images have any number of
             labels, or the other way round; class weights name no class; a callback monitors what is not
             logged; averages of weights would have no effect; or a metric cannot be measured, is the same
-            whatever a model predicts, or is for another number of classes.
+            whatever a model predicts, pools two classes, or is for another number of classes.
     """
     for variant in study.variants:
         dataset.first(variant.training.train_size)
@@ -38,6 +47,8 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     _refuse_overruled(study, dataset)
     for metric in {str(m): m for v in study.variants for m in v.training.metrics}.values():
         _refuse_misfit_metric(metric, len(dataset.class_names))
+        if len(dataset.class_names) == 2 and not dataset.is_multi_label:
+            _refuse_pooled(metric, dataset.class_names[1])
         if isinstance(metric, Component):
             with quiet_stderr():
                 _try_out(metric, dataset)
@@ -117,6 +128,32 @@ def _refuse_misfit_metric(metric: str | Component, classes: int) -> None:
             f"training.metrics: the top {k} of {classes} classes always contain the right one, so that "
             f"{metric} is always 1. Write {{TopKCategoricalAccuracy: {{k: {max(1, classes // 2)}}}}}."
         )
+
+
+def _refuse_pooled(metric: str | Component, second: str) -> None:
+    """Refuse a metric of Keras that pools the outputs of two classes, and so describes neither of them.
+
+    Exactly one of two outputs that sum to 1 is above 0.5: pooled precision and recall are the accuracy.
+    """
+    if isinstance(metric, Component) and metric.source:
+        return
+    name, arguments = (metric, {}) if isinstance(metric, str) else (metric.name, metric.arguments)
+    name = keras_names.keras_class(keras_names.KINDS["metrics"], name).__name__
+    if name not in _POOLING:
+        return
+    given = arguments.get(_POOLING[name])
+    if given is not None and given is not False:  # class_id may be 0
+        return
+    if _POOLING[name] == "multi_label":
+        instead = {name: arguments | {"multi_label": True}}
+    else:
+        instead = {name if _POOLING[name] else "Precision": arguments | {"class_id": 1}}
+    written = json.dumps(instead).replace('"', "")
+    raise GridError(
+        f"training.metrics: {metric} of two classes counts every image twice, once per class, and so "
+        f"describes neither class. Write {written}"
+        + (f" for the class {second}." if "class_id" in written else ".")
+    )
 
 
 def _try_out(component: Component, dataset: Dataset) -> None:

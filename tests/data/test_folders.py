@@ -440,6 +440,7 @@ def test_a_csv_file_that_does_not_fit_is_refused_with_its_line(
     [
         ("Dog", "dog"), ("dog", "dog  "), ("dog", "dog copy"), ("dog", "dog - Copy (2)"), ("Copy of dog", "dog"),
         ("dog", "dog_backup"), ("dog", "dog (1)"), ("01", "1"), ("caf\u00e9", "cafe\u0301"), ("big dog", "big  dog"),
+        ("1", "1.0"), ("big dog", "big_dog"), ("dog", "dog\u200b"),
     ],
 )  # fmt: skip
 def test_names_that_may_mean_one_class_are_refused_unless_they_are_listed(

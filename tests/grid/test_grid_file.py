@@ -121,7 +121,13 @@ MISTAKES = [
         'model: {batch_norm: "false"}',
         'model.batch_norm: expected true or false, not "false". Write false, without quotation marks.',
     ),
-    ("save_models: off", "save_models: expected true or false, not off. Write false."),
+    ("save_models: off", "save_models: expected true, false or raw, not off. Write false."),
+    ("save_models: normalised", "save_models: expected true, false or raw, not normalised."),
+    (
+        "factors: {family: [cnn, dense], blocks: [[[2]], [[3]]]}",
+        "value 1 of factors.blocks: a dense model has no setting 'blocks'. Valid names: activation, augmentation, "
+        "batch_norm, batch_norm_after, batch_norm_momentum, dense, depth, dropout, dropout_after, family, order, width.",
+    ),
     ("question: 3", 'question: expected text, not 3. Write "3", in quotation marks.'),
     ("seeds: 1000000", "seeds: expected at most 10,000 values, not 1000000."),
     (

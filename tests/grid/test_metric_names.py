@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,53 @@ def test_a_metric_that_does_not_fit_the_classes_is_refused_before_training(
     with pytest.raises(GridError) as error:
         require_fit(tiny_study.model_copy(update={"variants": (variant,)}), tiny_dataset)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("metric", "instead"),
+    [
+        ("precision", "{Precision: {class_id: 1}} for the class low"),
+        ("auc", "{AUC: {multi_label: true}}"),
+        (
+            "RecallAtPrecision(precision=0.5)",
+            "{RecallAtPrecision: {precision: 0.5, class_id: 1}} for the class low",
+        ),
+        ("TruePositives", "{Precision: {class_id: 1}} for the class low"),
+    ],
+)
+def test_a_metric_that_pools_two_classes_is_refused(
+    metric: str, instead: str, tiny_study: Study, tiny_dataset: Any
+) -> None:
+    """A model that always says the more frequent class would have a precision, recall and AUC of its share."""
+    truth = np.repeat([[1, 0], [0, 1]], [7, 3], axis=0).astype(np.float32)
+    always = np.tile(np.float32([0.7, 0.3]), (10, 1))
+    assert [measured(read(n), truth, always) for n in ("Precision", "Recall")] == pytest.approx([0.7, 0.7])
+    assert measured(read("AUC"), truth, always) == pytest.approx(0.7)
+    assert measured(read("AUC", multi_label=True), truth, always) == 0.5
+    assert measured(read("Recall", class_id=1), truth, always) == 0
+
+    name, _, argument = metric.removesuffix(")").partition("(")
+    setting = {name: {"precision": 0.5}} if argument else name
+    parts = {
+        part: dataclasses.replace(found, labels=found.labels // 5)
+        for part in ("train", "val", "test")
+        for found in [getattr(tiny_dataset, part)]
+    }
+    halves = dataclasses.replace(tiny_dataset, class_names=("high", "low"), **parts)
+
+    def require(value: Any) -> None:
+        training = TrainingSettings.model_validate({"metrics": (resolved("metrics", value, Path()),)})
+        variant = tiny_study.variants[0].model_copy(update={"training": training})
+        require_fit(tiny_study.model_copy(update={"variants": (variant,)}), halves)
+
+    with pytest.raises(GridError) as error:
+        require(setting)
+    assert str(error.value) == (
+        f"training.metrics: {metric} of two classes counts every image twice, once per class, and so describes neither "
+        f"class. Write {instead}."
+    )
+    require({"Precision": {"class_id": 0}})
+    require({"AUC": {"multi_label": True}})
 
 
 def test_names_that_settings_keep_are_decided_too() -> None:

@@ -218,6 +218,19 @@ def test_failed_trials_never_end_a_search(
     assert sum(map(len, some)) == sum(map(len, none))
 
 
+def test_a_space_that_is_too_small_for_hyperband_is_told(tmp_path: Path) -> None:
+    text = GRID[: GRID.index("search:")].replace("epochs: 4", "epochs: 3")
+    text += "search: {space: {dropout: [0, 0.1]}, tuner: hyperband, seeds: 1}\n"
+    (tmp_path / "grid.yaml").write_text(textwrap.dedent(text), "utf-8")
+    folder = tmp_path / "out"
+    with pytest.raises(RunError) as error:
+        run_search(Search.from_yaml(tmp_path / "grid.yaml"), folder, executor="inline")
+    assert str(error.value) == (
+        f"{folder}: hyperband trained no proposal for all 3 epochs, because the space has too few different settings to "
+        "fill a rung. Use `tuner: grid`, which tries all of them."
+    )
+
+
 # What is trained
 
 

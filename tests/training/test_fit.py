@@ -37,6 +37,19 @@ OWN = """
     def averaging(learning_rate):
         return keras.optimizers.SGD(learning_rate, use_ema=True)
 
+    def fixed(learning_rate):
+        return keras.optimizers.SGD(0.7)
+
+    def fixed_schedule(learning_rate):
+        return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.7, 9))
+
+    def schedule(learning_rate):
+        return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(10 * learning_rate, 9))
+
+    def several(learning_rate):
+        chosen = keras.optimizers.OptimizerMap(keras.optimizers.Adam(learning_rate), {"other": keras.optimizers.SGD(0.1)})
+        return keras.optimizers.MultiOptimizer(chosen)
+
     def two(image_shape, classes, units=2):
         ending = "softmax" if units == 2 else "sigmoid"
         return keras.Sequential([
@@ -100,6 +113,25 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
             attempt()
         assert str(caught.value) == message
     assert not (tmp_path / "run" / "study.json").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["fixed", "fixed_schedule", "schedule", "several"])
+def test_an_optimizer_that_ignores_the_learning_rate_is_told(
+    optimizer: str, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    from ablation.training.compilation import compiled_model
+
+    study = study_of(tmp_path, f'optimizer: "own_fit:{optimizer}", learning_rate: 0.02')
+    trial = study.trials(tiny_dataset.digest)[0]
+    if not optimizer.startswith("fixed"):
+        compiled_model(trial, tiny_dataset)
+        return
+    with pytest.raises(AblationError) as caught:
+        compiled_model(trial, tiny_dataset)
+    assert str(caught.value) == (
+        f"own_fit:{optimizer} does not use the argument `learning_rate`, so that training.learning_rate would have no "
+        "effect. Pass the argument on to the optimizer."
+    )
 
 
 MEAN = "which is not a mean over images, so that losses of parts of different sizes cannot be compared. Remove `reduction`."
