@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+
+import numpy as np
 
 from ablation.errors import AblationError
 
 T = TypeVar("T")
+
+_backend = {"of this process": "tensorflow"}
 
 # Keras reads these from ~/.keras/keras.json, where they would change what a trial computes.
 _STANDARD: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
@@ -50,8 +55,15 @@ def configure_tensorflow(threads: int) -> None:
             "cannot be changed any more; use --executor local, which runs trials in processes of their own."
         ) from None
     tf.config.experimental.enable_op_determinism()
+
+
+def _take_gpu_memory_as_needed() -> None:
+    """Let TensorFlow take no more of a GPU's memory than it needs, because a study may run on it, too."""
+    import tensorflow as tf
+
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with suppress(RuntimeError):  # this process has used the GPU before
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def start_tensorflow(threads: int) -> None:
@@ -63,15 +75,55 @@ def start_tensorflow(threads: int) -> None:
     gc.enable()
 
 
+class _WithoutTensorFlow:
+    """Lets an import of TensorFlow fail as if it were not installed."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Refuse to find TensorFlow; what is None here is looked for elsewhere."""
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+def start_jax(threads: int) -> None:
+    """Let this process compute with JAX instead of TensorFlow, which is then never imported.
+
+    It is called before Keras is imported. XLA is set to compute the same bits in every run on a device, and
+    to take no more memory than it needs.
+
+    Args:
+        threads: The number of threads on a processor.
+
+    Raises:
+        AblationError: Keras already runs here with TensorFlow.
+    """
+    _backend["of this process"] = "jax"
+    os.environ["NPROC"] = str(threads)  # from which XLA takes the size of its thread pool
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _WithoutTensorFlow())  # Keras would import it if it could
+    require_keras()
+
+
+def uses_jax() -> bool:
+    """Return whether this process computes with JAX."""
+    return _backend["of this process"] == "jax"
+
+
 def require_keras() -> None:
-    """Import Keras with TensorFlow as its backend, whatever the user's keras.json and environment say.
+    """Import Keras with the backend of this process, whatever the user's keras.json and environment say.
+
+    That is TensorFlow, unless `start_jax` was called.
 
     Raises:
         AblationError: Keras already runs here with another backend, or its keras.json is not valid.
     """
+    wanted = _backend["of this process"]
     if "keras" not in sys.modules:
         chosen = os.environ.get("KERAS_BACKEND")
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ["KERAS_BACKEND"] = wanted
         try:
             import keras
         except (ValueError, ImportError) as error:  # TensorFlow may have imported a part of it before
@@ -79,13 +131,26 @@ def require_keras() -> None:
         finally:  # which backend other processes of the user have is none of our business
             os.environ.pop("KERAS_BACKEND")
             os.environ |= {"KERAS_BACKEND": chosen} if chosen is not None else {}
+        if wanted == "tensorflow":
+            _take_gpu_memory_as_needed()
     import keras
 
-    if (backend := keras.backend.backend()) != "tensorflow":
+    if (backend := keras.backend.backend()) != wanted:
+        needed = "JAX" if wanted == "jax" else "TensorFlow"
         raise AblationError(
-            f"Keras already runs in this process with the backend {backend}, but trials need TensorFlow. Set "
-            "the environment variable KERAS_BACKEND to tensorflow before Keras is imported."
+            f"Keras already runs in this process with the backend {backend}, but trials need {needed}. Set "
+            f"the environment variable KERAS_BACKEND to {wanted} before Keras is imported."
         )
+
+
+def seed_draws_without_seed(seed: int) -> None:
+    """Seed what Python, NumPy and TensorFlow draw for code that names no seed."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  code of users draws from it
+    if not uses_jax():
+        import tensorflow as tf
+
+        tf.random.set_seed(seed)
 
 
 @contextmanager
@@ -135,6 +200,9 @@ def nothing_computed() -> Iterator[None]:
     and may have computed before. Code that needs values, as `numpy()` does, raises an error.
     """
     require_keras()
+    if uses_jax():
+        yield
+        return
     import tensorflow as tf
 
     with tf.Graph().as_default():

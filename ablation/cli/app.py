@@ -18,16 +18,19 @@ from ablation.cli.options import (
     AddressOption,
     DataOption,
     DatasetOption,
+    EngineOption,
     ExecutorOption,
     GridOption,
     MaxSeedsOption,
+    PrecisionOption,
     RunArgument,
     RunFolderOption,
     SeedsOption,
     ShardOption,
     WorkersOption,
+    require_both,
 )
-from ablation.errors import AblationError, GridError, RunError, show_warning
+from ablation.errors import AblationError, RunError, show_warning
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -96,8 +99,10 @@ def run(
     out: RunFolderOption = None,
     workers: WorkersOption = None,
     seeds: SeedsOption = None,
+    precision: PrecisionOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
     executor: ExecutorOption = "local",
+    engine: EngineOption = None,
     address: AddressOption = None,
     shard: ShardOption = "1/1",
     until_resolved: Annotated[
@@ -109,43 +114,33 @@ def run(
     ] = False,
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
-    from ablation.cli.terminal import print_plan, print_results
+    from ablation.cli.terminal import print_engine, print_plan, print_results
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
     from ablation.grid.setting_place import located
 
-    if until_resolved != (max_seeds is not None):
-        raise GridError(
-            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
-        )
+    require_both(until_resolved, max_seeds)
     require_executor(executor, address)
     part = Shard.parse(shard)
-    study = read_study(grid, not (dataset or data_dir)).with_overrides(dataset, data_dir, _seeds(seeds))
+    read = read_study(grid, not (dataset or data_dir))
+    study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine, precision)
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
         with located(grid):
-            print_plan(
-                plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
-            )
+            plan = plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
+            print_plan(plan)
         return
+    print_engine(study, executor)
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
     with located(grid), _interruptible(), LiveProgress() as progress:
         finished = run_study(
-            study,
-            out,
-            only=only or (),
-            workers=workers,
-            executor=executor,
-            address=address,
-            shard=part,
-            observer=progress,
-            max_seeds=max_seeds,
-            tensorboard=tensorboard,
-        )
+            study, out, only=only or (), workers=workers, executor=executor, address=address, shard=part,
+            observer=progress, max_seeds=max_seeds, tensorboard=tensorboard,
+        )  # fmt: skip
     print_results(finished)
     _exit_1_unless(_has_completed(finished, only, part))
 

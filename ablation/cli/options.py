@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ablation.cli.completion import datasets, executors, runs
+from ablation.errors import GridError
 
 GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
 DatasetOption = Annotated[
@@ -30,6 +31,9 @@ ExecutorOption = Annotated[
     str,
     typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
 ]
+EngineOption = Annotated[
+    str | None, typer.Option(help="What trains the models, instead of the grid's: tensorflow or jax.")
+]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
 ]
@@ -39,8 +43,24 @@ ShardOption = Annotated[
         metavar="I/N", help="Train the I-th of N parts; the shard that ends last writes the report."
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="Train all variants in this precision: float32, mixed_bfloat16 or mixed_float16."),
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
+
+
+def require_both(until_resolved: bool, max_seeds: int | None) -> None:
+    """Refuse one of the two options that add seeds without the other.
+
+    Raises:
+        GridError: Only one of them is given.
+    """
+    if until_resolved != (max_seeds is not None):
+        raise GridError(
+            "--until-resolved and --max-seeds N go together: the first adds seeds, the second limits them."
+        )

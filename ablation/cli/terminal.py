@@ -30,6 +30,7 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
+from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 from ablation.results.left_out import earlier_code_notes
@@ -39,12 +40,19 @@ from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ablation.grid.study import Study
     from ablation.report.verify import Verification
     from ablation.results.run import Run
     from ablation.workflow.dry_run import Plan
 
 _MOST_DIFFERENCES = 20
 _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
+
+
+def print_engine(study: Study, executor: str) -> None:
+    """Print which engine trains a study, if there was something to choose; on Ray, there is not."""
+    if executor != "ray" and (reason := choose_engine(study.engine).reason):
+        Console().print(Text(reason))
 
 
 def print_plan(plan: Plan) -> None:

@@ -23,7 +23,7 @@ there, varied under `factors`, or changed under `variants`.
 """
 KEYS = (
     "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "baseline", "seeds",
-    "compare", "save_models", "threads", "vary", "timeout", "gpus", "search",
+    "compare", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
 )  # fmt: skip  # in the order in which a grid file is written
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
 COMPONENTS = """

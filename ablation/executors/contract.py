@@ -25,6 +25,7 @@ class Task:
         timeout: The seconds after which it is stopped; by default it is never stopped.
         note: What a user may wonder about: why a finished trial is trained again, or from which epoch on.
         continues: The id of a shorter training at whose end it begins, if the state was kept.
+        bfloat16_seconds: What ``seconds`` would be in mixed_bfloat16; None where that was not measured.
     """
 
     trial: Trial
@@ -34,6 +35,7 @@ class Task:
     timeout: float | None = None
     note: str = ""
     continues: str = ""
+    bfloat16_seconds: float | None = None
 
     def timed_out(self, history: Sequence[EpochRecord]) -> TrialResult:
         """Return the result of a trial that was stopped after its timeout, with the completed epochs."""

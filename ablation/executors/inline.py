@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ablation.data.datasets import Dataset
 from ablation.executors.contract import OnProgress, Progress, Task
+from ablation.executors.engine import seeds_at_once
 from ablation.executors.task_queue import TaskQueue
+from ablation.grid.study import Engine
 from ablation.grid.trial import EpochRecord, TrialResult
-from ablation.tensorflow_setup import configure_tensorflow
-from ablation.training.attempt import attempt
+from ablation.tensorflow_setup import configure_tensorflow, start_jax
+from ablation.training.fused.attempt import attempts
+from ablation.training.fused.lane import SeedTask
 
 
 class InlineExecutor:
     """Runs each task in this process; a timeout takes effect at the end of an epoch.
 
     TensorFlow must not already run in this process with another number of threads.
+
+    Args:
+        engine: What trains the models; with JAX, the seeds of a variant are trained together.
     """
+
+    def __init__(self, engine: Engine = "tensorflow") -> None:
+        self._engine: Engine = engine
 
     def run(
         self, tasks: Sequence[Task], dataset_file: Path, threads: int, on_progress: OnProgress
@@ -27,28 +35,43 @@ class InlineExecutor:
         """See `Executor.run`."""
         if not tasks:
             return
-        configure_tensorflow(threads)
+        if self._engine == "jax":
+            start_jax(threads)
+        else:
+            configure_tensorflow(threads)
         dataset = Dataset.load(dataset_file)
-        task_queue, task = TaskQueue(tasks), None
-        while task := task_queue.next(task):
-            trial = task.trial
+        task_queue = TaskQueue(tasks, seeds_at_once(self._engine, len(tasks), workers=1))
+        group: list[Task] = []
+        while group := task_queue.next_group(group):
+            yield from self._run(group, dataset, on_progress)
 
-            history: list[EpochRecord] = []
-            started = time.perf_counter()
+    def _run(
+        self, group: Sequence[Task], dataset: Dataset, on_progress: OnProgress
+    ) -> Iterator[tuple[Task, TrialResult]]:
+        """Run tasks of one variant; if they take too long, those without a result have timed out."""
+        left = {task.trial.id: task for task in group}
+        histories: dict[str, list[EpochRecord]] = {trial_id: [] for trial_id in left}
+        started = time.perf_counter()
 
-            def report(
-                record: EpochRecord, task: Task = task, history: Any = history, started: float = started
-            ) -> None:
-                history.append(record)
+        def reporting(task: Task) -> Callable[[EpochRecord], None]:
+            def report(record: EpochRecord) -> None:
+                histories[task.trial.id].append(record)
                 on_progress(Progress(task.trial, record))
-                if task.timeout is not None and time.perf_counter() - started > task.timeout:
+                seconds = (time.perf_counter() - started) / len(group)
+                if task.timeout is not None and seconds > task.timeout:
                     raise _TimeoutReached
 
-            on_progress(Progress(trial, None))
-            try:
-                yield task, attempt(trial, dataset, task.folder, task.save_model, report)
-            except _TimeoutReached:
-                yield task, task.timed_out(history)
+            return report
+
+        for task in group:
+            on_progress(Progress(task.trial, None))
+        try:
+            seeds = [SeedTask(t.trial, t.folder, t.save_model, reporting(t)) for t in group]
+            for result in attempts(seeds, dataset):
+                yield left.pop(result.trial_id), result
+        except _TimeoutReached:
+            for task in left.values():
+                yield task, task.timed_out(histories[task.trial.id])
 
     def close(self) -> None:
         """See `Executor.close`."""

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-import json
-import os
 import queue
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ablation.errors import RunError, writing
 from ablation.executors.contract import OnProgress, Progress, Task
+from ablation.executors.engine import seeds_at_once
 from ablation.executors.task_queue import TaskQueue
+from ablation.executors.worker_process import WorkerProcess, describe_exit
+from ablation.grid.study import Engine
 from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.training.attempt import OUT_OF_MEMORY
 
 _ATTEMPTS = 2  # a trial whose worker dies is tried once more
 
 _Event = tuple[Task, EpochRecord | TrialResult | None]
+_Events = queue.SimpleQueue[_Event | BaseException]
 
 
 class LocalExecutor:
     """Runs tasks in worker processes, each of them tended by a thread of this process.
 
+    A trial for which memory was lacking is tried once more at the end, with no other beside it.
+
     Args:
         workers: The number of worker processes.
         log_folder: The folder for the error output of each worker.
         keep: Whether to keep the processes for the next `run`, until `close`.
+        engine: What trains the models; with JAX, a worker trains the seeds of a variant together.
+        gpus: The GPUs to use, as CUDA numbers them; each worker gets one of them.
     """
 
-    def __init__(self, workers: int, log_folder: Path, keep: bool = False) -> None:
+    def __init__(
+        self,
+        workers: int,
+        log_folder: Path,
+        keep: bool = False,
+        engine: Engine = "tensorflow",
+        gpus: Sequence[str] = (),
+    ) -> None:
         self._workers = workers
         self._log_folder = log_folder
         self._keep = keep
+        self._engine: Engine = engine
+        self._gpus = gpus
         self._idle_workers: dict[tuple[Path, int], list[_Worker]] = {}
 
     def run(
@@ -44,17 +57,19 @@ class LocalExecutor:
         """See `Executor.run`."""
         if not tasks:
             return
-        task_queue = TaskQueue(tasks)
-        events: queue.SimpleQueue[_Event | BaseException] = queue.SimpleQueue()
+        task_queue = TaskQueue(tasks, seeds_at_once(self._engine, len(tasks), self._workers))
+        events: _Events = queue.SimpleQueue()
         with writing(self._log_folder):
             self._log_folder.mkdir(parents=True, exist_ok=True)
         workers = self._idle_workers.pop((dataset_file, threads), [])
         for k in range(len(workers), min(self._workers, len(tasks))):
             log = self._log_folder / f"worker-{k}.log"
-            workers.append(_Worker(dataset_file, threads, log, self._keep))
+            gpu = self._gpus[k % len(self._gpus)] if self._gpus else ""
+            process = WorkerProcess(dataset_file, threads, self._engine, gpu, log)
+            workers.append(_Worker(process, self._keep))
         for worker in workers:
             threading.Thread(target=worker.tend, args=(task_queue, events), daemon=True).start()
-        unfinished = len(tasks)
+        unfinished, lacked_memory = len(tasks), []
         try:
             while unfinished:
                 event = events.get()
@@ -63,7 +78,10 @@ class LocalExecutor:
                 task, outcome = event
                 if isinstance(outcome, TrialResult):
                     unfinished -= 1
-                    yield task, outcome
+                    if len(workers) > 1 and outcome.cause.startswith(OUT_OF_MEMORY):
+                        lacked_memory.append(task)
+                    else:
+                        yield task, outcome
                 else:
                     on_progress(Progress(task.trial, outcome))
             if self._keep:
@@ -71,6 +89,9 @@ class LocalExecutor:
         finally:
             for worker in workers:
                 worker.stop()
+        if lacked_memory:
+            alone = LocalExecutor(1, self._log_folder, False, self._engine, self._gpus)
+            yield from alone.run(lacked_memory, dataset_file, threads, on_progress)
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -81,32 +102,18 @@ class LocalExecutor:
 
 
 class _Worker:
-    """A worker process, which is replaced when it dies."""
+    """Tends a worker process: hands over groups of tasks, and passes on what happens to them."""
 
-    def __init__(self, dataset_file: Path, threads: int, log: Path, keep: bool) -> None:
-        self._command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "ablation.training.worker",
-            str(dataset_file),
-            str(threads),
-        ]
-        self._threads = threads
-        self._log = log
+    def __init__(self, process: WorkerProcess, keep: bool) -> None:
+        self._process = process
         self._keep = keep
-        self._process: subprocess.Popen[str] | None = None
-        self._stopped = False
-        self._lock = threading.Lock()
 
-    def tend(self, task_queue: TaskQueue, events: queue.SimpleQueue[_Event | BaseException]) -> None:
-        """Run tasks until none is waiting, and put everything that happens into ``events``."""
-        task = None
+    def tend(self, task_queue: TaskQueue, events: _Events) -> None:
+        """Run groups of tasks until none is waiting, and put everything that happens into ``events``."""
+        group: list[Task] = []
         try:
-            while not self._stopped and (task := task_queue.next(task)):
-                result = self._run(task, events)
-                if not self._stopped:
-                    events.put((task, result))
+            while not self._process.is_stopped and (group := task_queue.next_group(group)):
+                self._run(group, events)
         except OSError as error:
             events.put(RunError(f"a worker process cannot be started: {error}."))
         except BaseException as error:
@@ -117,126 +124,74 @@ class _Worker:
 
     def stop(self) -> None:
         """Kill the process; no other is started afterwards."""
-        with self._lock:
-            self._stopped = True
-            if self._process is not None:
-                _kill(self._process)
-                self._process.wait()
+        self._process.stop()
 
-    def _run(self, task: Task, events: queue.SimpleQueue[_Event | BaseException]) -> TrialResult:
+    def _run(self, group: list[Task], events: _Events, fewer_because: str = "") -> None:
+        """Run tasks; if the process dies, run what is left in halves, and a single task once more."""
         ending = ""
         for _ in range(_ATTEMPTS):
-            events.put((task, None))
-            process = self._living_process()
-            if process is None:
-                break
-            history: list[EpochRecord] = []
-            overdue = threading.Event()
-            result = self._converse(process, task, events, history, overdue)
-            if result is not None:
-                return result
-            _kill(process)
-            if overdue.is_set():
-                return task.timed_out(history)
-            ending = _describe_exit(process.wait())
-            if self._stopped:
-                break
-        cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {self._log}"
-        return TrialResult(trial_id=task.trial.id, status="failed", cause=cause)
-
-    def _living_process(self) -> subprocess.Popen[str] | None:
-        """Return the process, a new one if it does not live; None once the worker is stopped."""
-        with self._lock:
-            if self._stopped:
-                return None
-            if self._process is None or self._process.poll() is not None:
-                with self._log.open("a") as log:
-                    self._process = subprocess.Popen(
-                        self._command,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        stderr=log,
-                        text=True,
-                        bufsize=1,
-                        env=os.environ | {"OMP_NUM_THREADS": str(self._threads), "TF_CPP_MIN_LOG_LEVEL": "2"},
-                        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its workers
-                    )
-            return self._process
-
-    def _converse(
-        self,
-        process: subprocess.Popen[str],
-        task: Task,
-        events: queue.SimpleQueue[_Event | BaseException],
-        history: list[EpochRecord],
-        overdue: threading.Event,
-    ) -> TrialResult | None:
-        """Hand over a task and wait for its result; return None if the process died first.
-
-        Args:
-            process: The worker process.
-            task: The task to run.
-            events: Receives each epoch as it ends.
-            history: Receives each epoch as it ends, too.
-            overdue: Is set if the process was killed because of the task's timeout.
-        """
-
-        def end() -> None:
-            overdue.set()
-            _kill(process)
-
-        clock = threading.Timer(task.timeout or 0, end)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        line = {
-            "trial": task.trial.model_dump(mode="json"),
-            "folder": str(task.folder),
-            "save_model": task.save_model,
-        }
-        try:
-            process.stdin.write(json.dumps(line) + "\n")
-        except OSError:
-            return None
-        try:
-            for answer in process.stdout:
-                try:
-                    event = json.loads(answer)
-                except ValueError:  # the process died in the middle of a line
-                    return None
-                if "result" in event:
-                    return TrialResult.model_validate(event["result"])
-                if "epoch" in event:
-                    history.append(EpochRecord.model_validate(event["epoch"]))
-                    events.put((task, history[-1]))
-                elif task.timeout is not None:  # the trial has started, TensorFlow is imported
-                    clock.start()
-            return None
-        finally:
-            clock.cancel()
+            for task in group:
+                events.put((task, None))
+            conversation = _Conversation(group, events)
+            ended = self._process.converse(conversation, fewer_because)
+            left = conversation.unfinished
+            if not left or self._process.is_stopped:
+                return
+            if conversation.is_overdue:
+                for task in left:
+                    events.put((task, task.timed_out(conversation.histories[task.trial.id])))
+                return
+            ending = describe_exit(ended)
+            if len(left) > 1:
+                half, because = (len(left) + 1) // 2, f"the process of {len(group)} at once died {ending}"
+                self._run(left[:half], events, fewer_because or because)
+                self._run(left[half:], events, fewer_because or because)
+                return
+            group = left
+        log = self._process.log
+        cause = f"the worker process died {_ATTEMPTS} times, the last time {ending}; see {log}"
+        events.put((group[0], TrialResult(trial_id=group[0].trial.id, status="failed", cause=cause)))
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a worker, if it still lives, and the processes that a user's code started in it.
+class _Conversation:
+    """What a worker process has said of a group of tasks."""
 
-    Its end is not awaited here: until then, its process group cannot be that of another program.
-    """
-    if process.returncode is not None:
-        return
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
+    def __init__(self, group: Sequence[Task], events: _Events) -> None:
+        self.histories: dict[str, list[EpochRecord]] = {task.trial.id: [] for task in group}
+        self.is_overdue = False
+        self._tasks = {task.trial.id: task for task in group}
+        self._unfinished = dict(self._tasks)
+        self._events = events
 
+    @property
+    def unfinished(self) -> list[Task]:
+        """The tasks that have no result yet."""
+        return list(self._unfinished.values())
 
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-        meaning = (
-            " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
-        )
-        return f"killed by {name}{meaning}"
-    except ValueError:
-        return f"killed by signal {-code}"
+    @property
+    def timeout(self) -> float | None:
+        """The seconds after which the group is stopped: a trial's own, as often as there are trials."""
+        timeouts = [task.timeout for task in self._tasks.values() if task.timeout is not None]
+        return sum(timeouts) or None
+
+    def task_lines(self) -> list[dict[str, object]]:
+        """Return what the worker is to know of each task."""
+        return [
+            {
+                "trial": task.trial.model_dump(mode="json"),
+                "folder": str(task.folder),
+                "save_model": task.save_model,
+            }
+            for task in self._tasks.values()
+        ]
+
+    def heard(self, event: dict[str, Any]) -> None:
+        """Pass on what the worker says of a trial."""
+        task = self._tasks[event["trial"]]
+        if "epoch" in event:
+            record = EpochRecord.model_validate(event["epoch"])
+            self.histories[task.trial.id].append(record)
+            self._events.put((task, record))
+        else:
+            self._events.put((task, TrialResult.model_validate(event["result"])))
+            del self._unfinished[task.trial.id]

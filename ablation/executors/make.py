@@ -6,11 +6,12 @@ from pathlib import Path
 
 from ablation.errors import AblationError, did_you_mean
 from ablation.executors.contract import EXECUTORS, Executor
-from ablation.executors.cores import available_cores
+from ablation.executors.engine import choose_engine
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
 from ablation.executors.ray import RayExecutor
-from ablation.tensorflow_setup import configure_tensorflow
+from ablation.grid.study import Engine
+from ablation.tensorflow_setup import configure_tensorflow, start_jax
 
 
 def require_executor(name: str, address: str | None) -> None:
@@ -33,6 +34,7 @@ def make_executor(
     keep: bool = False,
     address: str | None = None,
     gpus: float = 0.0,
+    engine: Engine | None = None,
 ) -> Executor:
     """Return the executor of that name.
 
@@ -44,16 +46,28 @@ def make_executor(
         log_folder: The folder for the error output of worker processes.
         keep: Whether to keep the processes from one `run` to the next, until `close`.
         address: The address of the Ray cluster; by default a cluster is started on this machine.
-        gpus: The number of GPUs per trial, or a fraction of one; only Ray assigns GPUs.
+        gpus: The number of GPUs per trial, or a fraction of one; only Ray assigns a fraction.
+        engine: What trains the models; by default `choose_engine` decides.
 
     Raises:
         AblationError: There is no such executor, or it does not take an address; or TensorFlow already runs
             in this process with another number of threads, where trials are to run in it.
     """
     require_executor(name, address)
+    if name == "ray":
+        if engine == "jax":
+            raise AblationError(
+                "--executor ray trains with TensorFlow only; `engine: jax` needs --executor local or inline."
+            )
+        return RayExecutor(address, workers, gpus, keep)
+    chosen = choose_engine(engine)
     if name == "inline":
-        configure_tensorflow(threads)  # before a metric or a loss of the grid is tried out in this process
-        return InlineExecutor()
-    if name == "local":
-        return LocalExecutor(workers or max(1, available_cores() // threads), log_folder, keep)
-    return RayExecutor(address, workers, gpus, keep)
+        if chosen.name == "jax":
+            start_jax(threads)
+        else:
+            configure_tensorflow(
+                threads
+            )  # before a metric or a loss of the grid is tried out in this process
+        return InlineExecutor(chosen.name)
+    count = chosen.workers(workers, threads)
+    return LocalExecutor(count, log_folder, keep, chosen.name, chosen.gpus)

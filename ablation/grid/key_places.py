@@ -13,7 +13,7 @@ TRAINING_KEYS = frozenset(TrainingSettings.model_fields)
 STUDY_KEYS = frozenset(
     {
         "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "baseline",
-        "compare", "seeds", "save_models", "threads", "vary", "timeout", "gpus", "search",
+        "compare", "seeds", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
     }
 )  # fmt: skip
 SECTIONS: dict[str, Collection[str]] = {

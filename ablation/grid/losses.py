@@ -24,13 +24,15 @@ def require_usable(name: str, loss: Any) -> None:
     Raises:
         AblationError: The reduction of the loss is no mean, or its type is not float32.
     """
+    import keras
+
     reduction, dtype = getattr(loss, "reduction", "mean"), getattr(loss, "dtype", "float32")
     if reduction not in _MEANS:
         raise AblationError(
             f"{name} has the reduction {reduction}, which is not a mean over images, so that "
             "losses of parts of different sizes cannot be compared. Remove `reduction`."
         )
-    if dtype != "float32":
+    if dtype not in ("float32", keras.config.floatx()):  # the latter is what keras.json says, and is not used
         raise AblationError(
             f"{name} has the dtype {dtype}, but losses are computed in float32 here, whatever the precision "
             "of the model is. Remove `dtype`."

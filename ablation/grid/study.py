@@ -52,6 +52,7 @@ def _require_fraction_or_whole(gpus: float) -> float:
 Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_stream_order)]
 SaveModels = bool | Literal["raw"]
 Seconds = Annotated[float, Field(gt=0)]
+Engine = Literal["tensorflow", "jax"]
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_require_fraction_or_whole)]
 
 
@@ -106,6 +107,11 @@ class StudyOptions(Settings):
     own. With ``label_noise``, each seed has wrong labels of its own, if ``label_noise`` is set."""
     timeout: Seconds | None = None
     """The number of seconds after which a trial is stopped. By default, there is no limit."""
+    engine: Engine | None = None
+    """What trains the models: ``tensorflow`` or ``jax``. With JAX, the seeds of a variant are trained
+    together, as one program. By default, JAX is used if there is a GPU that it can use, and TensorFlow
+    otherwise. Both begin with the same weights and see the same batches; they draw different numbers for
+    dropout and augmentation, and round differently."""
     gpus: Gpus = 0.0
     """The number of GPUs per trial on a Ray cluster; a fraction lets several trials share one GPU."""
 
@@ -157,8 +163,12 @@ class Study(StudyOptions):
         dataset: str | None = None,
         data_dir: str | Path | None = None,
         seeds: Sequence[int] | None = None,
+        engine: str | None = None,
+        precision: str | None = None,
     ) -> Self:
-        """Return the study on another dataset, another folder of images, or other seeds.
+        """Return the study on another dataset, another folder of images, with other seeds or another engine.
+
+        ``precision`` is that of all variants.
 
         Raises:
             GridError: A value is not valid.
@@ -172,16 +182,42 @@ class Study(StudyOptions):
             data["dataset"]["path"] = str(Path(data_dir).absolute())
         if seeds is not None:
             data["seeds"] = list(seeds)
+        if engine is not None:
+            data["engine"] = engine
         try:
             study = type(self).model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
             options = {"--dataset": dataset, "--data-dir": data_dir}
             of_images = " and ".join(option for option, value in options.items() if value is not None)
-            option = of_images if problem["loc"][0] == "dataset" else "--seeds"
+            option = {"dataset": of_images, "engine": "--engine"}.get(str(problem["loc"][0]), "--seeds")
             raise GridError(f"{option}: {explain(problem, [])}") from None
         refuse_repeated(study.seeds, "--seeds: ")
-        return study.model_copy(update={"variants": self.variants})  # which still know what the grid sets
+        variants = self.variants if precision is None else _in_precision(self.variants, precision)
+        return study.model_copy(update={"variants": variants})  # which still know what the grid sets
+
+
+def _in_precision(variants: Sequence[Variant], precision: str) -> tuple[Variant, ...]:
+    """Return variants that all compute in one precision.
+
+    Raises:
+        GridError: There is no such precision, or the variants are there to compare several.
+    """
+    try:
+        TrainingSettings.model_validate({"precision": precision})
+    except ValidationError as error:
+        raise GridError(f"--precision: {explain(error.errors()[0], [])}") from None
+    several = list(dict.fromkeys(variant.training.precision for variant in variants))
+    if len(several) > 1:
+        raise GridError(
+            f"--precision: the variants of this study compute in {' and '.join(several)}, and one precision "
+            "for all would leave nothing of that comparison. Leave out --precision."
+        )
+    training = {"precision": precision}
+    return tuple(
+        variant.model_copy(update={"training": variant.training.model_copy(update=training)})
+        for variant in variants
+    )
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -124,9 +124,7 @@ def _module(name: str, folder: Path) -> ModuleType:
             loaded = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         reason, hint = f"{type(error).__name__}: {error}", ""
-        if isinstance(error, ModuleNotFoundError) and name.endswith(".py"):
-            hint = f" Write {name.removesuffix('.py')}, without .py."
-        elif isinstance(error, ModuleNotFoundError) and error.name == name:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
             beside = [path.stem for path in folder.glob("*.py")]
             hint = (
                 did_you_mean(name, beside)

@@ -18,6 +18,7 @@ from ablation.grid.settings import (
 )
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 from ablation.models.augmentation import augmentation
+from ablation.models.initial_draws import drawn_by_numpy
 from ablation.models.reproducible import build_reproducibly
 from ablation.models.user_model import build_user_model
 from ablation.tensorflow_setup import standard_keras, start_build
@@ -61,7 +62,7 @@ def build_model(
         return _built_in_model(settings, image_shape, classes, randomness, multi_label)
 
     name = user_code(settings)
-    with standard_keras(training.precision):
+    with standard_keras(training.precision), drawn_by_numpy():
         if not name:
             return build()
         key = f"{settings.model_dump_json()}{training.precision}{image_shape}{classes}{multi_label}"

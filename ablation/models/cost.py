@@ -12,7 +12,7 @@ from ablation.models.architecture import block_filters, dense_units, pooled_bloc
 # Measured on one core of a 2024 server: the notebook's model trains about 350 images per second there, at
 # 34 million multiply-adds per image forward and three times that in all. Small models are bound by overhead.
 _MULTIPLY_ADDS_A_SECOND = 3.5e10
-_DROPOUT, _BATCH_NORM = 0.2, 0.25  # the share that each adds to the time of that model
+_DROPOUT, _BATCH_NORM = 0.12, 0.12  # the share that each adds to the time of that model (benchmark/steps.py)
 _SECONDS_A_STEP = 0.006
 _SECONDS_A_TRIAL = 1.0
 
@@ -49,14 +49,25 @@ def updates(training: TrainingSettings, images: int) -> int:
     return training.epochs * math.ceil(images / training.batch_size)
 
 
-def guess_seconds(model: AnyModel, training: TrainingSettings, dataset: Dataset) -> float:
-    """Estimate the seconds of a trial on one core: training costs three passes, measuring costs one."""
+def guess_seconds(
+    model: AnyModel, training: TrainingSettings, dataset: Dataset, bfloat16_share: float = 1.0
+) -> float:
+    """Estimate the seconds of a trial on one core: training costs three passes, measuring costs one.
+
+    Args:
+        model: The settings of the model.
+        training: The training settings.
+        dataset: The images.
+        bfloat16_share: The share of the time in float32 that convolutions take in bfloat16. Dropout and batch
+            normalisation take the same time in both, because moving values takes longer than computing them.
+    """
     dataset = dataset.first(training.train_size)
     once = multiply_adds(model, dataset.image_shape, len(dataset.class_names))
     active = len(dataset.train_probe) if model.dropout or model.batch_norm or model.augmentation else 0
     passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val) + active
     computing = training.epochs * passes * once / _MULTIPLY_ADDS_A_SECOND
-    computing *= 1 + _DROPOUT * bool(model.dropout) + _BATCH_NORM * model.batch_norm
+    multiplying = bfloat16_share if training.precision == "mixed_bfloat16" else 1.0
+    computing *= multiplying + _DROPOUT * bool(model.dropout) + _BATCH_NORM * model.batch_norm
     return computing + updates(training, len(dataset.train)) * _SECONDS_A_STEP + _SECONDS_A_TRIAL
 
 

@@ -29,6 +29,16 @@ def takes_training(layer: keras.Layer) -> bool:
     return "training" in inspect.signature(layer.call).parameters
 
 
+def has_modes(model: keras.Model) -> bool:
+    """Return whether a model may compute something else in training mode than in inference mode.
+
+    It does so with a state, of batch statistics or random draws, or with a layer that acts on training images
+    only.
+    """
+    augments = any(isinstance(layer, training_only_layer()) for layer in model.layers)
+    return bool(model.non_trainable_variables) or augments
+
+
 @cache
 def _around_layer() -> type[Any]:
     """Return the class of both layers, which contains another layer and is saved with it."""

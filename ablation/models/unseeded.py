@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,10 @@ import numpy as np
 
 from ablation.errors import AblationError
 from ablation.grid.seeding import Randomness
-from ablation.models.training_only import training_argument
+from ablation.models.graphs import traced
 
 if TYPE_CHECKING:
     import keras
-
-# TensorFlow's operations that draw from a state which no checkpoint holds, or that run Python.
-_UNSEEDED = {
-    "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle",
-    "RandomGamma", "RandomPoissonV2", "Multinomial", "PyFunc", "PyFuncStateless", "EagerPyFunc",
-}  # fmt: skip
 
 _REMEDY = (
     "Draw them with keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of "
@@ -34,22 +27,10 @@ _draws_globally: dict[
 ] = {}  # by the model's settings, so that only one trial of a variant is traced
 
 
-@dataclass(frozen=True)
-class _Graph:
-    """What a layer's graph in training mode contains, beside the layer's own variables.
-
-    ``constants`` are the values that it computes with, of all types but text, and in an order of their own.
-    """
-
-    operations: set[str]
-    variables: list[Any]
-    constants: list[bytes]
-
-
 def draws_unseeded(layer: keras.Layer, image_shape: tuple[int, int, int]) -> bool:
     """Return whether a built layer's graph uses randomness other than the layer's own variables."""
-    graph = _traced(layer, image_shape)
-    return bool(graph.operations & _UNSEEDED) or bool(graph.variables)
+    graph = traced(layer, image_shape)
+    return bool(graph.unseeded) or bool(graph.variables)
 
 
 def graph_constants(model: keras.Model, image_shape: tuple[int, int, int], seed: int = 0) -> list[bytes]:
@@ -61,14 +42,14 @@ def graph_constants(model: keras.Model, image_shape: tuple[int, int, int], seed:
         seed: Seeds what its code draws with NumPy or Python while it is traced.
     """
     with python_seeded(seed):
-        return _traced(model, image_shape).constants
+        return traced(model, image_shape).constants
 
 
 def refuse_traced_draws(name: str, model: keras.Model, image_shape: tuple[int, int, int]) -> None:
-    """Refuse a model whose code draws random numbers with NumPy or Python while TensorFlow traces it."""
+    """Refuse a model whose code draws random numbers with NumPy or Python while it is traced."""
     if graph_constants(model, image_shape, 0) != graph_constants(model, image_shape, 1):
         raise AblationError(
-            f"{name}: the model draws random numbers with NumPy or Python while TensorFlow traces it, so "
+            f"{name}: the model draws random numbers with NumPy or Python while it is traced, so "
             f"that they are the same in every step. {_REMEDY}"
         )
 
@@ -108,14 +89,14 @@ def _refuse_unseeded(
 ) -> bool:
     """Refuse a model that draws unseeded numbers; return whether it draws from Keras's global generator."""
     with python_seeded(0):
-        graph = _traced(model, image_shape)
-    if unseeded := graph.operations & _UNSEEDED:
+        graph = traced(model, image_shape)
+    if unseeded := graph.unseeded:
         raise AblationError(
-            f"{name}: the model draws random numbers that do not depend on the trial's seed (TensorFlow's "
-            f"{min(unseeded)}). {_REMEDY}"
+            f"{name}: the model draws random numbers that do not depend on the trial's seed "
+            f"({min(unseeded)}). {_REMEDY}"
         )
-    shared = generator.state.value
-    if stray := [variable for variable in graph.variables if variable is not shared]:
+    shared = (id(generator.state), id(generator.state.value))
+    if stray := [variable for variable in graph.variables if id(variable) not in shared]:
         raise AblationError(
             f"{name}: the model uses the variable '{stray[0].name}', which is not a part of its state, so "
             "that no checkpoint holds it. Make it an attribute of its layer: a keras.Variable, a "
@@ -136,32 +117,6 @@ def has_own_code(model: keras.Model) -> bool:
         ):
             return True
     return False
-
-
-def _traced(layer: keras.Layer, image_shape: tuple[int, int, int]) -> _Graph:
-    import tensorflow as tf
-
-    training_mode = training_argument(layer)
-    shape = tf.TensorSpec((2, *image_shape), tf.float32)
-    function = tf.function(lambda images: layer(images, **training_mode), autograph=False)
-    graph = function.get_concrete_function(shape).graph
-    definition = graph.as_graph_def()
-    inner = (node for function in definition.library.function for node in function.node_def)
-    nodes = [*definition.node, *inner]
-    known = [*layer.variables, *getattr(layer, "metrics_variables", ())]
-    of_layer = {id(variable.value) for variable in known}
-    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
-    constants = [
-        tensor.SerializeToString() for tensor in tensors if tensor.dtype != tf.string.as_datatype_enum
-    ]
-    outer = [
-        tensor for tensor, _ in graph.captures if tensor.dtype not in (tf.resource, tf.variant, tf.string)
-    ]
-    return _Graph(
-        {node.op for node in nodes},
-        [variable for variable in graph.variables if id(variable) not in of_layer],
-        sorted(constants + [tensor.numpy().tobytes() for tensor in outer]),
-    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,6 +15,11 @@ _CODE = "\x02", "\x03"  # no name can hold them, so that a name is never taken f
 def code(text: str) -> str:
     """Mark text to be set as code."""
     return f"{_CODE[0]}{text}{_CODE[1]}"
+
+
+def with_code(text: str) -> str:
+    """Mark what stands between backticks to be set as code."""
+    return re.sub("`([^`]+)`", lambda found: code(found[1]), text)
 
 
 @dataclass(frozen=True)

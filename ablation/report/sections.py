@@ -11,9 +11,10 @@ from ablation.figures.style import Picture
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
-from ablation.report.document import Cell, Report, Section, Table, code, plain
+from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
 from ablation.report.key_results import findings, missing_figures, warnings
 from ablation.report.trial_links import TrialLinks
+from ablation.results.precision import bfloat16_note
 from ablation.results.run import Run
 
 _MOST_CLASSES = 20  # whose table is open
@@ -152,7 +153,8 @@ def _cost(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
         "inference mode. Memory: the peak memory of a trial's process, TensorFlow and the images included, "
         "where the system reports it."
     )
-    return Section("cost", "Accuracy and cost", (), pictures.get("cost", []), [table], [note])
+    notes = [note, *filter(None, [with_code(bfloat16_note(run))])]
+    return Section("cost", "Accuracy and cost", (), pictures.get("cost", []), [table], notes)
 
 
 def _noise(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:

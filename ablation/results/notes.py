@@ -27,6 +27,7 @@ from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
 from ablation.results.left_out import left_out_notes
 from ablation.results.run import Run
+from ablation.training.provenance import SEEDS_AT_ONCE
 
 _WIDEST = 0.05  # a validation set that measures an accuracy no better than this is called too small
 _SMALLEST_BATCH = 8
@@ -94,6 +95,22 @@ def identical_notes(run: Run) -> list[str]:
     return notes
 
 
+def _fewer_at_once(run: Run) -> list[str]:
+    """Say which trials were trained with fewer seeds at once than planned, and why."""
+    reasons: dict[tuple[str, str], int] = {}
+    for trial in run.trials:
+        result = run.trial_results.get(trial.id)
+        _, _, reason = result.provenance.get(SEEDS_AT_ONCE, "").partition(" (") if result else ("", "", "")
+        if reason:
+            key = trial.variant, reason.removesuffix(")")
+            reasons[key] = reasons.get(key, 0) + 1
+    return [
+        f"{variant}: {counted(count, 'trial')} trained with fewer seeds at once, because {reason}. The "
+        "results are the same within rounding."
+        for (variant, reason), count in reasons.items()
+    ]
+
+
 def observed_notes(run: Run) -> list[str]:
     """Return the warnings that the finished trials give."""
     completed = completed_results(run.results)
@@ -102,6 +119,7 @@ def observed_notes(run: Run) -> list[str]:
     return [
         *left_out_notes(run),
         *_repeatable_failures(run),
+        *_fewer_at_once(run),
         *_not_numbers(run, completed),
         *_seeds_added(run),
         *_further_seeds(run),

@@ -109,9 +109,10 @@ def _explore(
     store = Store(folder / "search")
     asked = search.study.dataset, search.study.vary
     dataset = store.prepared_dataset(*asked) or prepare_dataset(*asked)
-    threads, gpus = search.study.threads, search.study.gpus
-    logs = store.folder / "logs"
-    runner = make_executor(executor, workers, threads, logs, keep=True, address=address, gpus=gpus)
+    study, logs = search.study, store.folder / "logs"
+    runner = make_executor(
+        executor, workers, study.threads, logs, True, address, gpus=study.gpus, engine=study.engine
+    )
     proposals: list[Proposal] = []
     with store.locked(), closing(runner), tempfile.TemporaryDirectory() as scratch:
         with quiet_stderr():  # keras-tuner imports TensorFlow

@@ -15,6 +15,8 @@ from ablation.tensorflow_setup import standard_keras
 from ablation.training.provenance import worker_provenance
 from ablation.training.trial_runner import run_trial
 
+OUT_OF_MEMORY = "out of memory"  # how the cause of such a failure begins
+
 
 def attempt(trial: Trial, dataset: Any, folder: Path, save_model: SaveModels, report: Any) -> TrialResult:
     """Run a trial as `run_trial` does; an exception becomes a failed result, with a traceback in a file.
@@ -50,6 +52,9 @@ def failed(
 def _cause(error: Exception) -> str:
     """Return an exception as one line; for a lack of memory, with what to change."""
     reason = error_summary(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory; try a smaller batch_size or width, or fewer --workers ({reason})"
+    lacks_memory = "RESOURCE_EXHAUSTED" in reason or type(error).__name__ == "ResourceExhaustedError"
+    if isinstance(error, MemoryError) or lacks_memory:
+        return f"{OUT_OF_MEMORY}; try a smaller batch_size or width, or fewer --workers ({reason})"
+    if "determinis" in reason and "not" in reason:
+        return f"{reason.rstrip('.')}; `engine: jax` has a deterministic form of most operations"
     return reason

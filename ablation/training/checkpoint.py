@@ -75,8 +75,13 @@ class Checkpoint:
             state: The training state.
             seconds: The seconds that the trial has taken so far.
         """
-        if time.perf_counter() >= self._next:
+        if self.is_due:
             self.save(state, seconds)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last file was not written too recently."""
+        return time.perf_counter() >= self._next
 
     def save(self, state: TrainingState, seconds: float) -> None:
         """Write the file, whole or not at all.
@@ -124,6 +129,15 @@ class Checkpoint:
     def discard(self) -> None:
         """Remove the file, once the trial has ended."""
         self._file.unlink(missing_ok=True)
+
+
+def stored_lanes(folder: Path) -> int:
+    """Return the number of seeds that were trained at once when a checkpoint was saved; 0 without one."""
+    try:
+        with np.load(folder / CHECKPOINT, allow_pickle=False) as stored:
+            return int(json.loads(str(stored["about"]))["provenance"].get("lanes", 0))
+    except Exception:  # it is absent or damaged
+        return 0
 
 
 def _stored(array: NDArray[Any]) -> NDArray[Any]:

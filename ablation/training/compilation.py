@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ablation.data.datasets import Dataset
 from ablation.errors import AblationError
@@ -14,7 +11,7 @@ from ablation.grid.settings import Component, TrainingSettings, metric_name
 from ablation.grid.trial import Trial
 from ablation.models.build import build_model
 from ablation.models.own_compile import loss_of, own_compile
-from ablation.tensorflow_setup import standard_keras
+from ablation.tensorflow_setup import seed_draws_without_seed, standard_keras
 from ablation.training.fit import refuse_binary, refuse_idle_average, refuse_sum
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
     model: they are computed on all images of a part at once, but Keras would call them once per batch.
     """
     import keras
-    import tensorflow as tf
 
     with standard_keras(trial.training.precision):
         classes, multi_label = len(dataset.class_names), dataset.is_multi_label
@@ -54,10 +50,7 @@ def compiled_model(trial: Trial, dataset: Dataset) -> keras.Model:
             model.compute_metrics(None, nothing, nothing)
             model.reset_metrics()
         # What callbacks and metrics draw then does not depend on which trials ran before in this process.
-        seed = randomness.derive("dropout", "callbacks")
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  code of users draws from it
-        tf.random.set_seed(seed)
+        seed_draws_without_seed(randomness.derive("dropout", "callbacks"))
         return model
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_LEVELS = 2**16  # a value is dropped by 16 random bits, so that the rate is exact to within 0.00001
-_HIGHEST_RATE = 0.999  # above it, the share that is kept would no longer be exact to within a percent
+LEVELS = 2**16  # a value is dropped by 16 random bits, so that the rate is exact to within 0.00001
+HIGHEST_RATE = 0.999  # above it, the share that is kept would no longer be exact to within a percent
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _can_fuse(layer: Any, inputs: Any) -> bool:
 
 
 def _can_draw(layer: Any) -> bool:
-    has_known_rate = isinstance(layer.rate, int | float) and 0 < layer.rate <= _HIGHEST_RATE
+    has_known_rate = isinstance(layer.rate, int | float) and 0 < layer.rate <= HIGHEST_RATE
     return bool(has_known_rate and layer.noise_shape is None)
 
 
@@ -84,6 +84,6 @@ def _dropout(layer: Any, inputs: Any) -> Any:
     count = tf.size(inputs)
     words = tf.random.stateless_uniform(((count + 1) // 2,), seed, minval=None, maxval=None, dtype=tf.int32)
     drawn = tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), (-1,))[:count], tf.shape(inputs))
-    dropped = round(layer.rate * _LEVELS)
-    kept = tf.cast(drawn >= tf.constant(dropped - _LEVELS // 2, tf.int16), inputs.dtype)
-    return inputs * (kept * tf.constant(_LEVELS / (_LEVELS - dropped), inputs.dtype))
+    dropped = round(layer.rate * LEVELS)
+    kept = tf.cast(drawn >= tf.constant(dropped - LEVELS // 2, tf.int16), inputs.dtype)
+    return inputs * (kept * tf.constant(LEVELS / (LEVELS - dropped), inputs.dtype))

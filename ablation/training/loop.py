@@ -16,16 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset, Part
-from ablation.data.predictions import Predictions
-from ablation.grid.keras_names import measured, metric
-from ablation.grid.settings import TrainingSettings, metric_name
+from ablation.grid.settings import TrainingSettings
 from ablation.models.own_compile import loss_of
-from ablation.models.training_only import training_only_layer
+from ablation.models.training_only import has_modes
 from ablation.training.class_weights import class_weights
 from ablation.training.kernels import faster_kernels
-from ablation.training.objective import Objective, seen_by_metric
+from ablation.training.measures import Measures
+from ablation.training.objective import Objective
 from ablation.training.outputs import Outputs, of_two_classes
-from ablation.training.prediction import outputs_of, penalty_of, predicted, prediction_steps
+from ablation.training.prediction import (
+    outputs_of,
+    penalty_of,
+    predicted,
+    prediction_steps,
+    stored_for_device,
+)
 from ablation.training.timing import Timing
 from ablation.training.variance_shift import variance_shift
 
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 
 _CHUNK_STEPS = 16  # steps per compiled call: few enough that the process answers interrupts soon
 _SHIFT_IMAGES = 256  # enough to estimate a variance, and few enough to cost next to nothing
-_PREDICT_BATCH = 256  # fixed, because the size of a batch can change the last bit of a prediction
+PREDICT_BATCH = 256  # fixed, because the size of a batch can change the last bit of a prediction
 
 
 class CompiledLoop:
@@ -57,9 +62,9 @@ class CompiledLoop:
         self._multi_label = dataset.is_multi_label
         self._batch = training.batch_size
         self._objective = Objective(loss_of(model, training))
-        self._extra = [(name, metric(name)) for name in training.metrics]
+        self._measures = Measures(self._objective, training, self._classes, self._multi_label)
         self._class_weight = training.class_weight
-        self._has_modes = bool(model.non_trainable_variables) or _augments(model)
+        self._has_modes = has_modes(model)
         self._running_loss = keras.metrics.Mean()
         self._running_accuracy = (
             keras.metrics.MeanMetricWrapper(_all_labels_right)
@@ -82,11 +87,11 @@ class CompiledLoop:
             autograph=False,
             jit_compile=jit_compile,
         )
-        signature = [tf.TensorSpec((None, *dataset.image_shape), dataset.train.images.dtype)]
+        signature = [tf.TensorSpec((None, *dataset.image_shape), self._images.dtype)]
         self._predict, self._predict_active = (
             tf.function(steps, input_signature=signature, autograph=False)
             for steps in (
-                prediction_steps(model, self._normalise, _PREDICT_BATCH, training=False),
+                prediction_steps(model, self._normalise, PREDICT_BATCH, training=False),
                 prediction_steps(model, self._normalise, self._batch, training=True),
             )
         )
@@ -99,7 +104,7 @@ class CompiledLoop:
         """
         import tensorflow as tf
 
-        self._images = tf.constant(dataset.train.images)
+        self._images = stored_for_device(dataset.train.images)
         self._labels = tf.constant(dataset.train.labels, tf.int32)
         self._weights = tf.constant(class_weights(self._class_weight, dataset))
 
@@ -138,22 +143,13 @@ class CompiledLoop:
         return predicted(self._predict, part)
 
     def measure(self, part: Part, outputs: Outputs | None = None) -> dict[str, float]:
-        """Return loss, accuracy and the further metrics of a part, by name; no image or class has a weight.
+        """Return loss, accuracy and the further metrics of a part, by name; see `Measures.of`.
 
         Args:
             part: The images and their labels.
             outputs: The model's outputs for them; by default those in inference mode.
         """
-        outputs = outputs or self.predict(part)
-        targets, tensor = self._targets(part.labels), outputs.tensor()
-        is_right = Predictions.of(outputs.probabilities, self._multi_label).right(part.labels)
-        measures = {
-            "loss": float(self._objective(targets, tensor)),
-            "accuracy": float(np.mean(is_right)),
-        }
-        for name, extra in self._extra:
-            measures[metric_name(name)] = measured(extra, *seen_by_metric(name, targets, tensor))
-        return measures
+        return self._measures.of(part, outputs or self.predict(part))
 
     def measure_active(self, part: Part, inactive: dict[str, float]) -> tuple[float, float]:
         """Return loss and accuracy in training mode; the model is left as it was.
@@ -232,11 +228,6 @@ def _all_labels_right(targets: Any, probabilities: Any) -> Any:
 
     right = tf.equal(probabilities > 0.5, targets > 0.5)
     return tf.cast(tf.reduce_all(right, axis=-1), tf.float32)
-
-
-def _augments(model: keras.Model) -> bool:
-    """Return whether a layer of the model acts on training images only, with or without a state."""
-    return any(isinstance(layer, training_only_layer()) for layer in model.layers)
 
 
 def _suits_xla(model: keras.Model) -> bool:

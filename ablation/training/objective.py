@@ -6,7 +6,7 @@ from typing import Any
 
 from ablation.grid.label_kinds import is_of_any_labels, is_of_one_class
 from ablation.grid.settings import Component
-from ablation.training.outputs import of_two_classes
+from ablation.training.outputs import of_two_classes, without_logits
 
 
 def keras_name(loss: Any) -> str:
@@ -44,12 +44,10 @@ class Objective:
         classes receives both classes, because that of one class would always be 0. So does custom code, which
         expects one probability per class; it gets no logits, which it could take for those of a sigmoid.
         """
-        import tensorflow as tf
-
         if outputs.shape[-1] > 1:
             return targets, outputs
         if not self._keras_name:
-            return targets, tf.identity(of_two_classes(outputs))
+            return targets, without_logits(of_two_classes(outputs))
         if is_of_one_class(self._keras_name):
             return targets, of_two_classes(outputs)
         return targets[:, 1:], outputs

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.tensorflow_setup import uses_jax
+from ablation.training.fused.logits import attach_logits, attached_logits
+
 _LOGITS = "_keras_logits"  # where Keras keeps the logits of a tensor of probabilities
 
 
@@ -39,9 +42,10 @@ class Outputs:
 
     def tensor(self) -> Any:
         """Return the outputs as a tensor of shape (images, units), from which Keras takes the logits."""
-        import tensorflow as tf
+        import keras
 
-        return with_logits(tf.constant(self.units), self.logits)
+        logits = None if self.logits is None else keras.ops.convert_to_tensor(self.logits)
+        return with_logits(keras.ops.convert_to_tensor(self.units), logits)
 
 
 def logits_of(outputs: Any) -> Any:
@@ -50,6 +54,8 @@ def logits_of(outputs: Any) -> Any:
     Args:
         outputs: A tensor of shape (images, units), in a graph or with logits attached.
     """
+    if uses_jax():
+        return attached_logits(outputs)
     logits = getattr(outputs, _LOGITS, None)
     if logits is None and hasattr(outputs, "op") and outputs.op.type in ("Softmax", "Sigmoid"):
         logits = outputs.op.inputs[0]
@@ -58,11 +64,24 @@ def logits_of(outputs: Any) -> Any:
 
 def with_logits(outputs: Any, logits: Any) -> Any:
     """Attach logits to a tensor of outputs, where Keras looks for them; None attaches nothing."""
+    if logits is None:
+        return outputs
+    if uses_jax():
+        attach_logits(outputs, logits)
+    else:
+        setattr(outputs, _LOGITS, logits)
+    return outputs
+
+
+def without_logits(outputs: Any) -> Any:
+    """Return the outputs as a tensor of which no logits are known."""
+    if uses_jax():
+        import keras
+
+        return keras.ops.copy(outputs)
     import tensorflow as tf
 
-    if logits is not None:
-        setattr(outputs, _LOGITS, tf.convert_to_tensor(logits))
-    return outputs
+    return tf.identity(outputs)
 
 
 def of_two_classes(outputs: Any) -> Any:
@@ -71,9 +90,11 @@ def of_two_classes(outputs: Any) -> Any:
     The softmax of the logits 0 and z is the sigmoid of z, so the logits are known for both classes. Outputs
     of more units are returned as they are.
     """
-    import tensorflow as tf
+    from keras import ops
 
     if outputs.shape[-1] > 1:
         return outputs
-    logits, both = logits_of(outputs), tf.concat([1 - outputs, outputs], axis=-1)
-    return with_logits(both, None if logits is None else tf.concat([tf.zeros_like(logits), logits], axis=-1))
+    logits, both = logits_of(outputs), ops.concatenate([1 - outputs, outputs], axis=-1)
+    return with_logits(
+        both, None if logits is None else ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+    )

@@ -7,19 +7,22 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ablation.digest import short_digest
-from ablation.tensorflow_setup import KERAS_DEFAULTS
+from ablation.tensorflow_setup import KERAS_DEFAULTS, uses_jax
 
 # What can change the last bit of a result: trials that differ in these ran in different environments. The
 # other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
 NUMERIC = (
-    "tensorflow", "keras", "numpy", "machine", "cpu features", "accelerator", "threads",
-    "environment variables",
+    "tensorflow", "jax", "keras", "numpy", "machine", "cpu features", "accelerator", "gpu software",
+    "threads", "environment variables",
 )  # fmt: skip
+
+SEEDS_AT_ONCE = "seeds at once"  # how many the JAX engine trained together; it changes the rounding only
 
 # The environment variables by which TensorFlow chooses other kernels.
 _VARIABLES = (
@@ -34,6 +37,17 @@ _FEATURES = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512", "avx_vn
 def worker_provenance(threads: int) -> dict[str, str]:
     """Describe this process: the versions of the libraries that compute, the processor, the threads."""
     return {**_machine(), "threads": str(threads)}
+
+
+def processor() -> dict[str, str]:
+    """Describe what decides how fast TensorFlow computes on this machine's processor, without starting it."""
+    return {
+        **_versions("tensorflow"),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cpu features": _features(),
+        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
+        or "none",
+    }
 
 
 def code_provenance(folder: Path) -> dict[str, str]:
@@ -76,20 +90,30 @@ def differences(provenances: Iterable[Mapping[str, str]]) -> dict[str, dict[str,
 
 @cache
 def _machine() -> dict[str, str]:
+    about = processor()
     return {
         "python": platform.python_version(),
-        **{name: version(name) for name in ("ablation-harness", "tensorflow", "keras", "numpy")},
+        **_versions("ablation-harness", "jax" if uses_jax() else "tensorflow", "keras", "numpy"),
         "system": platform.platform(),
         "host": platform.node(),
         "machine": platform.machine(),
-        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
-        "cpu features": _features(),
+        "processor": about["processor"],
+        "cpu features": about["cpu features"],
         "accelerator": _accelerator(),
-        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
-        or "none",
+        **_gpu_software(),
+        "environment variables": about["environment variables"],
         "keras.json": _keras_file(),
         "cores": str(os.cpu_count() or "unknown"),
     }
+
+
+def _versions(*names: str) -> dict[str, str]:
+    """Return the versions of those that are installed."""
+    versions = {}
+    for name in names:
+        with suppress(PackageNotFoundError):  # the harness itself may be a folder on the path
+            versions[name] = version(name)
+    return versions
 
 
 def _features() -> str:
@@ -108,11 +132,45 @@ def _cpuinfo(key: str) -> str:
 
 
 def _accelerator() -> str:
-    import tensorflow as tf
+    if uses_jax():
+        import jax
 
-    gpus = tf.config.list_physical_devices("GPU")
-    names = {str(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")) for gpu in gpus}
+        devices = jax.devices()
+        names = {str(device.device_kind) for device in devices if device.platform != "cpu"}
+    else:
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        gpus = tf.config.list_physical_devices("GPU")
+        names = {str(details(gpu).get("device_name", "GPU")) for gpu in gpus}
     return ", ".join(sorted(names)) or "none"
+
+
+def _gpu_software() -> dict[str, str]:
+    """Return the versions of what computes on a GPU, and whether it rounds to TF32; empty without a GPU."""
+    if _accelerator() == "none":
+        return {}
+    if uses_jax():
+        import jax
+
+        precision = getattr(jax.config, "jax_default_matmul_precision", None) or "default"
+        parts = [jax.devices()[0].client.platform_version, f"matmul precision {precision}"]
+    else:
+        import tensorflow as tf
+
+        build = tf.sysconfig.get_build_info()
+        rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+        versions = {"CUDA": "cuda_version", "cuDNN": "cudnn_version"}
+        parts = [f"{name} {build.get(key, 'unknown')}" for name, key in versions.items()]
+        parts.append(f"TF32 {'on' if rounds else 'off'}")
+    return {"gpu software": ", ".join([*(" ".join(part.split()) for part in parts), _driver()])}
+
+
+def _driver() -> str:
+    with suppress(OSError, IndexError):
+        words = Path("/proc/driver/nvidia/version").read_text().splitlines()[0].split()
+        return f"driver {next(word for word in words if word[0].isdecimal() and '.' in word)}"
+    return "driver unknown"
 
 
 def _keras_file() -> str:

@@ -4,41 +4,43 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
-from ablation.digest import short_digest
-from ablation.grid.settings import EarlyStopping
 from ablation.grid.study import SaveModels
-from ablation.grid.trial import EpochRecord, InitialState, InitialWeights, Trial, TrialResult
+from ablation.grid.trial import EpochRecord, InitialState, Trial, TrialResult
 from ablation.grid.user_code import code_files_read
 from ablation.grid.user_files import read_digests
-from ablation.models.augmentation import layers_by_path
 from ablation.models.build import user_code
-from ablation.models.cost import counted_multiply_adds
-from ablation.models.layer_paths import own_weights
 from ablation.models.structure import structure_digest
 from ablation.models.unseeded import has_own_code
 from ablation.training.callbacks import Callbacks
 from ablation.training.checkpoint import Checkpoint, TrainingState, copy_state
 from ablation.training.compilation import averages_weights, compiled_model
 from ablation.training.custom_gradients import custom_gradients_of_graphs
+from ablation.training.epochs import (
+    NOT_MEASURED,
+    best_epoch,
+    best_of,
+    built_from,
+    described,
+    final_measures,
+    fingerprints,
+    has_stalled,
+    is_best,
+    measures_of_epoch,
+    order_digest,
+    trouble_in,
+)
 from ablation.training.loop import CompiledLoop
 from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
 from ablation.training.saving import save_trained_model
 from ablation.training.timing import Timing
-
-if TYPE_CHECKING:
-    import keras
-
-_ACTIVE = ("active_loss", "active_accuracy")
-_MEASURES = (*_ACTIVE, "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -75,10 +77,10 @@ def run_trial(
         loop, structure = _loop_for(trial, dataset, timing)
     with timing.of("build"):
         files = read_digests(read, trial.code_folder)
-        built = _described(loop.model) | {"structure": structure, "files": files}
+        built = described(loop.model) | {"structure": structure, "files": files}
         provenance = worker_provenance(trial.threads)
     with timing.of("checkpoint"):
-        checkpoint = Checkpoint(folder, loop.model, numeric(provenance) | _built_from(structure, files))
+        checkpoint = Checkpoint(folder, loop.model, numeric(provenance) | built_from(structure, files))
         state = checkpoint.restore()
     started -= state.seconds
     trouble = _fit(loop, trial, dataset, state, checkpoint, folder, started, on_epoch)
@@ -92,7 +94,7 @@ def run_trial(
         status="diverged" if trouble else "completed",
         history=tuple(state.history),
         metrics=metrics,
-        best_epoch=_best_epoch(state.history),
+        best_epoch=best_epoch(state.history),
         seconds=time.perf_counter() - started,
         timing=timing.seconds,
         memory=peak_mib(),
@@ -104,33 +106,6 @@ def run_trial(
     )
 
 
-def _best_epoch(history: list[EpochRecord]) -> int | None:
-    best = _best(history)
-    return None if math.isnan(best.val_accuracy) else best.epoch
-
-
-def _described(model: keras.Model) -> dict[str, Any]:
-    """Return what a result says of its model before training."""
-    return {
-        "parameters": model.count_params(),
-        "multiply_adds": counted_multiply_adds(model),
-        "initial_weights": _fingerprints(model),
-    }
-
-
-def _built_from(structure: str, files: Mapping[str, str]) -> dict[str, str]:
-    """Return what a checkpoint of the model is valid for, beside the environment.
-
-    Modules are left out: which of them a process has noticed depends on what it trained before.
-    """
-    return {"structure": structure} | {k: v for k, v in files.items() if not k.endswith(".py")}
-
-
-def _best(history: list[EpochRecord]) -> EpochRecord:
-    """Return the first epoch with the highest validation accuracy; NaN counts as the lowest."""
-    return max(history, key=lambda r: -math.inf if math.isnan(r.val_accuracy) else r.val_accuracy)
-
-
 def _final_measures(
     loop: CompiledLoop, trial: Trial, dataset: Dataset, state: TrainingState, folder: Path
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -138,7 +113,7 @@ def _final_measures(
     tested = state.history[-1]
     if trial.training.evaluate == "best":
         loop.model.set_weights(state.best_weights)
-        tested = _best(state.history)
+        tested = best_of(state.history)
     with loop.timing.of("evaluate"):
         metrics = _final_metrics(loop, trial, dataset, tested)
         shift = loop.variance_shift(dataset.train_probe)
@@ -157,7 +132,7 @@ def planned_initial_state(trial: Trial, dataset: Dataset) -> InitialState:
     model = compiled_model(trial, dataset)
     epochs = range(1, trial.training.epochs + 1)
     orders = (trial.randomness.batch_order(epoch, len(dataset.train)) for epoch in epochs)
-    return InitialState(_fingerprints(model), tuple(_order_digest(order, dataset) for order in orders))
+    return InitialState(fingerprints(model), tuple(order_digest(order, dataset) for order in orders))
 
 
 # The loop of the last trial, kept because its graphs took a second or two to trace.
@@ -231,16 +206,15 @@ def _fit(
     callbacks.train_begin()
     while (
         len(history) < trial.training.epochs
-        and not (stopping and _has_stalled(history, stopping))
+        and not (stopping and has_stalled(history, stopping))
         and not (history and loop.model.stop_training)  # as in Keras, there is always a first epoch
     ):
         callbacks.epoch_begin(len(history) + 1)
         record = _epoch(loop, trial, dataset, state, callbacks)
         history.append(record)
         on_epoch(record)
-        for name, value in (("training", record.loss), ("validation", record.val_loss)):
-            if not math.isfinite(value):
-                return f"the {name} loss became {value} in epoch {record.epoch}"
+        if trouble := trouble_in(record):
+            return trouble
         callbacks.epoch_end(record)
         if not trial.training.callbacks:
             with loop.timing.of("checkpoint"):
@@ -267,8 +241,7 @@ def _final_metrics(
         return {
             f"{part}_{name}": value for part, measures in parts.items() for name, value in measures.items()
         }
-    measured = record.model_dump(exclude={"extra"}) | record.extra
-    return {key: value for key, value in measured.items() if key.startswith(("train_", "val_"))}
+    return final_measures(record)
 
 
 def _epoch(
@@ -282,20 +255,18 @@ def _epoch(
     order = trial.randomness.batch_order(epoch, len(dataset.train))
     with loop.timing.of("train"):
         loss, accuracy = loop.train(order)
-    measures: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
+    measures = NOT_MEASURED
     if math.isfinite(loss):
         with loop.timing.of("evaluate"), callbacks.testing():
             measures = _measures(loop, dataset)
-            if trial.training.evaluate == "best" and all(
-                measures["val_accuracy"] > past.val_accuracy for past in state.history
-            ):
+            if trial.training.evaluate == "best" and is_best(measures, state.history):
                 state.best_weights = loop.model.get_weights()
     return EpochRecord(
         epoch=epoch,
         loss=loss,
         accuracy=accuracy,
         seconds=time.perf_counter() - started,
-        order=_order_digest(order, dataset),
+        order=order_digest(order, dataset),
         **measures,
     )
 
@@ -304,38 +275,4 @@ def _measures(loop: CompiledLoop, dataset: Dataset) -> dict[str, Any]:
     """Return what is measured after an epoch, by the names of an `EpochRecord`."""
     outputs = loop.predict(dataset.val)
     train, val = loop.measure(dataset.train_probe), loop.measure(dataset.val, outputs)
-    active = dict(zip(_ACTIVE, loop.measure_active(dataset.train_probe, train), strict=True))
-    known = {
-        f"{part}_{name}": measures.pop(name)
-        for part, measures in (("train", train), ("val", val))
-        for name in ("loss", "accuracy")
-    }
-    extra = {f"train_{k}": v for k, v in train.items()} | {f"val_{k}": v for k, v in val.items()}
-    return {**known, **active, "penalty": outputs.penalty, "extra": extra}
-
-
-def _has_stalled(history: list[EpochRecord], stopping: EarlyStopping) -> bool:
-    """Return whether the last ``patience`` epochs brought no improvement over the best epoch before them."""
-    sign = -1 if stopping.monitor == "val_loss" else 1
-    best, best_at = -math.inf, 0
-    for at, record in enumerate(history):
-        score = sign * float(getattr(record, stopping.monitor))
-        if score > best + stopping.min_delta:
-            best, best_at = score, at
-    return len(history) - 1 - best_at >= stopping.patience
-
-
-def _fingerprints(model: keras.Model) -> dict[str, InitialWeights]:
-    """Return the shape and a hash of the weights of each layer that has weights of its own, by path."""
-    weights = {path: own_weights(layer) for path, layer in layers_by_path(model).items()}
-    arrays = {path: [weight.numpy() for weight in own] for path, own in weights.items() if own}
-    return {path: InitialWeights(shape=a[0].shape, digest=_digest(*a)) for path, a in arrays.items()}
-
-
-def _order_digest(order: NDArray[np.int32], dataset: Dataset) -> str:
-    """Return a hash of the images that an epoch visits, in its order: equal for trials that are pairs."""
-    return _digest(order if dataset.places is None else dataset.places[order])
-
-
-def _digest(*arrays: NDArray[Any]) -> str:
-    return short_digest(b"".join(array.tobytes() for array in arrays))
+    return measures_of_epoch(train, val, loop.measure_active(dataset.train_probe, train), outputs.penalty)

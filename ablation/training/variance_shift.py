@@ -25,7 +25,7 @@ def variance_shift(model: keras.Model, images: Any) -> dict[str, float]:
         The ratio by layer name; empty for a model that is not Sequential.
     """
     import keras
-    import tensorflow as tf
+    from keras import ops
 
     if not isinstance(model, keras.Sequential):
         return {}  # the layers of such a model need not follow one another
@@ -34,8 +34,8 @@ def variance_shift(model: keras.Model, images: Any) -> dict[str, float]:
         values = images
         for layer in _sequential_layers(model):
             if isinstance(layer, keras.layers.BatchNormalization):
-                units = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
-                by_layer[layer.name] = float(tf.reduce_mean(tf.math.reduce_variance(units, axis=0)))
+                units = ops.reshape(ops.cast(values, "float32"), (-1, values.shape[-1]))
+                by_layer[layer.name] = float(ops.mean(ops.var(units, axis=0)))
             values = layer(values, training=active)
     return {name: variances[True][name] / v for name, v in variances[False].items() if v > 0}
 

@@ -1,8 +1,9 @@
 """The worker process: it reads trials from standard input and writes what happens to standard output.
 
-It is started as ``python -m ablation.training.worker DATASET THREADS``. Each line that it reads is a task,
-and each line that it writes is an event, both as JSON. Only events reach standard output: whatever other code
-prints goes to standard error.
+It is started as ``python -m ablation.training.worker DATASET THREADS ENGINE``. Each line that it reads is a
+group of tasks, and each line that it writes is an event, both as JSON. With TensorFlow, a group is one task;
+with JAX, it is seeds of one variant, which are trained together. Only events reach standard output: whatever
+other code prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ablation.data.datasets import Dataset
-from ablation.grid.trial import EpochRecord, Trial
-from ablation.tensorflow_setup import start_tensorflow
-from ablation.training.attempt import attempt
+from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.tensorflow_setup import start_jax, start_tensorflow
+from ablation.training.fused.attempt import attempts
+from ablation.training.fused.lane import SeedTask
 
 
 def main() -> None:
@@ -32,21 +35,35 @@ def main() -> None:
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
 
-    start_tensorflow(int(sys.argv[2]))
-    dataset = Dataset.load(Path(sys.argv[1]))
+    file, threads, engine = sys.argv[1:]
+    if engine == "jax":
+        start_jax(int(threads))
+    else:
+        start_tensorflow(int(threads))
+    dataset = Dataset.load(Path(file))
     start = {"start": time.perf_counter() - started}
     while True:
-        task = json.loads(tasks.get())
+        group = json.loads(tasks.get())
         _send(events, {"started": True})
+        for result in _results(group, dataset, events):
+            timing = start | result.timing  # the first trial pays for the process
+            start = {}
+            result = result.model_copy(update={"timing": timing})
+            _send(events, {"trial": result.trial_id, "result": result.model_dump(mode="json")})
+
+
+def _results(group: dict[str, Any], dataset: Dataset, events: Any) -> Iterator[TrialResult]:
+    """Train the tasks of a group; yield the result of each one as it ends."""
+
+    def seed_of(task: dict[str, Any]) -> SeedTask:
         trial = Trial.model_validate(task["trial"])
 
         def report(record: EpochRecord) -> None:
-            _send(events, {"epoch": record.model_dump(mode="json")})
+            _send(events, {"trial": trial.id, "epoch": record.model_dump(mode="json")})
 
-        result = attempt(trial, dataset, Path(task["folder"]), task["save_model"], report)
-        timing = start | result.timing  # the first trial pays for the process
-        start = {}
-        _send(events, {"result": result.model_copy(update={"timing": timing}).model_dump(mode="json")})
+        return SeedTask(trial, Path(task["folder"]), task["save_model"], report)
+
+    return attempts([seed_of(task) for task in group["tasks"]], dataset, group["fewer_because"])
 
 
 def _read_tasks(tasks: queue.Queue[str]) -> None:

@@ -10,7 +10,7 @@ from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import refuse_file
 from ablation.executors.contract import Task
-from ablation.executors.cores import available_cores
+from ablation.executors.engine import choose_engine
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study
@@ -86,13 +86,15 @@ def plan_study(
         study = study.model_copy(update={"further_seeds": further or study.further_seeds})
         tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
     trials, pending = study.trials(dataset.digest), [task.trial for task in tasks]
-    processes = min(workers or max(1, available_cores() // study.threads), max(1, len(pending)))
+    engine = choose_engine(study.engine)
+    processes = min(engine.workers(workers, study.threads), max(1, len(pending)))
     return Plan(
         description=f"{study.name}: {dataset.describe()}",
         baseline=study.baseline,
         variants=tuple(_variant_plans(study, dataset, store, pending)),
         pending_ids=tuple(t.id for t in pending),
         notes=(
+            *([engine.reason] if engine.reason else []),
             *task_notes(tasks),
             *_rounds(tasks, max_seeds),
             *_other_trials(store, trials),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ablation.analysis.phrases import bfloat16_saves
 from ablation.data.datasets import Dataset
+from ablation.executors.bfloat16 import bfloat16_share, multiplies_bfloat16
 from ablation.executors.contract import Task
+from ablation.executors.engine import choose_engine
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.settings import TrainingSettings
 from ablation.grid.study import SaveModels, Study
@@ -17,6 +20,7 @@ from ablation.models.cost import guess_seconds
 from ablation.results.earlier_code import earlier_code
 from ablation.store.run_folder import Store
 
+_WORTH_MEASURING = 600  # seconds of all trials: to measure bfloat16 takes about ten, once per machine
 _DEFAULT_EPOCHS = TrainingSettings().epochs
 
 
@@ -47,27 +51,67 @@ def pending_tasks(
     others = store.other_settings(trials) if pending else {}
     shorter = _shorter_trainings(pending, store, others)
     earlier = earlier_code([t for t in pending if not store.has_checkpoint(t.id)], store, others)
+    engine = choose_engine(study.engine)
+    on_processor = engine.name == "tensorflow" and not engine.gpus
+    share = _bfloat16_share(pending, dataset) if on_processor else None
+
+    def seconds(trial: Trial, **changes: str) -> float:
+        return guess_seconds(trial.model, trial.training.model_copy(update=changes), dataset, share or 1.0)
+
     return [
         Task(
             trial,
             store.running_folder(trial),
             study.save_models,
-            guess_seconds(trial.model, trial.training, dataset),
+            seconds(trial),
             study.timeout,
             _note(trial, results.get(trial.id), store, study.save_models, shorter.get(trial.id))
-            or _from_scratch(earlier.get(trial.id, "")),
+            or _from_scratch(earlier.get(trial.id, ""))
+            or (_slow_precision(trial, share) if on_processor else ""),
             shorter.get(trial.id, ("", 0))[0],
+            seconds(trial, precision="mixed_bfloat16") if share else None,
         )
         for trial in pending
     ]
 
 
-def task_notes(tasks: Iterable[Task]) -> list[str]:
-    """Return the notes of tasks, each with the number of trials that it is about."""
+def task_notes(tasks: Sequence[Task]) -> list[str]:
+    """Return the notes of tasks, each with its number of trials, and say which precision would save time."""
     counts: dict[str, int] = {}
     for task in tasks:
         counts[task.note] = counts.get(task.note, 0) + 1
-    return [f"{note} ({counted(count, 'trial')})." for note, count in counts.items() if note]
+    notes = [f"{note} ({counted(count, 'trial')})." for note, count in counts.items() if note]
+    if {task.trial.training.precision for task in tasks} != {"float32"}:  # the study has chosen already
+        return notes
+    in_bfloat16 = sum(task.seconds if (s := task.bfloat16_seconds) is None else s for task in tasks)
+    saves = bfloat16_saves(sum(task.seconds for task in tasks), in_bfloat16)
+    return [*notes, saves] if saves else notes
+
+
+def _bfloat16_share(pending: Sequence[Trial], dataset: Dataset) -> float | None:
+    """Return what `bfloat16_share` measures; None where that would not matter."""
+    if not multiplies_bfloat16() and all(t.training.precision != "mixed_bfloat16" for t in pending):
+        return None
+    seconds = sum(guess_seconds(trial.model, trial.training, dataset) for trial in pending)
+    return bfloat16_share() if seconds >= _WORTH_MEASURING else None
+
+
+def _slow_precision(trial: Trial, share: float | None) -> str:
+    """Say that a precision takes longer than float32 on this machine's processor."""
+    match trial.training.precision:
+        case "mixed_float16":
+            return "`precision: mixed_float16` is for GPUs; a processor takes several times as long for it"
+        case "mixed_bfloat16" if multiplies_bfloat16() is False:
+            return (
+                "`precision: mixed_bfloat16` brings nothing here: this processor does not multiply bfloat16, "
+                "and takes longer to imitate it than to compute in float32"
+            )
+        case "mixed_bfloat16" if share and share > 1:
+            return (
+                "`precision: mixed_bfloat16` brings nothing here: a convolution takes "
+                f"{share:.1f} times as long as in float32"
+            )
+    return ""
 
 
 def _note(

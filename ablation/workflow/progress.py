@@ -40,6 +40,7 @@ class LiveProgress:
         self._estimate = TimeEstimate([])
         self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
         self._live: Live | _NotebookDisplay | None = None
+        self._noted: set[str] = set()
         self._started = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
@@ -63,7 +64,9 @@ class LiveProgress:
         self._console.print(
             f"{counted(len(pending), 'trial')} to train{rest}" if pending else "Nothing is left to train."
         )
-        for note in task_notes(pending):
+        notes = [note for note in task_notes(pending) if note not in self._noted]
+        self._noted.update(notes)  # a search plans many rounds
+        for note in notes:
             self._console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
         if pending and self._console.is_terminal:
             self._live = Live(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import GridError, did_you_mean
+from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share
 from ablation.executors.contract import Executor, Task
 from ablation.executors.make import make_executor
 from ablation.executors.shard import WHOLE, Shard
@@ -65,8 +66,7 @@ def run_study(
     store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
-    logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
-    runner = make_executor(executor, workers, study.threads, logs, address=address, gpus=study.gpus)
+    runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
 
     def opening(beside: list[str]) -> None:
@@ -85,6 +85,15 @@ def run_study(
             observer.planned(run.trials, tasks)
             _train_and_tabulate(run, tasks, runner, observer, shard)
         return _report(run, shard, chosen)
+
+
+def _runner(
+    study: Study, store: Store, shard: Shard, executor: str, workers: int | None, address: str | None
+) -> Executor:
+    logs = store.folder / "logs" / ("" if shard.is_whole else shard.name)
+    return make_executor(
+        executor, workers, study.threads, logs, address=address, gpus=study.gpus, engine=study.engine
+    )
 
 
 def until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
@@ -184,7 +193,8 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
     with closing(ended):
         for task, bare in ended:
-            result = bare.model_copy(update={"provenance": bare.provenance | about})
+            measured = {} if task.bfloat16_seconds is None else {PROVENANCE_KEY: f"{bfloat16_share()}"}
+            result = bare.model_copy(update={"provenance": bare.provenance | about | measured})
             run.store.commit(task.trial, result)
             observer.finished(task.trial, result)
 

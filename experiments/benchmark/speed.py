@@ -3,13 +3,16 @@
     pip install '.[benchmark]'
     python experiments/benchmark/speed.py digits                      # the embedded study, ../grid.yaml
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
+    python experiments/benchmark/speed.py cifar10 --data-dir FOLDER --bfloat16   # (a), (b) in both precisions
 
 (a) `ablation run`, including its evaluation of the training part, tables, figures and report;
 (b) a hand-written loop: one process, every model built, compiled and fitted on arrays, with
     `validation_data`, and evaluated on the test images at the end;
 (c) keras-tuner's GridSearch over the same four variants, with `executions_per_trial` as the number of seeds.
 
-All three train the same models on the same images for the same epochs in the same batches. They take turns,
+With `--bfloat16`, (a) and (b) are run in mixed_bfloat16, too, as (a16) and (b16).
+
+All of them train the same models on the same images for the same epochs in the same batches. They take turns,
 as often as `--repeats` says. Each is a process of its own, timed from start to end. Prints the wall time,
 the ratios, images per second, peak memory, and where the time of the harness's workers went.
 """
@@ -91,7 +94,7 @@ def loop(grid: Path, _: Path) -> dict[str, Any]:
     for variant in study.variants:
         for seed in study.seeds:
             keras.utils.set_random_seed(seed)
-            model = _model(variant.model, images)
+            model = _model(variant.model, images, variant.training)
             model.fit(
                 *images["train"], batch_size=variant.training.batch_size, epochs=variant.training.epochs,
                 validation_data=images["val"], verbose=0,
@@ -111,7 +114,8 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
     def build(choice: Any) -> Any:
         rates = sorted({variant.model.dropout for variant in study.variants})
         dropout, batch_norm = choice.Choice("dropout", rates), choice.Boolean("batch_norm")
-        return _model(plain.model.model_copy(update={"dropout": dropout, "batch_norm": batch_norm}), images)
+        changes = {"dropout": dropout, "batch_norm": batch_norm}
+        return _model(plain.model.model_copy(update=changes), images, plain.training)
 
     search = keras_tuner.GridSearch(
         build, objective="val_accuracy", executions_per_trial=len(study.seeds), seed=1, directory=folder
@@ -141,12 +145,12 @@ def _arrays(grid: Path) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
     }
 
 
-def _model(settings: Any, images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+def _model(settings: Any, images: dict[str, tuple[np.ndarray, np.ndarray]], training: Any) -> Any:
     from ablation.grid.seeding import Randomness
     from ablation.models.build import build_model
 
     x, y = images["train"]
-    model = build_model(settings, x.shape[1:], y.shape[1], Randomness(0))
+    model = build_model(settings, x.shape[1:], y.shape[1], Randomness(0), training=training)
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -180,32 +184,35 @@ def timed(way: str, grid: Path, folder: Path, script: str = __file__) -> dict[st
     return json.loads(report.read_text()) | {"seconds": seconds, "memory": peak / 2**30}
 
 
-def compare(study: str, shape: dict[str, Any], repeats: int) -> None:
-    """Let the three ways take turns, and print what came of it."""
+def compare(study: str, shape: dict[str, Any], repeats: int, bfloat16: bool = False) -> None:
+    """Let the ways take turns, and print what came of it."""
     trials = 4 * shape["seeds"]
     images = trials * shape["training"]["epochs"] * shape["dataset"]["train_size"]
     print(
         f"{study}: 4 variants x {shape['seeds']} seeds, {shape['dataset']}, {shape['training']}", flush=True
     )
-    found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    ways = [*WAYS, "a16", "b16"] if bfloat16 else list(WAYS)
+    in_bfloat16 = shape | {"training": shape["training"] | {"precision": "mixed_bfloat16"}}
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     for turn in range(repeats):
-        for way in WAYS:
+        for way in ways:
             with tempfile.TemporaryDirectory() as name:
                 grid = Path(name) / "grid.yaml"
-                grid.write_text(json.dumps(shape))  # JSON is YAML
-                found[way].append(timed(way, grid, Path(name)))
+                grid.write_text(json.dumps(in_bfloat16 if way.endswith("16") else shape))  # JSON is YAML
+                found[way].append(timed(way.removesuffix("16"), grid, Path(name)))
             last = found[way][-1]
             print(f"  turn {turn + 1} ({way}) {last['seconds']:6.1f} s  {last['val_accuracy']}", flush=True)
-    print("way   seconds (each turn)            images/s   GiB")
+    print("way     seconds (each turn)            images/s   GiB")
     for way, runs in found.items():
         seconds = [run["seconds"] for run in runs]
         each = ", ".join(f"{s:.1f}" for s in seconds)
         rate, memory = images / statistics.median(seconds), max(run["memory"] for run in runs)
-        print(f"({way})   {each:30} {rate:8.0f} {memory:6.2f}")
-    for other in ("b", "c"):
-        ratios = [a["seconds"] / b["seconds"] for a, b in zip(found["a"], found[other], strict=True)]
+        print(f"{f'({way})':7} {each:30} {rate:8.0f} {memory:6.2f}")
+    pairs = [("a", "b"), ("a", "c"), *([("a16", "b16"), ("a16", "a"), ("b16", "b")] if bfloat16 else [])]
+    for one, other in pairs:
+        ratios = [a["seconds"] / b["seconds"] for a, b in zip(found[one], found[other], strict=True)]
         spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if repeats > 1 else ""
-        print(f"(a) / ({other}): {statistics.median(ratios):.2f}{spread}")
+        print(f"({one}) / ({other}): {statistics.median(ratios):.2f}{spread}")
     _print_workers(found["a"][-1])
 
 
@@ -232,10 +239,11 @@ def main() -> None:
     parser.add_argument("--train-size", type=int)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--bfloat16", action="store_true", help="(a) and (b) in mixed_bfloat16, too")
     options = parser.parse_args()
     data_dir = str(options.data_dir.absolute()) if options.data_dir else None
     shape = grid_of(options.study, data_dir, options.train_size, options.seeds)
-    compare(options.study, shape, options.repeats)
+    compare(options.study, shape, options.repeats, options.bfloat16)
 
 
 if __name__ == "__main__":

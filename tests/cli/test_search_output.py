@@ -23,8 +23,8 @@ GRID = """
     study: s
     dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}
     model: {family: dense, dense: [4]}
-    training: {epochs: 1, batch_size: 16}
-    search: {space: {width: [1, 2], batch_norm: [false, true]}, trials: 2, seeds: 1, confirm: {best: 1, seeds: 2}}
+    training: {epochs: 1, batch_size: 16, learning_rate: 0.00001}
+    search: {space: {width: [1, 2], learning_rate: [0.02, 0.03]}, trials: 2, seeds: 1, confirm: {best: 1, seeds: 2}}
 """
 
 

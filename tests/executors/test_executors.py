@@ -32,11 +32,14 @@ def dataset_file(tiny_dataset: Dataset, tmp_path: Path) -> Path:
     return tmp_path / "dataset.npz"
 
 
-@pytest.fixture(params=["inline", "local", "ray"])
+@pytest.fixture(params=["inline", "local", "ray", "local-jax"])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
     if request.param == "ray":
         request.getfixturevalue("ray_here")
-    return make_executor(request.param, 2, 1, tmp_path / "logs")
+    if request.param == "local-jax":
+        request.getfixturevalue("quick_compilation")
+        return make_executor("local", 1, 1, tmp_path / "logs", engine="jax")
+    return make_executor(request.param, 2, 1, tmp_path / "logs", engine="tensorflow")
 
 
 def tasks_of(dataset: Dataset, folder: Path, count: int, **changes: object) -> list[Task]:

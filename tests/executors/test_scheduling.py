@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import after_epoch, tiny_trial
 
 from ablation.data.datasets import Dataset
+from ablation.executors import engine
 from ablation.executors.contract import Task
 from ablation.executors.eta import TimeEstimate
 from ablation.executors.task_queue import TaskQueue
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import AnyModel, CnnSettings, DenseSettings, TrainingSettings
+from ablation.grid.study import Engine
 from ablation.models.build import build_model
 from ablation.models.cost import guess_seconds, multiply_adds
 
@@ -97,3 +100,62 @@ def test_the_forecast_learns_from_epochs_that_have_ended(tiny_dataset: Dataset) 
     forecast.started(first.trial)
     assert forecast.work_left() == pytest.approx(20 + 4.5)
     assert forecast.work_done == 2.5
+
+
+def test_a_group_is_seeds_of_one_variant_with_the_same_settings(tiny_dataset: Dataset) -> None:
+    def task(seed: int, variant: str = "tiny", epochs: int = 2) -> Task:
+        trial = tiny_trial(tiny_dataset, seed=seed, epochs=epochs).model_copy(update={"variant": variant})
+        return Task(trial, Path(), seconds=1)
+
+    waiting = [task(0), task(1), task(2), task(3, epochs=5), task(4, "other")]
+    queue, groups, group = TaskQueue(waiting, at_once=2), [], list[Task]()
+    while group := queue.next_group(group):
+        groups.append([t.trial.seed for t in group])
+    assert groups == [[0, 1], [2], [3], [4]]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that sets which GPUs and which packages `choose_engine` sees."""
+
+    def is_like(gpus: int, *packages: str) -> None:
+        monkeypatch.setattr(engine, "visible_gpus", lambda: tuple(map(str, range(gpus))))
+        monkeypatch.setattr(engine, "_has_any", lambda names: bool({*names} & {*packages}))
+        monkeypatch.setattr(engine, "_is_installed", lambda name: name in packages)
+
+    return is_like
+
+
+def test_the_engine_is_the_one_that_uses_the_gpus_and_the_run_says_why(machine: Callable[..., None]) -> None:
+    def chosen(asked: Engine | None = None) -> tuple[str, int, str]:
+        found = engine.choose_engine(asked)
+        return found.name, len(found.gpus), found.reason
+
+    machine(0, "tensorflow", "jax")
+    assert chosen() == ("tensorflow", 0, "")
+    assert chosen("jax") == (
+        "jax", 0, "There is no GPU; on a processor, `engine: tensorflow` is usually faster."
+    )  # fmt: skip
+    machine(0, "jax")
+    assert chosen() == ("jax", 0, "TensorFlow is not installed, so that trials train with JAX.")
+    machine(2, "tensorflow", "jax", "jax-cuda13-plugin")
+    assert chosen() == (
+        "jax", 2, "This machine has 2 GPUs. JAX uses them and trains the seeds of a variant together (`engine: jax`)."
+    )  # fmt: skip
+    assert engine.choose_engine(None).workers(None, 1) == 2
+    machine(1, "tensorflow", "nvidia-cudnn-cu12")
+    assert chosen() == ("tensorflow", 1, "This machine has 1 GPU, which TensorFlow uses.")
+    machine(1, "tensorflow", "jax")
+    assert chosen() == (
+        "tensorflow",
+        0,
+        "This machine has 1 GPU, but trials train on the processor: neither TensorFlow nor JAX is installed with CUDA. "
+        "`pip install '.[gpu]'` installs JAX with it.",
+    )
+
+
+def test_a_worker_trains_as_many_seeds_at_once_as_leaves_work_for_the_others() -> None:
+    assert engine.seeds_at_once("jax", tasks=20, workers=1) == 20
+    assert engine.seeds_at_once("jax", tasks=50, workers=1) == 20
+    assert engine.seeds_at_once("jax", tasks=10, workers=4) == 3
+    assert engine.seeds_at_once("tensorflow", tasks=20, workers=1) == 1

@@ -153,6 +153,20 @@ MISTAKES = [
         "model.builder: 'my.py:build' contains the path of a file. Name the module as Python imports it, 'my:build'.",
     ),
     ("compare: test_loss", "compare: expected a mapping, not test_loss. Write `{metric: test_loss}`."),
+    (
+        "training: {precision: bfloat16}",
+        "training.precision: bfloat16 would round the weights, too, and lose the small updates of training. Write "
+        "mixed_bfloat16, which computes in bfloat16 and keeps the weights in float32.",
+    ),
+    (
+        "factors: {precision: [float32, fp16]}",
+        "value 2 of factors.precision: float16 would round the weights, too, and lose the small updates of training. Write "
+        "mixed_float16, which computes in float16 and keeps the weights in float32.",
+    ),
+    (
+        "training: {precision: mixed-bfloat16}",
+        "training.precision: mixed-bfloat16 is not a valid value. Did you mean 'mixed_bfloat16'?",
+    ),
 ]
 
 WriteGrid = Callable[[str], Path]
@@ -292,6 +306,15 @@ def test_paths_are_relative_to_the_grid_file(write_grid: WriteGrid, tmp_path: Pa
 @pytest.mark.parametrize("grid", ["grid.yaml", "cifar10.yaml", "cifar10-small.yaml"])
 def test_the_grids_that_come_along_are_valid(grid: str) -> None:
     assert names(Study.from_yaml(EXPERIMENTS / grid))[:4] == ["plain", "+Dropout", "+BatchNorm", "+both"]
+
+
+def test_the_study_of_precisions_crosses_them_with_dropout_and_batch_norm() -> None:
+    study = Study.from_yaml(EXPERIMENTS / "precision.yaml")
+    in_float32, in_bfloat16 = study.variants[:4], study.variants[4:]
+    assert names(study)[0] == "plain"
+    for one, other in zip(in_float32, in_bfloat16, strict=True):
+        assert one.model == other.model
+        assert (one.training.precision, other.training.precision) == ("float32", "mixed_bfloat16")
 
 
 # Each wrong grid, and the whole message that its author reads.
@@ -638,6 +661,8 @@ def test_overrides_are_checked_too(tiny_study: Study) -> None:
         tiny_study.with_overrides(seeds=[3, 3])
     with pytest.raises(GridError, match="^--seeds: expected at most 10,000 values.$"):
         tiny_study.with_overrides(seeds=parse_seeds("1000000"))
+    with pytest.raises(GridError, match="^--engine: jaxs is not a valid value. Did you mean 'jax'\\?$"):
+        tiny_study.with_overrides(engine="jaxs")
 
 
 _SCALARS = st.one_of(
@@ -805,6 +830,15 @@ def test_too_many_seeds_do_not_fill_the_memory() -> None:
             {"dataset": "digits", "data_dir": "x"},
             f"--dataset and --data-dir: {OWN}",
         ),
+        (
+            {"precision": "mixed_bfloat32"},
+            "--precision: mixed_bfloat32 is not a valid value. Did you mean 'mixed_bfloat16'?",
+        ),
+        (
+            {"precision": "bf16"},
+            "--precision: bfloat16 would round the weights, too, and lose the small updates of training. Write "
+            "mixed_bfloat16, which computes in bfloat16 and keeps the weights in float32.",
+        ),
     ],
 )
 def test_an_override_that_does_not_fit_names_the_option(
@@ -814,3 +848,23 @@ def test_an_override_that_does_not_fit_names_the_option(
     with pytest.raises(GridError) as error:
         study.with_overrides(**overrides)  # type: ignore[arg-type]
     assert str(error.value) == message
+
+
+def test_a_precision_for_all_variants_makes_other_trials(tiny_study: Study) -> None:
+    faster = tiny_study.with_overrides(precision="mixed_bfloat16", seeds=[3])
+    assert {variant.training.precision for variant in faster.variants} == {"mixed_bfloat16"}
+    assert names(faster) == names(tiny_study)
+    before, after = ({t.id for t in study.trials("d")} for study in (tiny_study, faster))
+    assert len(after) == 4
+    assert not before & after
+    assert tiny_study.with_overrides(precision="float32").trials("d") == tiny_study.trials("d")
+
+
+def test_one_precision_for_all_is_refused_where_variants_compare_several(write_grid: WriteGrid) -> None:
+    study = Study.from_yaml(write_grid("study: s\nfactors: {precision: [float32, mixed_bfloat16]}"))
+    with pytest.raises(GridError) as error:
+        study.with_overrides(precision="mixed_bfloat16")
+    assert str(error.value) == (
+        "--precision: the variants of this study compute in float32 and mixed_bfloat16, and one precision for all "
+        "would leave nothing of that comparison. Leave out --precision."
+    )

@@ -336,7 +336,7 @@ def test_a_builder_of_another_model_each_time_is_refused(folder: Path) -> None:
 REMEDY = " Draw them with keras.random, and pass as `seed` a keras.random.SeedGenerator that is an attribute of the layer."
 UNSEEDED = "the model draws random numbers that do not depend on the trial's seed (TensorFlow's {})." + REMEDY
 TRACED = (
-    "the model draws random numbers with NumPy or Python while TensorFlow traces it, so that they are the same in "
+    "the model draws random numbers with NumPy or Python while it is traced, so that they are the same in "
     "every step." + REMEDY
 )
 STRAY = (

@@ -164,7 +164,7 @@ def test_a_hypermodel_of_logits_is_trained_like_one_of_probabilities(
         hypermodel_trial(folder, tiny_dataset, function), tiny_dataset, folder, False, lambda _: None
     )
     assert result.cause == ""
-    assert result.metrics["test_loss"] == pytest.approx(2.11163, abs=1e-4)
+    assert result.metrics["test_loss"] == pytest.approx(2.20467, abs=1e-4)
 
 
 def test_a_hypermodel_that_is_no_classifier_is_refused_as_a_builder_is(

@@ -342,7 +342,7 @@ def two_classes(models: Path, without_report: None) -> Path:
 def one_unit_study(folder: Path, text: str = "") -> Study:
     data = "{name: npz, path: two.npz, validation_size: 40, test_size: 60}"
     (folder / "own.yaml").write_text(
-        f"{{study: own, dataset: {data}, training: {{epochs: 2, batch_size: 16, learning_rate: 0.05}}, seeds: 1, "
+        f"{{study: own, dataset: {data}, training: {{epochs: 6, batch_size: 16, learning_rate: 0.05}}, seeds: 1, "
         f"model: {{builder: 'own_models:one_unit'{text}}}}}"
     )
     return Study.from_yaml(folder / "own.yaml")

@@ -287,10 +287,10 @@ def record(epoch: int, val_loss: float) -> EpochRecord:
 )
 def test_early_stopping_counts_epochs_without_improvement(losses: list[float], stalled: bool) -> None:
     from ablation.grid.settings import EarlyStopping
-    from ablation.training.trial_runner import _has_stalled
+    from ablation.training.epochs import has_stalled
 
     history = [record(epoch, loss) for epoch, loss in enumerate(losses, 1)]
-    assert _has_stalled(history, EarlyStopping(patience=2)) is stalled
+    assert has_stalled(history, EarlyStopping(patience=2)) is stalled
 
 
 def test_early_stopping_ends_a_trial(tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -394,3 +394,24 @@ def test_real_cifar10_plain_and_both_start_alike_and_see_the_same_batches(
     assert len(started["plain"]) == 6
     assert seen["plain"] == seen["+both"]
     assert len(set(seen["plain"])) == 2
+
+
+def test_images_on_a_gpu_are_stored_so_that_it_can_gather_them_and_give_the_same_bits(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from ablation.training.compilation import compiled_model
+    from ablation.training.loop import CompiledLoop
+
+    trial = tiny_trial(tiny_dataset, epochs=1, jit_compile=False)
+    results = []
+    for gpus in ([], ["a GPU"]):
+        monkeypatch.setattr(
+            tf.config, "list_physical_devices", lambda kind=None, gpus=gpus: gpus if kind == "GPU" else []
+        )
+        loop = CompiledLoop(compiled_model(trial, tiny_dataset), tiny_dataset, trial.training)
+        assert loop._images.dtype == ("float16" if gpus else "uint8")
+        order = trial.randomness.batch_order(1, len(tiny_dataset.train))
+        results.append((loop.train(order), loop.measure(tiny_dataset.val)))
+    assert results[0] == results[1]

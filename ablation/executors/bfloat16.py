@@ -1,0 +1,82 @@
+"""Whether this machine's processor multiplies bfloat16, and what that saves, measured once per machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from ablation.digest import short_digest
+from ablation.training.provenance import processor
+
+PROVENANCE_KEY = "bfloat16 share"  # under which a trial's provenance keeps what was measured
+_INSTRUCTIONS = {"amx_bf16", "avx512_bf16", "svebf16"}
+_LONGEST = 120  # seconds; importing TensorFlow for the first time takes 20
+
+
+@cache
+def multiplies_bfloat16() -> bool | None:
+    """Return whether the processor has instructions for it; None where the system does not list them."""
+    features = processor()["cpu features"]
+    return None if features == "unknown" else bool(_INSTRUCTIONS & set(features.split()))
+
+
+@cache
+def bfloat16_share() -> float | None:
+    """Return the share of the time in float32 that a convolution takes in bfloat16 on this machine.
+
+    It is above 1 where TensorFlow has to imitate bfloat16. It is measured in a process of its own, which
+    takes some seconds, and kept in a file of the user's cache for this `machine_key`.
+
+    Returns:
+        The share; None if it could not be measured.
+    """
+    file, key = _cache_folder() / "bfloat16.json", machine_key()
+    kept = _kept(file)
+    if key not in kept:
+        share = _measured()
+        if share is None:
+            return None
+        kept[key] = round(share, 2)
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(kept), "utf-8")
+    return kept[key]
+
+
+def machine_key() -> str:
+    """Return a hash of the processor, the version of TensorFlow, and how its kernels are chosen."""
+    return short_digest(repr(sorted(processor().items())))
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ablation"
+
+
+def _kept(file: Path) -> dict[str, float]:
+    """Return what was measured before; nothing if the file is missing or damaged."""
+    try:
+        return {str(key): float(share) for key, share in json.loads(file.read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _measured() -> float | None:
+    command = [sys.executable, "-P", "-m", "ablation.training.bfloat16"]
+    as_a_worker = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+    try:
+        printed = subprocess.run(
+            command,
+            env=os.environ | as_a_worker,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST,
+            check=True,
+        )
+        return float(printed.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

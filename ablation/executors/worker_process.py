@@ -1,0 +1,164 @@
+"""A worker process, which is started when it is needed, and replaced when it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from ablation.grid.study import Engine
+
+
+class Conversation(Protocol):
+    """What a worker process is told to do, and what it says."""
+
+    is_overdue: bool
+
+    @property
+    def unfinished(self) -> list[Any]:
+        """The tasks that have no result yet."""
+
+    @property
+    def timeout(self) -> float | None:
+        """The seconds after which the process is killed."""
+
+    def task_lines(self) -> list[dict[str, object]]:
+        """Return what the worker is to know of each task."""
+
+    def heard(self, event: dict[str, Any]) -> None:
+        """Pass on what the worker says of a trial."""
+
+
+class WorkerProcess:
+    """A process of `ablation.training.worker`.
+
+    Args:
+        dataset_file: The file that holds the images.
+        threads: The number of threads per trial.
+        engine: What trains the models.
+        gpu: The GPU that the process may use, as CUDA numbers it; empty for none.
+        log: The file for its error output.
+    """
+
+    def __init__(self, dataset_file: Path, threads: int, engine: Engine, gpu: str, log: Path) -> None:
+        worker = ("-P", "-m", "ablation.training.worker")
+        self._command = [sys.executable, *worker, str(dataset_file), str(threads), engine]
+        self._environment = os.environ | {
+            "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": gpu or "-1",
+        }  # fmt: skip
+        self.log = log
+        self._process: subprocess.Popen[str] | None = None
+        self.is_stopped = False
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Kill the process; no other is started afterwards."""
+        with self._lock:
+            self.is_stopped = True
+            if self._process is not None:
+                _kill(self._process)
+                self._process.wait()
+
+    def converse(self, conversation: Conversation, fewer_because: str) -> int:
+        """Hand over tasks and wait for their results; return the exit code if the process died first.
+
+        Args:
+            conversation: The tasks, and where events go. It is overdue if the process was killed because of
+                their timeout.
+            fewer_because: Why there are not more seeds at once, if more were tried.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        process = self._living()
+        if process is None:
+            return 0
+        self._talk(process, conversation, fewer_because)
+        if not conversation.unfinished:
+            return 0
+        _kill(process)
+        return process.wait()
+
+    def _talk(self, process: subprocess.Popen[str], conversation: Conversation, fewer_because: str) -> None:
+        """Talk with a process until all tasks have a result, or it dies."""
+
+        def end() -> None:
+            conversation.is_overdue = True
+            _kill(process)
+
+        timeout = conversation.timeout
+        clock = threading.Timer(timeout or 0, end)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        line = {"tasks": conversation.task_lines(), "fewer_because": fewer_because}
+        try:
+            process.stdin.write(json.dumps(line) + "\n")
+        except OSError:
+            return
+        try:
+            for answer in process.stdout:
+                try:
+                    event = json.loads(answer)
+                except ValueError:  # the process died in the middle of a line
+                    return
+                if "trial" in event:
+                    conversation.heard(event)
+                elif timeout is not None:  # the trials have started, the engine is imported
+                    clock.start()
+                if not conversation.unfinished:
+                    return
+        finally:
+            clock.cancel()
+
+    def _living(self) -> subprocess.Popen[str] | None:
+        """Return the process, a new one if it does not live; None once it is stopped."""
+        with self._lock:
+            if self.is_stopped:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                with self.log.open("a") as log:
+                    self._process = subprocess.Popen(
+                        self._command,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        text=True,
+                        bufsize=1,
+                        env=self._environment,
+                        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its workers
+                    )
+            return self._process
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a worker, if it still lives, and the processes that a user's code started in it.
+
+    Its end is not awaited here: until then, its process group cannot be that of another program.
+    """
+    if process.returncode is not None:
+        return
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+
+
+def describe_exit(code: int) -> str:
+    """Describe how a process ended, from its exit code."""
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+        meaning = (
+            " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
+        )
+        return f"killed by {name}{meaning}"
+    except ValueError:
+        return f"killed by signal {-code}"

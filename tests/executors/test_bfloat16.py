@@ -1,0 +1,142 @@
+"""What bfloat16 saves is measured once per machine, told before a run, and in its report; else nothing is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import tiny_trial
+
+from ablation import Run, Study
+from ablation.analysis.phrases import bfloat16_saves
+from ablation.data.datasets import Dataset
+from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share, machine_key, multiplies_bfloat16
+from ablation.executors.contract import Task
+from ablation.grid.settings import CnnSettings, TrainingSettings
+from ablation.grid.trial import TrialResult
+from ablation.models.cost import guess_seconds
+from ablation.results.precision import bfloat16_note
+from ablation.store.run_folder import Store
+from ablation.workflow.dry_run import plan_study
+from ablation.workflow.pending import pending_tasks, task_notes
+
+SAVES = "This processor multiplies bfloat16: `precision: mixed_bfloat16` would take about 0.6 of the time."
+LARGE = """
+    study: large
+    dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}
+    model: {blocks: [[512, 512]]}
+    training: {epochs: 1000, batch_size: 60}
+    seeds: 2
+"""
+
+
+@pytest.fixture
+def large_study(write_grid: Callable[[str], Path]) -> Study:
+    """A study that would take minutes."""
+    return Study.from_yaml(write_grid(LARGE))
+
+
+@pytest.fixture
+def keep_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """Return a function that sets what was measured on this machine before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def keep(share: float) -> None:
+        file = tmp_path / "cache" / "ablation" / "bfloat16.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({machine_key(): share}), "utf-8")
+        bfloat16_share.cache_clear()
+
+    yield keep
+    bfloat16_share.cache_clear()
+
+
+def test_it_is_measured_once_per_machine(
+    tmp_path: Path, keep_share: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_share(0.25)
+    assert bfloat16_share() == 0.25
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")  # which takes other kernels
+    bfloat16_share.cache_clear()
+    share = bfloat16_share()
+    kept = json.loads((tmp_path / "cache" / "ablation" / "bfloat16.json").read_text("utf-8"))
+    assert share == kept[machine_key()]
+    assert 0.1 < share < 100
+    assert len(kept) == 2
+
+
+def test_convolutions_take_less_time_and_the_rest_does_not(tiny_dataset: Dataset) -> None:
+    model = CnnSettings(width=8)
+
+    def seconds(precision: str, share: float, **changes: object) -> float:
+        training = TrainingSettings.model_validate({"epochs": 100, "precision": precision})
+        return guess_seconds(model.model_copy(update=changes), training, tiny_dataset, share)
+
+    whole, half = seconds("float32", 0.5), seconds("mixed_bfloat16", 0.5)
+    assert seconds("float32", 1.0) == whole == seconds("mixed_bfloat16", 1.0)
+    assert 0.5 * whole < half < 0.6 * whole
+    assert seconds("mixed_bfloat16", 0.5, dropout=0.2) / seconds("float32", 0.5, dropout=0.2) > half / whole
+
+
+def test_it_is_said_where_it_saves_time(tiny_dataset: Dataset) -> None:
+    def task(seconds: float, in_bfloat16: float | None) -> Task:
+        return Task(tiny_trial(tiny_dataset), Path(), seconds=seconds, bfloat16_seconds=in_bfloat16)
+
+    assert task_notes([task(100, 50), task(10, 10)]) == [SAVES.replace("0.6", "0.5")]
+    assert task_notes([task(100, 95)]) == task_notes([task(100, None)]) == task_notes([]) == []
+    assert bfloat16_saves(100, 150) == ""
+    other = tiny_trial(tiny_dataset, precision="mixed_bfloat16")
+    assert task_notes([task(100, 50), Task(other, Path(), seconds=50, bfloat16_seconds=50)]) == []
+
+
+def test_nothing_is_measured_for_a_study_that_takes_seconds(
+    tiny_study: Study, large_study: Study, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    for study, is_measured in ((tiny_study, False), (large_study, bool(multiplies_bfloat16()))):
+        tasks = pending_tasks(study, tiny_dataset, Store(tmp_path / study.name), {}, {"plain"})
+        assert [task.bfloat16_seconds is not None for task in tasks] == [is_measured] * 2
+
+
+def test_the_plan_takes_the_precision_into_account(
+    large_study: Study, keep_share: Callable[[float], None], tmp_path: Path
+) -> None:
+    keep_share(0.6)
+    plan = plan_study(large_study, tmp_path)
+    in_bfloat16 = plan_study(large_study.with_overrides(precision="mixed_bfloat16"), tmp_path)
+    assert in_bfloat16.seconds == pytest.approx(0.6 * plan.seconds, rel=0.05)
+    assert (SAVES in plan.notes) == bool(multiplies_bfloat16())
+    assert SAVES not in in_bfloat16.notes
+
+
+def test_a_precision_that_takes_longer_is_noted(
+    large_study: Study, keep_share: Callable[[float], None], tmp_path: Path
+) -> None:
+    keep_share(2.63)
+    bfloat16, float16 = (
+        plan_study(large_study.with_overrides(precision=of), tmp_path).notes[0]
+        for of in ("mixed_bfloat16", "mixed_float16")
+    )
+    reason = (
+        "this processor does not multiply bfloat16, and takes longer to imitate it than to compute in float32"
+        if multiplies_bfloat16() is False
+        else "a convolution takes 2.6 times as long as in float32"
+    )
+    assert bfloat16 == f"`precision: mixed_bfloat16` brings nothing here: {reason} (2 trials)."
+    assert float16 == (
+        "`precision: mixed_float16` is for GPUs; a processor takes several times as long for it (2 trials)."
+    )
+
+
+def test_the_report_says_what_was_measured_where_the_trials_ran(
+    large_study: Study, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    for share, note in ((0.6, SAVES), (0.97, ""), (None, "")):
+        store = Store(tmp_path / str(share))
+        measured = {} if share is None else {PROVENANCE_KEY: str(share)}
+        with store.locked("", lambda _, store=store: store.open(large_study, tiny_dataset)):
+            for trial in large_study.trials(tiny_dataset.digest):
+                store.scratch(trial)
+                store.commit(trial, TrialResult(trial_id=trial.id, status="failed", provenance=measured))
+        assert bfloat16_note(Run(store.folder)) == note
