@@ -40,6 +40,11 @@ def _reject_shared_columns(metrics: tuple[Any, ...]) -> tuple[Any, ...]:
             raise ValueError(f"two metrics are named '{name}'; give one of them another `name`")
         if name in ("loss", "accuracy"):
             raise ValueError(f"{name} is always measured; give the additional metric another `name`")
+        if name.startswith("val_"):
+            raise ValueError(
+                f"'{name}' would be mistaken for a measure of the validation images, which every metric "
+                "has; give the metric a `name` that does not begin with val_"
+            )
     return metrics
 
 

@@ -49,6 +49,7 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
         lambda v: _other_values(v, study),
         _weighted_classes,
     )
+    notes += _idle_label_noise(study)
     asked = study_questions(study, study.compare)
     if len(study.variants) > 1 and not any(question.is_declared for question in asked):
         notes.append(
@@ -208,6 +209,13 @@ def _seeds_without_effect(variant: Variant, study: Study) -> str:
         f"its {len(study.seeds)} seeds repeat the same training {len(study.seeds)} times, because nothing in "
         f"it draws from vary: [{', '.join(study.vary)}]. Add init or order to vary, or train one seed."
     )
+
+
+def _idle_label_noise(study: Study) -> list[str]:
+    noisy = study.dataset.label_noise or any(v.training.label_noise for v in study.variants)
+    if noisy or "label_noise" not in study.vary:
+        return []
+    return ["`label_noise` under `vary` has no effect, because no label is wrong. Set dataset.label_noise."]
 
 
 def _other_values(variant: Variant, study: Study) -> str:

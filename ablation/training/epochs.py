@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from ablation.models.layer_paths import own_weights
 
 if TYPE_CHECKING:
     import keras
+
+OnEpoch = Callable[[EpochRecord], None]
 
 _ACTIVE = ("active_loss", "active_accuracy")
 NOT_MEASURED: dict[str, Any] = dict.fromkeys(

@@ -58,6 +58,10 @@ def refuse_idle_average(training: TrainingSettings, averages: bool) -> None:
         AblationError: They would have no effect, or there are none.
     """
     swaps = [c for c in training.callbacks if c.name == "SwapEMAWeights"]
+    arguments = training.optimizer.arguments if isinstance(training.optimizer, Component) else {}
+    idle = sorted({"ema_momentum", "ema_overwrite_frequency"} & arguments.keys())
+    if idle and not averages:
+        raise AblationError(f"`{idle[0]}` has no effect without `use_ema: true` beside it.")
     if swaps and not averages:
         raise AblationError(
             "SwapEMAWeights needs an optimizer that averages the weights, like "

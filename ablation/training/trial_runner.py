@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ablation.training.compilation import averages_weights, compiled_model
 from ablation.training.custom_gradients import custom_gradients_of_graphs
 from ablation.training.epochs import (
     NOT_MEASURED,
+    OnEpoch,
     best_epoch,
     best_of,
     built_from,
@@ -41,8 +41,6 @@ from ablation.training.memory import forget_peak, peak_mib
 from ablation.training.provenance import numeric, worker_provenance
 from ablation.training.saving import save_trained_model
 from ablation.training.timing import Timing
-
-OnEpoch = Callable[[EpochRecord], None]
 
 
 @custom_gradients_of_graphs()

@@ -10,6 +10,7 @@ import pytest
 FILE = Path(__file__).parents[2] / "experiments" / "benchmark" / "simulation.py"
 
 
+@pytest.mark.slow
 def test_conclusions_are_right_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(FILE.parent)
     rows = runpy.run_path(str(FILE))["table"](studies=60, seed=1)

@@ -32,7 +32,7 @@ def dataset_file(tiny_dataset: Dataset, tmp_path: Path) -> Path:
     return tmp_path / "dataset.npz"
 
 
-@pytest.fixture(params=["inline", "local", "ray", "local-jax"])
+@pytest.fixture(params=["inline", "local", pytest.param("ray", marks=pytest.mark.slow), "local-jax"])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
     if request.param == "ray":
         request.getfixturevalue("ray_here")
@@ -146,7 +146,7 @@ def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_pat
     return make_executor(name, workers, 1, tmp_path / "logs")
 
 
-@pytest.mark.parametrize("name", ["local", "ray"])
+@pytest.mark.parametrize("name", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
     deaths: int,

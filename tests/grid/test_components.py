@@ -179,6 +179,9 @@ def test_parts_are_choices_of_a_search(folder: Path) -> None:
          "'val_acc' is not measured on the validation images of every proposal. Did you mean 'val_accuracy'?"),
         ("training: {metrics: [{CategoricalAccuracy: {name: accuracy}}]}", "training.metrics",
          "accuracy is always measured; give the additional metric another `name`."),
+        ("training: {metrics: [{F1Score: {name: val_loss}}]}", "training.metrics",
+         "'val_loss' would be mistaken for a measure of the validation images, which every metric has; give the metric a "
+         "`name` that does not begin with val_."),
         ('training: {metrics: ["parts:balancd"]}', "value 1 of training.metrics",
          "'parts' has no metric 'balancd'; expected module:object. Did you mean 'balanced'?"),
         ('training: {metrics: [{"parts:balanced": {wait: 2}}]}', "value 1 of training.metrics",

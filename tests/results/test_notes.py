@@ -88,6 +88,11 @@ def _study(text: str, folder: Path) -> Study:
             "plain, +BatchNorm: its 5 seeds repeat the same training 5 times, because nothing in it draws from vary: "
             "[dropout]. Add init or order to vary, or train one seed.",
         ),
+        (
+            "study: sound",
+            "study: sound\n    vary: [init, label_noise]",
+            "`label_noise` under `vary` has no effect, because no label is wrong. Set dataset.label_noise.",
+        ),
     ],
 )  # fmt: skip
 def test_what_can_be_known_before_training_is_told(

@@ -88,6 +88,8 @@ SOFTMAX = "treats the outputs as independent probabilities, like those of sigmoi
          "plain: with `use_ema`, the averages of the weights take effect at the end of training, but `evaluate: best` "
          "tests the weights of one epoch. Add `callbacks: [SwapEMAWeights]`, so that each epoch is measured with its "
          "averages, or remove `evaluate: best`."),
+        ("optimizer: {SGD: {ema_momentum: 0.9}}",
+         "plain: `ema_momentum` has no effect without `use_ema: true` beside it."),
         ("callbacks: [SwapEMAWeights]",
          "plain: SwapEMAWeights needs an optimizer that averages the weights, like `optimizer: {Adam: {use_ema: true}}`."),
         ("optimizer: {SGD: {use_ema: true}}, callbacks: [{SwapEMAWeights: {swap_on_epoch: true}}], early_stopping: {}",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from ablation.data.datasets import Dataset
 from ablation.grid.study import SaveModels
-from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.user_code import code_files_read
 from ablation.grid.user_files import read_digests
 from ablation.models.structure import structure_digest
 from ablation.training.callbacks import Callbacks
 from ablation.training.checkpoint import Checkpoint, TrainingState
 from ablation.training.compilation import compiled_model
-from ablation.training.epochs import best_epoch, built_from, described, has_stalled
+from ablation.training.epochs import OnEpoch, best_epoch, built_from, described, has_stalled
 from ablation.training.provenance import numeric
 
 if TYPE_CHECKING:
     import keras
-
-OnEpoch = Callable[[EpochRecord], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,6 @@ class Lane:
     state: TrainingState
     callbacks: Callbacks
     trouble: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def build(
