@@ -74,6 +74,7 @@ def test_reading_a_grid_leaves_tensorflow_as_it_was(folder: Path) -> None:
 KERAS_FILE = {"backend": "jax", "floatx": "float16", "epsilon": 0.01, "image_data_format": "channels_first"}
 
 
+@pytest.mark.slow
 def test_a_users_keras_json_changes_no_bits(folder: Path) -> None:
     from ablation import Study, run_study
 

@@ -110,7 +110,7 @@ def test_nothing_to_compare_is_nothing_failed(table: pd.DataFrame) -> None:
 values = st.one_of(st.floats(0, 1), st.sampled_from(["diverged", "failed", "pending"]))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(values, min_size=1, max_size=6), min_size=1, max_size=4), st.randoms())
 def test_the_rule_knows_no_order_of_rows_and_keeps_the_index(
     columns: list[list[float | str]], random: object

@@ -18,7 +18,16 @@ _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'te
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "figures", "report", "status", "compare", "plan", "audit", "verify", "export"]
+    "command",
+    [
+        "--help",
+        "figures",
+        "report",
+        "status",
+        "compare",
+        "plan",
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ("audit", "verify", "export")),
+    ],
 )
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
     arguments = [command] if command == "--help" else [command, finished_run.folder]

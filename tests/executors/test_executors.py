@@ -68,7 +68,7 @@ def test_every_task_has_a_result_and_every_epoch_is_told(
         assert (task.folder / "test_probabilities.npy").exists()
 
 
-@pytest.mark.parametrize("name", ["inline", "local"])  # Ray's workers run what local ones do
+@pytest.mark.parametrize("name", ["inline", pytest.param("local", marks=pytest.mark.slow)])
 def test_a_seed_draws_its_own_images_wherever_its_trial_runs(name: str, tmp_path: Path) -> None:
     executor = make_executor(name, 2, 1, tmp_path / "logs")
     sizes = DatasetSettings(train_size=60, validation_size=40, test_size=50)
@@ -147,7 +147,7 @@ def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["local", pytest.param("ray", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("deaths", [1, 2])
+@pytest.mark.parametrize("deaths", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
     deaths: int,
     name: str,

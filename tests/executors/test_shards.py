@@ -65,6 +65,7 @@ def test_shards_end_with_the_bytes_of_one_run_and_the_last_one_reports(
     assert run.verify().differences == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_report")
 def test_a_shard_that_died_is_run_again_and_is_then_the_last(tiny_study: Study, tmp_path: Path) -> None:
     class Dies:

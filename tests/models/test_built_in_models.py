@@ -169,6 +169,7 @@ def test_augmentation_changes_training_images_and_no_others() -> None:
     assert not np.allclose(changed, images)
 
 
+@pytest.mark.slow
 def test_a_saved_model_with_a_layer_of_augmentation_is_loaded_in_another_process(tmp_path: Path) -> None:
     """Keras has to know the layer that is active in training mode only."""
     zoom = Component(name="RandomZoom", arguments={"height_factor": 0.1})

@@ -442,8 +442,8 @@ def bits(result: TrialResult) -> list[tuple[float, ...]]:
     ("function", "arguments"),
     [
         ("drawing", {"draw": "keras"}),
-        ("drawing", {"draw": "dropout"}),
-        ("activations", {}),
+        pytest.param("drawing", {"draw": "dropout"}, marks=pytest.mark.slow),
+        pytest.param("activations", {}, marks=pytest.mark.slow),
         ("generators", {"many": False}),
     ],
 )

@@ -269,7 +269,9 @@ def test_logits_go_behind_augmentation_and_into_a_saved_model(folder: Path, with
     np.testing.assert_allclose(found, run.store.test_probabilities(trial), atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "model", ["builder: compiling:builder", "builder: compiling:builder, activation: null"]
 )

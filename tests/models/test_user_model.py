@@ -169,6 +169,7 @@ def test_factors_are_the_builders_arguments(models: Path) -> None:
     assert names[:7] == ["family", "augmentation", "source", "builder", "filters", "dropout", "norm"]
 
 
+@pytest.mark.slow
 def test_a_study_of_an_own_model_is_trained_paired_and_reported(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +263,9 @@ def test_a_trial_of_a_module_that_was_changed_since_is_no_result(models: Path) -
     assert changed.trials("x")[0].id != study.trials("x")[0].id
 
 
-@pytest.mark.parametrize("function", ["masked", "masked_by_an_operation"])
+@pytest.mark.parametrize(
+    "function", ["masked_by_an_operation", pytest.param("masked", marks=pytest.mark.slow)]
+)
 def test_an_array_that_follows_the_seed_is_that_of_the_trial(
     function: str, models: Path, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -431,7 +434,14 @@ def test_a_builder_that_cannot_be_used_is_told_with_its_line(models: Path, text:
 AUGMENTED = "factors: {augmentation: {none: [], changed: [shift, {RandomZoom: {height_factor: 0.3}}]}}\n"
 
 
-@pytest.mark.parametrize("function", ["cnn, norm: batch", "functional", "subclassed, units: 5"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        "functional",
+        pytest.param("cnn, norm: batch", marks=pytest.mark.slow),
+        pytest.param("subclassed, units: 5", marks=pytest.mark.slow),
+    ],
+)
 def test_augmentation_is_a_factor_of_an_own_model_too(
     models: Path, function: str, without_report: None
 ) -> None:

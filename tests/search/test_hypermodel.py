@@ -139,7 +139,10 @@ def test_the_proposals_are_those_of_keras_tuner(
 
 @pytest.mark.parametrize(
     ("name", "tuner", "rest"),
-    [("layers_in_a_loop", "bayesian", "trials: 10"), ("scopes", "hyperband", "factor: 2")],
+    [
+        pytest.param("layers_in_a_loop", "bayesian", "trials: 10", marks=pytest.mark.slow),
+        ("scopes", "hyperband", "factor: 2"),
+    ],
 )
 def test_proposals_that_meet_new_hyperparameters_are_repeated_exactly(
     name: str, tuner: str, rest: str, searched: Callable[..., Search], tmp_path: Path

@@ -65,7 +65,9 @@ def bits(result: TrialResult) -> object:
     return result.metrics, [record.model_copy(update={"seconds": 0}) for record in result.history]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [*list(CASES)[:2], pytest.param("AdamW, class weights", marks=pytest.mark.slow)]
+)
 def test_seeds_that_are_trained_together_are_those_trained_alone(
     case: str, train: Train, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_seeds_resume_to_the_same_bits_and_one_that_diverges_does_so_alone(
     assert bits(alone[0]) == bits(whole[0])  # two lanes are empty, so that sums are rounded as before
 
 
+@pytest.mark.slow
 def test_each_seed_stops_early_by_itself(train: Train, tiny_dataset: Dataset, tmp_path: Path) -> None:
     stopping = EarlyStopping(monitor="val_accuracy", patience=2)
     settings = {"family": "dense", "learning_rate": 0.01, "evaluate": "best"}

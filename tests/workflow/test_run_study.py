@@ -221,6 +221,7 @@ def test_figures_lie_beside_experiments_for_a_run_in_its_usual_place(
     assert finished_run.figures_folder == finished_run.folder / "figures"
 
 
+@pytest.mark.slow
 def test_real_cifar10_from_grid_to_report(cifar10_folder: Path, tmp_path: Path) -> None:
     grid = Path(__file__).parents[2] / "experiments" / "cifar10-small.yaml"
     study = Study.from_yaml(grid).with_overrides(data_dir=cifar10_folder, seeds=[0])
