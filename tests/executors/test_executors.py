@@ -190,7 +190,7 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
         )
 
 
-@pytest.mark.parametrize("name", ["local", "ray"])
+@pytest.mark.parametrize("name", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_closing_the_iterator_ends_what_trains(
     name: str, request: pytest.FixtureRequest, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:

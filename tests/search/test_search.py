@@ -368,6 +368,7 @@ def test_the_same_command_again_trains_nothing(found: SearchRun, monkeypatch: py
     pd.testing.assert_frame_equal(again.table.drop(columns="seconds"), found.table.drop(columns="seconds"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_report")
 def test_a_proposal_that_diverges_has_no_score_and_the_search_goes_on(
     write_search: Callable[..., Path], tmp_path: Path

@@ -356,6 +356,7 @@ def test_a_callback_may_watch_a_metric_and_a_metric_give_a_number_an_image(folde
     assert done["test_each"].tolist() == pytest.approx(done["test_accuracy"].tolist())
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_no_number_is_told_and_the_rest_reported(folder: Path) -> None:
     training, compare = (
         'metrics: ["own_parts:undefined"]',

@@ -194,6 +194,7 @@ def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_pa
 # A trial
 
 
+@pytest.mark.slow
 def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
     text = textwrap.dedent(TINY_GRID).replace("seeds: 2", "seeds: 1")

@@ -120,6 +120,7 @@ def test_the_report_is_verified(run: Run) -> None:
     assert not verification.skipped
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_report")
 def test_workers_and_a_resumed_run_give_the_same_numbers(run: Run, tmp_path: Path) -> None:
     run_study(run.study, tmp_path / "run", only=["plain"], workers=1)
