@@ -69,8 +69,8 @@ MISTAKES = {
     ),
     "the gap measured with dropout active": (
         "training/loop.py",
-        "_PREDICT_BATCH, training=False",
-        "_PREDICT_BATCH, training=True",
+        "self._normalise, PREDICT_BATCH, training=False",
+        "self._normalise, PREDICT_BATCH, training=True",
         "training/test_trial_runner.py -k asleep",
     ),
     "the gap computed from the logged accuracy": (
@@ -81,8 +81,8 @@ MISTAKES = {
     ),
     "a loss measured on clipped probabilities": (
         "training/outputs.py",
-        "with_logits(tf.constant(self.units), self.logits)",
-        "tf.constant(self.units)",
+        "with_logits(keras.ops.convert_to_tensor(self.units), logits)",
+        "keras.ops.convert_to_tensor(self.units)",
         "training/test_fit.py -k clip",
     ),
     "a measurement that leaves its trace in BatchNorm": (
@@ -114,6 +114,18 @@ MISTAKES = {
         "variance = unbiased * (values - 1) / values",
         "variance = unbiased",
         "training/test_kernels.py",
+    ),
+    "seeds trained together that share the batches of the first": (
+        "training/fused/program.py",
+        "order = np.stack(orders)",
+        "order = np.stack([orders[0]] * len(orders))",
+        "training/test_jax_engine.py -k Dense",
+    ),
+    "initial weights that each engine draws by itself": (
+        "models/build.py",
+        "standard_keras(training.precision), drawn_by_numpy():",
+        "standard_keras(training.precision):",
+        "training/test_jax_engine.py -k start_alike",
     ),
     "a variance shift measured in one mode": (
         "training/variance_shift.py",

@@ -103,7 +103,7 @@ def _fewer_at_once(run: Run) -> list[str]:
         result = run.trial_results.get(trial.id)
         _, _, reason = result.provenance.get(SEEDS_AT_ONCE, "").partition(" (") if result else ("", "", "")
         if reason:
-            key = trial.variant, reason.removesuffix(")")
+            key = trial.variant, reason.removesuffix(")").rstrip(".")
             reasons[key] = reasons.get(key, 0) + 1
     return [
         f"{variant}: {counted(count, 'trial')} trained with fewer seeds at once, because {reason}. The "

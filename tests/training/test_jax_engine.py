@@ -220,6 +220,10 @@ def test_code_of_the_users_is_trained_one_seed_at_a_time_and_cannot_use_tensorfl
     results = list(run.trial_results.values())
     because = "2 at once failed: the model has layers of your own, which may hold more than variables."
     assert [r.provenance["seeds at once"] for r in results[:2]] == [f"1 ({because})"] * 2
+    note = f"because {because} The results are the same within rounding."
+    assert [n for n in run.notes if "seeds at once" in n] == [
+        f"plain: 2 trials trained with fewer seeds at once, {note}"
+    ]
     assert [(r.status, r.cause) for r in results[2:]] == [
         (
             "failed",

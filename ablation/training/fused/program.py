@@ -179,8 +179,14 @@ class FusedProgram:
         import jax
 
         places = [(a.__array_interface__["data"][0], a.shape, a.strides, a.dtype.str) for a in arrays]
-        is_shared = len(set(places)) == 1 or all(np.array_equal(arrays[0], a) for a in arrays[1:])
-        key = places[0] if is_shared else tuple(places)
+        key = tuple(places)
         if key not in self._device:
-            self._device[key] = jax.device_put(arrays[0] if is_shared else np.stack(arrays)), arrays
-        return self._device[key][0], None if is_shared else 0
+            is_shared = len(set(places)) == 1 or all(np.array_equal(arrays[0], a) for a in arrays[1:])
+            values = jax.device_put(arrays[0] if is_shared else np.stack(arrays))
+            self._device[key] = (
+                values,
+                None if is_shared else 0,
+                arrays,
+            )  # kept, so that no place is used again
+        values, axis, _ = self._device[key]
+        return values, axis

@@ -164,11 +164,13 @@ class _Training:
             for lane in going:
                 stack.enter_context(self._testing(lane))
             train, val = self._predicted("train_probe"), self._predicted("val")
-            active = self._predicted("train_probe", active=True) if self._has_modes else train
+            active = self._predicted("train_probe", active=True) if self._has_modes else []
             measures = {}
             for lane in going:
                 of_train = self._measure(lane.dataset.train_probe, train[lane.number])
-                of_active = self._measure(lane.dataset.train_probe, active[lane.number])
+                of_active = (
+                    self._measure(lane.dataset.train_probe, active[lane.number]) if active else of_train
+                )
                 of_val = self._measure(lane.dataset.val, val[lane.number])
                 measures[lane.number] = measures_of_epoch(
                     of_train, of_val, (of_active["loss"], of_active["accuracy"]), val[lane.number].penalty
