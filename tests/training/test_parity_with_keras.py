@@ -134,8 +134,12 @@ ROWS = {
     ),
     # A float16 gradient that overflows in one of two roundings of BatchNorm is a step that only one side takes.
     "precision-mixed_float16": Row({"blocks": [[4]], "dense": [8]}, {"precision": "mixed_float16"}),
+    # The offset of a BatchNorm in front of another one has no gradient but rounding, here of 8 bits.
     "precision-mixed_bfloat16": Row(
-        {"blocks": [[4]], "dense": [8], "batch_norm": True, "batch_norm_momentum": 0.5},
+        {
+            "blocks": [[4]], "dense": [8], "batch_norm": True, "batch_norm_momentum": 0.5,
+            "batch_norm_after": ["conv", "dense"],
+        },
         {"precision": "mixed_bfloat16"},
     ),
 }  # fmt: skip
