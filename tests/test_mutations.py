@@ -33,8 +33,8 @@ MISTAKES = {
     ),
     "a layer seeded from the whole model": (
         "models/build.py",
-        'randomness.derive("init", name))',
-        'randomness.derive("init", name + str(settings.dropout)))',
+        'randomness.derive("init", f"{name}/kernel"))',
+        'randomness.derive("init", f"{name}/kernel{settings.dropout}"))',
         "models/test_built_in_models.py analysis/test_pairing.py",
     ),
     "dropout without a seed": (

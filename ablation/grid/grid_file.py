@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ablation.errors import AblationError, did_you_mean
+from ablation.grid.combinations import Combination, Factor, ablation_cells, all_cells
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
 from ablation.grid.user_code import load_object
 from ablation.grid.value_text import yaml_text
-from ablation.grid.variants import PLAIN, Change, Known
+from ablation.grid.variants import Change, Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
 
-FULL = "full"
 _MOST_TRIALS = 100_000
-_PART_NAMES = {"dropout": "Dropout", "batch_norm": "BatchNorm"}
-Combination = tuple[int, ...]  # the number of each factor's level
 
 
 def _as_tuple(value: Any) -> Any:
@@ -70,26 +66,6 @@ class GridFile(StudyOptions):
     """What ``ablation search`` searches; ``ablation run`` ignores it."""
 
 
-@dataclass(frozen=True)
-class _Factor:
-    setting: str
-    levels: tuple[tuple[str, Any, KeyPath], ...]  # label, value, place in the file
-
-    @property
-    def is_switch(self) -> bool:
-        return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
-
-    def part_of_name(self, level: int) -> str:
-        """Return the part of the variant's name for a level, which is empty for a switch that is off."""
-        label = self.levels[level][0]
-        if not self.is_switch:
-            return f"{self.setting}={label}"
-        if level == 0:
-            return ""
-        part = _PART_NAMES.get(self.setting, self.setting)
-        return f"+{part}" if len(self.levels) == 2 else f"+{part} {label}"
-
-
 def read_study(file: Path, needs_images: bool = True) -> Study:
     """Read a study from a YAML file.
 
@@ -110,7 +86,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     _reject_repeated(
         ("factors",), [(key, f.setting) for key, f in zip(grid.factors, factors, strict=True)], source
     )
-    cells = _ablation_cells(factors, grid, source) if grid.ablate else _all_cells(factors)
+    cells = ablation_cells(factors, grid.factors, grid.ablate, source) if grid.ablate else all_cells(factors)
     variants = _crossed_variants(cells, factors, base, known) + _named_variants(
         grid, factors, base, known, source
     )
@@ -154,7 +130,7 @@ def _metrics(variants: list[Variant]) -> list[str]:
     return [*measured, "gap_accuracy", "gap_loss"]
 
 
-def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: LocatedYaml) -> _Factor:
+def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: LocatedYaml) -> Factor:
     path: KeyPath = ("factors", name)
     setting = known.setting(name, path)
     for section, settings in (("model", grid.model), ("training", grid.training)):
@@ -176,41 +152,11 @@ def _factor(name: str, levels: Any, grid: GridFile, known: Known, source: Locate
         if value in earlier_values:
             raise source.error(place, f"duplicate level {yaml_text(value)}.")
         earlier_values.append(value)
-    return _Factor(setting, tuple(labelled_levels))
-
-
-def _all_cells(factors: list[_Factor]) -> dict[Combination, str]:
-    """Name each combination of the factors' levels; the combination of all first levels is ``plain``."""
-    every = itertools.product(*(range(len(factor.levels)) for factor in reversed(factors)))
-    cells = (cell[::-1] for cell in every)  # the first factor varies fastest: plain, +Dropout, +BatchNorm
-    return {cell: _cell_name(factors, cell) for cell in cells}
-
-
-def _ablation_cells(factors: list[_Factor], grid: GridFile, source: LocatedYaml) -> dict[Combination, str]:
-    """Name the plain model with each component added, and the full model with each component removed."""
-    for factor, key in zip(factors, grid.factors, strict=True):
-        if len(factor.levels) != 2:
-            raise source.error(
-                ("factors", key),
-                "`ablate` needs factors of two levels, without and with the component; this one has "
-                f"{len(factor.levels)}.",
-            )
-    if len(factors) < 2:
-        raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
-    single_cells = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
-    cells: dict[Combination, str] = {}
-    if "add_one_in" in grid.ablate:
-        cells[(0,) * len(factors)] = PLAIN
-        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, single_cells, strict=True)}
-    if "leave_one_out" in grid.ablate:
-        cells[(1,) * len(factors)] = FULL
-        for factor, one in zip(factors, single_cells, strict=True):
-            cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
-    return cells
+    return Factor(setting, tuple(labelled_levels))
 
 
 def _crossed_variants(
-    cells: dict[Combination, str], factors: list[_Factor], base: dict[str, Change], known: Known
+    cells: dict[Combination, str], factors: list[Factor], base: dict[str, Change], known: Known
 ) -> list[Variant]:
     """Return the variants for these combinations of the factors' levels."""
     variants = []
@@ -222,17 +168,8 @@ def _crossed_variants(
     return variants
 
 
-def _cell_name(factors: list[_Factor], cell: tuple[int, ...]) -> str:
-    if not any(cell):
-        return PLAIN
-    if len(cell) == 2 and all(cell) and all(f.is_switch and len(f.levels) == 2 for f in factors):
-        return "+both"
-    parts = [factor.part_of_name(level) for factor, level in zip(factors, cell, strict=True)]
-    return " ".join(part for part in parts if part)
-
-
 def _named_variants(
-    grid: GridFile, factors: list[_Factor], base: dict[str, Change], known: Known, source: LocatedYaml
+    grid: GridFile, factors: list[Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
     """Return the variants under `variants:`, each the plain variant with some settings changed."""
     plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
@@ -317,5 +254,5 @@ def _require_images(given: DatasetSettings, resolved: DatasetSettings, source: L
         raise source.error(("dataset", "path"), f"there is no '{given.path}'{relative}.{hint}")
 
 
-def _level_label(factor: _Factor, value: Any) -> str:
+def _level_label(factor: Factor, value: Any) -> str:
     return next((label for label, level, _ in factor.levels if level == value), yaml_text(value))

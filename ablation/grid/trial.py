@@ -16,7 +16,7 @@ from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode, UserModelSettings
 
 # Increased whenever a change to the training code can change a result: finished trials are then run again.
-TRAINING_VERSION = 5
+TRAINING_VERSION = 6
 # Increased if the change is in how models of the user's own are built: built-in ones then keep their trials.
 USER_MODEL_VERSION = 2
 

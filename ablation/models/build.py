@@ -96,10 +96,10 @@ def _built_in_model(
     layers += _regularisation(settings, "flatten", "flatten", randomness)
     for k, units in enumerate(dense_units(settings), 1):
         name = f"dense{k}"
-        kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
+        kernel = keras.initializers.GlorotUniform(randomness.derive("init", f"{name}/kernel"))
         layers.append(keras.layers.Dense(units, settings.activation, kernel_initializer=kernel, name=name))
         layers += _regularisation(settings, "dense", name, randomness)
-    kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output"))
+    kernel = keras.initializers.GlorotUniform(randomness.derive("init", "output/kernel"))
     ending = "sigmoid" if multi_label else "softmax"
     layers.append(
         keras.layers.Dense(classes, ending, kernel_initializer=kernel, dtype="float32", name="output")
@@ -117,7 +117,7 @@ def _blocks(
     for b, filters in enumerate(block_filters(settings), 1):
         for c, number in enumerate(filters, 1):
             name = f"block{b}_conv{c}"
-            kernel = keras.initializers.GlorotUniform(randomness.derive("init", name))
+            kernel = keras.initializers.GlorotUniform(randomness.derive("init", f"{name}/kernel"))
             layers.append(
                 keras.layers.Conv2D(
                     number,
@@ -142,7 +142,7 @@ def _regularisation(
 
     layers = []
     if settings.dropout and stage in settings.dropout_after:
-        dropout_seed = randomness.derive("dropout", name)
+        dropout_seed = randomness.derive("dropout", f"{name}_dropout")
         layers.append(keras.layers.Dropout(settings.dropout, seed=dropout_seed, name=f"{name}_dropout"))
     if settings.batch_norm and stage in settings.batch_norm_after:
         layers.append(

