@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,11 @@ class Factor:
     def is_switch(self) -> bool:
         """Whether the first level leaves something out that the other levels have."""
         return self.levels[0][1] in (False, None, []) or self.levels[0][1] == 0
+
+    @property
+    def full(self) -> int:
+        """The number of the level that the full model has."""
+        return 1
 
     def part_of_name(self, level: int) -> str:
         """Return the part of the variant's name for a level, which is empty for a switch that is off."""
@@ -73,16 +78,31 @@ def ablation_cells(
             )
     if len(factors) < 2:
         raise source.error(("ablate",), "`ablate` needs at least two components under `factors:`.")
-    single_cells = [tuple(int(i == k) for i in range(len(factors))) for k in range(len(factors))]
+    return one_at_a_time(factors, directions)
+
+
+def one_at_a_time(factors: Sequence[Factor], directions: Collection[str]) -> dict[Combination, str]:
+    """Name the plain and the full model, and those that differ from one of the two in one factor.
+
+    Args:
+        factors: Factors of two levels.
+        directions: ``add_one_in``, ``leave_one_out`` or both.
+    """
+    plain, full = (0,) * len(factors), tuple(factor.full for factor in factors)
     cells: dict[Combination, str] = {}
     if "add_one_in" in directions:
-        cells[(0,) * len(factors)] = PLAIN
-        cells |= {one: factor.part_of_name(1) for factor, one in zip(factors, single_cells, strict=True)}
+        cells[plain] = PLAIN
+        cells |= {_flipped(plain, k): factor.part_of_name(1) for k, factor in enumerate(factors)}
     if "leave_one_out" in directions:
-        cells[(1,) * len(factors)] = FULL
-        for factor, one in zip(factors, single_cells, strict=True):
-            cells.setdefault(tuple(1 - i for i in one), f"-{factor.part_of_name(1).removeprefix('+')}")
+        cells.setdefault(full, FULL)
+        for k, factor in enumerate(factors):
+            name = factor.part_of_name(1)
+            cells.setdefault(_flipped(full, k), f"-{name.removeprefix('+')}" if factor.full else name)
     return cells
+
+
+def _flipped(cell: Combination, k: int) -> Combination:
+    return (*cell[:k], 1 - cell[k], *cell[k + 1 :])
 
 
 def _cell_name(factors: list[Factor], cell: tuple[int, ...]) -> str:

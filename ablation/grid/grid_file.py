@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ablation.errors import AblationError, did_you_mean
-from ablation.grid.combinations import Combination, Factor, ablation_cells, all_cells
+from ablation.grid.ablate_settings import AblateSettings, Part, matched_variants, part_cells, read_parts
+from ablation.grid.combinations import Combination, Factor, ablation_cells
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
@@ -36,8 +38,8 @@ def _require_visible(name: str) -> str:
 Direction = Literal["leave_one_out", "add_one_in"]
 Directions = Annotated[
     tuple[Direction, ...],
-    BeforeValidator(_as_tuple, json_schema_input_type=Direction | tuple[Direction, ...]),
-]
+    BeforeValidator(_as_tuple, json_schema_input_type=Direction | tuple[Direction, ...] | AblateSettings),
+]  # a mapping is validated by itself, see `_validated`
 
 
 class GridFile(StudyOptions):
@@ -59,7 +61,8 @@ class GridFile(StudyOptions):
     """The variants to build instead of all combinations of the factors. Every factor is then one component
     and must have two levels, without and with it. ``leave_one_out`` builds the ``full`` model and, for each
     component, a variant without it. ``add_one_in`` builds the ``plain`` model and, for each component, a
-    variant with it. A list of the two builds both."""
+    variant with it. A list of the two builds both. A mapping names parts of a model of your own, which are
+    removed, replaced or changed without a line of code."""
     baseline: str | None = None
     """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
     search: dict[str, Any] = {}
@@ -77,19 +80,25 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
         GridError: The file is not a valid grid; the message says where the error is and what was expected.
     """
     source = read_yaml(file)
-    grid = validate(GridFile, source.data, source, {}, ())
+    grid, ablate = _validated(source)
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
     _reject_two_noises(grid, source)
     known = Known.of(grid.model, source)
+    parts = read_parts(ablate, known, grid.factors, source) if ablate else []
+    known = replace(known, parts=tuple(part.setting for part in parts))
     base = known.base(grid.model, grid.training)
     factors = [_factor(key, levels, grid, known, source) for key, levels in grid.factors.items()]
     _reject_repeated(
         ("factors",), [(key, f.setting) for key, f in zip(grid.factors, factors, strict=True)], source
     )
-    cells = ablation_cells(factors, grid.factors, grid.ablate, source) if grid.ablate else all_cells(factors)
-    variants = _crossed_variants(cells, factors, base, known) + _named_variants(
-        grid, factors, base, known, source
-    )
+    if grid.ablate:
+        cells = ablation_cells(factors, grid.factors, grid.ablate, source)
+    else:
+        cells = part_cells(ablate, parts, factors)
+    factors = [*parts, *factors]
+    variants = _crossed_variants(cells, factors, base, known)
+    variants += matched_variants(variants) if ablate and ablate.matched else []
+    variants += _named_variants(grid, factors, base, known, source)
     _reject_duplicates(variants, grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
     if baseline not in {variant.name for variant in variants}:
@@ -119,6 +128,16 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
         baseline=baseline,
         **options,
     )
+
+
+def _validated(source: LocatedYaml) -> tuple[GridFile, AblateSettings | None]:
+    """Validate a grid file; the parts of the user's model under ``ablate`` have a schema of their own."""
+    given = source.data.get("ablate")
+    if not isinstance(given, dict):
+        return validate(GridFile, source.data, source, {}, ()), None
+    ablate = validate(AblateSettings, given, source, {}, ("ablate",))
+    others = {key: value for key, value in source.data.items() if key != "ablate"}
+    return validate(GridFile, others, source, {}, ()), ablate
 
 
 def _metrics(variants: list[Variant]) -> list[str]:
@@ -172,7 +191,8 @@ def _named_variants(
     grid: GridFile, factors: list[Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
     """Return the variants under `variants:`, each the plain variant with some settings changed."""
-    plain = base | {f.setting: (f.levels[0][1], f.levels[0][2]) for f in factors}
+    first = {f: f.levels[f.full if isinstance(f, Part) else 0] for f in factors}  # a user's model as it is
+    plain = base | {f.setting: (value, place) for f, (_, value, place) in first.items()}
     variants = []
     for name, settings in grid.variants.items():
         path: KeyPath = ("variants", name)

@@ -225,7 +225,46 @@ class HyperModelSettings(UserModelSettings):
     values: dict[str, Any]
 
 
-class BuilderSettings(UserModelSettings):
+class Edit(Settings):
+    """One change of a built model: a part of it is removed, replaced or set otherwise.
+
+    Attributes:
+        action: ``remove`` takes layers out, ``replace`` puts something else in their place, ``change`` sets
+            one argument of layers, and ``match`` widens all hidden layers until the model has as many
+            parameters as the one that nothing was removed from.
+        target: The name of a class or an activation; for ``change``, the name of an argument.
+        layers: The names of the layers, which may have wildcards.
+        branch: The name of the layer that joins the branch to the others.
+        through: A layer of the branch, if it has to be told from several.
+        penalty: The name of a regularizer's argument, as ``kernel_regularizer``.
+        value: What is put in its place.
+    """
+
+    action: Literal["remove", "replace", "change", "match"]
+    target: str = ""
+    layers: tuple[str, ...] = ()
+    branch: str = ""
+    through: str = ""
+    penalty: str = ""
+    value: Any = None
+
+
+class AblatedModelSettings(UserModelSettings):
+    """A user's model, of which parts may be removed, replaced or changed after it is built."""
+
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The settings that shape the model; without edits, as if there were no such setting."""
+        settings = super().effective
+        edits = settings.pop("edits")
+        if not edits:
+            return settings
+        return settings | {"edits": [edit.model_dump(mode="json", exclude_defaults=True) for edit in edits]}
+
+
+class BuilderSettings(AblatedModelSettings):
     """Your own function that builds the model, with the arguments that the grid gives it."""
 
     family: Literal["builder"] = "builder"
@@ -234,8 +273,22 @@ class BuilderSettings(UserModelSettings):
     arguments: dict[str, Any]
 
 
+class FileSettings(AblatedModelSettings):
+    """Your own model, as Keras has saved it."""
+
+    family: Literal["file"] = "file"
+    file: str
+    """Your saved model, ``model.keras`` or ``model.h5``. Its path is relative to the grid file."""
+    weights: Literal["initial", "keep"] = "initial"
+    """What a trial starts from: ``initial`` weights of its own, which follow its seed, or the trained weights
+    of the file (``keep``). Then layers that are frozen in the file stay frozen, too."""
+    custom_objects: str = ""
+    """Your module with the layers of the model that are not Keras's own, if it has any."""
+
+
 AnyModel = Annotated[
-    CnnSettings | DenseSettings | HyperModelSettings | BuilderSettings, Field(discriminator="family")
+    CnnSettings | DenseSettings | HyperModelSettings | BuilderSettings | FileSettings,
+    Field(discriminator="family"),
 ]
 MODEL_FAMILIES: dict[str, type[CnnSettings] | type[DenseSettings]] = {
     "cnn": CnnSettings,

@@ -48,6 +48,31 @@ def load_object(name: str, folder: Path, kind: str) -> tuple[Any, str]:
     return loaded, file_digest(Path(file)) if file else ""
 
 
+def load_module(name: str, folder: Path) -> ModuleType:
+    """Return a custom module, which is imported again if one of its files has changed.
+
+    Raises:
+        AblationError: The module does not exist, or raises an error.
+    """
+    refuse_path(f"{name}:")
+    return _module(name, folder)
+
+
+def module_source(name: str, folder: Path) -> str:
+    """Return a hash of a custom module's file and of the user's modules that it imports.
+
+    Raises:
+        AblationError: There is no such module.
+    """
+    modules = user_modules(name, folder)
+    if name not in modules:
+        raise AblationError(
+            f"there is no module '{name}' beside the grid file."
+            f"{did_you_mean(name, [path.stem for path in folder.glob('*.py')])}"
+        )
+    return modules[name].source
+
+
 def refuse_path(name: str) -> None:
     """Refuse ``./folder/file.py:object``, and name the module instead.
 

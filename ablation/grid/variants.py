@@ -13,8 +13,9 @@ from ablation.grid.component_parser import LISTS, resolved
 from ablation.grid.keras_names import KINDS
 from ablation.grid.key_places import MODEL_KEYS, TRAINING_KEYS, why_not_varied
 from ablation.grid.mistyped_values import number_hint, shown
+from ablation.grid.model_file import FILE_KEYS, model_file
 from ablation.grid.schema_errors import several, unknown_key, validate
-from ablation.grid.settings import MODEL_FAMILIES, AnyModel, BuilderSettings, TrainingSettings
+from ablation.grid.settings import MODEL_FAMILIES, AnyModel, FileSettings, TrainingSettings
 from ablation.grid.study import Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
@@ -31,15 +32,19 @@ _NO_XLA = (
 
 @dataclass(frozen=True)
 class Known:
-    """The known settings: those of the model families, or the arguments of a custom builder.
+    """The known settings: those of the model families, or those of a model of the user's own.
 
     Attributes:
         source: The grid file, for errors.
         builder: The custom builder, or None.
+        file: The model that the user has saved, or None.
+        parts: The names of the parts of a model of the user's own that variants are without.
     """
 
     source: LocatedYaml
-    builder: Builder | None
+    builder: Builder | None = None
+    file: FileSettings | None = None
+    parts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: Mapping[str, Any], source: LocatedYaml) -> Known:
@@ -49,8 +54,10 @@ class Known:
             GridError: The section names a builder that cannot be used.
         """
         name, place = model.get("builder"), ("model", "builder")
+        if "file" in model:
+            return cls(source, file=model_file(model, source))
         if name is None:
-            return cls(source, None)
+            return cls(source)
         if not isinstance(name, str) or ":" not in name:
             raise source.error(place, f"expected module:function, not {yaml_text(name)}.")
         try:
@@ -70,9 +77,9 @@ class Known:
             GridError: A setting does not exist, or its value is not valid.
         """
         base: dict[str, Change] = {}
-        excepted = ("model",) if self.builder else ()
+        excepted = ("model",) if self.is_users else ()
         for section, valid, settings in (
-            ("model", self._model_keys, model),
+            ("model", self.model_keys, model),
             ("training", TRAINING_KEYS, training),
         ):
             for key, value in settings.items():
@@ -89,16 +96,17 @@ class Known:
         Raises:
             GridError: The setting does not exist.
         """
-        if name in ("model", "training") and name not in self._model_keys:
+        if name in ("model", "training") and name not in self.model_keys:
             raise self.source.error(path, self._without_section(name, path))
         section, _, key = name.rpartition(".")
-        every = self._model_keys | TRAINING_KEYS
-        sections = {"": every, "model": self._model_keys, "training": TRAINING_KEYS}
+        every = self.model_keys | TRAINING_KEYS
+        sections = {"": every, "model": self.model_keys, "training": TRAINING_KEYS}
         valid = sections.get(section, frozenset())
-        if key not in valid - {"builder"}:
+        fixed = {"builder", *(FILE_KEYS if self.file else ())}
+        if key not in valid - fixed:
             if reason := why_not_varied(name):
                 raise self.source.error(path, reason)
-            hint = did_you_mean(key, (valid or every) - {"builder"})
+            hint = did_you_mean(key, (valid or every) - fixed)
             raise self.source.error(path, f"unknown setting '{name}'.{hint}")
         return key
 
@@ -130,7 +138,7 @@ class Known:
             raise self.source.error(path, f"expected a number, not {shown(value)}.{hint}")
         try:
             folder = Path(self.source.file).absolute().parent
-            return resolved(setting, value, folder, user_model=self.builder is not None)
+            return resolved(setting, value, folder, user_model=self.is_users)
         except AblationError as error:
             hint = several(value, setting) if path[0] in ("model", "training") else ""
             raise self.source.error(path, f"{error}{hint}") from None
@@ -145,7 +153,7 @@ class Known:
         """
         places = {key: path for key, (_, path) in settings.items()}
         values = {key: value for key, (value, _) in settings.items()}
-        model = self._builder_model(values, places) if self.builder else self._family_model(values, places)
+        model = self._users_model(values, places) if self.is_users else self._family_model(values, places)
         training = {k: v for k, v in values.items() if k in TRAINING_KEYS}
         variant = Variant(
             name=name,
@@ -161,20 +169,30 @@ class Known:
         return variant
 
     @property
-    def _model_keys(self) -> frozenset[str]:
+    def is_users(self) -> bool:
+        """Whether the model is the user's own."""
+        return self.builder is not None or self.file is not None
+
+    @property
+    def model_keys(self) -> frozenset[str]:
+        """The settings of the model that a grid may name."""
+        if self.file:
+            return frozenset({"augmentation", *FILE_KEYS})
         return frozenset({"builder", "augmentation", *self.builder.arguments}) if self.builder else MODEL_KEYS
 
-    def _builder_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
-        assert self.builder
-        arguments = {k: v for k, v in values.items() if k in self.builder.arguments}
+    def _users_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
+        arguments = {k: v for k, v in values.items() if self.builder and k in self.builder.arguments}
         try:
-            settings = self.builder.settings(arguments)
+            settings = self.file or (self.builder and self.builder.settings(arguments))
         except AblationError as error:
             raise self.source.error(("model", "builder"), str(error)) from None
+        assert settings
+        edits = tuple(values[part] for part in self.parts if values.get(part))
+        settings = settings.model_copy(update={"edits": edits})
         if "augmentation" not in values or "augmentation" in arguments:
             return settings
         model = settings.model_dump() | {"augmentation": values["augmentation"]}
-        return validate(BuilderSettings, model, self.source, places, ("model",))
+        return validate(type(settings), model, self.source, places, ("model",))
 
     def _family_model(self, values: Mapping[str, Any], places: Mapping[str, KeyPath]) -> AnyModel:
         family = values.get("family", "cnn")

@@ -11,10 +11,12 @@ from ablation.grid.settings import (
     CnnSettings,
     Component,
     DenseSettings,
+    FileSettings,
     HyperModelSettings,
     ModelSettings,
     Stage,
     TrainingSettings,
+    UserModelSettings,
 )
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 from ablation.models.augmentation import augmentation
@@ -55,7 +57,7 @@ def build_model(
     """
 
     def build() -> keras.Model:
-        if isinstance(settings, HyperModelSettings | BuilderSettings):
+        if isinstance(settings, UserModelSettings):
             return build_user_model(settings, image_shape, classes, randomness, multi_label, training)
         if name:
             start_build(randomness.derive("augmentation", "builder"), training.precision)
@@ -75,6 +77,8 @@ def user_code(settings: AnyModel) -> str:
         return settings.hypermodel
     if isinstance(settings, BuilderSettings):
         return settings.builder
+    if isinstance(settings, FileSettings):
+        return settings.file
     return next((c.name for c in settings.augmentation if isinstance(c, Component) and c.source), "")
 
 

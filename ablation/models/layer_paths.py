@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     import keras
 
 
+# The attribute of a layer with the name that it has in the model of which parts were removed, so that layers
+# behind a removed one keep their paths.
+KEPT_NAME = "ablation_kept_name"
+
+
 def layer_paths(model: keras.Model) -> dict[str, keras.Layer]:
     """Return all layers of a model, those of nested models and layers included, by path.
 
@@ -35,6 +40,7 @@ def _add_layers(layer: keras.Layer, prefix: str, paths: dict[str, keras.Layer], 
             continue
         seen.add(id(inner))
         name = inner.name if not prefix else automatic_name(inner) or inner.name
+        name = getattr(inner, KEPT_NAME, name)
         path = next(path for path in _numbered(prefix + name) if path not in paths)
         paths[path] = inner
         _add_layers(inner, f"{path}/", paths, seen)

@@ -11,14 +11,27 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.grid.builder import Builder, renaming
 from ablation.grid.seeding import Randomness
-from ablation.grid.settings import BuilderSettings, HyperModelSettings, TrainingSettings
+from ablation.grid.settings import (
+    BuilderSettings,
+    FileSettings,
+    HyperModelSettings,
+    TrainingSettings,
+    UserModelSettings,
+)
 from ablation.grid.user_code import error_summary
+from ablation.models.ablated.rebuild import edited
 from ablation.models.augmentation import surrounded
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
 from ablation.models.named_seeds import build_with_named_seeds
-from ablation.models.own_compile import outputs_logits, recorded_compiles, refuse_without_effect
+from ablation.models.own_compile import (
+    keep_own_compile,
+    outputs_logits,
+    recorded_compiles,
+    refuse_without_effect,
+)
 from ablation.models.own_inputs import refuse_raw_images
 from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
+from ablation.models.saved_model import read_saved_model
 from ablation.models.unseeded import seed_global_draws
 from ablation.tensorflow_setup import nothing_computed, start_build
 
@@ -29,7 +42,7 @@ Shape = tuple[int, int, int]
 
 
 def build_user_model(
-    settings: BuilderSettings | HyperModelSettings,
+    settings: UserModelSettings,
     image_shape: Shape,
     classes: int,
     randomness: Randomness,
@@ -73,6 +86,10 @@ def build_user_model(
 
     try:
         model = build_with_named_seeds(name, build, key, randomness)
+        if edits := getattr(settings, "edits", ()):
+            whole = model
+            model = build_with_named_seeds(name, lambda: edited(whole, edits), f"{key}edited", randomness)
+            keep_own_compile(whole, model)
         refuse_without_effect(name, model, training)
         logits = outputs_logits(model, training)
         one_unit = _refuse_no_classifier(name, model, image_shape, classes, multi_label, logits)
@@ -105,7 +122,7 @@ def may_overrule(settings: BuilderSettings) -> bool:
 
 
 def refuse_overruled(
-    settings: BuilderSettings | HyperModelSettings,
+    settings: UserModelSettings,
     image_shape: Shape,
     classes: int,
     training: TrainingSettings,
@@ -134,7 +151,7 @@ def refuse_overruled(
 
 
 def _code(
-    settings: BuilderSettings | HyperModelSettings, image_shape: Shape, classes: int
+    settings: UserModelSettings, image_shape: Shape, classes: int
 ) -> tuple[str, Callable[[], Any], str]:
     """Return the name of a user's code, the code with its arguments, and what to rename if it fails."""
     if isinstance(settings, HyperModelSettings):
@@ -146,6 +163,9 @@ def _code(
             )
         call = lambda: hypermodel.build(hyperparameters_with(hypermodel, settings.values))  # noqa: E731
         return settings.hypermodel, call, ""
+    if isinstance(settings, FileSettings):
+        return settings.file, read_saved_model(settings).build, ""
+    assert isinstance(settings, BuilderSettings)
     builder = Builder.load(settings.builder, Path(settings.folder))
     if builder.source != settings.source:
         raise AblationError(
