@@ -73,6 +73,9 @@ class TensorBoard:
         self._places: dict[str, _Place] = {}
         self._open: dict[str, _Events] = {}
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Observer.noted`."""
+
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`; trials that have ended before are written, too."""
         run = Run(self._folder)

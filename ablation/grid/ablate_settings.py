@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -52,10 +52,17 @@ class Target(Settings):
     these only."""
     name: Annotated[str, Field(max_length=40)] = ""
     """The name of the part in the variants' names. By default, it is made from the other settings."""
+    matched: bool | None = None
+    """Whether this part's variant has a matched one beside it; by default, as ``matched`` says for all."""
 
     @model_validator(mode="before")
     @classmethod
     def _as_kind(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict):
+            raise ValueError(
+                "expected the name of a class, like Dropout, or a mapping, like {layers: block3_*}, not "
+                f"{yaml_text(value)}"
+            )
         return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -104,9 +111,11 @@ class Part(Factor):
 
     Attributes:
         edit: What is done to the model without the part, or with what takes its place.
+        matched: Whether a variant without it has a matched one beside it.
     """
 
     edit: Edit
+    matched: bool = False
 
     @property
     def is_removed(self) -> bool:
@@ -177,16 +186,27 @@ def part_cells(
     }
 
 
-def matched_variants(variants: Sequence[Variant]) -> list[Variant]:
-    """Return a variant as large as the whole model for each that may have lost parameters."""
-    matched = []
+def matched_variants(variants: Sequence[Variant], parts: Sequence[Part]) -> list[Variant]:
+    """Return a variant as large as the whole model for each that is without a part to be matched."""
+    matched, to_match = [], [part.edit for part in parts if part.matched]
     for variant in variants:
         edits = getattr(variant.model, "edits", ())
-        if any(edit.action == "remove" and _may_have_parameters(edit) for edit in edits):
+        if any(edit in to_match for edit in edits):
             model = variant.model.model_copy(update={"edits": (*edits, Edit(action="match"))})
             changes = {"name": f"{variant.name} matched", "model": model, "crossed": False}
             matched.append(variant.model_copy(update=changes))
     return matched
+
+
+def edit_place(data: Mapping[str, Any], key: str, edit: Any) -> KeyPath:
+    """Return the place of an edit in a grid file; that of its section if it is not there."""
+    section = data["ablate"].get(key)
+    if isinstance(section, dict) and edit.target in section:
+        return ("ablate", key, edit.target)
+    for number, target in enumerate(section if isinstance(section, list) else ()):
+        if _removal(Target.model_validate(target)) == edit:
+            return ("ablate", key, number)
+    return ("ablate", key)
 
 
 def _may_have_parameters(edit: Edit) -> bool:
@@ -198,7 +218,11 @@ def _parts(settings: AblateSettings) -> Iterator[Part]:
     for number, target in enumerate(settings.remove):
         place: KeyPath = ("ablate", "remove", number)
         edit = _removal(target)
-        yield Part(_removal_name(target), ((WITHOUT, edit, place), (WITH, None, place)), edit)
+        matched = target.matched
+        if matched is None:
+            matched = settings.matched and _may_have_parameters(edit)
+        levels = (WITHOUT, edit, place), (WITH, None, place)
+        yield Part(_removal_name(target), levels, edit, matched)
     for old, new in settings.replace.items():
         place = ("ablate", "replace", old)
         edit = Edit(action="replace", target=old, value=new)
@@ -211,7 +235,7 @@ def _parts(settings: AblateSettings) -> Iterator[Part]:
 
 
 def _removal(target: Target) -> Edit:
-    settings = target.model_dump(exclude={"name", "kind"})
+    settings = target.model_dump(exclude={"name", "kind", "matched"})
     return Edit(action="remove", target=target.kind, **settings)
 
 

@@ -97,7 +97,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
         cells = part_cells(ablate, parts, factors)
     factors = [*parts, *factors]
     variants = _crossed_variants(cells, factors, base, known)
-    variants += matched_variants(variants) if ablate and ablate.matched else []
+    variants += matched_variants(variants, parts)
     variants += _named_variants(grid, factors, base, known, source)
     _reject_duplicates(variants, grid, source)
     baseline = grid.baseline or next(iter(cells.values()))
@@ -191,8 +191,9 @@ def _named_variants(
     grid: GridFile, factors: list[Factor], base: dict[str, Change], known: Known, source: LocatedYaml
 ) -> list[Variant]:
     """Return the variants under `variants:`, each the plain variant with some settings changed."""
-    first = {f: f.levels[f.full if isinstance(f, Part) else 0] for f in factors}  # a user's model as it is
-    plain = base | {f.setting: (value, place) for f, (_, value, place) in first.items()}
+    # Of a user's model, it is the one as it is.
+    first = [factor.levels[factor.full if isinstance(factor, Part) else 0] for factor in factors]
+    plain = base | {f.setting: level[1:] for f, level in zip(factors, first, strict=True)}
     variants = []
     for name, settings in grid.variants.items():
         path: KeyPath = ("variants", name)

@@ -91,8 +91,8 @@ def _parent(schema: type[Settings], loc: KeyPath) -> type[Settings] | None:
         if not inner:
             return None
         schema = inner[0]
-        if field and get_origin(field.annotation) is dict:
-            next(parts, None)  # the key of the mapping
+        if field and get_origin(field.annotation) in (dict, tuple):
+            next(parts, None)  # the key of the mapping, or the place in the list
     return schema
 
 

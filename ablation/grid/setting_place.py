@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import DatasetError
+from ablation.grid.ablate_settings import edit_place
 from ablation.grid.yaml_positions import KeyPath, read_yaml
 
 
@@ -34,6 +35,8 @@ def located(file: Path) -> Iterator[None]:
 def _place(data: Mapping[str, Any], setting: str, value: Any) -> KeyPath:
     """Return the place of a setting: in a variant or a factor that has this value, or in its section."""
     section, _, key = setting.partition(".")
+    if section == "ablate":
+        return edit_place(data, key, value)
     if section != "dataset":
         for name, settings in (data.get("variants") or {}).items():
             for written in (key, setting):

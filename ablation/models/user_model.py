@@ -12,6 +12,7 @@ from ablation.errors import AblationError
 from ablation.grid.builder import Builder, renaming
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import (
+    AblatedModelSettings,
     BuilderSettings,
     FileSettings,
     HyperModelSettings,
@@ -19,6 +20,7 @@ from ablation.grid.settings import (
     UserModelSettings,
 )
 from ablation.grid.user_code import error_summary
+from ablation.models.ablated.account import Account, Size
 from ablation.models.ablated.rebuild import edited
 from ablation.models.augmentation import surrounded
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
@@ -33,7 +35,7 @@ from ablation.models.own_inputs import refuse_raw_images
 from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
 from ablation.models.saved_model import read_saved_model
 from ablation.models.unseeded import seed_global_draws
-from ablation.tensorflow_setup import nothing_computed, start_build
+from ablation.tensorflow_setup import nothing_computed, standard_keras, start_build, without_computing
 
 if TYPE_CHECKING:
     import keras
@@ -148,6 +150,36 @@ def refuse_overruled(
     refuse_unused_methods(name, model)
     refuse_raw_images(name, model)
     refuse_without_effect(name, model, training)
+
+
+def account_of(
+    settings: AblatedModelSettings, image_shape: Shape, classes: int, precision: str = "float32"
+) -> Account:
+    """Return what the edits of a user's model do to it, without computing anything.
+
+    Args:
+        settings: The settings of the model.
+        image_shape: The height, width and channels of an image.
+        classes: The number of classes.
+        precision: The precision in which the model computes.
+
+    Raises:
+        AblationError: The model cannot be built, or an edit means nothing in it.
+    """
+    import keras
+
+    _, call, _ = _code(settings, image_shape, classes)
+
+    def create() -> Account:
+        keras.utils.clear_session()  # so that layers without a name are numbered from the start
+        keras.config.set_dtype_policy(precision)
+        model = call()
+        model(keras.ops.zeros((2, *image_shape)), training=False)
+        before = Size.of(model)
+        return Account(before, Size.of(edited(model, settings.edits)) if settings.edits else before)
+
+    with standard_keras(precision):
+        return without_computing(create)
 
 
 def _code(

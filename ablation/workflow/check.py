@@ -15,10 +15,11 @@ from ablation.grid.user_code import error_summary
 from ablation.grid.value_text import counted
 from ablation.models.build import build_model
 from ablation.models.cost import counted_multiply_adds
+from ablation.models.layer_list import Layer, shown_layers
 from ablation.models.unseeded import has_own_code
 from ablation.results.notes import planned_notes
 from ablation.tensorflow_setup import quiet_stderr
-from ablation.workflow.model_layers import Layer, shown_layers
+from ablation.workflow.ablated_models import edit_notes
 from ablation.workflow.preflight import require_fit
 
 
@@ -87,7 +88,12 @@ def check_study(study: Study) -> Check:
         baseline=study.baseline,
         trials=len(study.trials(dataset.digest)),
         variants=variants,
-        notes=(*idle, *_unnamed(study, built, variants), *planned_notes(study, dataset)),
+        notes=(
+            *edit_notes(study, dataset),
+            *idle,
+            *_unnamed(study, built, variants),
+            *planned_notes(study, dataset),
+        ),
         classes=counts_in_words(dataset.class_counts),
     )
 
@@ -114,8 +120,10 @@ def _checked(variant: Variant, dataset: Dataset) -> VariantCheck:
 
 def _unnamed(study: Study, built: VariantCheck, variants: Sequence[VariantCheck]) -> list[str]:
     """Say where variants of a builder number their layers differently, so that they pair badly."""
-    if not isinstance(study.variants[0].model, BuilderSettings):
-        return []
+    if not isinstance(study.variants[0].model, BuilderSettings) or any(
+        getattr(variant.model, "edits", ()) for variant in study.variants
+    ):
+        return []  # layers keep their names when others are removed
     before = Counter(layer.kind for layer in built.layers if layer.is_numbered)
     kinds: dict[str, set[str]] = {}
     for variant in variants:

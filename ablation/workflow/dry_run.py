@@ -21,6 +21,7 @@ from ablation.results.notes import planned_notes
 from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.ablated_models import edit_notes
 from ablation.workflow.pending import pending_tasks, task_notes
 from ablation.workflow.preflight import require_fit
 from ablation.workflow.run_study import chosen_variants, until_resolved
@@ -98,6 +99,7 @@ def plan_study(
             *task_notes(tasks),
             *_rounds(tasks, max_seeds),
             *_other_trials(store, trials),
+            *edit_notes(study, dataset),
             *planned_notes(study, dataset),
         ),
         workers=processes,

@@ -12,6 +12,9 @@ from ablation.grid.trial import Trial, TrialResult
 class Observer(Protocol):
     """Is notified of what happens during a run."""
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """Called before anything is planned, with sentences on what the variants' models are without."""
+
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """Called before the run trains ``pending``, out of all ``trials``, and again when seeds are added."""
 
@@ -24,6 +27,9 @@ class Observer(Protocol):
 
 class NullObserver:
     """An observer that does nothing."""
+
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Observer.noted`."""
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""
@@ -40,6 +46,11 @@ class Observers:
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Observer.noted`."""
+        for observer in self._observers:
+            observer.noted(notes)
 
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""

@@ -18,6 +18,7 @@ from ablation.models.user_model import may_overrule, refuse_overruled
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.training.class_weights import class_weights
 from ablation.training.fit import declares_averages, refuse_binary, refuse_idle_average
+from ablation.workflow.ablated_models import accounts
 
 # Metrics of Keras that pool all outputs, and the argument that keeps classes apart, if there is one.
 _POOLING = {
@@ -32,7 +33,8 @@ def require_fit(study: Study, dataset: Dataset) -> None:
     """Refuse a study whose training does not fit its images.
 
     Raises:
-        DatasetError: There are fewer training images than a variant asks for.
+        DatasetError: There are fewer training images than a variant asks for, or a part that a variant is
+            without is not in the model.
         GridError: A loss or metric is for images of exactly one class, but the images have any number of
             labels, or the other way round; class weights name no class; a callback monitors what is not
             logged; averages of weights would have no effect; or a metric cannot be measured, is the same
@@ -44,6 +46,7 @@ def require_fit(study: Study, dataset: Dataset) -> None:
         _refuse_misfit(variant, dataset)
     if dataset.is_multi_label:
         _refuse_one_class(study)
+    accounts(study, dataset)
     _refuse_overruled(study, dataset)
     for metric in {str(m): m for v in study.variants for m in v.training.metrics}.values():
         _refuse_misfit_metric(metric, len(dataset.class_names))

@@ -53,6 +53,13 @@ class LiveProgress:
             self._live.stop()
             self._live = None
 
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Observer.noted`."""
+        new = [note for note in notes if note not in self._noted]  # a search plans many rounds
+        self._noted.update(new)
+        for note in new:
+            self._console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
+
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""
         self.__exit__()
@@ -64,10 +71,7 @@ class LiveProgress:
         self._console.print(
             f"{counted(len(pending), 'trial')} to train{rest}" if pending else "Nothing is left to train."
         )
-        notes = [note for note in task_notes(pending) if note not in self._noted]
-        self._noted.update(notes)  # a search plans many rounds
-        for note in notes:
-            self._console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
+        self.noted(task_notes(pending))
         if pending and self._console.is_terminal:
             self._live = Live(
                 console=self._console,

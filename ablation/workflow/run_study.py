@@ -20,6 +20,7 @@ from ablation.report.write import write_report
 from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.training.provenance import code_provenance
+from ablation.workflow.ablated_models import announce, keep_layers
 from ablation.workflow.observers import NullObserver, Observer, Observers
 from ablation.workflow.pending import pending_tasks
 from ablation.workflow.preflight import require_fit
@@ -68,9 +69,11 @@ def run_study(
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
+    announce(study, dataset, observer)
 
     def opening(beside: list[str]) -> None:
         store.open(with_earlier_seeds(study, store, dataset.digest), dataset, beside)
+        keep_layers(study, dataset, store)
 
     with store.locked(shard.name, opening):
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds)

@@ -31,7 +31,7 @@ def widened(
     if model.count_params() >= parameters:
         raise AblationError(
             "nothing that is removed has parameters, so that a matched variant would be the same model. Set "
-            "`matched: false`, or remove this part from a study without it."
+            "`matched: false` for this part."
         )
     layers = _hidden(model)
     if not layers:
@@ -46,6 +46,12 @@ def widened(
         low, high = (factor, high) if size < parameters else (low, factor)
         if size == parameters or all(round(w * low) == round(w * high) for _, _, w in layers):
             break
+    if best is model:
+        raise AblationError(
+            f"no wider hidden layers come nearer to {parameters:,} parameters than these, which have "
+            f"{model.count_params():,}, so that a matched variant would be the same model. Set "
+            "`matched: false` for this part."
+        )
     return best
 
 

@@ -1,0 +1,46 @@
+"""The layers of the models of a run whose variants are without parts of a user's model, for its report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ablation.files import json_text
+from ablation.models.ablated.account import Account, Size
+from ablation.models.layer_list import Layer
+from ablation.store.run_folder import Store
+
+_FILE = "models.json"
+
+
+def keep_accounts(store: Store, accounts: Mapping[str, Account]) -> None:
+    """Write what edits do to the model of each variant to the run folder.
+
+    Args:
+        store: The run folder.
+        accounts: The accounts, by variant, all of them of the same model.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    record = {name: {"before": asdict(a.before), "after": asdict(a.after)} for name, a in accounts.items()}
+    store.write(_FILE, json_text(record))
+
+
+def kept_accounts(store: Store) -> dict[str, Account]:
+    """Return what was kept by `keep_accounts`, by variant; nothing if it cannot be read."""
+    try:
+        record = json.loads((store.folder / _FILE).read_text("utf-8"))
+        return {
+            name: Account(_size(sizes["before"]), _size(sizes["after"])) for name, sizes in record.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _size(record: Mapping[str, object]) -> Size:
+    layers = record["layers"]
+    assert isinstance(layers, list)
+    restored = [Layer(**{**layer, "inputs": tuple(layer["inputs"])}) for layer in layers]
+    return Size(tuple(restored), int(str(record["parameters"])), int(str(record["multiply_adds"])))
