@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 
 from ablation.data.datasets import Dataset, prepare_dataset
@@ -70,12 +71,7 @@ def run_study(
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
     announce(study, dataset, observer)
-
-    def opening(beside: list[str]) -> None:
-        store.open(with_earlier_seeds(study, store, dataset.digest), dataset, beside)
-        keep_layers(study, dataset, store)
-
-    with store.locked(shard.name, opening):
+    with store.locked(shard.name, partial(_open, store, study, dataset)):
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds)
         observer.planned(run.trials, tasks)
         if not tasks and run.is_reported:
@@ -88,6 +84,11 @@ def run_study(
             observer.planned(run.trials, tasks)
             _train_and_tabulate(run, tasks, runner, observer, shard)
         return _report(run, shard, chosen)
+
+
+def _open(store: Store, study: Study, dataset: Dataset, beside: list[str]) -> None:
+    store.open(with_earlier_seeds(study, store, dataset.digest), dataset, beside)
+    keep_layers(study, dataset, store)
 
 
 def _runner(
