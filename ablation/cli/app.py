@@ -65,8 +65,17 @@ def init(
     builder: Annotated[
         bool, typer.Option("--builder", help="Also write a module for your own model.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--from", help="Your model, a .keras file or module:function, to take apart."),
+    ] = None,
 ) -> None:
     """Write a commented grid file to start from."""
+    if model:
+        from ablation.workflow.taking_apart import write_ablation
+
+        print(write_ablation(model, folder))
+        return
     from ablation.workflow.scaffold import write_scaffold
 
     for file in write_scaffold(folder, builder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from ablation.grid.settings import (
 )
 from ablation.grid.user_code import error_summary
 from ablation.models.ablated.account import Account, Size
+from ablation.models.ablated.proposals import Proposal, proposals
 from ablation.models.ablated.rebuild import edited
 from ablation.models.augmentation import surrounded
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
@@ -179,6 +181,42 @@ def account_of(
         return Account(before, Size.of(edited(model, settings.edits)) if settings.edits else before)
 
     with standard_keras(precision):
+        return without_computing(create)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a user's model is for, and the parts that can be taken out of it."""
+
+    image_shape: Shape
+    classes: int
+    proposals: list[Proposal]
+
+
+def parts_of(settings: AblatedModelSettings, image_shape: Shape = (32, 32, 3), classes: int = 10) -> Parts:
+    """Return the parts of a user's model, without computing anything.
+
+    Args:
+        settings: The settings of the model.
+        image_shape: The height, width and channels of an image, for a function that has to be given them.
+        classes: The number of classes, for such a function.
+
+    Raises:
+        AblationError: The model cannot be built, or cannot be taken apart.
+    """
+    import keras
+
+    _, call, _ = _code(settings, image_shape, classes)
+
+    def create() -> Parts:
+        keras.utils.clear_session()  # so that layers without a name are numbered from the start
+        model = call()
+        found = proposals(model)
+        _, height, width, channels = model.input_shape
+        sides = (height or image_shape[0], width or image_shape[1], channels or image_shape[2])
+        return Parts(sides, model.output_shape[-1], found)
+
+    with standard_keras():
         return without_computing(create)
 
 

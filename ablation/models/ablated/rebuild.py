@@ -67,7 +67,7 @@ class _Rebuilding:
         graph = graph_of(model)
         assert graph is not None
         inputs = [
-            keras.Input(batch_shape=shapes[k] if shapes else x.shape, dtype=x.dtype, name=x.name)
+            keras.Input(batch_shape=shapes[k] if shapes else x.shape, dtype=x.dtype, name=_input_name(x))
             for k, x in enumerate(graph.inputs)
         ]
         tensors = {id(old): new for old, new in zip(graph.inputs, inputs, strict=True)}
@@ -170,6 +170,11 @@ class _Rebuilding:
             for other in nodes_in_order(graph)
             if id(other.operation) not in self._selection.removed
         )
+
+
+def _input_name(tensor: Any) -> str:
+    """Return the name of the input layer that a symbolic input comes from."""
+    return str(getattr(tensor._keras_history.operation, "name", tensor.name))
 
 
 def _configured(layer: Any, settings: dict[str, Any]) -> Any:
