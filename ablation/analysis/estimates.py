@@ -119,6 +119,15 @@ class Measurements:
         together = (environments == environments[:, :1]).all(axis=1)
         return list(self._values.index[together & self._values[names].notna().all(axis=1)])
 
+    def values(self, variants: Collection[str]) -> pd.DataFrame:
+        """Return the metric of variants for the seeds that all of them completed in one environment.
+
+        Returns:
+            One row per seed and one column per variant: (seeds, variants).
+        """
+        names = list(variants)
+        return self._values.reindex(columns=names).loc[self.seeds(names)]
+
     def estimate(self, weights: Mapping[str, float], without: Collection[tuple[str, int]] = ()) -> Estimate:
         """Return the estimate of a contrast.
 
