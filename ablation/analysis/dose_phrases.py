@@ -85,7 +85,7 @@ def _best(curve: pd.DataFrame, compare: CompareSettings) -> str:
         smallest = curve.loc[curve["could_be_best"], "level"].iloc[0]
         text += f" {smallest} is the smallest dose that is not shown to be worse than another one."
     if curve["could_be_best"].iloc[-1]:
-        text += " The largest tested dose could be the best, so a larger one may be better still."
+        text += f" Doses above {curve['level'].iloc[-1]} were not tested, and one of them may be better."
     return text
 
 

@@ -105,8 +105,8 @@ def _caption(run: Run, data: pd.DataFrame) -> str:
     sentences = " ".join(dose_conclusion(curve, compare) for curve in _curves(data)[:3])
     return (
         f"Mean {compare.metric_in_words} at each dose, {seeds_phrase(data['n'])}, which are the faint dots. "
-        f"Shaded: the simultaneous {level} band of each curve. Marks below the curves: the doses that could be "
-        f"the best, filled at the best mean. {method_of_curves(compare)} Exploratory. {sentences} "
+        f"Shaded: the simultaneous {level} band of each curve. Marks below the curves: the doses that could "
+        f"be the best, filled at the best mean. {method_of_curves(compare)} Exploratory. {sentences} "
         f"{run.dataset.describe()}."
     )
 
