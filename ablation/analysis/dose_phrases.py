@@ -56,10 +56,10 @@ def _change(row: Row, compare: CompareSettings) -> str:
 
 
 def _slope(curve: pd.DataFrame, compare: CompareSettings) -> str:
-    """Give the slope of the straight line, if the means rise or fall from each dose to the next."""
+    """Give the slope of the straight line, if there is a change and it goes one way from dose to dose."""
     row = curve.to_dict("records")[0]
-    means = curve["mean"]
-    if math.isnan(row["slope_low"]) or not (means.is_monotonic_increasing or means.is_monotonic_decreasing):
+    one_way = curve["mean"].is_monotonic_increasing or curve["mean"].is_monotonic_decreasing
+    if not one_way or not row["p"] <= compare.alpha or math.isnan(row["slope_low"]):
         return "."
     unit = " points" if compare.in_points else ""
     per = f"{unit} per {row['slope_per']}"

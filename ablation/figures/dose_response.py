@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ablation.analysis.dose_curves import are_wide, dose_curves
-from ablation.analysis.dose_phrases import best_phrase, curve_name, dose_conclusion, method_of_curves
+from ablation.analysis.dose_phrases import best_phrase, curve_name, method_of_curves
 from ablation.analysis.dose_response import usable_part
 from ablation.analysis.estimates import Measurements
 from ablation.figures.style import (
@@ -102,12 +102,11 @@ def _curves(data: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _caption(run: Run, data: pd.DataFrame) -> str:
     compare, level = run.compare, f"{100 * (1 - run.compare.alpha):g}%"
-    sentences = " ".join(dose_conclusion(curve, compare) for curve in _curves(data)[:3])
     return (
         f"Mean {compare.metric_in_words} at each dose, {seeds_phrase(data['n'])}, which are the faint dots. "
         f"Shaded: the simultaneous {level} band of each curve. Marks below the curves: the doses that could "
-        f"be the best, filled at the best mean. {method_of_curves(compare)} Exploratory. {sentences} "
-        f"{run.dataset.describe()}."
+        f"be the best, filled at the best mean. {method_of_curves(compare)} These results are "
+        f"exploratory. {run.dataset.describe()}."
     )
 
 
@@ -159,6 +158,7 @@ def _leave_room(ax: Axes, curves: int) -> None:
     """Leave room below the curves of panels that share an axis for their sets of best doses."""
     low, high = ax.get_ylim()
     share = _ROW * (curves + 2)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
     ax.set_ylim(low - (high - low) * share / (1 - share), high)
 
 

@@ -44,7 +44,7 @@ def dose_section(run: Run, pictures: Mapping[str, Sequence[Picture]], links: Tri
         for factor in factors
     ]
     drawn = pictures.get("dose_response", [])
-    notes = [method_of_curves(run.compare)]
+    notes = [] if drawn else [method_of_curves(run.compare)]  # which the caption has
     return Section("dose-response", "Dose–response curves", text, drawn, [t for t in tables if t.rows], notes)
 
 
