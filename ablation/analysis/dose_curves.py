@@ -118,7 +118,7 @@ def _doses(study: Study, factor: str) -> dict[str, float]:
     """Return the number of each level of a factor; empty if one of them is not a number."""
     doses: dict[str, float] = {}
     for variant in study.variants:
-        if variant.crossed:
+        if variant.crossed and variant.levels[factor] not in doses:
             value = variant.settings.get(factor)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 return {}

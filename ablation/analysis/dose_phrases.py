@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from ablation.analysis.dose_curves import positions
 from ablation.analysis.phrases import Row, confidence_phrase, p_phrase, percent, points
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
@@ -38,7 +39,7 @@ def dose_conclusion(curve: pd.DataFrame, compare: CompareSettings) -> str:
     if usable.empty:
         return f"{name}: no curve yet ({first['reason']})."
     row = usable.to_dict("records")[0]
-    parts = [f"{name}: {_change(row, compare)}{_slope(usable, compare)}", _best(usable, compare)]
+    parts = [f"{name}: {_change(row, compare)}{_line(usable, compare)}", _best(usable, compare)]
     if left_out := list(curve.loc[curve["reason"] != "", "level"]):
         parts.append(f"Left out, because fewer than 3 of their seeds are completed: {', '.join(left_out)}.")
     return " ".join(parts)
@@ -55,17 +56,25 @@ def _change(row: Row, compare: CompareSettings) -> str:
     return f"no change of {metric} is shown ({found}, {n})"
 
 
-def _slope(curve: pd.DataFrame, compare: CompareSettings) -> str:
-    """Give the slope of the straight line, if there is a change and it goes one way from dose to dose."""
+def _line(curve: pd.DataFrame, compare: CompareSettings) -> str:
+    """Say what a straight line gains from the first dose to the last, if the means go one way.
+
+    Without a change, it is left out. The slope per unit, which the table has, is unreadable for doses such as
+    numbers of images and learning rates.
+    """
     row = curve.to_dict("records")[0]
     one_way = curve["mean"].is_monotonic_increasing or curve["mean"].is_monotonic_decreasing
     if not one_way or not row["p"] <= compare.alpha or math.isnan(row["slope_low"]):
         return "."
+    along = positions(list(curve["dose"]))
+    gain, low, high = (
+        points(float(row[name] * (along[-1] - along[0])), compare)
+        for name in ("slope", "slope_low", "slope_high")
+    )
     unit = " points" if compare.in_points else ""
-    per = f"{unit} per {row['slope_per']}"
-    ends = f"{points(row['slope_low'], compare)} to {points(row['slope_high'], compare)}"
+    first, last = curve["level"].iloc[0], curve["level"].iloc[-1]
     level = confidence_phrase(row["confidence"])
-    return f", on average by {points(row['slope'], compare)}{per} ({level} interval {ends})."
+    return f", by {gain}{unit} from {first} to {last} on a straight line ({level} interval {low} to {high})."
 
 
 def _best(curve: pd.DataFrame, compare: CompareSettings) -> str:

@@ -38,10 +38,10 @@ def test_a_peak(grid: Path) -> None:
     ]
 
 
-def test_a_rise_has_a_slope_and_may_go_on(grid: Path) -> None:
+def test_a_rise_has_a_line_and_may_go_on(grid: Path) -> None:
     assert sentences(grid, NOISE + RISE) == [
-        "dropout: test accuracy changes (p < 0.001, n = 5 seeds), on average by +50.8 points per unit (95% "
-        "interval +48.4 to +53.2). The best mean, 80.0%, is at 0.6. At 95% confidence, it is the best of the 4 "
+        "dropout: test accuracy changes (p < 0.001, n = 5 seeds), by +30.5 points from 0 to 0.6 on a straight line (95% "
+        "interval +29.0 to +31.9). The best mean, 80.0%, is at 0.6. At 95% confidence, it is the best of the 4 "
         "tested doses. Doses above 0.6 were not tested, and one of them may be better."
     ]
 
@@ -56,8 +56,8 @@ def test_no_change(grid: Path) -> None:
 def test_a_loss_at_another_alpha(grid: Path) -> None:
     compare = CompareSettings(metric="test_loss", margin=0.01, alpha=0.1)
     assert sentences(grid, NOISE + RISE, compare) == [
-        "dropout: test loss changes (p < 0.001, n = 5 seeds), on average by +0.5082 per unit (90% interval "
-        "+0.4897 to +0.5268). The best mean, 0.4956, is at 0. At 90% confidence, it is the best of the 4 tested "
+        "dropout: test loss changes (p < 0.001, n = 5 seeds), by +0.3049 from 0 to 0.6 on a straight line (90% interval "
+        "+0.2938 to +0.3161). The best mean, 0.4956, is at 0. At 90% confidence, it is the best of the 4 tested "
         "doses."
     ]
 
@@ -66,8 +66,8 @@ def test_a_dose_that_is_left_out(grid: Path) -> None:
     values = NOISE + PEAK
     values[1:, 3] = np.nan
     assert sentences(grid, values) == [
-        "dropout: test accuracy changes (p < 0.001, n = 5 seeds), on average by +27.8 points per unit (95% "
-        "interval +25.8 to +29.7). The best mean, 60.7%, is at 0.4. At 95% confidence, the best of the 3 tested "
+        "dropout: test accuracy changes (p < 0.001, n = 5 seeds), by +11.1 points from 0 to 0.4 on a straight line (95% "
+        "interval +10.3 to +11.9). The best mean, 60.7%, is at 0.4. At 95% confidence, the best of the 3 tested "
         "doses is 0.2 or 0.4. 0.2 is the smallest dose that is not shown to be worse than another one. Doses "
         "above 0.4 were not tested, and one of them may be better. Left out, because fewer than 3 of their seeds "
         "are completed: 0.6."
