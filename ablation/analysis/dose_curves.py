@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.analysis.estimates import Measurements
 from ablation.grid.study import Study
 
 FEWEST_DOSES = 3
+_AVERAGED = "averaged over "
 _WIDE = 20  # the ratio of the largest dose to the smallest from which on doses are on a logarithmic axis
 
 
@@ -29,7 +29,6 @@ class DoseCurve:
         levels: The label of each dose.
         doses: The doses.
         variants: The variants at each dose, one unless the curve is averaged.
-        averaged: Whether the curve is averaged over the levels of the other factors.
     """
 
     factor: str
@@ -37,14 +36,6 @@ class DoseCurve:
     levels: tuple[str, ...]
     doses: tuple[float, ...]
     variants: tuple[tuple[str, ...], ...]
-    averaged: bool = False
-
-    @property
-    def name(self) -> str:
-        """The factor with the levels of the others."""
-        if self.averaged:
-            return f"{self.factor}, {self.where}"
-        return f"{self.factor} where {self.where}" if self.where else self.factor
 
     @property
     def every_variant(self) -> list[str]:
@@ -60,14 +51,11 @@ class DoseCurve:
             variants=tuple(self.variants[k] for k in places),
         )
 
-    def values(self, measured: Measurements) -> pd.DataFrame:
+    def values(self, measured: Measurements) -> NDArray[np.float64]:
         """Return the metric for each seed that completed all doses in one environment: (seeds, doses)."""
         table = measured.values(self.every_variant)
-        means = {
-            level: table[list(names)].mean(axis=1)
-            for level, names in zip(self.levels, self.variants, strict=True)
-        }
-        return pd.DataFrame(means, index=table.index, columns=list(self.levels))
+        ends = np.cumsum([len(names) for names in self.variants])
+        return np.stack([part.mean(axis=1) for part in np.split(table, ends[:-1], axis=1)], axis=1)
 
 
 def dose_curves(study: Study) -> list[DoseCurve]:
@@ -88,30 +76,25 @@ def dose_curves(study: Study) -> list[DoseCurve]:
             level: [crossed.get(tuple(({**s, factor: level})[f] for f in study.factors)) for s in settings]
             for level in sorted(by_level, key=by_level.__getitem__)
         }
-        single = []
         for k, setting in enumerate(settings):
             where = ", ".join(f"{name}={label}" for name, label in setting.items())
             along = {level: (name,) for level, names in cells.items() if (name := names[k]) is not None}
-            single.append(_curve(factor, where, along, by_level))
-        whole = {level: tuple(n for n in names if n) for level, names in cells.items() if all(names)}
-        averaged = _curve(factor, f"averaged over {' and '.join(others)}", whole, by_level, averaged=True)
-        found = [curve for curve in single if curve] + ([averaged] if averaged else [])
-        curves += found if len(settings) > 1 else [curve for curve in single if curve]
-    return curves
+            curves.append(_curve(factor, where, along, by_level))
+        if len(settings) > 1:
+            whole = {level: tuple(n for n in names if n) for level, names in cells.items() if all(names)}
+            curves.append(_curve(factor, f"{_AVERAGED}{' and '.join(others)}", whole, by_level))
+    return [curve for curve in curves if len(curve.doses) >= FEWEST_DOSES]
+
+
+def is_averaged(where: str) -> bool:
+    """Return whether the curve with this `DoseCurve.where` is averaged over the other factors."""
+    return where.startswith(_AVERAGED)
 
 
 def _curve(
-    factor: str,
-    where: str,
-    along: Mapping[str, tuple[str, ...]],
-    by_level: Mapping[str, float],
-    averaged: bool = False,
-) -> DoseCurve | None:
-    """Return the curve of the variants at some levels; None if there are too few."""
-    if len(along) < FEWEST_DOSES:
-        return None
-    doses = tuple(by_level[level] for level in along)
-    return DoseCurve(factor, where, tuple(along), doses, tuple(along.values()), averaged)
+    factor: str, where: str, along: Mapping[str, tuple[str, ...]], by_level: Mapping[str, float]
+) -> DoseCurve:
+    return DoseCurve(factor, where, tuple(along), tuple(by_level[k] for k in along), tuple(along.values()))
 
 
 def _doses(study: Study, factor: str) -> dict[str, float]:

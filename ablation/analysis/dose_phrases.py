@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from ablation.analysis.dose_curves import positions
+from ablation.analysis.dose_curves import is_averaged, positions
 from ablation.analysis.phrases import Row, confidence_phrase, p_phrase, percent, points
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
@@ -15,7 +15,7 @@ from ablation.grid.value_text import counted
 def curve_name(row: Row) -> str:
     """Return the factor of a curve, with the levels of the others: ``dropout where batch_norm=false``."""
     where = str(row["where"])
-    if where.startswith("averaged over "):
+    if is_averaged(where):
         return f"{row['factor']}, {where}"
     return f"{row['factor']} where {where}" if where else str(row["factor"])
 

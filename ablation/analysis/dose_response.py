@@ -80,14 +80,15 @@ def usable_part(curve: DoseCurve, measured: Measurements) -> tuple[DoseCurve, st
 
 def _rows(curve: DoseCurve, measured: Measurements, compare: CompareSettings) -> list[dict[str, Any]]:
     part, reason = usable_part(curve, measured)
-    judged = {} if reason else _judged(part, part.values(measured).to_numpy(), compare)
+    judged = {} if reason else _judged(part, part.values(measured), compare)
     missing = reason or f"fewer than {FEWEST_PAIRS} completed seeds"
     rows = []
     for level, dose, names in zip(curve.levels, curve.doses, curve.variants, strict=True):
         own = measured.values(names).mean(axis=1)
-        unknown = _UNKNOWN | {"n": len(own), "mean": own.mean(), "could_be_best": False, "reason": missing}
+        mean = float(own.mean()) if len(own) else math.nan
+        unknown = _UNKNOWN | {"n": len(own), "mean": mean, "could_be_best": False, "reason": missing}
         place: dict[str, Any] = {"factor": curve.factor, "where": curve.where, "level": level, "dose": dose}
-        place |= {"confidence": 1 - compare.alpha, "slope_per": _slope_unit(curve.doses)}
+        place |= {"confidence": 1 - compare.alpha, "slope_per": _slope_unit(part.doses)}
         rows.append(place | (judged.get(level) or unknown))
     return rows
 

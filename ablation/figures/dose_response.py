@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ablation.analysis.dose_curves import are_wide, dose_curves
+from ablation.analysis.dose_curves import are_wide, dose_curves, is_averaged
 from ablation.analysis.dose_phrases import best_phrase, curve_name, method_of_curves
 from ablation.analysis.dose_response import usable_part
 from ablation.analysis.estimates import Measurements
@@ -51,18 +51,17 @@ def dose_data(
         average is kept.
     """
     usable = table[table["reason"] == ""]
-    is_averaged = usable["where"].str.startswith("averaged over ")
-    usable = usable.assign(panel=usable["factor"] + is_averaged.map({True: ", averaged", False: ""}))
-    singles = usable[~is_averaged].groupby("factor")["where"].nunique()
-    crowded = usable["factor"].map(singles).gt(_MOST_CURVES) & ~is_averaged
+    averaged = usable["where"].map(is_averaged).astype(bool)
+    usable = usable.assign(panel=usable["factor"] + averaged.map({True: ", averaged", False: ""}))
+    singles = usable[~averaged].groupby("factor")["where"].nunique()
+    crowded = usable["factor"].map(singles).gt(_MOST_CURVES) & ~averaged
     drawn = usable[~crowded]
     measured, points = Measurements(results, metric), []
     for curve in dose_curves(study):
         if ((drawn["factor"] == curve.factor) & (drawn["where"] == curve.where)).any():
             part, _ = usable_part(curve, measured)
-            doses = dict(zip(part.levels, part.doses, strict=True))
-            long = part.values(measured).rename(columns=doses).rename_axis("seed").reset_index()
-            long = long.melt(id_vars="seed", var_name="dose", value_name="value")
+            wide = pd.DataFrame(part.values(measured), measured.seeds(part.every_variant), list(part.doses))
+            long = wide.rename_axis("seed").reset_index().melt("seed", var_name="dose", value_name="value")
             points.append(long.assign(factor=curve.factor, where=curve.where))
     columns = ["factor", "where", "dose", "seed", "value"]
     seeds = pd.concat(points, ignore_index=True)[columns] if points else pd.DataFrame(columns=columns)
@@ -137,8 +136,9 @@ def draw_curves(ax: Axes, data: pd.DataFrame, seeds: pd.DataFrame, compare: Comp
     right = float(data["dose"].max())
     for k, height in enumerate(spread(ends, (high - low) * 0.07)):
         where = str(curves[k]["where"].iloc[0])
+        beside = "" if is_averaged(where) else label(where, 24)
         ax.annotate(
-            "" if _is_averaged(data) else label(where, 24), (right, height), (10, 0),
+            beside, (right, height), (10, 0),
             textcoords="offset points", va="center", fontsize=8.5, color=colours[k], annotation_clip=False,
         )  # fmt: skip
     _dose_axis(ax, data)
@@ -146,12 +146,12 @@ def draw_curves(ax: Axes, data: pd.DataFrame, seeds: pd.DataFrame, compare: Comp
         percent_axis(ax.yaxis)
 
 
-def _is_averaged(data: pd.DataFrame) -> bool:
-    return str(data["where"].iloc[0]).startswith("averaged over ")
-
-
 def _colours(data: pd.DataFrame) -> list[Any]:
-    return ["#555555"] if _is_averaged(data) else [hue(k) for k in range(len(_curves(data)))]
+    return (
+        ["#555555"]
+        if is_averaged(str(data["where"].iloc[0]))
+        else [hue(k) for k in range(len(_curves(data)))]
+    )
 
 
 def _leave_room(ax: Axes, curves: int) -> None:

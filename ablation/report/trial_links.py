@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.dose_curves import dose_curves
@@ -27,6 +28,7 @@ class TrialLinks:
         self._completed = completed_results(results)
         self._measured = Measurements(results, run.compare.metric)
         self._curves = {(curve.factor, curve.where): curve for curve in dose_curves(run.study)}
+        self._usable = cache(lambda place: usable_part(self._curves[place], self._measured)[0].every_variant)
         self._needed = {(c.kind, c.effect, c.levels): list(c.weights) for c in contrasts(run.study)}
 
     def of(self, variant: str) -> tuple[int, ...]:
@@ -55,12 +57,11 @@ class TrialLinks:
         at = list(dict(zip(curve.levels, curve.variants, strict=True))[row["level"]])
         if row["reason"]:  # the dose is not a part of the curve, and has its own seeds
             return self._joint(at)
-        return self._joint(at, usable_part(curve, self._measured)[0].every_variant)
+        return self._joint(at, self._usable((row["factor"], row["where"])))
 
     def curve(self, row: Row) -> tuple[int, ...]:
         """Return the trials behind the curve that a row of the dose-response table belongs to."""
-        curve = self._curves[row["factor"], row["where"]]
-        return self._joint(usable_part(curve, self._measured)[0].every_variant)
+        return self._joint(self._usable((row["factor"], row["where"])))
 
     def _joint(self, variants: list[str], together: list[str] | None = None) -> tuple[int, ...]:
         """Return the variants' trials of the seeds that all of them, or all of ``together``, have."""
