@@ -35,7 +35,8 @@ def dose_section(run: Run, pictures: Mapping[str, Sequence[Picture]], links: Tri
     text = [
         "A factor with three or more numeric levels, or doses, is a curve. These results are exploratory: "
         f"they generalise to {holds}, they are not corrected for the number of curves, and they give no "
-        f"verdicts.{more}",
+        "verdicts. The mean of a dose that is picked for being the best is too optimistic, because the same "
+        f"images choose it and judge it.{more}",
         *(dose_conclusion(curve, run.compare) for curve in shown),
     ]
     factors = run.dose_response["factor"].unique()

@@ -82,7 +82,8 @@ def test_the_report_says_what_the_curves_support(dose_run: Run, pictures: list[P
     assert section.text[0] == (
         "A factor with three or more numeric levels, or doses, is a curve. These results are exploratory: they "
         "generalise to other seeds, on these test images, they are not corrected for the number of curves, and "
-        "they give no verdicts."
+        "they give no verdicts. The mean of a dose that is picked for being the best is too optimistic, because "
+        "the same images choose it and judge it."
     )
     assert section.text[1:] == [dose_conclusion(curve, dose_run.compare) for curve in curves(dose_run)]
     (table,) = section.tables
