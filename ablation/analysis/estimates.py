@@ -108,16 +108,31 @@ class Measurements:
         values = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
         self._values = values.where(np.isfinite(values))
         self._environments = completed.pivot(index="seed", columns="variant", values="provenance")
+        self._cells = self._values.to_numpy()  # arrays, for pandas takes seconds where variants are many
+        self._environment_of = self._environments.to_numpy(object)
         self._correct = correct or {}
 
     def seeds(self, variants: Collection[str]) -> list[int]:
         """Return the seeds that all variants completed in one environment."""
-        names = list(variants)
-        if not names or not set(names) <= set(self._values.columns):
-            return []
-        environments = self._environments[names].to_numpy()
+        columns = self._columns(variants)
+        return list(self._values.index[self._shared(columns)])
+
+    def values(self, variants: Collection[str]) -> NDArray[np.float64]:
+        """Return the metric of variants for their `seeds`: (seeds, variants)."""
+        columns = self._columns(variants)
+        return np.asarray(self._cells[np.ix_(self._shared(columns), columns)])
+
+    def _columns(self, variants: Collection[str]) -> NDArray[np.intp]:
+        """Return the column of each variant, -1 if it has no completed trial."""
+        return np.asarray(self._values.columns.get_indexer(list(variants)), np.intp)
+
+    def _shared(self, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return for each seed whether all of these columns have it in one environment."""
+        if not len(columns) or (columns < 0).any():
+            return np.zeros(len(self._cells), np.bool_)
+        environments = self._environment_of[:, columns]
         together = (environments == environments[:, :1]).all(axis=1)
-        return list(self._values.index[together & self._values[names].notna().all(axis=1)])
+        return np.asarray(together & ~np.isnan(self._cells[:, columns]).any(axis=1), np.bool_)
 
     def estimate(self, weights: Mapping[str, float], without: Collection[tuple[str, int]] = ()) -> Estimate:
         """Return the estimate of a contrast.

@@ -306,7 +306,7 @@ def verify(
 
 @app.command()
 def compare(run: RunArgument = None) -> None:
-    """Compare variants with the baseline or with each other; show factor effects and variance components."""
+    """Compare variants with the baseline or each other; show effects, dose-response curves and noise."""
     from ablation.cli.terminal import print_comparisons
 
     print_comparisons(_open(run))

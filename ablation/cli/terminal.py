@@ -30,6 +30,7 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
+from ablation.cli.console_doses import print_dose_response
 from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
@@ -171,6 +172,7 @@ def print_comparisons(run: Run) -> None:
         console.print(table)
     if len(estimated) < len(run.effects):
         console.print(Text(not_estimated(run.effects), style="dim"), soft_wrap=True)
+    print_dose_response(console, run)
     _print_noise(console, run)
     _print_notes(console, run_notes(run))
 

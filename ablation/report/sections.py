@@ -12,6 +12,7 @@ from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
 from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
+from ablation.report.dose_section import dose_section
 from ablation.report.key_results import findings, missing_figures, warnings
 from ablation.report.trial_links import TrialLinks
 from ablation.results.precision import bfloat16_note
@@ -324,6 +325,7 @@ _SECTIONS = (
     _variants,
     comparison_section,
     effects_section,
+    dose_section,
     _overfitting,
     _classes,
     _confusion,

@@ -22,6 +22,7 @@ from ablation.analysis.confusion import (
     per_class_table,
 )
 from ablation.analysis.convergence import still_improving
+from ablation.analysis.dose_response import dose_response_table
 from ablation.analysis.failed_seeds import failed_seeds, failed_seeds_table
 from ablation.analysis.pairing import pairing_table, recorded_initial_states
 from ablation.analysis.questions import family_size
@@ -41,22 +42,18 @@ from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 from ablation.errors import RunError
 from ablation.grid.compare_settings import DEFAULT_MARGIN, CompareSettings
 from ablation.grid.study import Study
-from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
+from ablation.results.declared_changes import changes_since
 from ablation.results.other_models import other_models
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
-    "results", "history", "comparisons", "effects", "ranking", "failed_seeds", "convergence",
+    "results", "history", "comparisons", "effects", "dose_response", "ranking", "failed_seeds", "convergence",
     "noise", "mcnemar",
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
     "calibration", "calibration_error", "cost",
 )  # fmt: skip
 
-_OLDER_RULES = (
-    "compare: declared for an earlier version of ablation, which judged the comparisons and each kind of "
-    "effect as families of their own, for other seeds only"
-)
 _PRIVATE_TABLES = ("predictions", "_all_predictions", "_counts", "_is_right", "_answers")
 
 
@@ -181,6 +178,11 @@ class Run:
         return self._answers.effects
 
     @cached_property
+    def dose_response(self) -> pd.DataFrame:
+        """One row per dose of each factor with three or more numeric levels, with what its curve supports."""
+        return dose_response_table(self.results, self.study, self.compare)
+
+    @cached_property
     def ranking(self) -> pd.DataFrame:
         """One row per variant: its possible ranks; empty unless all variants are compared with each other."""
         is_asked = self.compare.against == "all" and self.compare.questions != "effects"
@@ -256,15 +258,7 @@ class Run:
     @property
     def changes(self) -> list[str] | None:
         """What was changed since the first trial, one line per setting; None if that is not known."""
-        declared = self.store.declared()
-        if not declared:
-            return None
-        lines = study_changes(declared[0], self.study)
-        if "questions" not in declared[0].compare.model_fields_set:
-            lines.insert(0, _OLDER_RULES)
-        if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
-            lines.append("dataset: its images, their labels or their order have changed")
-        return lines
+        return changes_since(self.store.declared(), self.study, self._dataset_digest)
 
     @cached_property
     def pairing(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from scipy import stats
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 STUDIES = sorted(folder.name for folder in (EXPERIMENTS / "reference").iterdir())
+WITH_DOSES = sorted(file.parent.name for file in EXPERIMENTS.glob("reference/*/dose_response.csv"))
 ALPHA, MARGIN = 0.05, 0.01
 
 
@@ -160,6 +161,32 @@ def test_effects_are_those_of_scipy_and_only_comparisons_among_them_have_verdict
             assert isinstance(row["verdict"], float)
             assert math.isnan(row["verdict"])
     assert baseline in set(results["variant"])
+
+
+@pytest.mark.parametrize("study", WITH_DOSES)
+def test_dose_response_curves_are_those_of_scipy(study: str) -> None:
+    results, _, _ = trials(study)
+    table = pd.read_csv(EXPERIMENTS / "reference" / study / "dose_response.csv", keep_default_na=False)
+    for (factor, where), curve in table.groupby(["factor", "where"], sort=False):
+        chosen = results
+        for setting in [] if where.startswith("averaged over ") else where.split(", "):
+            name, label = setting.split("=")
+            chosen = chosen[[_plain(_text(level)) == _plain(label) for level in chosen[name]]]
+        dose = chosen[factor].astype(float)
+        by_seed = chosen.assign(dose=dose).groupby(["seed", "dose"])["test_accuracy"].mean().unstack()
+        values, count = by_seed.to_numpy(), len(by_seed.columns)
+        assert list(by_seed.columns) == list(curve["dose"].astype(float))
+        for k, row in enumerate(curve.to_dict("records")):
+            interval = stats.ttest_1samp(values[:, k], 0).confidence_interval(1 - ALPHA / count)
+            found = (row["mean"], row["low"], row["high"])
+            assert found == pytest.approx((values[:, k].mean(), *interval), abs=1e-9)
+            others = [values[:, j] for j in range(count) if j != k]
+            p = [stats.ttest_rel(other, values[:, k], alternative="greater").pvalue for other in others]
+            assert row["could_be_best"] == (min(p) >= ALPHA / (count - 1))
+        x = np.array(by_seed.columns)
+        summaries = ([np.polyfit(x, row, degree)[0] for row in values] for degree in (1, 2))
+        p = [stats.ttest_1samp(summary, 0).pvalue for summary in summaries]
+        assert curve["p"].iloc[0] == pytest.approx(min(1, 2 * min(p)), abs=1e-6)
 
 
 def _text(level: object) -> str:
