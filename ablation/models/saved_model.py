@@ -29,6 +29,7 @@ class SavedModel:
         config: Its configuration, without what belongs to one training of it.
         input_shape: The shape of its input, the batch first.
         weights: The values of its weights, if trials keep them.
+        objects: The layers of the user's own, by name.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SavedModel:
     config: dict[str, Any]
     input_shape: Any
     weights: list[Any] | None
+    objects: dict[str, Any]
 
     def build(self) -> keras.Model:
         """Return the model with initial weights, or with those of the file.
@@ -43,8 +45,11 @@ class SavedModel:
         Raises:
             AblationError: Its class cannot make it from its configuration.
         """
+        import keras
+
         try:
-            model = self.kind.from_config(copy.deepcopy(self.config))
+            with keras.saving.custom_object_scope(self.objects):
+                model = self.kind.from_config(copy.deepcopy(self.config))
             if not model.built:
                 model.build(self.input_shape)
         except Exception as error:
@@ -53,9 +58,7 @@ class SavedModel:
                 f"({error_summary(error)}). Name the function that builds it: `model: {{builder: "
                 "module:function}`."
             ) from error
-        if self.weights is None:
-            model.trainable = True  # a frozen layer with initial weights would learn nothing
-        else:
+        if self.weights is not None:
             model.set_weights(self.weights)
         return model
 
@@ -72,16 +75,18 @@ def read_saved_model(settings: FileSettings) -> SavedModel:
     Raises:
         AblationError: The file was changed since the study was read, or Keras cannot load it.
     """
-    saved = _loaded(settings)
+    objects = _custom_objects(settings)
+    saved = _loaded(settings, objects)
+    keeps_weights = settings.weights == "keep"
     try:
-        config = _as_new(saved.get_config())
+        config = _as_new(saved.get_config(), keeps_weights)
     except NotImplementedError:
         raise AblationError(
             f"{settings.file} holds a {type(saved).__name__}, whose class has no `get_config`. Name the "
             "function that builds it: `model: {builder: module:function}`."
         ) from None
-    weights = saved.get_weights() if settings.weights == "keep" else None
-    return SavedModel(settings.file, type(saved), config, saved.input_shape, weights)
+    weights = saved.get_weights() if keeps_weights else None
+    return SavedModel(settings.file, type(saved), config, saved.input_shape, weights, objects)
 
 
 def saved_training(settings: FileSettings) -> dict[str, object]:
@@ -100,28 +105,15 @@ def saved_training(settings: FileSettings) -> dict[str, object]:
     return found | ({"loss": loss} if loss in get_args(LossName) else {})
 
 
-def _loaded(settings: FileSettings) -> Any:
+def _loaded(settings: FileSettings, objects: dict[str, Any]) -> Any:
     import keras
 
-    folder = Path(settings.folder)
-    file = folder / Path(settings.file).expanduser()
-    digest, _, of_module = settings.source.partition(" ")
-    if not file.is_file() or file_digest(file) != digest:
+    file = Path(settings.folder) / Path(settings.file).expanduser()
+    if not file.is_file() or file_digest(file) != settings.source.partition(" ")[0]:
         raise AblationError(
             f"the file {settings.file} was changed since the study began; the same `ablation run` command "
             "trains with its new version."
         )
-    objects: dict[str, Any] = {}
-    if settings.custom_objects:
-        if module_source(settings.custom_objects, folder) != of_module:
-            raise AblationError(
-                f"the file of {settings.custom_objects} was changed since the study began; the same "
-                "`ablation run` command trains with its new version."
-            )
-        module = vars(load_module(settings.custom_objects, folder))
-        objects = {
-            name: value for name, value in module.items() if not name.startswith("_") and callable(value)
-        }
     try:
         model = keras.saving.load_model(file, custom_objects=objects, compile=False)
     except Exception as error:
@@ -133,6 +125,20 @@ def _loaded(settings: FileSettings) -> Any:
     return model
 
 
+def _custom_objects(settings: FileSettings) -> dict[str, Any]:
+    """Return the classes and functions of the user's module, by name."""
+    if not settings.custom_objects:
+        return {}
+    folder = Path(settings.folder)
+    if module_source(settings.custom_objects, folder) != settings.source.partition(" ")[2]:
+        raise AblationError(
+            f"the file of {settings.custom_objects} was changed since the study began; the same `ablation "
+            "run` command trains with its new version."
+        )
+    module = vars(load_module(settings.custom_objects, folder))
+    return {name: value for name, value in module.items() if name[0] != "_" and callable(value)}
+
+
 def _reason(error: Exception) -> str:
     text = str(error)
     if "Lambda" in text or "lambda" in text:
@@ -142,15 +148,18 @@ def _reason(error: Exception) -> str:
         )
     if "Could not locate" in text or "Unknown layer" in text or "custom" in text:
         return (
-            f"{error_summary(error).rstrip('.')}. If this is a layer of your own, name its module: `model: "
-            "{custom_objects: my_layers}`."
+            f"{error_summary(error).partition('. ')[0]}. If this is a layer of your own, name its module: "
+            "`model: {custom_objects: my_layers}`."
         )
     return error_summary(error)
 
 
-def _as_new(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a model with nothing in it that belongs to one training of it."""
-    new: dict[str, Any] = _without_training(config)
+def _as_new(config: dict[str, Any], keeps_weights: bool) -> dict[str, Any]:
+    """Return the configuration of a model with nothing in it that belongs to one training of it.
+
+    A layer that is frozen stays so with its weights only: with initial ones, it would learn nothing.
+    """
+    new: dict[str, Any] = _without_training(config, keeps_weights)
     names = {str(output[0]) for output in _outputs(new.get("output_layers", []))}
     layers = new.get("layers", [])
     for layer in layers if names else layers[-1:]:
@@ -170,13 +179,15 @@ def _outputs(value: Any) -> Iterator[list[Any]]:
         yield from _outputs(inner)
 
 
-def _without_training(value: Any) -> Any:
+def _without_training(value: Any, keeps_weights: bool) -> Any:
     """Return a part of a configuration without seeds and without the dtype policies of layers."""
     if isinstance(value, list | tuple):
-        return [_without_training(inner) for inner in value]
+        return [_without_training(inner, keeps_weights) for inner in value]
     if not isinstance(value, dict) or value.get("class_name") in _AS_THEY_ARE:
         return value
-    new = {key: _without_training(inner) for key, inner in value.items()}
+    new = {key: _without_training(inner, keeps_weights) for key, inner in value.items()}
+    if "trainable" in new and not keeps_weights:
+        new["trainable"] = True
     if "seed" in new:
         new["seed"] = None
     dtype = new.get("dtype")

@@ -173,14 +173,13 @@ def account_of(
     _, call, _ = _code(settings, image_shape, classes)
 
     def create() -> Account:
-        keras.utils.clear_session()  # so that layers without a name are numbered from the start
-        keras.config.set_dtype_policy(precision)
         model = call()
         model(keras.ops.zeros((2, *image_shape)), training=False)
         before = Size.of(model)
         return Account(before, Size.of(edited(model, settings.edits)) if settings.edits else before)
 
     with standard_keras(precision):
+        start_build(0, precision)  # so that layers without a name are numbered from the start
         return without_computing(create)
 
 
@@ -204,12 +203,9 @@ def parts_of(settings: AblatedModelSettings, image_shape: Shape = (32, 32, 3), c
     Raises:
         AblationError: The model cannot be built, or cannot be taken apart.
     """
-    import keras
-
     _, call, _ = _code(settings, image_shape, classes)
 
     def create() -> Parts:
-        keras.utils.clear_session()  # so that layers without a name are numbered from the start
         model = call()
         found = proposals(model)
         _, height, width, channels = model.input_shape
@@ -217,6 +213,7 @@ def parts_of(settings: AblatedModelSettings, image_shape: Shape = (32, 32, 3), c
         return Parts(sides, model.output_shape[-1], found)
 
     with standard_keras():
+        start_build(0, "float32")  # so that layers without a name are numbered from the start
         return without_computing(create)
 
 

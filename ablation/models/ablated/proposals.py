@@ -99,7 +99,8 @@ def _activations(every: dict[str, Any]) -> Iterator[Proposal]:
     counts: dict[str, int] = {}
     for operation in every.values():
         name = getattr(getattr(operation, "activation", None), "__name__", "")
-        name = "relu" if type(operation).__name__ == "ReLU" and not operation.max_value else name
+        if type(operation).__name__ == "ReLU":
+            name = {None: "relu", 6: "relu6"}.get(operation.max_value, "")
         if name not in ("", "linear", "softmax", "sigmoid"):
             counts[name] = counts.get(name, 0) + 1
     for name in sorted(counts, key=lambda name: -counts[name]):
@@ -119,10 +120,10 @@ def _blocks(every: dict[str, Any]) -> Iterator[Proposal]:
     """Propose groups of layers whose names begin alike and that are there several times."""
     levels: dict[str, dict[str, list[Any]]] = {}
     for path, operation in every.items():
-        parts = re.split(r"(?<=\d)[_/]", path)
-        for k in range(1, len(parts)):
-            prefix = path[: sum(map(len, parts[:k])) + k - 1]
-            levels.setdefault(re.sub(r"\d+", "#", prefix), {}).setdefault(prefix, []).append(operation)
+        for number in re.finditer(r"\d[a-z]?(?=[_/])", path):
+            prefix = path[: number.end()]
+            level = re.sub(r"\d+[a-z]?(?=$|[_/])", "#", prefix)
+            levels.setdefault(level, {}).setdefault(prefix, []).append(operation)
     repeated = [
         {
             prefix: layers

@@ -15,7 +15,7 @@ from ablation.models.ablated.graph import inner_layers, named, operations
 if TYPE_CHECKING:
     import keras
 
-_ACTIVATION_LAYERS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "elu": "ELU"}
+_ACTIVATION_LAYERS = {"relu": "ReLU", "relu6": "ReLU", "leaky_relu": "LeakyReLU", "elu": "ELU"}
 _NO_PARTS = (
     "and what is inside of a layer that is no model cannot be taken apart. Remove the whole layer, or "
     "change one of its arguments"
@@ -159,11 +159,12 @@ def _replace(edit: Edit, every: dict[str, Any], found: Selection) -> None:
         raise AblationError(f"there is no activation '{new}'.{did_you_mean(new, names)}")
     function = getattr(keras.activations, old, None) if old in names else None
     kinds = {_ACTIVATION_LAYERS.get(old, ""), old.replace("_", "").capitalize()}  # Relu is that of keras.ops
+    cut = 6 if old == "relu6" else None
     is_found = False
     for operation in every.values():
         if function is not None and getattr(operation, "activation", None) is function:
             found.settings.setdefault(id(operation), {})["activation"] = new
-        elif type(operation).__name__ in kinds and _is_simple(operation):
+        elif type(operation).__name__ in kinds and _is_plain(operation, cut):
             found.replaced[id(operation)] = _activation(new, operation.name)
         else:
             continue
@@ -180,9 +181,9 @@ def _activations(every: dict[str, Any]) -> set[str]:
     return {str(getattr(f, "__name__", "")) for f in functions if f} - {""}
 
 
-def _is_simple(operation: Any) -> bool:
-    """Return whether an activation layer is the plain function, and not one that is cut off or slanted."""
-    return not getattr(operation, "max_value", None) and not getattr(operation, "threshold", None)
+def _is_plain(operation: Any, cut: float | None) -> bool:
+    """Return whether an activation layer is the plain function, or the one that is cut off at a value."""
+    return getattr(operation, "max_value", None) == cut and not getattr(operation, "threshold", None)
 
 
 def _activation(name: str, layer: str) -> Callable[[], Any]:
