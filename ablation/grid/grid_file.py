@@ -11,7 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.combinations import Combination, Factor, ablation_cells, all_cells
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.fractional import fractional_cells
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
@@ -86,7 +88,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     _reject_repeated(
         ("factors",), [(key, f.setting) for key, f in zip(grid.factors, factors, strict=True)], source
     )
-    cells = ablation_cells(factors, grid.factors, grid.ablate, source) if grid.ablate else all_cells(factors)
+    cells = _cells(grid, factors, source)
     variants = _crossed_variants(cells, factors, base, known) + _named_variants(
         grid, factors, base, known, source
     )
@@ -109,6 +111,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     options = {name: getattr(grid, name) for name in StudyOptions.model_fields}
+    options["compare"] = _questions_of_design(grid, source)
     options["dataset"] = _resolved_path(grid.dataset, Path(source.file).parent)
     if needs_images:
         _require_images(grid.dataset, options["dataset"], source)
@@ -119,6 +122,32 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
         baseline=baseline,
         **options,
     )
+
+
+def _cells(grid: GridFile, factors: list[Factor], source: LocatedYaml) -> dict[Combination, str]:
+    """Name the combinations of the factors' levels that become variants."""
+    if grid.design == "fractional":
+        if grid.ablate:
+            raise source.error(
+                ("design",),
+                "`design: fractional` and `ablate` both choose the variants; remove one of the two.",
+            )
+        return fractional_cells(factors, grid.factors, source)
+    return ablation_cells(factors, grid.factors, grid.ablate, source) if grid.ablate else all_cells(factors)
+
+
+def _questions_of_design(grid: GridFile, source: LocatedYaml) -> CompareSettings:
+    """Return how to compare; a fractional design asks for effects, whose variants are but a means to them."""
+    compare = grid.compare
+    if grid.design == "full" or compare.questions == "effects":
+        return compare
+    if "questions" in compare.model_fields_set:
+        raise source.error(
+            ("compare", "questions"),
+            f"`design: fractional` estimates effects of factors, and `{compare.questions}` asks for "
+            "comparisons of single variants. Write `questions: effects`, or remove `questions`.",
+        )
+    return compare.model_copy(update={"questions": "effects"})
 
 
 def _metrics(variants: list[Variant]) -> list[str]:

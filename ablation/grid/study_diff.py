@@ -45,6 +45,8 @@ def _content(variant: Variant) -> dict[str, Any]:
 def _settings(study: Study) -> dict[str, Any]:
     """Return the settings of a study without its variants, one dotted key per setting."""
     excluded: Any = {"variants": True, "gpus": True, "engine": True, "dataset": {"path"}}
+    if study.design == "full":  # a study of an earlier version, which knew no other design, keeps its hash
+        excluded |= {"design": True, "fold": True}
     record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
 

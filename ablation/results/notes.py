@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
+from ablation.analysis.aliases import design_notes
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
@@ -39,7 +40,7 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     def images(variant: Variant) -> int:
         return len(dataset.first(variant.training.train_size).train)
 
-    notes = [*dataset.notes]
+    notes = [*dataset.notes, *design_notes(study)]
     notes += _grouped(
         study.variants,
         lambda v: _unpooled(v, dataset),
