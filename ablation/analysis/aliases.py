@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ablation.analysis.contrast import Contrast
 from ablation.grid.study import Study, Variant
-from ablation.grid.value_text import counted
 
 SEPARATED = "separated interaction"
 WITH_FOLD = "with fold-over"
@@ -52,7 +51,7 @@ def alias_groups(factors: Mapping[str, Sequence[str]], runs: Sequence[Variant]) 
 
 def declared_groups(study: Study) -> list[AliasGroup]:
     """Return the alias groups of a study's design as it was before it was folded over."""
-    return alias_groups(study.factors, _declared_runs(study))
+    return alias_groups(study.factors, first_variants(study))
 
 
 def groups_after_fold(study: Study) -> list[AliasGroup]:
@@ -76,9 +75,9 @@ def fractional_contrasts(study: Study) -> list[Contrast]:
     - ``separated interaction``: an interaction, or the sum of fewer of them, that was aliased before;
     - ``with fold-over``: the main effects, and what the fold-over does not separate.
     """
-    declared = [v.name for v in _declared_runs(study)]
+    declared = [v.name for v in first_variants(study)]
     groups = declared_groups(study)
-    found = [*_main_effects("main effect", study.factors, _declared_runs(study))]
+    found = [*_main_effects("main effect", study.factors, first_variants(study))]
     found += [_interactions("interaction", group, study.factors, declared) for group in groups]
     if study.fold:
         names = [run.name for run in study.combinations]
@@ -93,65 +92,13 @@ def fractional_contrasts(study: Study) -> list[Contrast]:
     return found
 
 
-def parts_of(effect: str) -> frozenset[str]:
-    """Return the interactions that an effect of the effects table consists of."""
-    return frozenset(effect.split(ALIASED))
+def interactions_of(effect: str) -> list[str]:
+    """Return the interactions that an effect of the effects table is the sum of."""
+    return effect.split(ALIASED)
 
 
-def design_notes(study: Study) -> list[str]:
-    """Say what a fractional design cannot tell apart; none for a full one."""
-    if study.design != "fractional" or not study.factors:
-        return []
-    runs, of_all = len(_declared_runs(study)), 2 ** len(study.factors)
-    notes = [
-        f"The fractional design has {runs} of the {of_all:,} combinations of {len(study.factors)} factors. "
-        "Each main effect is estimated from all of them, apart from every two-factor interaction. "
-        "Interactions of three or more factors are taken to be absent."
-    ]
-    groups = declared_groups(study)
-    aliased = [group for group in groups if len(group.pairs) > 1]
-    if not aliased:
-        return [f"{notes[0]} No two-factor interactions are aliased."]
-    notes += [f"{_together(group)}: this design cannot tell them apart." for group in aliased]
-    if study.fold:
-        notes.append(_folded_note(study))
-    else:
-        notes.append(
-            "`ablation run --fold-over` adds variants that separate some of these interactions, if their sum "
-            "has a verdict of better or worse."
-        )
-    return notes
-
-
-def _folded_note(study: Study) -> str:
-    added = len(study.combinations) - len(_declared_runs(study))
-    still = [group for group in groups_after_fold(study) if len(group.pairs) > 1]
-    text = (
-        f"The design was folded over on {study.fold}, after the results of the first variants: "
-        f"{counted(added, 'variant')} were added, the same ones with the other level of {study.fold}. Its "
-        "interactions are now separate from all others. The declared questions are answered from the first "
-        "variants alone, as before."
-    )
-    if still:
-        text += f" Still aliased: {'; '.join(_joined(group) for group in still)}."
-    return text
-
-
-def _together(group: AliasGroup) -> str:
-    first, *others = (CROSSED.join(pair) for pair in group.pairs)
-    return f"{first} is measured together with {_and(others)}"
-
-
-def _joined(group: AliasGroup) -> str:
-    return _and([CROSSED.join(pair) for pair in group.pairs])
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _declared_runs(study: Study) -> tuple[Variant, ...]:
-    """Return the runs before a fold-over, which doubled them and appended the new ones."""
+def first_variants(study: Study) -> tuple[Variant, ...]:
+    """Return the variants of a design without those of its fold-over, which are as many and come last."""
     return study.combinations[: len(study.combinations) // 2] if study.fold else study.combinations
 
 

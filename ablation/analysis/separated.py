@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from ablation.analysis.aliases import SEPARATED, parts_of
+from ablation.analysis.aliases import SEPARATED, interactions_of
 from ablation.analysis.estimates import Estimate
 from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge_so_far
 from ablation.analysis.questions import Question
@@ -50,7 +50,7 @@ def judge_separated(
     rows: dict[int, Mapping[str, object]] = {}
     for k, question in enumerate(questions):
         if question.kind != SEPARATED or not any(
-            parts_of(question.subject) < parts_of(name) for name in decided
+            set(interactions_of(question.subject)) < set(interactions_of(name)) for name in decided
         ):
             continue
         unfinished = {"it"} if set(pending) & set(question.weights) else set[str]()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from ablation.analysis.aliases import design_notes
+from ablation.analysis.alias_phrases import design_notes
 from ablation.workflow.fold_over import fold_sentence
 
 if TYPE_CHECKING:

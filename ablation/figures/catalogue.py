@@ -15,6 +15,7 @@ from ablation.figures import (
     confusion_differences,
     cost,
     disagreements,
+    effects,
     forest,
     gap_parts,
     interaction,
@@ -32,6 +33,7 @@ from ablation.results.run import Run
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "forest": forest.drawings,
+    "effects": effects.drawings,
     "ranking": ranking.drawings,
     "interaction": interaction.drawings,
     "overfitting_gap": overfitting_gap.drawings,

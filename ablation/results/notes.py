@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.aliases import design_notes
+from ablation.analysis.alias_phrases import design_summary
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
@@ -40,7 +40,7 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
     def images(variant: Variant) -> int:
         return len(dataset.first(variant.training.train_size).train)
 
-    notes = [*dataset.notes, *design_notes(study)]
+    notes = [*dataset.notes]
     notes += _grouped(
         study.variants,
         lambda v: _unpooled(v, dataset),
@@ -77,7 +77,12 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
 
 def run_notes(run: Run) -> list[str]:
     """Return what to know before believing a run's numbers, a sentence or two each."""
-    return [*identical_notes(run), *observed_notes(run), *planned_notes(run.study, run.dataset)]
+    return [
+        *identical_notes(run),
+        *design_summary(run.study),
+        *observed_notes(run),
+        *planned_notes(run.study, run.dataset),
+    ]
 
 
 def identical_notes(run: Run) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablation.analysis.alias_phrases import design_notes
 from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import refuse_file
@@ -105,6 +106,7 @@ def plan_study(
             *_rounds(tasks, max_seeds),
             *([fold_plan(study, bool(tasks))] if fold_over else []),
             *_other_trials(store, trials),
+            *design_notes(study),
             *planned_notes(study, dataset),
         ),
         workers=processes,
