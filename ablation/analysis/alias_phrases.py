@@ -54,7 +54,7 @@ def alias_sentences(study: Study) -> list[str]:
 
 
 def _folded(study: Study) -> str:
-    added = len(study.combinations) - len(first_variants(study))
+    added = len(study.added_by_fold)
     still = [group for group in groups_after_fold(study) if len(group.pairs) > 1]
     text = (
         f"The design was folded over on {study.fold}, after the results of the first variants: "

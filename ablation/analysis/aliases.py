@@ -98,8 +98,8 @@ def interactions_of(effect: str) -> list[str]:
 
 
 def first_variants(study: Study) -> tuple[Variant, ...]:
-    """Return the variants of a design without those of its fold-over, which are as many and come last."""
-    return study.combinations[: len(study.combinations) // 2] if study.fold else study.combinations
+    """Return the variants of a design without those of its fold-over."""
+    return study.combinations[: len(study.combinations) - len(study.added_by_fold)]
 
 
 def _signs(factors: Mapping[str, Sequence[str]], runs: Sequence[Variant]) -> dict[str, Signs]:

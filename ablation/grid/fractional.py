@@ -78,19 +78,20 @@ def fractional_cells(
                 f"`design: fractional` needs factors of two levels; this one has {len(factor.levels)}. Keep "
                 "two of them, or remove `design`.",
             )
+    needed = f"`design: fractional` needs {FEWEST} to {MOST} factors, and the grid has"
+    if not factors:
+        raise source.error(("design",), f"{needed} none.")
     if len(factors) < FEWEST:
-        cost = 2 ** len(factors)
         raise source.error(
             ("design",),
-            f"`design: fractional` needs {FEWEST} to {MOST} factors, and the grid has {len(factors)}: a "
-            f"fraction of so few would confuse their main effects with interactions. Remove `design`, and "
-            f"all {cost} combinations are trained.",
+            f"{needed} {len(factors)}: a fraction of so few would confuse their main effects with "
+            f"interactions. Remove `design`, and all {2 ** len(factors)} combinations are trained.",
         )
     if len(factors) > MOST:
         raise source.error(
             ("design",),
-            f"`design: fractional` needs {FEWEST} to {MOST} factors, and the grid has {len(factors)}. Remove "
-            "some of them, or use `ablate`, which removes or adds one component at a time.",
+            f"{needed} {len(factors)}. Remove some of them, or use `ablate`, which removes or adds one "
+            "component at a time.",
         )
     return {cell: run_name(factors, cell) for cell in fractional_design(len(factors))}
 

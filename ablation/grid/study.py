@@ -149,6 +149,11 @@ class Study(StudyOptions):
         """The variants that are combinations of the factors' levels, which a design calls its runs."""
         return tuple(variant for variant in self.variants if variant.crossed)
 
+    @property
+    def added_by_fold(self) -> tuple[Variant, ...]:
+        """The variants of a fractional design's fold-over, which come last and double the design."""
+        return self.combinations[len(self.combinations) // 2 :] if self.fold else ()
+
     def trials(self, dataset_digest: str) -> tuple[Trial, ...]:
         """Return every variant with every seed, in the order of the grid file."""
         return tuple(

@@ -89,12 +89,7 @@ def check_study(study: Study) -> Check:
         baseline=study.baseline,
         trials=len(study.trials(dataset.digest)),
         variants=variants,
-        notes=(
-            *idle,
-            *_unnamed(study, built, variants),
-            *design_notes(study),
-            *planned_notes(study, dataset),
-        ),
+        notes=(*idle, *_unnamed(study, built, variants), *planned),
         classes=counts_in_words(dataset.class_counts),
     )
 
