@@ -28,7 +28,7 @@ _KINDS = ("main effect", "interaction", SEPARATED)
 _TITLES = {
     "main effect": "Main effects",
     "interaction": "Interactions, and sums of aliased ones",
-    SEPARATED: "Interactions after the fold-over",
+    SEPARATED: "After the fold-over: the parts of the sums that have a verdict",
 }
 _PAIRS_PER_LINE = 2
 
@@ -40,10 +40,11 @@ def effects_data(effects: pd.DataFrame) -> pd.DataFrame:
         effects: The table of effects.
 
     Returns:
-        The rows of main effects, of interactions and of separated interactions that have an interval, with
-        ``name``, the lines that name the effect.
+        The rows of main effects, of interactions, and of the parts of a sum with a verdict that a fold-over
+        separates, as far as they have an interval, with ``name``, the lines that name the effect.
     """
     drawn = effects[effects["kind"].isin(_KINDS) & effects["low"].notna()]
+    drawn = drawn[(drawn["kind"] != SEPARATED) | drawn["declared"].astype(bool)]
     order = drawn["kind"].map(_KINDS.index)
     ranked = drawn.assign(order=order, size=drawn["difference"].abs())
     ranked = ranked.sort_values(["order", "size"], ascending=[True, False], kind="stable")

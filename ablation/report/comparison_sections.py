@@ -117,9 +117,9 @@ def effects_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section 
         "an interaction, a verdict of better means that the levels together are better than the sum of their "
         "separate effects predicts."
     )
-    if len(run.study.factors) > 2:
-        text += " For three or more factors, that sum includes the interactions of fewer of them."
     aliases = alias_sentences(run.study)
+    if len(run.study.factors) > 2 and run.study.design == "full":
+        text += " For three or more factors, that sum includes the interactions of fewer of them."
     if run.study.design == "fractional":
         text += (
             " The design measures some interactions together. Such a sum has one row, which names all of "

@@ -147,7 +147,9 @@ def _effects(run: Run, links: TrialLinks) -> list[Finding]:
         return []  # the only effects are the comparisons
     of_factors = run.effects[run.effects["kind"].isin(ASKED)].dropna(subset=["low"])
     rows = of_factors[of_factors["declared"].astype(bool)].to_dict("records")
-    in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
+    decided = [row for row in rows if row["verdict"] != "unresolved"]
+    most = len(rows) if run.study.design == "fractional" else _MOST  # for which effects are the question
+    in_full = rows if len(rows) <= _MOST else decided[:most]
     sentences = [
         Finding(
             effect_conclusion(row, run.compare, len(run.study.factors)),

@@ -23,7 +23,7 @@ from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.study_diff import changed_settings
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, several
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
 from ablation.results.left_out import left_out_notes
@@ -159,7 +159,7 @@ def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> 
         for variant in variants:
             if note := check(variant):
                 names_by_note.setdefault(note, []).append(variant.name)
-    return [f"{', '.join(names)}: {note}" for note, names in names_by_note.items()]
+    return [f"{several(names, 'variant')}: {note}" for note, names in names_by_note.items()]
 
 
 def _weighted_classes(variant: Variant) -> str:

@@ -1,8 +1,14 @@
-"""Fractional designs: eight factors in 16 variants, planted effects, and a fold-over that follows a look."""
+"""Fractional designs: eight factors in 16 variants, planted effects, and a fold-over that follows a look.
+
+    python experiments/benchmark/simulation_designs.py [--studies 8000]
+
+prints these rows of the simulation alone.
+"""
 
 from __future__ import annotations
 
-import itertools
+import argparse
+import math
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +23,6 @@ from ablation.analysis.inference import judge
 from ablation.analysis.questions import Question
 from ablation.analysis.separated import judge_separated
 from ablation.grid.compare_settings import CompareSettings
-from ablation.grid.folding import folded
 from ablation.grid.fractional import fractional_design
 from ablation.grid.settings import BuilderSettings, TrainingSettings
 from ablation.grid.study import Study, Variant
@@ -132,9 +137,7 @@ def fractional(generator: np.random.Generator, studies: int) -> Iterator[Row]:
             table, fold = laboratory.effects()
             verdicts = table.set_index(["kind", "effect"])["verdict"]
             wrong.append(any_false(table, truth))
-            found.append(
-                verdicts["main effect", "a"] == "better" and verdicts["main effect", "b"] == "worse"
-            )
+            found.append(verdicts["main effect", "a"] == "better" and verdicts["main effect", "b"] == "worse")
             if fold:
                 separated.append(verdicts.get((SEPARATED, "a × b"), "") == "better")
         name = f"  two main effects of 3 deviations, an interaction of {size:g}"
@@ -144,9 +147,16 @@ def fractional(generator: np.random.Generator, studies: int) -> Iterator[Row]:
             yield no_promise(f"{name}: the interaction named, once folded over", separated)
 
 
-def pairs_of(factors: str = FACTORS) -> list[tuple[str, str]]:
-    """Return all pairs of factors."""
-    return list(itertools.combinations(factors, 2))
+def main() -> None:
+    """Print the rows of fractional designs alone."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", type=int, default=8000)
+    for name, promised, found, error, holds in fractional(
+        np.random.default_rng(0), parser.parse_args().studies
+    ):
+        bound = f"{'–':>9}" if math.isnan(promised) else f"{promised:9.3f}"
+        print(f"{name:100} {bound} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}", flush=True)
 
 
-__all__ = ["FACTORS", "Laboratory", "any_false", "folded", "fraction", "fractional", "pairs_of"]
+if __name__ == "__main__":
+    main()

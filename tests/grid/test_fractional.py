@@ -187,7 +187,7 @@ WRONG = {
     ),
     "a mapping": (
         "study: s\ndesign: {kind: fractional}\n",
-        "FILE, line 2, design: {\"kind\": \"fractional\"} is not a valid value. Did you mean 'fractional'?\n    2 | design: {kind: fractional}",
+        'FILE, line 2, design: {"kind": "fractional"} is not a valid value. Did you mean \'fractional\'?\n    2 | design: {kind: fractional}',
     ),
     "in a section": (
         "study: s\nmodel: {design: fractional}\n",
