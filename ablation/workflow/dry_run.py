@@ -22,10 +22,10 @@ from ablation.results.notes import planned_notes
 from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.tensorflow_setup import quiet_stderr
-from ablation.workflow.fold_over import fold_plan, require_fraction, with_earlier_fold
+from ablation.workflow.fold_over import fold_plan
 from ablation.workflow.pending import pending_tasks, task_notes
 from ablation.workflow.preflight import require_fit
-from ablation.workflow.run_study import chosen_variants, grown, until_resolved
+from ablation.workflow.run_study import grown, study_to_run
 from ablation.workflow.sequential import with_earlier_seeds
 
 
@@ -78,12 +78,7 @@ def plan_study(
     """
     store = Store(out or RUNS / slug(study.name))
     refuse_file(store.folder)
-    if fold_over:
-        require_fraction(study, shard, only, max_seeds)
-    study = with_earlier_fold(study, store)
-    chosen = chosen_variants(study, only)
-    if max_seeds:
-        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
+    study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)
     study = with_earlier_seeds(study, store, dataset.digest)

@@ -66,12 +66,7 @@ def run_study(
         AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
     store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
-    if fold_over:
-        require_fraction(study, shard, only, max_seeds)
-    study = with_earlier_fold(study, store)
-    chosen = chosen_variants(study, only)
-    if max_seeds:
-        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
+    study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
@@ -102,6 +97,22 @@ def _runner(
     return make_executor(
         executor, workers, study.threads, logs, address=address, gpus=study.gpus, engine=study.engine
     )
+
+
+def study_to_run(
+    study: Study, store: Store, only: Sequence[str], shard: Shard, max_seeds: int | None, fold_over: bool
+) -> tuple[Study, set[str]]:
+    """Return a study with the fold-over that its folder has, and the variants to train.
+
+    Arguments and errors are those of `run_study`.
+    """
+    if fold_over:
+        require_fraction(study, shard, only, max_seeds)
+    study = with_earlier_fold(study, store)
+    chosen = chosen_variants(study, only)
+    if max_seeds:
+        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
+    return study, chosen
 
 
 def until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
