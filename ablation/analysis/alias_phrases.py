@@ -45,26 +45,23 @@ def alias_sentences(study: Study) -> list[str]:
     """Name the interactions that a fractional design cannot tell apart, one sentence per group."""
     if study.design != "fractional":
         return []
-    return [
-        f"{_names(group)[0]} is measured together with {in_words(_names(group)[1:])}: this design "
-        "cannot tell them apart."
-        for group in declared_groups(study)
-        if len(group.pairs) > 1
-    ]
+    before = [f"{text}: this design cannot tell them apart." for text in _together(declared_groups(study))]
+    after = _together(groups_after_fold(study)) if study.fold else []
+    return before + [f"After the fold-over, {text}." for text in after]
+
+
+def _together(groups: Sequence[AliasGroup]) -> list[str]:
+    named = [[" × ".join(pair) for pair in group.pairs] for group in groups if len(group.pairs) > 1]
+    return [f"{first} is measured together with {in_words(others)}" for first, *others in named]
 
 
 def _folded(study: Study) -> str:
-    added = len(study.added_by_fold)
-    still = [group for group in groups_after_fold(study) if len(group.pairs) > 1]
-    text = (
+    return (
         f"The design was folded over on {study.fold}, after the results of the first variants: "
-        f"{counted(added, 'variant')} were added, the same ones with the other level of {study.fold}. Its "
-        "interactions are now separate from all others. The declared questions are answered from the first "
-        "variants alone, as before."
+        f"{counted(len(study.added_by_fold), 'variant')} were added, the same ones with the other level of "
+        f"{study.fold}. Its interactions are now separate from all others. The declared questions are "
+        "answered from the first variants alone, as before."
     )
-    if still:
-        text += f" Still aliased: {'; '.join(in_words(_names(group)) for group in still)}."
-    return text
 
 
 def aliased_conclusion(
@@ -94,7 +91,3 @@ def aliased_conclusion(
 def in_words(names: Sequence[str]) -> str:
     """Return names as a list in a sentence: ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _names(group: AliasGroup) -> list[str]:
-    return [" × ".join(pair) for pair in group.pairs]

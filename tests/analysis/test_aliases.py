@@ -148,10 +148,11 @@ def test_a_fold_over_is_said_in_words(fraction: Callable[..., Study]) -> None:
         "ones with the other level of depth. Its interactions are now separate from all others. The declared questions "
         "are answered from the first variants alone, as before."
     )
-    assert design_summary(folded(fraction(6), "depth"))[1].endswith(
-        " Still aliased: dropout × batch_norm and width × activation; dropout × width and batch_norm × activation; "
-        "dropout × activation and batch_norm × width."
-    )
+    assert [note for note in alias_sentences(folded(fraction(6), "depth")) if note.startswith("After")] == [
+        "After the fold-over, dropout × batch_norm is measured together with width × activation.",
+        "After the fold-over, dropout × width is measured together with batch_norm × activation.",
+        "After the fold-over, dropout × activation is measured together with batch_norm × width.",
+    ]
 
 
 @pytest.mark.parametrize(
