@@ -12,6 +12,7 @@ from ablation.analysis.estimates import Correct, Measurements
 from ablation.analysis.inference import JUDGEMENT_COLUMNS, judge, judge_so_far
 from ablation.analysis.questions import COMPARISON, Question, study_questions
 from ablation.analysis.second_reading import SECOND_READING_COLUMNS, second_reading
+from ablation.analysis.separated import judge_separated
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
 
@@ -77,6 +78,7 @@ def study_answers(
         exploratory={name for name, question in asked.items() if not question.is_declared},
         questions={name: question.identity for name, question in asked.items()},
     ).reset_index(drop=True)
+    judged = judge_separated(judged, questions, list(estimates.values()), pending, compare)
     judged.insert(0, "metric", compare.metric)
     judged["margin"] = compare.margin
     readings = [second_reading(estimate.differences) for estimate in estimates.values()]

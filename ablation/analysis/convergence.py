@@ -7,7 +7,7 @@ Its comparison is valid for this number of epochs, and the opposite one may be v
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 from ablation.analysis.intervals import CONFIDENCE
 from ablation.analysis.phrases import percent
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import MOST_NAMES, counted, several
 
 CONVERGENCE_COLUMNS = ["variant", "n", "epochs", "metric", "gain", "low", "high", "improving"]
 _PARTS = 5  # the last fifth of the epochs is compared with the one before it
@@ -104,7 +104,7 @@ def unfinished_note(table: pd.DataFrame) -> str:
             f"Trained for a single epoch: {', '.join(unknown)}. That does not show whether training would "
             "improve the models further. Train for longer to compare finished models."
         )
-    parts = [f"{', '.join(names)} ({_gained(*of, gains)})" for of, (names, gains) in groups.items()]
+    parts = [f"{several(names, 'variant')} ({_gained(*of, gains)})" for of, (names, gains) in groups.items()]
     fewest, most = int(table["epochs"].min()), int(table["epochs"].max())
     budget = counted(most, "epoch") if fewest == most else f"{fewest} to {most} epochs"
     return (
@@ -178,10 +178,16 @@ def _period(epochs: int) -> str:
 
 
 def _gained(metric: str, period: str, gains: list[float]) -> str:
+    if len(gains) > MOST_NAMES:
+        gains = [min(gains), max(gains)]
+        join = " to ".join
+    else:
+        join = _listed
     if metric == "val_loss":
-        return f"validation loss fell by {_listed([percent(gain) for gain in gains])} {period}"
-    return f"validation accuracy rose by {_listed([f'{100 * gain:.1f}' for gain in gains])} points {period}"
+        return f"validation loss fell by {join([percent(gain) for gain in gains])} {period}"
+    return f"validation accuracy rose by {join([f'{100 * gain:.1f}' for gain in gains])} points {period}"
 
 
-def _listed(words: list[str]) -> str:
+def _listed(words: Iterable[str]) -> str:
+    words = list(words)
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

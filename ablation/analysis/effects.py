@@ -7,27 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from typing import NamedTuple
 
+from ablation.analysis.aliases import fractional_contrasts
+from ablation.analysis.contrast import Contrast
 from ablation.grid.study import Study
 
 Combination = tuple[str, ...]  # the label of each factor's level, in the order of the factors
-
-
-class Contrast(NamedTuple):
-    """An effect as a weighted sum of variants, which is taken within each seed.
-
-    Attributes:
-        kind: ``main effect``, ``interaction``, ``effect where`` (a simple effect) or ``Shapley share``.
-        effect: The factor, or factors.
-        levels: The level, or levels, against the factor's first.
-        weights: The weight of each variant, without those of weight 0.
-        missing: Why it cannot be estimated, if the study lacks a variant; else empty.
-    """
-
-    kind: str
-    effect: str
-    levels: str
-    weights: dict[str, float]
-    missing: str = ""
 
 
 class _Cells(NamedTuple):
@@ -50,9 +34,13 @@ def contrasts(study: Study) -> list[Contrast]:
       is, its effect averaged over every order of adding the factors (Shapley, 1953, "A value for n-person
       games"); the shares add up to that difference.
 
+    A fractional design has the effects that `fractional_contrasts` describes.
+
     Returns:
         None without factors.
     """
+    if study.design == "fractional":
+        return fractional_contrasts(study)
     planned = _crossed(study)
     found = []
     for kind, effect, levels, by_cell in _contrasts(study.factors):
@@ -64,7 +52,7 @@ def contrasts(study: Study) -> list[Contrast]:
 
 
 def _crossed(study: Study) -> dict[Combination, str]:
-    return {tuple(v.levels[f] for f in study.factors): v.name for v in study.variants if v.crossed}
+    return {tuple(v.levels[f] for f in study.factors): v.name for v in study.combinations}
 
 
 def _contrasts(factors: Mapping[str, tuple[str, ...]]) -> Iterator[_Cells]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.analysis.alias_phrases import aliased_conclusion
+from ablation.analysis.aliases import SEPARATED, WITH_FOLD, interactions_of
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted
 
@@ -16,9 +18,12 @@ Row = Mapping[Hashable, Any]
 # Beside the word, so that a verdict is seen at a glance, and without colours.
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "unresolved": "?"}
 # The kinds of effects, as tables have them, in words.
+ASKED = ("main effect", "interaction", SEPARATED)  # of which the declared ones have sentences
 _KINDS = {
     "main effect": "main effects",
     "interaction": "interactions",
+    SEPARATED: "separated interactions",
+    WITH_FOLD: "effects with the fold-over",
     "effect where": "simple effects",
     "Shapley share": "Shapley shares",
 }
@@ -195,9 +200,12 @@ def effect_conclusion(row: Row, compare: CompareSettings, factors: int) -> str:
     estimate = f"{points(row['difference'], compare)}{unit}"
     if not math.isnan(row["low"]):
         estimate += f", {confidence_phrase(row['confidence'])} interval {interval_phrase(row, compare)}"
-    count = row["effect"].count(" × ") + 1
-    averaged = "" if count == factors else "averaged over the other factors, "
-    sentence = (_interaction if row["kind"] == "interaction" else _main_effect)(row, compare)
+    if len(aliased := interactions_of(row["effect"])) > 1:
+        averaged, sentence = "", aliased_conclusion(aliased, row["verdict"], row["reason"], compare)
+    else:
+        count = row["effect"].count(" × ") + 1
+        averaged = "" if count == factors else "averaged over the other factors, "
+        sentence = (_main_effect if count == 1 else _interaction)(row, compare)
     text = f"{averaged}{sentence} ({estimate}, n = {counted(row['n'], 'seed')})."
     return text[0].upper() + text[1:]
 

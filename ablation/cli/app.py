@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from ablation.cli.options import (
     DatasetOption,
     EngineOption,
     ExecutorOption,
+    FoldOverOption,
     GridOption,
     MaxSeedsOption,
     PrecisionOption,
@@ -118,11 +119,13 @@ def run(
         bool, typer.Option("--until-resolved", help="Add seeds to unresolved comparisons; needs --max-seeds.")
     ] = False,
     max_seeds: MaxSeedsOption = None,
+    fold_over: FoldOverOption = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
+    from ablation.cli.console_design import print_design, print_fold_over
     from ablation.cli.terminal import print_engine, print_plan, print_results
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
@@ -134,23 +137,25 @@ def run(
     part = Shard.parse(shard)
     read = read_study(grid, not (dataset or data_dir))
     study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine, precision)
+    options: dict[str, Any] = {
+        "only": only or (), "workers": workers, "shard": part, "max_seeds": max_seeds, "fold_over": fold_over,
+    }  # fmt: skip
     if dry_run:
         from ablation.workflow.dry_run import plan_study
 
         with located(grid):
-            plan = plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
-            print_plan(plan)
+            print_plan(plan_study(study, out, **options))
         return
     print_engine(study, executor)
+    print_design(study)
     from ablation.workflow.progress import LiveProgress
     from ablation.workflow.run_study import run_study
 
+    options |= {"executor": executor, "address": address, "tensorboard": tensorboard}
     with located(grid), _interruptible(), LiveProgress() as progress:
-        finished = run_study(
-            study, out, only=only or (), workers=workers, executor=executor, address=address, shard=part,
-            observer=progress, max_seeds=max_seeds, tensorboard=tensorboard,
-        )  # fmt: skip
+        finished = run_study(study, out, observer=progress, **options)
     print_results(finished)
+    print_fold_over(finished, fold_over)
     _exit_1_unless(_has_completed(finished, only, part))
 
 

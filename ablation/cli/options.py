@@ -47,6 +47,13 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(help="Train all variants in this precision: float32, mixed_bfloat16 or mixed_float16."),
 ]
+FoldOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--fold-over",
+        help="Once all trials are done, add variants that separate aliased interactions with a verdict.",
+    ),
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,

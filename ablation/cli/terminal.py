@@ -15,6 +15,7 @@ from rich.text import Text
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.pairing import pairing_by_seed, pairing_gain, pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import (
+    ASKED,
     MARKS,
     conclusion,
     duration,
@@ -293,7 +294,7 @@ def _print_summary(console: Console, run: Run) -> None:
 def _print_verdicts(console: Console, run: Run) -> None:
     """Print the verdicts; while trials are pending, only those that remain valid with further seeds."""
     rows = [row for row in run.comparisons.to_dict("records") if row["verdict"]]
-    effects = run.effects[run.effects["kind"].isin(["main effect", "interaction"])]
+    effects = run.effects[run.effects["kind"].isin(ASKED)]
     of_factors = [row for row in effects.to_dict("records") if row["verdict"]]
     if not rows and not of_factors:
         return

@@ -22,8 +22,8 @@ line and the nearest valid name. Every key of `model` and of `training` is a set
 there, varied under `factors`, or changed under `variants`.
 """
 KEYS = (
-    "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "baseline", "seeds",
-    "compare", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
+    "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "design",
+    "baseline", "seeds", "compare", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
 )  # fmt: skip  # in the order in which a grid file is written
 READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
 COMPONENTS = """
@@ -110,6 +110,10 @@ variants:
 factors: {dropout: [0, 0.2], batch_norm: [false, true], augmentation: [[], [shift]]}
 ablate: [leave_one_out, add_one_in]
 baseline: full
+""",
+    "design": """
+factors: {dropout: [0, 0.2], batch_norm: [false, true], width: [1, 2], augmentation: [[], [shift]]}
+design: fractional                                  # 8 of the 16 combinations
 """,
     "components": """
 training:

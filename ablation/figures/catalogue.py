@@ -16,6 +16,7 @@ from ablation.figures import (
     cost,
     disagreements,
     dose_response,
+    effects,
     forest,
     gap_parts,
     interaction,
@@ -33,6 +34,7 @@ from ablation.results.run import Run
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "forest": forest.drawings,
+    "effects": effects.drawings,
     "ranking": ranking.drawings,
     "interaction": interaction.drawings,
     "dose_response": dose_response.drawings,

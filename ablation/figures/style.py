@@ -31,6 +31,7 @@ MOST_NAMED = 20  # classes whose names and numbers can be read
 
 DASHES = ["--", "-.", ":", "-"]  # distinguish lines without colours; the baseline's line is solid
 MARKERS = "osD^vPX"
+_ROW_NAME = 36  # letters of a line of a row's name
 
 _RC: dict[str, Any] = {
     "axes.edgecolor": "#cccccc",
@@ -233,8 +234,8 @@ def seeds_phrase(counts: pd.Series[int], unit: str = "seed") -> str:
 
 
 def variant_rows(ax: Axes, variants: Sequence[str]) -> None:
-    """Label one row per variant, with the first on top."""
-    ax.set_yticks(range(len(variants)), [label(name) for name in variants])
+    """Label one row per variant, with the first on top; long names have two lines."""
+    ax.set_yticks(range(len(variants)), [in_two_lines(name, _ROW_NAME) for name in variants])
     ax.set_ylim(len(variants) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
 

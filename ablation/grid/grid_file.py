@@ -13,7 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.ablate_settings import AblateSettings, Part, matched_variants, part_cells, read_parts
 from ablation.grid.combinations import Combination, Factor, ablation_cells
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.fractional import fractional_cells
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
@@ -91,10 +93,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     _reject_repeated(
         ("factors",), [(key, f.setting) for key, f in zip(grid.factors, factors, strict=True)], source
     )
-    if grid.ablate:
-        cells = ablation_cells(factors, grid.factors, grid.ablate, source)
-    else:
-        cells = part_cells(ablate, parts, factors)
+    cells = _cells(grid, ablate, parts, factors, source)
     factors = [*parts, *factors]
     variants = _crossed_variants(cells, factors, base, known)
     variants += matched_variants(variants, parts)
@@ -118,6 +117,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
     if len(variants) * len(grid.seeds) > _MOST_TRIALS:
         raise source.error(("factors",), f"the grid has more than {_MOST_TRIALS:,} trials.")
     options = {name: getattr(grid, name) for name in StudyOptions.model_fields}
+    options["compare"] = _questions_of_design(grid, source)
     options["dataset"] = _resolved_path(grid.dataset, Path(source.file).parent)
     if needs_images:
         _require_images(grid.dataset, options["dataset"], source)
@@ -138,6 +138,40 @@ def _validated(source: LocatedYaml) -> tuple[GridFile, AblateSettings | None]:
     ablate = validate(AblateSettings, given, source, {}, ("ablate",))
     others = {key: value for key, value in source.data.items() if key != "ablate"}
     return validate(GridFile, others, source, {}, ()), ablate
+
+
+def _cells(
+    grid: GridFile,
+    ablate: AblateSettings | None,
+    parts: list[Part],
+    factors: list[Factor],
+    source: LocatedYaml,
+) -> dict[Combination, str]:
+    """Name the combinations of the factors' levels that become variants."""
+    if grid.design == "fractional":
+        if grid.ablate or ablate:
+            raise source.error(
+                ("design",),
+                "`design: fractional` and `ablate` both choose the variants; remove one of the two.",
+            )
+        return fractional_cells(factors, grid.factors, source)
+    if grid.ablate:
+        return ablation_cells(factors, grid.factors, grid.ablate, source)
+    return part_cells(ablate, parts, factors)
+
+
+def _questions_of_design(grid: GridFile, source: LocatedYaml) -> CompareSettings:
+    """Return how to compare; a fractional design asks for effects, whose variants are but a means to them."""
+    compare = grid.compare
+    if grid.design == "full" or compare.questions == "effects":
+        return compare
+    if "questions" in compare.model_fields_set:
+        raise source.error(
+            ("compare", "questions"),
+            f"`design: fractional` estimates effects of factors, and `{compare.questions}` asks for "
+            "comparisons of single variants. Write `questions: effects`, or remove `questions`.",
+        )
+    return compare.model_copy(update={"questions": "effects"})
 
 
 def _metrics(variants: list[Variant]) -> list[str]:

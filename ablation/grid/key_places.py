@@ -12,8 +12,9 @@ MODEL_KEYS = frozenset(key for family in MODEL_FAMILIES.values() for key in fami
 TRAINING_KEYS = frozenset(TrainingSettings.model_fields)
 STUDY_KEYS = frozenset(
     {
-        "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "baseline",
-        "compare", "seeds", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
+        "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "design",
+        "baseline", "compare", "seeds", "save_models", "threads", "vary", "timeout", "engine", "gpus",
+        "search",
     }
 )  # fmt: skip
 SECTIONS: dict[str, Collection[str]] = {

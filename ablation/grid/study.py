@@ -53,6 +53,7 @@ Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_str
 SaveModels = bool | Literal["raw"]
 Seconds = Annotated[float, Field(gt=0)]
 Engine = Literal["tensorflow", "jax"]
+Design = Literal["full", "fractional"]
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_require_fraction_or_whole)]
 
 
@@ -90,6 +91,11 @@ class StudyOptions(Settings):
     """Which images, and how they are split and normalised."""
     seeds: Seeds = (0, 1, 2, 3, 4)
     """The seeds that each variant is trained with: a list, or a number; 5 means the seeds 0 to 4."""
+    design: Design = "full"
+    """Which combinations of the factors' levels are variants: the ``full`` design has all of them. The
+    ``fractional`` one has a balanced part of them, for 4 to 16 factors of two levels each: 16 variants
+    instead of 256 for eight factors. It estimates main effects and sums of interactions, so ``compare``
+    asks for ``effects``."""
     compare: CompareSettings = CompareSettings()
     """How variants are compared with the baseline. It is declared before the run."""
     save_models: SaveModels = False
@@ -119,7 +125,8 @@ class StudyOptions(Settings):
 class Study(StudyOptions):
     """A validated study: the variants of a model, the dataset, and the seeds they are trained with.
 
-    ``further_seeds`` contains the additional seeds of single variants, by name. ``reads_test`` and
+    ``further_seeds`` contains the additional seeds of single variants, by name. ``fold`` is the factor on
+    which a fractional design was folded over; its variants are then the last ones. ``reads_test`` and
     ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials.
     """
 
@@ -128,6 +135,7 @@ class Study(StudyOptions):
     factors: dict[str, tuple[str, ...]]
     baseline: str
     further_seeds: dict[str, tuple[int, ...]] = {}
+    fold: str = ""
     reads_test: bool = True
     keeps_states: bool = False
 
@@ -135,6 +143,16 @@ class Study(StudyOptions):
     def draws_test_images(self) -> bool:
         """Whether each seed has test images of its own, so that no image is compared over seeds."""
         return "test" in self.vary
+
+    @property
+    def combinations(self) -> tuple[Variant, ...]:
+        """The variants that are combinations of the factors' levels, which a design calls its runs."""
+        return tuple(variant for variant in self.variants if variant.crossed)
+
+    @property
+    def added_by_fold(self) -> tuple[Variant, ...]:
+        """The variants of a fractional design's fold-over, which come last and double the design."""
+        return self.combinations[len(self.combinations) // 2 :] if self.fold else ()
 
     def trials(self, dataset_digest: str) -> tuple[Trial, ...]:
         """Return every variant with every seed, in the order of the grid file."""

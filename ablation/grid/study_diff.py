@@ -23,8 +23,11 @@ def study_changes(first: Study, now: Study) -> list[str]:
     added, removed = (
         [n for n in side if n not in other] for side, other in ((after, before), (before, after))
     )
+    by_fold = [v.name for v in now.added_by_fold] if not first.fold else []
+    added = [name for name in added if name not in by_fold]
     renamed = {old: new for old in removed for new in added if _content(before[old]) == _content(after[new])}
-    lines = [f"variant {name}: added" for name in added if name not in renamed.values()]
+    lines = [f"design: folded over on {now.fold}, {len(by_fold)} variants added"] if by_fold else []
+    lines += [f"variant {name}: added" for name in added if name not in renamed.values()]
     lines += [f"variant {name}: removed" for name in removed if name not in renamed]
     lines += [f"variant {old}: renamed to {new}" for old, new in renamed.items()]
     for name in (name for name in before if name in after):
@@ -44,7 +47,9 @@ def _content(variant: Variant) -> dict[str, Any]:
 
 def _settings(study: Study) -> dict[str, Any]:
     """Return the settings of a study without its variants, one dotted key per setting."""
-    excluded: Any = {"variants": True, "gpus": True, "engine": True, "dataset": {"path"}}
+    excluded: Any = {"variants": True, "fold": True, "gpus": True, "engine": True, "dataset": {"path"}}
+    if study.design == "full":  # a study of an earlier version, which knew no other design, keeps its hash
+        excluded |= {"design": True}
     record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
 

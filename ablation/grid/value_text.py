@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ablation.grid.settings import Component
+
+MOST_NAMES = 8
+"""The names that are listed in full in a sentence."""
 
 
 def yaml_text(value: Any) -> str:
@@ -35,3 +39,10 @@ def setting_text(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 seed``, ``5 seeds``; for nouns whose plural ends in s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def several(names: Sequence[str], noun: str) -> str:
+    """Return names as a list, shortened if there are many: ``a, b, c and 13 other variants``."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} other {noun}s"

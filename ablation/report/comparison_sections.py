@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ablation.analysis.alias_phrases import alias_sentences
 from ablation.analysis.failed_seeds import FAILED_MEANS
 from ablation.analysis.phrases import method_phrase, not_estimated
 from ablation.figures.style import Picture
@@ -43,7 +44,7 @@ def comparison_section(run: Run, pictures: Pictures, links: TrialLinks) -> Secti
         if run.study.compare.against == "all"
         else "Comparison with the baseline",
         [text],
-        pictures.get("ranking", []),
+        [*pictures.get("ranking", []), *(pictures.get("forest", []) if pictures.get("effects") else [])],
         tables=drawn,
         notes=[*([FAILED_MEANS] if further[1].rows else []), declared],
         lines=changes or [],
@@ -116,7 +117,14 @@ def effects_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section 
         "an interaction, a verdict of better means that the levels together are better than the sum of their "
         "separate effects predicts."
     )
-    if len(run.study.factors) > 2:
+    aliases = alias_sentences(run.study)
+    if len(run.study.factors) > 2 and run.study.design == "full":
         text += " For three or more factors, that sum includes the interactions of fewer of them."
+    if run.study.design == "fractional":
+        text += (
+            " The design measures some interactions together. Such a sum has one row, which names all of "
+            f"them{', and the list below the tables names the groups' if aliases else ''}."
+        )
     drawn = pictures.get("interaction", [])
-    return Section("effects", "Factor effects", [text], drawn, effects, [missing] if missing else [])
+    notes = [missing] if missing else []
+    return Section("effects", "Factor effects", [text], drawn, effects, notes, aliases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ablation.analysis.aliases import SEPARATED, WITH_FOLD
 from ablation.analysis.phrases import (
     Row,
     confidence_phrase,
@@ -22,6 +23,8 @@ from ablation.results.run import Run
 _TITLES = {
     "main effect": "Main effects: each level against the factor's first, averaged over the other factors",
     "interaction": "Interactions: how much larger a level's effect is in the presence of the other factors",
+    SEPARATED: "Interactions that the fold-over separates, over all variants",
+    WITH_FOLD: "Effects that were declared, with the variants of the fold-over (exploratory)",
     "effect where": "Simple effects: each level against the factor's first, at fixed levels of the others",
     "Shapley share": "Shapley shares: each component's share of the difference between full and plain model",
 }

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import conclusion, effect_conclusion, minus, verdicts_so_far
+from ablation.analysis.phrases import ASKED, conclusion, effect_conclusion, minus, verdicts_so_far
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
@@ -145,9 +145,11 @@ def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
 def _effects(run: Run, links: TrialLinks) -> list[Finding]:
     if len(run.study.factors) < 2 and run.compare.questions == "variants":
         return []  # the only effects are the comparisons
-    of_factors = run.effects[run.effects["kind"].isin(["main effect", "interaction"])].dropna(subset=["low"])
+    of_factors = run.effects[run.effects["kind"].isin(ASKED)].dropna(subset=["low"])
     rows = of_factors[of_factors["declared"].astype(bool)].to_dict("records")
-    in_full = rows if len(rows) <= _MOST else [row for row in rows if row["verdict"] != "unresolved"][:_MOST]
+    decided = [row for row in rows if row["verdict"] != "unresolved"]
+    most = len(rows) if run.study.design == "fractional" else _MOST  # for which effects are the question
+    in_full = rows if len(rows) <= _MOST else decided[:most]
     sentences = [
         Finding(
             effect_conclusion(row, run.compare, len(run.study.factors)),

@@ -38,7 +38,8 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     counts = sorted({len(run.study.seeds_of(variant.name)) for variant in run.study.variants})
     of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     lead = f"{run.study.name} · {counted(len(run.study.variants), 'variant')} × {of_each}"
-    sections = [make(run, by_figure, links) for make in _SECTIONS]
+    in_order = _EFFECTS_FIRST if run.study.design == "fractional" else _SECTIONS
+    sections = [make(run, by_figure, links) for make in in_order]
     return Report(
         name=run.study.name,
         question=run.study.question,
@@ -46,7 +47,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
         warnings=[*warnings(run, links), *missing_figures(pictures)],
         findings=findings(run, links),
-        picture=next(iter(by_figure.get("forest", [])), None),
+        picture=next(iter(by_figure.get("effects") or by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
         drawn=links.all(),
@@ -340,3 +341,4 @@ _SECTIONS = (
     _reproduce,
     _trials,
 )
+_EFFECTS_FIRST = (effects_section, *(section for section in _SECTIONS if section is not effects_section))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
+from ablation.analysis.alias_phrases import design_summary
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.estimates import Measurements
@@ -22,7 +23,7 @@ from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings import CnnSettings, Component, UserModelSettings
 from ablation.grid.study import Study, Variant
 from ablation.grid.study_diff import changed_settings
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, several
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
 from ablation.results.left_out import left_out_notes
@@ -76,7 +77,12 @@ def planned_notes(study: Study, dataset: Dataset) -> list[str]:
 
 def run_notes(run: Run) -> list[str]:
     """Return what to know before believing a run's numbers, a sentence or two each."""
-    return [*identical_notes(run), *observed_notes(run), *planned_notes(run.study, run.dataset)]
+    return [
+        *identical_notes(run),
+        *design_summary(run.study),
+        *observed_notes(run),
+        *planned_notes(run.study, run.dataset),
+    ]
 
 
 def identical_notes(run: Run) -> list[str]:
@@ -153,7 +159,7 @@ def _grouped(variants: Iterable[Variant], *checks: Callable[[Variant], str]) -> 
         for variant in variants:
             if note := check(variant):
                 names_by_note.setdefault(note, []).append(variant.name)
-    return [f"{', '.join(names)}: {note}" for note, names in names_by_note.items()]
+    return [f"{several(names, 'variant')}: {note}" for note, names in names_by_note.items()]
 
 
 def _weighted_classes(variant: Variant) -> str:

@@ -7,7 +7,14 @@ from html import escape
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import conclusion, effect_conclusion, percent, ranks_phrase, signed_points
+from ablation.analysis.phrases import (
+    ASKED,
+    conclusion,
+    effect_conclusion,
+    percent,
+    ranks_phrase,
+    signed_points,
+)
 from ablation.grid.study import Study
 from ablation.grid.study_diff import changed_settings
 from ablation.grid.value_text import counted
@@ -65,7 +72,7 @@ def _verdict_sentences(run: Run) -> list[str]:
     comparisons, effects = run.baseline_comparisons, run.effects
     if len(run.study.factors) < 2 and run.compare.questions == "variants":
         effects = effects.iloc[:0]  # the only effects are the comparisons
-    effects = effects[effects["kind"].isin(["main effect", "interaction"])]
+    effects = effects[effects["kind"].isin(ASKED)]
     count = len(run.study.factors)
     of_factors = [row for row in effects.to_dict("records") if row["verdict"]]
     return [

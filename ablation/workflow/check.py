@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ablation.analysis.alias_phrases import design_notes
 from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.grid.seeding import Randomness
@@ -83,6 +84,7 @@ def check_study(study: Study) -> Check:
         if checked is not built and checked.layers and variant.training == baseline.training
         if not checked.has_own_code and not any(_differences(built.layers, checked.layers))
     ]
+    planned = [*design_notes(study), *planned_notes(study, dataset)]
     return Check(
         description=f"{study.name}: {dataset.describe()}; {_size(dataset)}",
         baseline=study.baseline,
@@ -92,7 +94,7 @@ def check_study(study: Study) -> Check:
             *edit_notes(study, dataset),
             *idle,
             *_unnamed(study, built, variants),
-            *planned_notes(study, dataset),
+            *planned,
         ),
         classes=counts_in_words(dataset.class_counts),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablation.analysis.alias_phrases import design_notes
 from ablation.data.class_counts import counts_in_words
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import refuse_file
@@ -22,10 +23,11 @@ from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.ablated_models import edit_notes
+from ablation.workflow.fold_over import fold_plan
 from ablation.workflow.pending import pending_tasks, task_notes
 from ablation.workflow.preflight import require_fit
-from ablation.workflow.run_study import chosen_variants, until_resolved
-from ablation.workflow.sequential import further_seeds, with_earlier_seeds
+from ablation.workflow.run_study import grown, study_to_run
+from ablation.workflow.sequential import with_earlier_seeds
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,27 @@ def plan_study(
     workers: int | None = None,
     shard: Shard = WHOLE,
     max_seeds: int | None = None,
+    fold_over: bool = False,
 ) -> Plan:
     """Return what `run_study` with the same arguments would do.
 
     Each variant's model is built to count its parameters. With ``max_seeds``, it is the next round of seeds,
-    because the results of this round decide about further ones.
+    because the results of this round decide about further ones. ``fold_over`` adds variants if all trials are
+    done; before that, their results decide about it.
 
     Raises:
         AblationError: As `run_study`.
     """
-    chosen = chosen_variants(study, only)
-    if max_seeds:
-        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
-    dataset = prepare_dataset(study.dataset, study.vary)
-    require_fit(study, dataset)
     store = Store(out or RUNS / slug(study.name))
     refuse_file(store.folder)
+    study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
+    dataset = prepare_dataset(study.dataset, study.vary)
+    require_fit(study, dataset)
     study = with_earlier_seeds(study, store, dataset.digest)
     tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
-    if max_seeds and not tasks:
-        further = further_seeds(Run(store.folder).with_study(study, dataset.digest), chosen, max_seeds)
-        study = study.model_copy(update={"further_seeds": further or study.further_seeds})
+    if (max_seeds or fold_over) and not tasks:
+        run = Run(store.folder).with_study(study, dataset.digest)
+        study = grown(run, chosen, max_seeds, fold_over) or study
         tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
     trials, pending = study.trials(dataset.digest), [task.trial for task in tasks]
     engine = choose_engine(study.engine)
@@ -98,8 +100,10 @@ def plan_study(
             *([engine.reason] if engine.reason else []),
             *task_notes(tasks),
             *_rounds(tasks, max_seeds),
+            *([fold_plan(study, bool(tasks))] if fold_over else []),
             *_other_trials(store, trials),
             *edit_notes(study, dataset),
+            *design_notes(study),
             *planned_notes(study, dataset),
         ),
         workers=processes,

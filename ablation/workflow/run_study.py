@@ -22,6 +22,8 @@ from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.training.provenance import code_provenance
 from ablation.workflow.ablated_models import announce, keep_layers
+from ablation.workflow.fold_over import fold_over as with_fold_over
+from ablation.workflow.fold_over import require_fraction, with_earlier_fold
 from ablation.workflow.observers import NullObserver, Observer, Observers
 from ablation.workflow.pending import pending_tasks
 from ablation.workflow.preflight import require_fit
@@ -39,6 +41,7 @@ def run_study(
     shard: Shard = WHOLE,
     observer: Observer | None = None,
     max_seeds: int | None = None,
+    fold_over: bool = False,
     tensorboard: bool = False,
 ) -> Run:
     """Train what is not finished, write the tables, draw the figures and write the report.
@@ -54,6 +57,8 @@ def run_study(
         observer: Its methods are called as the run goes on.
         max_seeds: If given, seeds are added up to this number while a verdict is open. Seeds that an earlier
             run of the same grid added are kept. With added seeds, intervals are anytime-valid.
+        fold_over: Whether to fold a fractional design over, once its trials are done, if a verdict is open
+            between aliased interactions. A later run of the same grid keeps the variants that are added.
         tensorboard: Whether to write all trials for TensorBoard, too, to ``tensorboard/`` in the run folder.
 
     Returns:
@@ -62,23 +67,21 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
-    chosen = chosen_variants(study, only)
-    if max_seeds:
-        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
     store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
+    study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
     announce(study, dataset, observer)
     with store.locked(shard.name, partial(_open, store, study, dataset)):
-        run, tasks = _next_round(store, dataset, chosen, shard, max_seeds)
+        run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over)
         observer.planned(run.trials, tasks)
         if not tasks and run.is_reported:
             return run
         _train_and_tabulate(run, tasks, runner, observer, shard)
-        while max_seeds:
-            run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, is_first=False)
+        while max_seeds or fold_over:
+            run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over, is_first=False)
             if not tasks:
                 break
             observer.planned(run.trials, tasks)
@@ -100,6 +103,22 @@ def _runner(
     )
 
 
+def study_to_run(
+    study: Study, store: Store, only: Sequence[str], shard: Shard, max_seeds: int | None, fold_over: bool
+) -> tuple[Study, set[str]]:
+    """Return a study with the fold-over that its folder has, and the variants to train.
+
+    Arguments and errors are those of `run_study`.
+    """
+    if fold_over:
+        require_fraction(study, shard, only, max_seeds)
+    study = with_earlier_fold(study, store)
+    chosen = chosen_variants(study, only)
+    if max_seeds:
+        study, chosen = until_resolved(study, max_seeds, shard), chosen | {study.baseline}
+    return study, chosen
+
+
 def until_resolved(study: Study, max_seeds: int, shard: Shard) -> Study:
     """Return the study to which seeds are added, with intervals that allow for it.
 
@@ -119,19 +138,40 @@ def _next_round(
     chosen: set[str],
     shard: Shard,
     max_seeds: int | None,
+    fold_over: bool,
     is_first: bool = True,
 ) -> tuple[Run, list[Task]]:
-    """Return the run and what to train, with further seeds if nothing is left and a question is open.
+    """Return the run and what to train: if nothing is left and a question is open, further trials.
 
     Only the first round tries failed trials again.
     """
     while True:
         run = Run(store.folder)
         tasks = [t for t in _tasks(run, chosen, shard) if is_first or t.trial.id not in run.trial_results]
-        further = further_seeds(run, chosen, max_seeds) if max_seeds and not tasks else {}
-        if not further:
+        larger = None if tasks else grown(run, chosen, max_seeds, fold_over)
+        if larger is None:
             return run, tasks
-        store.open(run.study.model_copy(update={"further_seeds": further}), dataset)
+        if fold_over:
+            require_fit(larger, dataset)
+        store.open(larger, dataset)
+
+
+def grown(run: Run, chosen: set[str], max_seeds: int | None, fold_over: bool) -> Study | None:
+    """Return the study with the seeds or variants that its open questions need; None if there are none.
+
+    Args:
+        run: The run, of which no trial is left to train.
+        chosen: The variants to train, to which those of a fold-over are added.
+        max_seeds: As in `run_study`.
+        fold_over: As in `run_study`.
+    """
+    further = further_seeds(run, chosen, max_seeds) if max_seeds else {}
+    if further:
+        return run.study.model_copy(update={"further_seeds": further})
+    larger = with_fold_over(run) if fold_over else None
+    if larger:
+        chosen |= {variant.name for variant in larger.variants}
+    return larger
 
 
 def _train_and_tabulate(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import simulation_designs as designs
 import simulation_doses as doses
 import simulation_families as families
 import simulation_images as over_images
@@ -151,7 +152,7 @@ def table(studies: int, seed: int = 0) -> list[Row]:
         families.declared, families.while_running, families.equivalence, families.all_pairs,
         families.machines, families.collapsed, families.skewed,
         over_images.coverage, over_images.under_looking, split.draws_from_a_pool, split.tested_on_the_pool,
-        over_images.degrees_of_freedom, doses.curves,
+        over_images.degrees_of_freedom, doses.curves, designs.fractional,
     )  # fmt: skip
     generators = np.random.default_rng(seed).spawn(len(parts))
     simulated = (part(generator, studies) for part, generator in zip(parts, generators, strict=True))
