@@ -17,6 +17,7 @@ from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
 from ablation.grid.settings import AnyModel, TrainingSettings, UserModelSettings
 from ablation.grid.settings_group import Settings
 from ablation.grid.trial import Record, Trial
+from ablation.grid.tune_settings import TuneSettings
 
 
 def _as_seeds(value: Any) -> Any:
@@ -120,7 +121,8 @@ class Study(StudyOptions):
     """A validated study: the variants of a model, the dataset, and the seeds they are trained with.
 
     ``further_seeds`` contains the additional seeds of single variants, by name. ``reads_test`` and
-    ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials.
+    ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials. ``tune`` says how
+    variants are tuned, if they are.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Study(StudyOptions):
     further_seeds: dict[str, tuple[int, ...]] = {}
     reads_test: bool = True
     keeps_states: bool = False
+    tune: TuneSettings | None = None
 
     @property
     def draws_test_images(self) -> bool:

@@ -45,6 +45,7 @@ def _content(variant: Variant) -> dict[str, Any]:
 def _settings(study: Study) -> dict[str, Any]:
     """Return the settings of a study without its variants, one dotted key per setting."""
     excluded: Any = {"variants": True, "gpus": True, "engine": True, "dataset": {"path"}}
+    excluded |= {} if study.tune else {"tune": True}  # the hash of a study without it stays what it was
     record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
 

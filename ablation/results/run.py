@@ -41,22 +41,19 @@ from ablation.data.predictions import ByTrial, LabelsBySeed, Predictions
 from ablation.errors import RunError
 from ablation.grid.compare_settings import DEFAULT_MARGIN, CompareSettings
 from ablation.grid.study import Study
-from ablation.grid.study_diff import study_changes
 from ablation.grid.trial import Trial, TrialResult
+from ablation.results.changes import changes_since
 from ablation.results.other_models import other_models
+from ablation.results.tuning import Tuning
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
     "results", "history", "comparisons", "effects", "ranking", "failed_seeds", "convergence",
     "noise", "mcnemar",
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
-    "calibration", "calibration_error", "cost",
+    "calibration", "calibration_error", "cost", "tuned", "proposals",
 )  # fmt: skip
 
-_OLDER_RULES = (
-    "compare: declared for an earlier version of ablation, which judged the comparisons and each kind of "
-    "effect as families of their own, for other seeds only"
-)
 _PRIVATE_TABLES = ("predictions", "_all_predictions", "_counts", "_is_right", "_answers")
 
 
@@ -257,14 +254,7 @@ class Run:
     def changes(self) -> list[str] | None:
         """What was changed since the first trial, one line per setting; None if that is not known."""
         declared = self.store.declared()
-        if not declared:
-            return None
-        lines = study_changes(declared[0], self.study)
-        if "questions" not in declared[0].compare.model_fields_set:
-            lines.insert(0, _OLDER_RULES)
-        if declared[1] != self._dataset_digest and not any(line.startswith("dataset.") for line in lines):
-            lines.append("dataset: its images, their labels or their order have changed")
-        return lines
+        return changes_since(declared, self.study, self._dataset_digest) if declared else None
 
     @cached_property
     def pairing(self) -> pd.DataFrame:
@@ -312,6 +302,21 @@ class Run:
             if (result := self.trial_results.get(trial.id)) and result.is_completed
         }
         return cost_table(self.results, self.study, self.dataset, counted)
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """The searches and the comparisons of the tuned variants, if the study tunes them."""
+        return Tuning(self, type(self))
+
+    @property
+    def tuned(self) -> pd.DataFrame:
+        """One row per variant and budget: as given, and tuned; empty unless the study tunes its variants."""
+        return self.tuning.table
+
+    @property
+    def proposals(self) -> pd.DataFrame:
+        """One row per proposal of the searches that tune the variants."""
+        return self.tuning.proposals
 
     @cached_property
     def predictions(self) -> ByTrial:
@@ -376,16 +381,7 @@ class Run:
 
     def refresh(self) -> None:
         """Forget what was read of the trials, so that it is read again on next use."""
-        for name in (
-            "trial_results",
-            "other_models",
-            "predictions",
-            "_all_predictions",
-            "_counts",
-            "_is_right",
-            "_answers",
-            *TABLES,
-        ):
+        for name in ("trial_results", "other_models", "tuning", *_PRIVATE_TABLES, *TABLES):
             self.__dict__.pop(name, None)
 
     def table_text(self, name: str) -> str:
