@@ -19,7 +19,7 @@ AS_GIVEN = 0
 PROPOSALS = [
     "variant", "search", "proposal", "settings", "seeds", "objective", "status", "best", "chosen", "lead",
 ]  # fmt: skip
-_JUDGED = ["n", "difference", "low", "high", "confidence", "p_adjusted", "verdict"]
+_JUDGED = ["n", "difference", "low", "high", "confidence", "p_adjusted", "verdict", "reason"]
 COMPARED = [
     "variant", "budget", "exploratory", "settings", "searched", "second_settings", "second_searched",
     "distance", "metric", "mean", *_JUDGED,
@@ -51,8 +51,8 @@ def proposals_table(study: Study, searches: Mapping[int, Searched]) -> pd.DataFr
         ``variant``; ``search``, 1 or 2; ``proposal``, the number of proposals so far; ``settings``, those
         that it changes; ``seeds``, the number of completed ones; ``objective``, the mean over the seeds on
         the validation images after the last epoch, NaN unless all seeds completed; ``status``; ``best``, the
-        best objective so far; ``chosen``, the proposal that has it; and ``lead``, by how much ``best`` is above
-        the baseline's after as many proposals.
+        best objective so far; ``chosen``, the proposal that has it; and ``lead``, by how much ``best`` is
+        above the baseline's after as many proposals.
     """
     parts = [_of_search(study, number, searched) for number, searched in searches.items()]
     if not parts:

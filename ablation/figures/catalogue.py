@@ -24,6 +24,7 @@ from ablation.figures import (
     predictions,
     ranking,
     seed_noise,
+    tuning,
     variance_shift,
 )
 from ablation.figures.style import Drawing, DrawnPictures, look, write
@@ -46,6 +47,7 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "cost": cost.drawings,
     "seed_noise": seed_noise.drawings,
     "variance_shift": variance_shift.drawings,
+    "tuning": tuning.drawings,
 }
 
 

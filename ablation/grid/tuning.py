@@ -115,8 +115,8 @@ def _refuse_declared_difference(
 def space_of(study: Study, variant: Variant) -> dict[str, Parameter]:
     """Return the parameters of the space that can change a variant's model or training.
 
-    A setting of a part that the variant does not have, such as the momentum of BatchNorm layers, cannot. It is
-    tried as given, and with the other parameters at their first and at their last value.
+    A setting of a part that the variant does not have, such as the momentum of BatchNorm layers, cannot. It
+    is tried as given, and with the other parameters at their first and at their last value.
     """
     assert study.tune
     space = study.tune.space

@@ -14,6 +14,7 @@ from ablation.report.comparison_sections import Pictures, comparison_section, ef
 from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
 from ablation.report.key_results import findings, missing_figures, warnings
 from ablation.report.trial_links import TrialLinks
+from ablation.report.tuning_section import tuning_findings, tuning_section
 from ablation.results.precision import bfloat16_note
 from ablation.results.run import Run
 
@@ -44,7 +45,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
         warnings=[*warnings(run, links), *missing_figures(pictures)],
-        findings=findings(run, links),
+        findings=[*findings(run, links), *tuning_findings(run)],
         picture=next(iter(by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
@@ -323,6 +324,7 @@ def _pair(name: str, value: str) -> list[Cell]:
 _SECTIONS = (
     _variants,
     comparison_section,
+    tuning_section,
     effects_section,
     _overfitting,
     _classes,

@@ -75,7 +75,7 @@ def run_and_tune(
 
 
 def refuse_reserved_seeds(study: Study) -> None:
-    """Refuse seeds that the searches or the tuned variants use; the grid file itself is checked as it is read.
+    """Refuse seeds that the searches or the tuned variants use; those of a grid file are checked elsewhere.
 
     Raises:
         GridError: The study is tuned, and has such a seed.
@@ -101,7 +101,7 @@ def _train_smaller_budgets(run: Run, runner: Executor, observer: Observer) -> No
 
 
 def _declared(run: Run) -> Study:
-    """Return the study of the tuned variants, and record it as declared: it follows from what was declared."""
+    """Return the study of the tuned variants, recorded as declared, for it follows from what was declared."""
     tuning = Run(run.folder).tuning
     final = tuning.study_at(tuning.whole_budget)
     assert final

@@ -26,6 +26,9 @@ from ablation.workflow.pending import pending_tasks
 from ablation.workflow.run_study import train_round
 
 _WHOLE = "searched.json"  # what a search that came to its end was asked
+_APART = (
+    1_000_000  # an oracle adds 1 to its seed for each proposal, so that neighbouring seeds propose the same
+)
 
 
 def search_of(study: Study, variant: Variant, search: int) -> Search:
@@ -47,7 +50,7 @@ def search_of(study: Study, variant: Variant, search: int) -> Search:
         direction=tune.direction,
         tuner=tune.tuner,
         trials=tune.trials,
-        seed=2 * tune.seed + search - 1,
+        seed=tune.seed + (search - 1) * _APART,
         parallel=tune.parallel,
     )
     return Search(study=study.model_copy(update={"baseline": variant.name}), settings=settings)
