@@ -40,8 +40,8 @@ def tuning_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section |
         "choice is the same, and every number is at most "
         f"{_CLOSE:.0%} of its range away (on a logarithmic scale, if it was searched on one).",
         "The scores by budget are those by which the search chose, from few seeds, and therefore "
-        "exploratory. A comparison at a smaller budget was made on the test images with the same seeds as that at the "
-        "whole budget; it is exploratory, too, and not corrected for the number of budgets.",
+        "exploratory. A comparison at a smaller budget was made on the test images with the same seeds as "
+        "that at the whole budget; it is exploratory, too, and not corrected for the number of budgets.",
         f"The tuned variants have a report of their own, {code('tuned/report.html')}; their trials are in "
         f"{code('tuned/')}.",
     ]
@@ -78,9 +78,9 @@ def _method(run: Run) -> str:
         f"was tuned, too, with the same budget: {budget} of the {tune.tuner} oracle, each trained with "
         f"{counted(tune.seeds, 'seed')}, and scored by the {tune.objective_name} after the last epoch. The "
         "best one was then trained with seeds that neither the study nor a search has used, and compared "
-        f"with {run.study.baseline} at its own best ({method_phrase(run.compare)}). A second search, with another "
-        "seed of the oracle and other seeds of training, shows how certain the choice is. Only the two "
-        "comparisons, as given and tuned, read the test images; each of the two is a family of its own."
+        f"with {run.study.baseline} at its own best ({method_phrase(run.compare)}). A second search, with "
+        "another seed of the oracle and other seeds of training, shows how certain the choice is. Only the "
+        "two comparisons, as given and tuned, read the test images; each of the two is a family of its own."
     )
 
 
