@@ -114,6 +114,7 @@ def run(
     ] = False,
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
+    from ablation.cli.console_tuning import print_tuning
     from ablation.cli.terminal import print_engine, print_plan, print_results
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
@@ -126,22 +127,23 @@ def run(
     read = read_study(grid, not (dataset or data_dir))
     study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine, precision)
     if dry_run:
-        from ablation.workflow.dry_run import plan_study
+        from ablation.tuning.plan import plan_run
 
         with located(grid):
-            plan = plan_study(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
+            plan = plan_run(study, out, only=only or (), workers=workers, shard=part, max_seeds=max_seeds)
             print_plan(plan)
         return
     print_engine(study, executor)
+    from ablation.tuning.run import run_and_tune
     from ablation.workflow.progress import LiveProgress
-    from ablation.workflow.run_study import run_study
 
     with located(grid), _interruptible(), LiveProgress() as progress:
-        finished = run_study(
+        finished = run_and_tune(
             study, out, only=only or (), workers=workers, executor=executor, address=address, shard=part,
             observer=progress, max_seeds=max_seeds, tensorboard=tensorboard,
         )  # fmt: skip
     print_results(finished)
+    print_tuning(finished)
     _exit_1_unless(_has_completed(finished, only, part))
 
 
@@ -314,9 +316,12 @@ def plan(run: RunArgument = None) -> None:
 @app.command()
 def status(run: RunArgument = None) -> None:
     """Show which trials are finished, which failed, and which are still to do."""
+    from ablation.cli.console_tuning import print_tuning
     from ablation.cli.terminal import print_status
 
-    print_status(_open(run))
+    opened = _open(run)
+    print_status(opened)
+    print_tuning(opened)
 
 
 @app.command()

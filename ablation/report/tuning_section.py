@@ -64,9 +64,29 @@ def tuning_findings(run: Run) -> list[Finding]:
             was = f"As given, it was {before}." if before else "As given, it had no verdict."
             sentence = f"With each variant tuned: {conclusion(row, run.compare)} {was}"
             findings.append(Finding(sentence, after))
-    if findings:
-        return findings
-    return [Finding("No verdict changes if every variant is tuned with the same budget.")]
+    if not findings:
+        findings = [Finding("No verdict changes if every variant is tuned with the same budget.")]
+    return [*findings, *_not_improved(run, given, tuned)]
+
+
+def _not_improved(run: Run, given: pd.DataFrame, tuned: pd.DataFrame) -> list[Finding]:
+    """Say of which variants the search did not find settings that are at least as good as those given."""
+    sign = 1 if run.compare.higher_is_better else -1
+    worse = [n for n in tuned.index if sign * (tuned.loc[n, "mean"] - given.loc[n, "mean"]) < 0]
+    if not worse:
+        return []
+    of_each = ", ".join(
+        f"{name} ({_mean(tuned.loc[name].to_dict(), run)} after {_mean(given.loc[name].to_dict(), run)})"
+        for name in worse
+    )
+    return [
+        Finding(
+            f"Tuned, {of_each} {'has' if len(worse) == 1 else 'have'} a worse mean "
+            f"{run.compare.metric_in_words} than as given. If that is more than the variation between seeds, "
+            "this budget was too small to find settings as good as those given. More trials, or more seeds "
+            "per proposal, make the choice more certain."
+        )
+    ]
 
 
 def _method(run: Run) -> str:

@@ -27,6 +27,7 @@ from ablation.grid.tuning import (
     search_study,
     tuned_study,
 )
+from ablation.grid.value_text import counted
 
 
 class Opened(Protocol):
@@ -98,6 +99,17 @@ class Tuning:
 
     def _opened(self, folder: Path) -> Opened | None:
         return self._open(folder) if (folder / "study.json").is_file() else None
+
+    def progress(self) -> list[str]:
+        """Say how far each part is, one line per part, while tuning is not finished."""
+        lines = []
+        for number in SEARCHES:
+            run = self.searches.get(number)
+            done = int((run.results["status"] != "pending").sum()) if run else 0
+            proposed = f" of {counted(len(run.trials), 'proposed trial')}" if run else " trials"
+            lines.append(f"Tuning, search {number}: {done}{proposed} trained")
+        lines.append("Tuning is not finished; `ablation run` without --only and --shard continues it.")
+        return lines
 
     @cached_property
     def proposals(self) -> pd.DataFrame:
