@@ -39,9 +39,11 @@ def tuning_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section |
         "contain the variation of that choice, which the second search shows: the two agree where every "
         "choice is the same, and every number is at most "
         f"{_CLOSE:.0%} of its range away (on a logarithmic scale, if it was searched on one).",
-        "The scores by budget are those by which the search chose, from few seeds, and therefore "
-        "exploratory. A comparison at a smaller budget was made on the test images with the same seeds as "
-        "that at the whole budget; it is exploratory, too, and not corrected for the number of budgets.",
+        "At a smaller budget, the choices that the first search had made by then were compared on the test "
+        "images, with the same seeds: a row says what the verdict would have been if this had been the whole "
+        "budget. These rows are exploratory, because they are not corrected for the number of budgets. The "
+        "order by the best score so far is exploratory, too: its scores are those by which the search chose, "
+        "from few seeds, on the validation images.",
         f"The tuned variants have a report of their own, {code('tuned/report.html')}; their trials are in "
         f"{code('tuned/')}.",
     ]
@@ -100,7 +102,7 @@ def _method(run: Run) -> str:
         "best one was then trained with seeds that neither the study nor a search has used, and compared "
         f"with {run.study.baseline} at its own best ({method_phrase(run.compare)}). A second search, with "
         "another seed of the oracle and other seeds of training, shows how certain the choice is. Only the "
-        "two comparisons, as given and tuned, read the test images; each of the two is a family of its own."
+        "comparisons, as given and tuned, read the test images; each of the two is a family of its own."
     )
 
 
