@@ -69,7 +69,7 @@ def test_a_second_process_draws_half_of_a_large_runs_figures(
     if second_process == "fails":
         monkeypatch.setattr("ablation.figures.parallel_drawing.sys.executable", "false")
     drawn = finished_run.draw_figures(folder=tmp_path)
-    assert len(drawn_here) == (7 if second_process == "works" else len(FIGURES))
+    assert len(drawn_here) == (8 if second_process == "works" else len(FIGURES))
     assert [p.name for p in drawn] == [p.name for p in pictures]
     for ours, theirs in zip(drawn, pictures, strict=True):
         assert (ours.caption, ours.alt, ours.figure, ours.folder) == (
