@@ -12,33 +12,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablation.api import Run, Study, merge_runs, run_study
+    from ablation.api import Run, SearchRun, Study, merge_runs, run_search, run_study
     from ablation.errors import AblationError
     from ablation.executors.shard import Shard
     from ablation.grid.study import Variant
     from ablation.grid.trial import Trial, TrialResult
+    from ablation.search.settings import Search
 
 __all__ = [
     "AblationError",
     "Run",
+    "Search",
+    "SearchRun",
     "Shard",
     "Study",
     "Trial",
     "TrialResult",
     "Variant",
     "merge_runs",
+    "run_search",
     "run_study",
 ]
 
 _MODULES = {
     "AblationError": "errors",
     "Run": "api",
+    "Search": "search.settings",
+    "SearchRun": "api",
     "Shard": "executors.shard",
     "Study": "api",
     "Trial": "grid.trial",
     "TrialResult": "grid.trial",
     "Variant": "grid.study",
     "merge_runs": "api",
+    "run_search": "api",
     "run_study": "api",
 }
 

@@ -22,8 +22,11 @@ from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
 from ablation.results.notes import run_notes
 from ablation.results.summary import study_html, summary_html
+from ablation.search import results as search_results
+from ablation.search import run as search_run
+from ablation.search.settings import Search
+from ablation.tuning.run import run_and_tune
 from ablation.workflow import merge
-from ablation.workflow import run_study as workflow
 from ablation.workflow.audit import audit_pairing
 from ablation.workflow.progress import LiveProgress
 
@@ -134,9 +137,30 @@ class Run(results_run.Run):
 def run_study(study: grid_study.Study, out: str | Path | None = None, **options: Any) -> Run:
     """Train what is not finished, write the tables, draw the figures and write the report.
 
-    Arguments and errors are those of `ablation.workflow.run_study.run_study`.
+    Arguments and errors are those of `ablation.tuning.run.run_and_tune`.
     """
-    return Run(workflow.run_study(study, out, **options).folder)
+    return Run(run_and_tune(study, out, **options).folder)
+
+
+class SearchRun(search_results.SearchRun):
+    """The folder of a search, whose runs draw and report themselves.
+
+    Args:
+        folder: The folder, as `run_search` wrote it.
+
+    Raises:
+        RunError: The folder is not the folder of a search, or its record is damaged.
+    """
+
+    run_class = Run
+
+
+def run_search(search: Search, out: str | Path | None = None, **options: Any) -> SearchRun:
+    """Search, confirm the best settings with fresh seeds, and write the report.
+
+    Arguments and errors are those of `ablation.search.run.run_search`.
+    """
+    return SearchRun(search_run.run_search(search, out, **options).folder)
 
 
 def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:

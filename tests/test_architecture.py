@@ -16,8 +16,8 @@ import ablation
 PACKAGE = Path(ablation.__file__).parent
 FROM_THE_GROUND_UP = (
     "errors", "digest", "files", "tensorflow_setup", "grid", "data", "models", "training", "store",
-    "executors", "analysis", "results", "figures", "export", "report", "workflow", "api", "search", "cli",
-    "__main__",
+    "executors", "analysis", "results", "figures", "export", "report", "workflow", "search", "tuning", "api",
+    "cli", "__main__",
 )  # fmt: skip
 MAY_IMPORT_LATE = ("cli", "__init__")  # for speed: a command imports what it needs
 
@@ -124,6 +124,7 @@ def test_no_module_is_longer_than_400_lines_and_no_function_than_60() -> None:
         ("ablation.cli.app", ("numpy", "pandas", "tensorflow", "matplotlib", "pydantic")),
         ("ablation.api", ("tensorflow", "keras", "keras_tuner", "tensorboard", "mlflow", "ray")),
         ("ablation.search.run", ("tensorflow", "keras", "keras_tuner", "tensorboard", "mlflow", "ray")),
+        ("ablation.tuning.run", ("tensorflow", "keras", "keras_tuner", "tensorboard", "mlflow", "ray")),
     ],
 )
 def test_what_an_import_leaves_for_later(imported: str, absent: tuple[str, ...]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablation.cli.completion import figure_names, formats, runs
+from ablation.cli.endings import exit_1_unless, fail, has_completed, interruptible, open_run, seeds_of
 from ablation.cli.options import (
     AddressOption,
     DataOption,
@@ -34,8 +32,7 @@ from ablation.cli.options import (
 from ablation.errors import AblationError, RunError, show_warning
 
 if TYPE_CHECKING:
-    from ablation.executors.shard import Shard
-    from ablation.results.run import Run
+    pass
 
 app = typer.Typer(
     help="Ablation studies of small image classifiers, from a grid file to a report.",
@@ -97,7 +94,7 @@ def check(
     with located(grid):
         checked = check_study(read_study(grid, not data_dir).with_overrides(data_dir=data_dir))
     print_check(checked)
-    _exit_1_unless(not any(variant.error for variant in checked.variants))
+    exit_1_unless(not any(variant.error for variant in checked.variants))
 
 
 @app.command()
@@ -126,6 +123,7 @@ def run(
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.cli.console_design import print_design, print_fold_over
+    from ablation.cli.console_tuning import print_tuning
     from ablation.cli.terminal import print_engine, print_plan, print_results
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
@@ -136,27 +134,28 @@ def run(
     require_executor(executor, address)
     part = Shard.parse(shard)
     read = read_study(grid, not (dataset or data_dir))
-    study = read.with_overrides(dataset, data_dir, _seeds(seeds), engine, precision)
+    study = read.with_overrides(dataset, data_dir, seeds_of(seeds), engine, precision)
     options: dict[str, Any] = {
         "only": only or (), "workers": workers, "shard": part, "max_seeds": max_seeds, "fold_over": fold_over,
     }  # fmt: skip
     if dry_run:
-        from ablation.workflow.dry_run import plan_study
+        from ablation.tuning.plan import plan_run
 
         with located(grid):
-            print_plan(plan_study(study, out, **options))
+            print_plan(plan_run(study, out, **options))
         return
     print_engine(study, executor)
     print_design(study)
+    from ablation.tuning.run import run_and_tune
     from ablation.workflow.progress import LiveProgress
-    from ablation.workflow.run_study import run_study
 
     options |= {"executor": executor, "address": address, "tensorboard": tensorboard}
-    with located(grid), _interruptible(), LiveProgress() as progress:
-        finished = run_study(study, out, observer=progress, **options)
+    with located(grid), interruptible(), LiveProgress() as progress:
+        finished = run_and_tune(study, out, observer=progress, **options)
     print_results(finished)
     print_fold_over(finished, fold_over)
-    _exit_1_unless(_has_completed(finished, only, part))
+    print_tuning(finished)
+    exit_1_unless(has_completed(finished, only, part))
 
 
 @app.command()
@@ -172,7 +171,7 @@ def merge(
     merged = merge_runs(runs, out)
     print_results(merged)
     is_whole = not split_pairs(merged.results, merged.study.baseline)
-    _exit_1_unless(is_whole and bool((merged.results["status"] == "completed").all()))
+    exit_1_unless(is_whole and bool((merged.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -200,7 +199,7 @@ def search(
     if data_dir:
         study = planned.study.with_overrides(data_dir=data_dir)
         planned = planned.model_copy(update={"study": study})
-    with located(grid), _interruptible(), LiveProgress() as progress:
+    with located(grid), interruptible(), LiveProgress() as progress:
         finished = run_search(
             planned,
             out,
@@ -211,7 +210,7 @@ def search(
             then_ablate=then_ablate,
         )
     print_search(finished)
-    _exit_1_unless(bool((finished.confirmed.results["status"] == "completed").all()))
+    exit_1_unless(bool((finished.confirmed.results["status"] == "completed").all()))
 
 
 @app.command()
@@ -226,12 +225,12 @@ def figures(
     """Draw a run's figures, as PNG and SVG."""
     from ablation.figures.drawing import draw_figures
 
-    pictures = draw_figures(_open(run, tested=True), only or (), out)
+    pictures = draw_figures(open_run(run, tested=True), only or (), out)
     for picture in pictures:
         print(picture.png)
     for name, reason in pictures.missing.items():
         print(f"Error: the figure {name} could not be drawn: {reason}.", file=sys.stderr)
-    _exit_1_unless(not pictures.missing)
+    exit_1_unless(not pictures.missing)
 
 
 @app.command()
@@ -260,9 +259,9 @@ def report(
     from ablation.report.write import write_report, write_side_by_side
     from ablation.results.left_out import refuse_outdated
 
-    opened = _open(run, tested=True)
+    opened = open_run(run, tested=True)
     if compare:
-        print(write_side_by_side(opened, _open(compare, tested=True), out))
+        print(write_side_by_side(opened, open_run(compare, tested=True), out))
         return
     refuse_outdated(opened)
     if out is None:
@@ -284,7 +283,7 @@ def export(
     """Export a run to other tools; repeating the command updates what was exported before."""
     from ablation.export.formats import export_run
 
-    for place in export_run(_open(run), to, tracking_uri):
+    for place in export_run(open_run(run), to, tracking_uri):
         print(place)
 
 
@@ -304,9 +303,9 @@ def verify(
     if file and not run and not (file.parent / "study.json").is_file():
         raise RunError(f"{file} is not in a run folder; name the run folder of the report with --run.")
     folder = run or (file.parent if file else report)
-    verification = verify_run(_open(folder, tested=True), file)
+    verification = verify_run(open_run(folder, tested=True), file)
     print_verification(verification)
-    _exit_1_unless(not verification.differences)
+    exit_1_unless(not verification.differences)
 
 
 @app.command()
@@ -314,7 +313,7 @@ def compare(run: RunArgument = None) -> None:
     """Compare variants with the baseline or each other; show effects, dose-response curves and noise."""
     from ablation.cli.terminal import print_comparisons
 
-    print_comparisons(_open(run))
+    print_comparisons(open_run(run))
 
 
 @app.command()
@@ -322,15 +321,18 @@ def plan(run: RunArgument = None) -> None:
     """Estimate how many seeds each declared question needs, using a run as the pilot study."""
     from ablation.cli.terminal import print_seeds_needed
 
-    print_seeds_needed(_open(run))
+    print_seeds_needed(open_run(run))
 
 
 @app.command()
 def status(run: RunArgument = None) -> None:
     """Show which trials are finished, which failed, and which are still to do."""
+    from ablation.cli.console_tuning import print_tuning
     from ablation.cli.terminal import print_status
 
-    print_status(_open(run))
+    opened = open_run(run)
+    print_status(opened)
+    print_tuning(opened)
 
 
 @app.command()
@@ -339,10 +341,10 @@ def audit(run: RunArgument = None) -> None:
     from ablation.cli.terminal import print_audit
     from ablation.workflow.audit import audit_pairing
 
-    opened = _open(run)
+    opened = open_run(run)
     pairing = audit_pairing(opened)
     print_audit(opened, pairing)
-    _exit_1_unless(bool(pairing["paired"].fillna(True).all()))
+    exit_1_unless(bool(pairing["paired"].fillna(True).all()))
 
 
 def main() -> None:
@@ -351,53 +353,4 @@ def main() -> None:
     try:
         app(prog_name="ablation")
     except AblationError as error:
-        _fail(error)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(
-            "Interrupted: finished trials are kept, and the same command resumes from there.", file=sys.stderr
-        )
-        raise typer.Exit(130) from None
-
-
-def _open(folder: Path | None, tested: bool = False) -> Run:
-    """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
-    from ablation.results.run import Run
-
-    run = Run(folder) if folder else Run.newest()
-    if tested and not run.study.reads_test:
-        raise RunError(
-            f"{run.folder} holds the trials of a search, which do not read the test set; name the search's "
-            f"folder, {run.folder.resolve().parent}, or its run folder confirmation/."
-        )
-    return run
-
-
-def _exit_1_unless(all_is_well: bool) -> None:
-    if not all_is_well:
-        raise typer.Exit(1)
-
-
-def _has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
-    """Tell whether all trials completed that this command was asked for."""
-    asked = run.results[run.results["variant"].isin(only)] if only else run.results
-    mine = {trial.id for trial in part.take(run.trials, run.dataset)}
-    return bool((asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all())
-
-
-def _seeds(text: str | None) -> list[int] | None:
-    from ablation.grid.study import parse_seeds
-
-    return None if text is None else parse_seeds(text)
-
-
-def _fail(error: AblationError) -> None:
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(2)
+        fail(error)

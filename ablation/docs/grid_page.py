@@ -11,6 +11,7 @@ from markup import code, one_of, prose, table
 from ablation.grid.grid_file import GridFile
 from ablation.grid.settings import MODEL_FAMILIES, BuilderSettings, Component, ModelSettings, TrainingSettings
 from ablation.grid.settings_group import Settings
+from ablation.grid.tune_settings import TuneSettings
 from ablation.grid.value_text import yaml_text
 from ablation.search.settings import SearchSettings
 
@@ -24,8 +25,13 @@ there, varied under `factors`, or changed under `variants`.
 KEYS = (
     "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "design",
     "baseline", "seeds", "compare", "save_models", "threads", "vary", "timeout", "engine", "gpus", "search",
+    "tune",
 )  # fmt: skip  # in the order in which a grid file is written
-READ_LATER: dict[str, type[Settings]] = {"training": TrainingSettings, "search": SearchSettings}
+READ_LATER: dict[str, type[Settings]] = {
+    "training": TrainingSettings,
+    "search": SearchSettings,
+    "tune": TuneSettings,
+}
 COMPONENTS = """
 A component is an optimizer, a learning-rate schedule, a loss, a metric, a callback, or a layer that changes
 training images. It is written as a name that Keras knows (`RandomZoom`, `huber`, `f1_score`), as
@@ -135,6 +141,14 @@ search:
   tuner: bayesian
   trials: 20
   confirm: {best: 3, seeds: 5}
+""",
+    "tune": """
+variants: {wide: {width: 2}}
+tune:
+  space:
+    learning_rate: {range: [0.0001, 0.03], log: true}
+    dropout: [0, 0.2, 0.4]
+  trials: 20
 """,
 }
 

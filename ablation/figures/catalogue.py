@@ -26,6 +26,7 @@ from ablation.figures import (
     predictions,
     ranking,
     seed_noise,
+    tuning,
     variance_shift,
 )
 from ablation.figures.style import Drawing, DrawnPictures, look, write
@@ -50,6 +51,7 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "cost": cost.drawings,
     "seed_noise": seed_noise.drawings,
     "variance_shift": variance_shift.drawings,
+    "tuning": tuning.drawings,
 }
 
 

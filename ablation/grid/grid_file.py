@@ -19,6 +19,7 @@ from ablation.grid.fractional import fractional_cells
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
+from ablation.grid.tuning import read_tune
 from ablation.grid.user_code import load_object
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Change, Known
@@ -69,6 +70,8 @@ class GridFile(StudyOptions):
     """The variant that all others are compared with. By default, it is the first, ``plain`` or ``full``."""
     search: dict[str, Any] = {}
     """What ``ablation search`` searches; ``ablation run`` ignores it."""
+    tune: dict[str, Any] = {}
+    """How ``ablation run`` tunes every variant, to compare the variants at their own best settings, too."""
 
 
 def read_study(file: Path, needs_images: bool = True) -> Study:
@@ -126,6 +129,7 @@ def read_study(file: Path, needs_images: bool = True) -> Study:
         variants=tuple(variants),
         factors={f.setting: tuple(label for label, _, _ in f.levels) for f in factors},
         baseline=baseline,
+        tune=read_tune(grid.tune, variants, [f.setting for f in factors], grid, known),
         **options,
     )
 

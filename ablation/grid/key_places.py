@@ -14,7 +14,7 @@ STUDY_KEYS = frozenset(
     {
         "study", "question", "dataset", "model", "training", "factors", "variants", "ablate", "design",
         "baseline", "compare", "seeds", "save_models", "threads", "vary", "timeout", "engine", "gpus",
-        "search",
+        "search", "tune",
     }
 )  # fmt: skip
 SECTIONS: dict[str, Collection[str]] = {

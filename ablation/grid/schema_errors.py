@@ -63,7 +63,8 @@ def validate(
         if problem["type"] == "tuple_type" and str(loc[-1]) != "seeds":
             raise source.error(path, _as_a_list(schema, values, problem)) from None
         message = explain(problem, _valid_keys(schema, loc))
-        if problem["type"] in (*_KINDS, "literal_error") and section and path == (*section, loc[-1]):
+        is_varied = section in (("model",), ("training",)) and path == (*section, loc[-1])
+        if problem["type"] in (*_KINDS, "literal_error") and is_varied:
             message += several(problem["input"], loc[-1])
         raise source.error(path, message) from None
     except (TypeError, ValueError, RecursionError):

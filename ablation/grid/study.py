@@ -17,6 +17,7 @@ from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
 from ablation.grid.settings import AnyModel, TrainingSettings, UserModelSettings
 from ablation.grid.settings_group import Settings
 from ablation.grid.trial import Record, Trial
+from ablation.grid.tune_settings import TuneSettings
 
 
 def _as_seeds(value: Any) -> Any:
@@ -127,7 +128,8 @@ class Study(StudyOptions):
 
     ``further_seeds`` contains the additional seeds of single variants, by name. ``fold`` is the factor on
     which a fractional design was folded over; its variants are then the last ones. ``reads_test`` and
-    ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials.
+    ``keeps_states`` apply `Trial.reads_test` and `Trial.keeps_state` to all trials. ``tune``
+    says how variants are tuned, if they are.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Study(StudyOptions):
     fold: str = ""
     reads_test: bool = True
     keeps_states: bool = False
+    tune: TuneSettings | None = None
 
     @property
     def draws_test_images(self) -> bool:

@@ -50,6 +50,7 @@ def _settings(study: Study) -> dict[str, Any]:
     excluded: Any = {"variants": True, "fold": True, "gpus": True, "engine": True, "dataset": {"path"}}
     if study.design == "full":  # a study of an earlier version, which knew no other design, keeps its hash
         excluded |= {"design": True}
+    excluded |= {} if study.tune else {"tune": True}  # the hash of a study without it stays what it was
     record = study.model_dump(mode="json", exclude=excluded, context=CONTENT)
     return _flat(record)
 

@@ -15,6 +15,7 @@ from ablation.report.document import Cell, Report, Section, Table, code, plain, 
 from ablation.report.dose_section import dose_section
 from ablation.report.key_results import findings, missing_figures, warnings
 from ablation.report.trial_links import TrialLinks
+from ablation.report.tuning_section import tuning_findings, tuning_section
 from ablation.results.precision import bfloat16_note
 from ablation.results.run import Run
 
@@ -46,7 +47,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
         warnings=[*warnings(run, links), *missing_figures(pictures)],
-        findings=findings(run, links),
+        findings=[*findings(run, links), *tuning_findings(run)],
         picture=next(iter(by_figure.get("effects") or by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
@@ -325,6 +326,7 @@ def _pair(name: str, value: str) -> list[Cell]:
 _SECTIONS = (
     _variants,
     comparison_section,
+    tuning_section,
     effects_section,
     dose_section,
     _overfitting,

@@ -45,13 +45,14 @@ from ablation.grid.study import Study
 from ablation.grid.trial import Trial, TrialResult
 from ablation.results.declared_changes import changes_since
 from ablation.results.other_models import other_models
+from ablation.results.tuning import Tuning
 from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
 
 TABLES = (
     "results", "history", "comparisons", "effects", "dose_response", "ranking", "failed_seeds", "convergence",
     "noise", "mcnemar",
     "pairing", "variance_shift", "confusion", "confusion_differences", "per_class",
-    "calibration", "calibration_error", "cost",
+    "calibration", "calibration_error", "cost", "tuned", "proposals",
 )  # fmt: skip
 
 _PRIVATE_TABLES = ("predictions", "_all_predictions", "_counts", "_is_right", "_answers")
@@ -308,6 +309,21 @@ class Run:
         return cost_table(self.results, self.study, self.dataset, counted)
 
     @cached_property
+    def tuning(self) -> Tuning:
+        """The searches and the comparisons of the tuned variants, if the study tunes them."""
+        return Tuning(self, type(self))
+
+    @property
+    def tuned(self) -> pd.DataFrame:
+        """One row per variant and budget: as given, and tuned; empty unless the study tunes its variants."""
+        return self.tuning.table
+
+    @property
+    def proposals(self) -> pd.DataFrame:
+        """One row per proposal of the searches that tune the variants."""
+        return self.tuning.proposals
+
+    @cached_property
     def predictions(self) -> ByTrial:
         """The predictions for the test images, by variant and seed, of the trials that are `comparable`."""
         chosen = comparable(self.results, self.study.baseline)
@@ -370,16 +386,7 @@ class Run:
 
     def refresh(self) -> None:
         """Forget what was read of the trials, so that it is read again on next use."""
-        for name in (
-            "trial_results",
-            "other_models",
-            "predictions",
-            "_all_predictions",
-            "_counts",
-            "_is_right",
-            "_answers",
-            *TABLES,
-        ):
+        for name in ("trial_results", "other_models", "tuning", *_PRIVATE_TABLES, *TABLES):
             self.__dict__.pop(name, None)
 
     def table_text(self, name: str) -> str:

@@ -23,9 +23,9 @@ from ablation.figures.style import (
     percent_axis,
     write,
 )
+from ablation.grid.search_space import Parameter
 from ablation.grid.value_text import counted, yaml_text
 from ablation.search.results import SearchRun
-from ablation.search.space import Parameter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

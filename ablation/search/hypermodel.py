@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import AblationError
+from ablation.grid.search_space import Parameter
 from ablation.grid.settings import HyperModelSettings
 from ablation.grid.user_code import error_summary
 from ablation.grid.value_text import yaml_text
 from ablation.models.hypermodel import hyperparameters_with, load_hypermodel
-from ablation.search.space import Parameter
 from ablation.tensorflow_setup import quiet_stderr, require_keras, without_computing
 
 

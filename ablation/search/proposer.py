@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ablation.grid.search_space import Parameter
 from ablation.grid.settings import HyperModelSettings
 from ablation.grid.value_text import yaml_text
 from ablation.models.hypermodel import load_hypermodel
 from ablation.search.hypermodel import complete, declared_hyperparameters, open_parameters
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
-from ablation.search.space import Parameter
 from ablation.tensorflow_setup import quiet_stderr
 
 

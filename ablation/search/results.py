@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
-from ablation.api import Run
 from ablation.errors import RunError, refuse_file
+from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
@@ -25,6 +26,8 @@ class SearchRun:
     Raises:
         RunError: The folder is not the folder of a search, or its record is damaged.
     """
+
+    run_class: ClassVar[type[Run]] = Run
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -43,7 +46,7 @@ class SearchRun:
     @cached_property
     def explored(self) -> Run:
         """The run of the proposals and the baseline with the seeds of the search, without the test set."""
-        return Run(self.folder / "search")
+        return self.run_class(self.folder / "search")
 
     @cached_property
     def confirmed(self) -> Run:
@@ -52,13 +55,13 @@ class SearchRun:
         Raises:
             RunError: The search has not reached the confirmation yet.
         """
-        return Run(self.folder / "confirmation")
+        return self.run_class(self.folder / "confirmation")
 
     @property
     def ablated(self) -> Run | None:
         """The run of the study that takes the winner apart, if there is one."""
         folder = self.folder / "ablation"
-        return Run(folder) if (folder / "study.json").is_file() else None
+        return self.run_class(folder) if (folder / "study.json").is_file() else None
 
     @cached_property
     def table(self) -> pd.DataFrame:

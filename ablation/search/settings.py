@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ablation.errors import AblationError, did_you_mean
-from ablation.grid.compare_settings import CompareSettings
+from ablation.errors import AblationError
 from ablation.grid.dataset_settings import Count
 from ablation.grid.grid_file import read_study
-from ablation.grid.key_places import why_not_varied
-from ablation.grid.schema_errors import explain, validate
-from ablation.grid.settings import HyperModelSettings, TrainingSettings, metric_name
+from ablation.grid.schema_errors import validate
+from ablation.grid.search_space import Parameter, SpaceSettings
+from ablation.grid.settings import HyperModelSettings
 from ablation.grid.settings_group import Settings
+from ablation.grid.space_checks import changed, check_objective, check_space, spelled_out
 from ablation.grid.study import Seeds, Study, Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known
-from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+from ablation.grid.yaml_positions import read_yaml
 from ablation.models.user_model import refuse_overruled
 from ablation.search.hypermodel import hypermodel_space
-from ablation.search.space import Parameter
 
 Tuner = Literal["random", "grid", "bayesian", "hyperband"]
 _TRIALS = 20
@@ -37,11 +35,9 @@ class Confirmation(Settings):
     """The number of seeds for the confirmation; the search has used none of them."""
 
 
-class SearchSettings(Settings):
+class SearchSettings(SpaceSettings):
     """What is searched, how it is searched, and how the best settings are confirmed."""
 
-    space: dict[str, Parameter] = {}
-    """The parameters of the search, each under the name of its setting."""
     hypermodel: str | None = None
     """Used instead of a space: ``module:object``, your own keras-tuner ``HyperModel`` or ``build`` function,
     which declares its hyperparameters itself."""
@@ -52,12 +48,6 @@ class SearchSettings(Settings):
     given for ``hyperband``, which sets the number itself."""
     seeds: Seeds = (0, 1)
     """The seeds that every proposal is trained with."""
-    objective: str = "val_accuracy"
-    """The measure to optimise, ``val_accuracy``, ``val_loss`` or one of the metrics of ``training``, such as
-    ``val_f1_score``: its value on the validation images at the end of training, averaged over the seeds."""
-    direction: Literal["higher", "lower"] | None = None
-    """Whether higher or lower values of the objective are better. It is needed for a metric whose name does
-    not say so, such as your own."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The seed of the oracle."""
     parallel: Count = 2
@@ -70,26 +60,6 @@ class SearchSettings(Settings):
     """For ``hyperband``: how many times the whole procedure is repeated."""
     confirm: Confirmation = Confirmation()
     """How the best proposals are confirmed."""
-
-    @property
-    def objective_name(self) -> str:
-        """The objective in words."""
-        return self.objective.replace("val_", "validation ", 1).replace("_", " ")
-
-    @property
-    def maximise(self) -> bool:
-        """Whether a higher objective is the better one."""
-        return self.judged.higher_is_better
-
-    @property
-    def in_points(self) -> bool:
-        """Whether the objective is a share, whose differences are given in percentage points."""
-        return self.judged.in_points
-
-    @property
-    def judged(self) -> CompareSettings:
-        """How proposals are compared on the objective: without verdicts, for its values chose among them."""
-        return CompareSettings(metric=self.objective, direction=self.direction, questions="effects")
 
     @property
     def most_trials(self) -> int | None:
@@ -138,16 +108,10 @@ class Search(Settings):
         Raises:
             ValidationError: The changed settings are not valid.
         """
-        changes = values | ({"epochs": epochs} if epochs else {})
-        model, training = self.baseline.model, self.baseline.training
-        if isinstance(model, HyperModelSettings):
-            changes = {"values": values} | ({"epochs": epochs} if epochs else {})
-        parts = []
-        for part, keys in ((model, type(model).model_fields), (training, TrainingSettings.model_fields)):
-            settings = part.model_dump(mode="json") | {k: v for k, v in changes.items() if k in keys}
-            parts.append(type(part).model_validate_json(json.dumps(settings), strict=True))
+        changes = {"values": values} if isinstance(self.baseline.model, HyperModelSettings) else values
+        variant = changed(self.baseline, name, changes | ({"epochs": epochs} if epochs else {}))
         levels = {key: yaml_text(value) for key, value in values.items()}
-        return Variant(name=name, model=parts[0], training=parts[1], levels=levels, crossed=False)
+        return variant.model_copy(update={"levels": levels})
 
 
 def read_search(file: Path, needs_images: bool = True) -> Search:
@@ -177,7 +141,7 @@ def read_search(file: Path, needs_images: bool = True) -> Search:
     if not isinstance(space, dict):
         raise source.error(("search", "space"), "expected a mapping of settings to ranges or choices.")
     known = Known.of(source.data.get("model", {}), source)
-    given = section | {"space": {key: _spelled_out(key, value, known) for key, value in space.items()}}
+    given = section | {"space": spelled_out("search", space, known)}
     settings = validate(SearchSettings, given, source, {}, ("search",))
     search = Search(study=study, settings=settings)
     if settings.hypermodel:
@@ -186,8 +150,8 @@ def read_search(file: Path, needs_images: bool = True) -> Search:
         except AblationError as error:
             raise source.error(("search", "hypermodel"), str(error)) from None
     else:
-        _check_space(search, source)
-    _check_objective(search, source)
+        check_space("search", settings.space, search.baseline, source)
+    check_objective("search", search.settings, [search.baseline], source)
     if settings.tuner == "hyperband" and settings.trials:
         raise source.error(
             ("search", "trials"),
@@ -209,62 +173,3 @@ def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:
     refuse_overruled(model, (1, 1, 1), 1, baseline.training)  # it takes neither
     study = search.study.model_copy(update={"variants": (baseline,), "factors": {}, "baseline": "defaults"})
     return search.model_copy(update={"study": study}).with_space(space)
-
-
-def _spelled_out(name: str, value: Any, known: Known) -> Any:
-    """Return a parameter in full: a list becomes a choice, and the components in it are looked up."""
-    parameter = {"choice": value} if isinstance(value, list) else value
-    if not isinstance(parameter, dict) or not isinstance(parameter.get("choice"), list):
-        return parameter
-    path = ("search", "space", name)
-    choice = [known.change(name, choice, (*path, i))[0] for i, choice in enumerate(parameter["choice"])]
-    return parameter | {"choice": choice}
-
-
-def _check_space(search: Search, source: LocatedYaml) -> None:
-    """Refuse parameters that are not settings, values that are not valid, and conditions that never hold."""
-    space = search.settings.space
-    valid = {*type(search.baseline.model).model_fields, *TrainingSettings.model_fields} - {"family"}
-    for name, parameter in space.items():
-        path: KeyPath = ("search", "space", name)
-        if name not in valid:
-            hint = f"unknown setting '{name}'.{did_you_mean(name, valid)}"
-            raise source.error(path, why_not_varied(name) or hint)
-        for value in parameter.extremes:
-            try:
-                search.variant("", {name: value})
-            except ValidationError as error:
-                raise source.error(path, explain(error.errors()[0], [])) from None
-        for other, wanted in parameter.when.items():
-            if other == name or other not in space:
-                hint = did_you_mean(other, set(space) - {name})
-                message = f"'{other}' is not another parameter of this space.{hint}"
-                raise source.error((*path, "when"), message)
-            if wanted not in (space[other].choice or ()):
-                raise source.error(
-                    (*path, "when"), f"{yaml_text(wanted)} is not one of the choices of '{other}'."
-                )
-    placed: set[str] = set()
-    while ready := {n for n, p in space.items() if n not in placed and {*p.when} <= placed}:
-        placed |= ready
-    if circle := sorted(set(space) - placed):
-        raise source.error(("search", "space", circle[0], "when"), "these conditions are circular.")
-
-
-def _check_objective(search: Search, source: LocatedYaml) -> None:
-    """Refuse an objective that is not measured in every proposal, or whose direction is not known."""
-    metrics = [search.baseline.training.metrics]
-    if "metrics" in search.settings.space:
-        metrics = [
-            search.variant("", {"metrics": v}).training.metrics
-            for v in search.settings.space["metrics"].extremes
-        ]
-    measured = set.intersection(*({f"val_{metric_name(m)}" for m in chosen} for chosen in metrics))
-    objective, valid = search.settings.objective, {"val_accuracy", "val_loss", *measured}
-    if objective not in valid:
-        hint = did_you_mean(objective, valid)
-        message = f"'{objective}' is not measured on the validation images of every proposal.{hint}"
-        raise source.error(("search", "objective"), message)
-    if search.settings.judged.direction_trouble:
-        key = "direction" if search.settings.direction else "objective"
-        raise source.error(("search", key), search.settings.judged.direction_trouble)

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.analysis.completed_trials import completed_results
+from ablation.grid.search_space import Parameter
 from ablation.grid.value_text import yaml_text
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
-from ablation.search.space import Parameter
 
 _FEWEST = 8  # proposals; with fewer, no importance is estimated
 _REPEATS = 50  # shuffles per parameter

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ablation.errors import GridError
+from ablation.grid.search_space import Parameter
 from ablation.search.hypermodel import declared_hyperparameters
 from ablation.search.proposer import Proposer
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
 from ablation.search.settings import Search
-from ablation.search.space import Parameter
 
 HYPERMODELS = """
     import keras

@@ -18,6 +18,7 @@ from processes import ablation, start, wait_until
 from ablation import Run
 from ablation.analysis.phrases import signed_points
 from ablation.errors import GridError, RunError
+from ablation.grid.search_space import Parameter
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
 from ablation.search.proposer import Proposer
@@ -25,7 +26,6 @@ from ablation.search.report import search_report
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
 from ablation.search.settings import Search
-from ablation.search.space import Parameter
 from ablation.search.tables import importance_table, winner
 from ablation.store.run_folder import Store
 

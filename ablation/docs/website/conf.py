@@ -31,6 +31,7 @@ CONTENTS = {
         "ablation/docs/run-folder",
         "ablation/docs/saved-models",
         "ablation/docs/search",
+        "ablation/docs/tuning",
         "ablation/docs/machines",
         f"{HERE}/api",
     ],

@@ -1,11 +1,12 @@
-"""A parameter of a search's space."""
+"""The space of a search: which settings it tries, with which values, and by which measure it chooses."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.settings_group import Settings
 
 
@@ -53,3 +54,36 @@ class Parameter(Settings):
     def extremes(self) -> tuple[Any, ...]:
         """The values to validate: all choices, or the two ends of a range."""
         return self.choice if self.choice is not None else (self.range or ())
+
+
+class SpaceSettings(Settings):
+    """What is searched, and by which measure the best settings are chosen."""
+
+    space: dict[str, Parameter] = {}
+    """The parameters of the search, each under the name of its setting."""
+    objective: str = "val_accuracy"
+    """The measure to optimise, ``val_accuracy``, ``val_loss`` or one of the metrics of ``training``, such as
+    ``val_f1_score``: its value on the validation images at the end of training, averaged over the seeds."""
+    direction: Literal["higher", "lower"] | None = None
+    """Whether higher or lower values of the objective are better. It is needed for a metric whose name does
+    not say so, such as your own."""
+
+    @property
+    def objective_name(self) -> str:
+        """The objective in words."""
+        return self.objective.replace("val_", "validation ", 1).replace("_", " ")
+
+    @property
+    def maximise(self) -> bool:
+        """Whether a higher objective is the better one."""
+        return self.judged.higher_is_better
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the objective is a share, whose differences are given in percentage points."""
+        return self.judged.in_points
+
+    @property
+    def judged(self) -> CompareSettings:
+        """How proposals are compared on the objective: without verdicts, for its values chose among them."""
+        return CompareSettings(metric=self.objective, direction=self.direction, questions="effects")

@@ -1,0 +1,70 @@
+"""How commands begin and end: the run that they open, interruptions, and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ablation.errors import AblationError, RunError
+
+if TYPE_CHECKING:
+    from ablation.executors.shard import Shard
+    from ablation.results.run import Run
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            "Interrupted: finished trials are kept, and the same command resumes from there.", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
+
+
+def open_run(folder: Path | None, tested: bool = False) -> Run:
+    """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
+    from ablation.results.run import Run
+
+    run = Run(folder) if folder else Run.newest()
+    if tested and not run.study.reads_test:
+        raise RunError(
+            f"{run.folder} holds the trials of a search, which do not read the test set; name the search's "
+            f"folder, {run.folder.resolve().parent}, or its run folder confirmation/."
+        )
+    return run
+
+
+def exit_1_unless(all_is_well: bool) -> None:
+    """End the command with exit code 1 if something failed."""
+    if not all_is_well:
+        raise typer.Exit(1)
+
+
+def has_completed(run: Run, only: list[str] | None, part: Shard) -> bool:
+    """Tell whether all trials completed that this command was asked for."""
+    asked = run.results[run.results["variant"].isin(only)] if only else run.results
+    mine = {trial.id for trial in part.take(run.trials, run.dataset)}
+    return bool((asked.loc[asked["trial_id"].isin(mine), "status"] == "completed").all())
+
+
+def seeds_of(text: str | None) -> list[int] | None:
+    """Return the seeds that an option names; None without it."""
+    from ablation.grid.study import parse_seeds
+
+    return None if text is None else parse_seeds(text)
+
+
+def fail(error: AblationError) -> None:
+    """Print an error that is meant for the user, and end with exit code 2."""
+    print(f"Error: {error}", file=sys.stderr)
+    sys.exit(2)
