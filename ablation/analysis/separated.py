@@ -42,6 +42,8 @@ def judge_separated(
     Returns:
         The same rows, with the verdicts of those interactions.
     """
+    if all(question.kind != SEPARATED for question in questions):
+        return judged
     sums = [k for k, question in enumerate(questions) if question.kind == _INTERACTION]
     decided = {questions[k].subject for k in sums if judged.loc[k, "verdict"] in DECIDED}
     family = len({question.identity for question in questions if question.is_declared})
