@@ -54,6 +54,7 @@ class _Rebuilding:
         self._paths = {id(operation): path for path, operation in operations(model).items()}
         self._made: dict[int, Any] = {}  # what takes the place of an operation, which may be called twice
         self._had_weights: set[int] = set()  # removed outputs behind which weights went, too
+        self._taken: set[int] = set()  # outputs that an operation takes which stays
 
     def result(self) -> keras.Model:
         """Return the new model."""
@@ -71,7 +72,10 @@ class _Rebuilding:
             for k, x in enumerate(graph.inputs)
         ]
         tensors = {id(old): new for old, new in zip(graph.inputs, inputs, strict=True)}
-        for node in nodes_in_order(graph):
+        nodes = nodes_in_order(graph)
+        staying = [node for node in nodes if id(node.operation) not in self._selection.removed]
+        self._taken |= {id(x) for node in staying for x in node.input_tensors}
+        for node in nodes:
             if all(id(x) in tensors for x in node.input_tensors):
                 outputs = self._outputs(graph, node, tensors)
                 tensors |= zip(map(id, node.outputs), tree.flatten(outputs), strict=False)
@@ -156,20 +160,12 @@ class _Rebuilding:
                 f"the layer {path} returns the model's output, so that without it nothing would be left to "
                 "learn from."
             )
-        if not is_output and not self._is_taken(graph, node):
+        if not is_output and id(node.outputs[0]) not in self._taken:
             return tensor
         had_weights = id(node.outputs[0]) in self._had_weights
         for layer in matching_layers(tensor.shape, node.outputs[0].shape, path, had_weights):
             tensor = layer(tensor)
         return tensor
-
-    def _is_taken(self, graph: Any, node: Any) -> bool:
-        """Return whether an operation that stays takes the output of a call."""
-        return any(
-            any(x is node.outputs[0] for x in other.input_tensors)
-            for other in nodes_in_order(graph)
-            if id(other.operation) not in self._selection.removed
-        )
 
 
 def _input_name(tensor: Any) -> str:
