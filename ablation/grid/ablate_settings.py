@@ -136,7 +136,11 @@ class Part(Factor):
         """Return the part of the variant's name for a level; empty for the first one."""
         if level == 0:
             return ""
-        return f"+{self.setting}" if self.is_removed else self.levels[1][0]
+        if self.is_removed:
+            return f"+{self.setting}"
+        if self.edit.action == "replace":
+            return f"{self.edit.value} for {self.edit.target}"
+        return f"{self.setting}={self.levels[1][0]}"
 
 
 def read_parts(
@@ -226,12 +230,11 @@ def _parts(settings: AblateSettings) -> Iterator[Part]:
     for old, new in settings.replace.items():
         place = ("ablate", "replace", old)
         edit = Edit(action="replace", target=old, value=new)
-        yield Part(f"{old} or {new}", ((AS_GIVEN, None, place), (f"{new} for {old}", edit, place)), edit)
+        yield Part(f"{old} or {new}", ((old, None, place), (new, edit, place)), edit)
     for argument, value in settings.change.items():
         place = ("ablate", "change", argument)
         edit = Edit(action="change", target=argument, value=value)
-        label = f"{argument}={yaml_text(value)}"
-        yield Part(argument, ((AS_GIVEN, None, place), (label, edit, place)), edit)
+        yield Part(argument, ((AS_GIVEN, None, place), (yaml_text(value), edit, place)), edit)
 
 
 def _removal(target: Target) -> Edit:

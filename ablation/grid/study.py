@@ -78,6 +78,7 @@ class Variant(Record):
         if isinstance(self.model, UserModelSettings):
             augmentation = {"augmentation": model["augmentation"]}
             model = {"family": self.model.family} | augmentation | self.model.effective
+            model.pop("edits", None)  # which the variant's name and levels say in words
             for arguments in ("arguments", "values"):
                 model |= model.pop(arguments, {})
         return model | self.training.model_dump(mode="json")

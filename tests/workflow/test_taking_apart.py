@@ -225,8 +225,8 @@ def test_each_part_is_a_factor_and_each_variant_has_a_readable_name(tmp_path: Pa
     assert study.factors == {
         "Dropout": ("without", "with"),
         "de": ("without", "with"),
-        "relu or gelu": ("as given", "gelu for relu"),
-        "Dropout.rate": ("as given", "Dropout.rate=0.5"),
+        "relu or gelu": ("relu", "gelu"),
+        "Dropout.rate": ("as given", "0.5"),
     }
     added = _grid(tmp_path, "{remove: [Dropout, BatchNormalization], how: add_one_in}")
     assert [v.name for v in added.variants] == ["plain", "+Dropout", "+BatchNorm"]
