@@ -9,12 +9,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def test_every_package_is_declared() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    found = (file.parent.relative_to(ROOT) for file in (ROOT / "ablation").rglob("__init__.py"))
+    assert sorted(declared) == sorted(".".join(folder.parts) for folder in found)
 
 
 @pytest.mark.slow
