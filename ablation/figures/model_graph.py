@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from ablation.models.ablated.account import Account
 from ablation.models.layer_list import Layer
@@ -130,8 +131,9 @@ def _graph(
     drawn = [name for name in rows if name in named or any(name == maker for maker, _ in edges)]
     chains = {(a, b): [a, *(f"{a}\n{b}\n{row}" for row in range(rows[a] + 1, rows[b])), b] for a, b in edges}
     bends = {
-        name: rows[a] + k for (a, _), chain in chains.items() for k, name in enumerate(chain) if "\n" in name
-    }
+        name: rows[a] + k
+        for (a, _), chain in chains.items() for k, name in enumerate(chain) if _is_bend(name)
+    }  # fmt: skip
     places = {name: rows[name] for name in drawn} | bends
     x = _across(places, [pair for chain in chains.values() for pair in pairwise(chain)])
     boxes = [
@@ -165,9 +167,7 @@ def _across(places: Mapping[str, int], edges: Sequence[Edge]) -> dict[str, float
         for row in sorted(rows, reverse=upwards):
             place = _shares(rows)
             near = below if upwards else above
-            middle = {
-                n: sum(place[o] for o in near[n]) / len(near[n]) if near[n] else place[n] for n in rows[row]
-            }
+            middle = {name: fmean(place[o] for o in near[name] or [name]) for name in rows[row]}
             rows[row].sort(key=middle.__getitem__)
     return _columns(rows, above, below)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ablation.figures.model_graph import ADDED, CHANGED, REMOVED, Box, Graph, graphs
@@ -25,7 +26,7 @@ _HUES = {REMOVED: 3, ADDED: 0, CHANGED: 1}
 
 
 def drawn_accounts(run: Run) -> dict[str, Account]:
-    """Return what edits do to the model of each variant of a run, by variant; those that do nothing left out."""
+    """Return what edits do to the model of each variant of a run, by variant, if they do anything."""
     accounts = kept_accounts(run.store)
     named = [variant.name for variant in run.study.variants]
     return {n: accounts[n] for n in named if n in accounts and accounts[n].before != accounts[n].after}
@@ -41,9 +42,9 @@ def drawings(run: Run) -> list[Drawing]:
     pictures = []
     for number, (name, account) in enumerate(list(small.items())[:_MOST_PICTURES], 1):
         caption = (
-            f"{name}: the layers of the model as it is (left) and of the variant (right), each with its class "
-            "and the shape of its output for one image. A layer is below all layers that it depends on; lines "
-            "lead from the top to the bottom. Hatched and with a broken outline: removed. With a thick "
+            f"{name}: the layers of the model as it is (left) and of the variant (right), each with its "
+            "class and the shape of its output for one image. A layer is below all layers that it depends on; "
+            "lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a thick "
             "outline: added, or changed. These are facts about the models, the same for every seed. "
             f"{run.dataset.describe()}."
         )
@@ -113,7 +114,7 @@ def _draw_graph(ax: Axes, graph: Graph) -> None:
 def _rounded(line: tuple[tuple[float, int], ...]) -> tuple[list[float], list[float]]:
     """Return the points of a line that leaves and enters each row vertically."""
     xs, ys = [line[0][0]], [float(line[0][1])]
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(line):
         steps = [k / 12 for k in range(1, 13)] if x0 != x1 else [1.0]
         for step in steps:
             xs.append(x0 + (x1 - x0) * step * step * (3 - 2 * step))

@@ -106,10 +106,7 @@ def _row(row: _Row) -> list[Cell]:
         Cell(layer.name, kind="row"),
         Cell(layer.kind),
         *(Cell(side.output if side else "–") for side in row),
-        *(
-            Cell(f"{side.parameters:,}" if side else "–", "", side.parameters if side else None)
-            for side in row
-        ),
+        *(Cell(f"{side.parameters:,}", "", side.parameters) if side else Cell("–") for side in row),
         Cell(state or "the same", note),
     ]
 
