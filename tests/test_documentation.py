@@ -87,11 +87,12 @@ def command_lines() -> list[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the files that Python blocks are."""
+    """A folder that holds the files that Python blocks are, and a model."""
     folder = tmp_path_factory.mktemp("beside")
     for block in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", block.text):
             (folder / name[1]).write_text(block.text, "utf-8")
+    (folder / "my_model.keras").touch()  # a grid that names a model is read without loading it
     return folder
 
 

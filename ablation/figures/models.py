@@ -43,8 +43,8 @@ def drawings(run: Run) -> list[Drawing]:
     for number, (name, account) in enumerate(list(small.items())[:_MOST_PICTURES], 1):
         caption = (
             f"{name}: the layers of the model as it is (left) and of the variant (right), each with its "
-            "class and the shape of its output for one image. A layer is below all layers that it depends on; "
-            "lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a thick "
+            "class and the shape of its output for one image. A layer is below all layers that it depends "
+            "on; lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a thick "
             "outline: added, or changed. These are facts about the models, the same for every seed. "
             f"{run.dataset.describe()}."
         )

@@ -108,7 +108,7 @@ def test_no_boxes_overlap_and_every_line_leads_down(inputs: list[set[int]]) -> N
 
 def test_what_is_drawn_says_each_state_in_words() -> None:
     with look():
-        figure = draw_graphs(account(RESIDUAL, RESIDUAL[:1] + [layer("out", "stem", units="8")]), "-conv")
+        figure = draw_graphs(account(RESIDUAL, [RESIDUAL[0], layer("out", "stem", units="8")]), "-conv")
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert texts.count("removed") == 3
     assert "changed: units none → 8" in texts

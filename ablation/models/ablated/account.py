@@ -18,7 +18,7 @@ _MOST_NAMES = 6
 
 @dataclass(frozen=True)
 class Size:
-    """The layers and other operations of a model, its number of parameters, and its multiply-adds per image."""
+    """The layers and other operations of a model, its parameters, and its multiply-adds per image."""
 
     layers: tuple[Layer, ...]
     parameters: int
