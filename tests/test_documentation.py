@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import typer
 from conftest import TINY_GRID
@@ -172,6 +173,10 @@ def test_cheap_commands_run(finished_run: Run, tmp_path: Path, monkeypatch: pyte
     shutil.copytree(finished_run.folder, tmp_path / "experiments" / "runs" / "tiny")
     monkeypatch.chdir(tmp_path)
     cheap = [arguments for arguments in command_lines() if arguments[0] in CHEAP]
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
+    )
+    model.save("my_model.keras")
     assert {arguments[0] for arguments in cheap} == set(CHEAP)
     for arguments in cheap:
         try:

@@ -322,9 +322,8 @@ def _default(key: str, schema: Schema, section: Section) -> str:
 def kind(schema: Schema, several: bool = False) -> str:
     """Return the possible values in words, with their bounds, like ``whole number, at least 1``."""
     if "enum" in schema or "const" in schema:
-        return one_of(
-            [code(yaml_text(value)) for value in schema.get("enum", [schema.get("const")]) if value != ""]
-        )
+        values = schema.get("enum", [schema.get("const")])
+        return one_of([code(yaml_text(value)) for value in values if value != ""])
     if choices := schema.get("anyOf", schema.get("oneOf")):
         words = dict.fromkeys(kind(choice, several) for choice in choices if choice.get("type") != "null")
         return ", or ".join(word for word in words if word.removeprefix("whole ") not in {*words} - {word})

@@ -44,8 +44,8 @@ def drawings(run: Run) -> list[Drawing]:
         caption = (
             f"{name}: the layers of the model as it is (left) and of the variant (right), each with its "
             "class and the shape of its output for one image. A layer is below all layers that it depends "
-            "on; lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a thick "
-            "outline: added, or changed. These are facts about the models, the same for every seed. "
+            "on; lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a "
+            "thick outline: added, or changed. These are facts about the models, the same for every seed. "
             f"{run.dataset.describe()}."
         )
         pictures.append(
@@ -131,7 +131,7 @@ def _draw_box(ax: Axes, box: Box) -> None:
     corner = box.x - _WIDTH / 2, box.row - height / 2
     hatch = "////" if box.state == REMOVED else None
     pale = [1 - 0.45 * (1 - part) for part in colour]
-    outline = {"linewidth": 2.2 if box.state in (ADDED, CHANGED) else 1, "edgecolor": colour,
+    outline: dict[str, Any] = {"linewidth": 2.2 if box.state in (ADDED, CHANGED) else 1, "edgecolor": colour,
                "linestyle": "--" if hatch else "-"}  # fmt: skip
     ax.add_patch(
         FancyBboxPatch(
@@ -139,7 +139,10 @@ def _draw_box(ax: Axes, box: Box) -> None:
         )
     ).set_zorder(2)
     ax.add_patch(FancyBboxPatch(corner, _WIDTH, height, facecolor="none", **outline, **look)).set_zorder(3)
-    texts = [(box.name, 7.6, 25, INK, "bold"), (box.text, 6.6, 31, "#555555", "normal")]
+    texts: list[tuple[str, float, int, Any, str]] = [
+        (box.name, 7.6, 25, INK, "bold"),
+        (box.text, 6.6, 31, "#555555", "normal"),
+    ]
     if box.state:
         texts.append((f"{box.state}: {box.note}" if box.note else box.state, 6.6, 27, colour, "bold"))
     texts = [text for text in texts if text[0]]

@@ -23,6 +23,7 @@ from ablation.figures.models import draw_graphs
 from ablation.figures.style import look
 from ablation.models.ablated.account import Account, Size
 from ablation.models.layer_list import Layer
+from ablation.report.model_section import layers_table
 
 
 def layer(name: str, *inputs: str, kind: str = "Dense", parameters: int = 4, **settings: str) -> Layer:
@@ -113,3 +114,12 @@ def test_what_is_drawn_says_each_state_in_words() -> None:
     assert texts.count("removed") == 3
     assert "changed: units none → 8" in texts
     assert "10 parameters, 20 multiply-adds per image" in texts
+
+
+def test_a_long_stretch_without_a_difference_is_one_row_of_the_table() -> None:
+    chain = [layer("l0", IMAGES), *(layer(f"l{k}", f"l{k - 1}") for k in range(1, 9))]
+    rows = layers_table("-l8", account(chain, chain[:-1])).rows
+    assert [(row[0].text, row[-1].text) for row in rows] == [
+        ("l0", "the same"), ("6 layers, l1 to l6", "the same"), ("l7", "the same"), ("l8", "removed"),
+    ]  # fmt: skip
+    assert rows[1][4].text == "24"
