@@ -174,7 +174,12 @@ def test_cheap_commands_run(finished_run: Run, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     cheap = [arguments for arguments in command_lines() if arguments[0] in CHEAP]
     model = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, "softmax"),
+        ]
     )
     model.save("my_model.keras")
     assert {arguments[0] for arguments in cheap} == set(CHEAP)
