@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import typer
 from conftest import TINY_GRID
@@ -87,11 +88,12 @@ def command_lines() -> list[tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the files that Python blocks are."""
+    """A folder that holds the files that Python blocks are, and a model."""
     folder = tmp_path_factory.mktemp("beside")
     for block in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", block.text):
             (folder / name[1]).write_text(block.text, "utf-8")
+    (folder / "my_model.keras").touch()  # a grid that names a model is read without loading it
     return folder
 
 
@@ -171,6 +173,15 @@ def test_cheap_commands_run(finished_run: Run, tmp_path: Path, monkeypatch: pyte
     shutil.copytree(finished_run.folder, tmp_path / "experiments" / "runs" / "tiny")
     monkeypatch.chdir(tmp_path)
     cheap = [arguments for arguments in command_lines() if arguments[0] in CHEAP]
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, "softmax"),
+        ]
+    )
+    model.save("my_model.keras")
     assert {arguments[0] for arguments in cheap} == set(CHEAP)
     for arguments in cheap:
         try:

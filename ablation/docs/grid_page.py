@@ -9,7 +9,14 @@ from typing import Any
 from markup import code, one_of, prose, table
 
 from ablation.grid.grid_file import GridFile
-from ablation.grid.settings import MODEL_FAMILIES, BuilderSettings, Component, ModelSettings, TrainingSettings
+from ablation.grid.settings import (
+    MODEL_FAMILIES,
+    BuilderSettings,
+    Component,
+    FileSettings,
+    ModelSettings,
+    TrainingSettings,
+)
 from ablation.grid.settings_group import Settings
 from ablation.grid.tune_settings import TuneSettings
 from ablation.grid.value_text import yaml_text
@@ -99,6 +106,10 @@ seeds: 5
 model: {builder: my_models:build, filters: 16}
 factors: {dropout: [0, 0.3]}
 """,
+    "model, file": """
+model: {file: my_model.keras, weights: initial}
+ablate: {remove: [Dropout, BatchNormalization], how: all}
+""",
     "training": "training: {epochs: 40, batch_size: 16, optimizer: adamw, learning_rate: 0.001}",
     "training.early_stopping": "training: {early_stopping: {patience: 3}, evaluate: best}",
     "factors": """
@@ -116,6 +127,20 @@ variants:
 factors: {dropout: [0, 0.2], batch_norm: [false, true], augmentation: [[], [shift]]}
 ablate: [leave_one_out, add_one_in]
 baseline: full
+""",
+    "ablate.remove": """
+model: {builder: my_models:build}
+ablate:
+  remove:
+    - Dropout                                       # all layers of a class
+    - {layers: "block3_*", name: block 3}           # layers by their names
+    - {branch: add_2}                               # the longer of the two branches that this layer joins
+    - {branch: mixed_1, through: mixed_1_5x5}       # one of several branches
+    - {penalty: kernel_regularizer}
+  replace: {relu: gelu, MaxPooling2D: AveragePooling2D}
+  change: {Dropout.rate: 0.3}
+  how: [leave_one_out, add_one_in]
+  matched: true
 """,
     "design": """
 factors: {dropout: [0, 0.2], batch_norm: [false, true], width: [1, 2], augmentation: [[], [shift]]}
@@ -188,14 +213,17 @@ def sections() -> Iterator[Section]:
         elif key in READ_LATER:
             yield from _section(key, READ_LATER[key].model_json_schema())
         elif names := _references(schema):
-            yield from _section(key, whole["$defs"][names[0]], whole["$defs"])
+            mapping = whole["$defs"][names[0]]
+            if key == "ablate":  # a list, or a mapping
+                mapping = mapping | {"description": f"{schema['description']}\n\n{mapping['description']}"}
+            yield from _section(key, mapping, whole["$defs"])
         elif key in EXAMPLES:
             yield Section(key, schema["description"], {})
     yield Section("components", COMPONENTS.strip(), {})
 
 
 def _models() -> Iterator[Section]:
-    """Yield the first model family with all keys, the others with differing keys, and the builder."""
+    """Yield the first model family with all keys, the others with differing keys, builder and file."""
     first, *others = MODEL_FAMILIES.items()
     every = first[1].model_json_schema()
     common = ModelSettings.model_fields.keys()
@@ -217,6 +245,14 @@ def _models() -> Iterator[Section]:
     )
     chosen = {"builder": builder["properties"]["builder"]}
     yield from _section("model, builder", builder | {"description": text, "properties": chosen})
+    file = FileSettings.model_json_schema()
+    text = (
+        f"{file['description']} Its layers and their arguments are those of the file; each trial trains it "
+        "with the settings under `training`. Of the settings above, only `augmentation` is available, "
+        "too. With `ablate`, it is [taken apart without a line of code](own-models.md)."
+    )
+    chosen = {key: file["properties"][key] for key in ("file", "weights", "custom_objects")}
+    yield from _section("model, file", file | {"description": text, "properties": chosen})
 
 
 def _section(path: str, schema: Schema, known: Schema | None = None, depth: int = 0) -> Iterator[Section]:
@@ -286,7 +322,8 @@ def _default(key: str, schema: Schema, section: Section) -> str:
 def kind(schema: Schema, several: bool = False) -> str:
     """Return the possible values in words, with their bounds, like ``whole number, at least 1``."""
     if "enum" in schema or "const" in schema:
-        return one_of([code(yaml_text(value)) for value in schema.get("enum", [schema.get("const")])])
+        values = schema.get("enum", [schema.get("const")])
+        return one_of([code(yaml_text(value)) for value in values if value != ""])
     if choices := schema.get("anyOf", schema.get("oneOf")):
         words = dict.fromkeys(kind(choice, several) for choice in choices if choice.get("type") != "null")
         return ", or ".join(word for word in words if word.removeprefix("whole ") not in {*words} - {word})

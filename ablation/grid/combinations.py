@@ -97,7 +97,11 @@ def one_at_a_time(factors: Sequence[Factor], directions: Collection[str]) -> dic
         cells.setdefault(full, FULL)
         for k, factor in enumerate(factors):
             name = factor.part_of_name(1)
-            cells.setdefault(_flipped(full, k), f"-{name.removeprefix('+')}" if factor.full else name)
+            without = f"-{name.removeprefix('+')}" if factor.full else name
+            is_taken = (
+                without in cells.values() and _flipped(full, k) not in cells
+            )  # by the change of `plain`
+            cells.setdefault(_flipped(full, k), f"{FULL} {without}" if is_taken else without)
     return cells
 
 

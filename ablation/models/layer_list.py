@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +50,19 @@ class Layer:
     is_numbered: bool = field(default=False, compare=False)
 
 
-def shown_layers(model: keras.Model) -> tuple[Layer, ...]:
-    """Return the layers of a built model, those of nested models included."""
-    return tuple(_layer(path, layer) for path, layer in _paths(model))
+def shown_layers(model: keras.Model, operations: Mapping[str, Any] | None = None) -> tuple[Layer, ...]:
+    """Return the layers of a built model, those of nested models included.
+
+    Args:
+        model: The model.
+        operations: The operations of the model's graph by path, in their order, if those that are no layers,
+            such as ``x + y``, are to be listed, too.
+    """
+    found = dict(_paths(model))
+    if operations:
+        found = {path: layer for path, layer in found.items() if path not in operations} | {**operations}
+    names = {id(layer): path for path, layer in found.items()}
+    return tuple(_layer(path, layer, names) for path, layer in found.items())
 
 
 def _paths(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
@@ -74,7 +84,8 @@ def _paths(model: keras.Model) -> Iterator[tuple[str, keras.Layer]]:
                 yield path, layer
 
 
-def _layer(path: str, layer: keras.Layer) -> Layer:
+def _layer(path: str, layer: Any, names: Mapping[int, str]) -> Layer:
+    """Return what is shown of a layer or an operation, given the paths of all of them by id."""
     import keras
 
     try:
@@ -87,9 +98,12 @@ def _layer(path: str, layer: keras.Layer) -> Layer:
     called = {name: value for node in nodes for name, value in node.arguments.kwargs.items()}
     settings = {name: _text(value) for name, value in called.items() if isinstance(value, bool)}
     parents = tuple(
-        "the images" if isinstance(parent.operation, keras.layers.InputLayer) else parent.operation.name
+        "the images" if isinstance(parent.operation, keras.layers.InputLayer)
+        else names.get(id(parent.operation), parent.operation.name)
         for node in nodes for parent in node.parent_nodes
     )  # fmt: skip
+    if not isinstance(layer, keras.layers.Layer):
+        return Layer(path, type(layer).__name__, output, 0, settings, parents)
     is_model = isinstance(layer, keras.Model)
     if not is_model:
         settings |= {k: _text(v) for k, v in inner.get_config().items() if k not in _INCIDENTAL}

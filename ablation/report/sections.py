@@ -14,6 +14,7 @@ from ablation.report.comparison_sections import Pictures, comparison_section, ef
 from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
 from ablation.report.dose_section import dose_section
 from ablation.report.key_results import findings, missing_figures, warnings
+from ablation.report.model_section import model_section
 from ablation.report.trial_links import TrialLinks
 from ablation.report.tuning_section import tuning_findings, tuning_section
 from ablation.results.precision import bfloat16_note
@@ -325,6 +326,7 @@ def _pair(name: str, value: str) -> list[Cell]:
 
 _SECTIONS = (
     _variants,
+    model_section,
     comparison_section,
     tuning_section,
     effects_section,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ablation.files import json_text
@@ -37,6 +37,17 @@ def kept_accounts(store: Store) -> dict[str, Account]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def merge_accounts(store: Store, others: Sequence[Store]) -> None:
+    """Write what other run folders of the same study have kept to a run folder; nothing if they have nothing.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    accounts = {name: account for other in others for name, account in kept_accounts(other).items()}
+    if accounts:
+        keep_accounts(store, accounts)
 
 
 def _size(record: Mapping[str, object]) -> Size:

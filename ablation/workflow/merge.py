@@ -14,6 +14,7 @@ from ablation.grid.value_text import counted
 from ablation.report.write import write_report
 from ablation.results.left_out import trained_by_earlier_code
 from ablation.results.run import Run
+from ablation.store.model_layers import merge_accounts
 from ablation.store.run_folder import Store
 from ablation.training.provenance import differences
 
@@ -48,6 +49,7 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
         with store.exclusive():
             store.open(study, runs[0].dataset)
             store.declare(_declared(runs, study))
+        merge_accounts(store, [run.store for run in runs])
         for trial in trials:
             if trial.id in chosen:
                 store.adopt(chosen[trial.id][0].store, trial)

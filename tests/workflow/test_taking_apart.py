@@ -19,10 +19,12 @@ from ablation.errors import AblationError, DatasetError, GridError
 from ablation.grid.grid_file import read_study
 from ablation.grid.seeding import Randomness
 from ablation.models.build import build_model
+from ablation.report.sections import study_report
 from ablation.store.model_layers import kept_accounts
 from ablation.store.run_folder import Store
 from ablation.training.trial_runner import run_trial
 from ablation.workflow.check import check_study
+from ablation.workflow.merge import merge_runs
 from ablation.workflow.taking_apart import write_ablation
 
 DATA = "dataset: {name: digits, train_size: 60, validation_size: 40, test_size: 50}"
@@ -328,6 +330,38 @@ def test_check_names_exactly_what_went(tmp_path: Path) -> None:
         "-conv: without conv, with conv_crop (Cropping2D, 0 parameters); conv_match (Conv2D, 4 parameters) added, "
         "so that the rest fits; 1,306 parameters become 1,270, 2,528 multiply-adds become 1,376.",
     )
+
+
+def test_what_is_replaced_is_replaced_in_the_plain_and_in_the_full_model(tmp_path: Path) -> None:
+    _save(tmp_path, _small())
+    how = "{remove: [Dropout], replace: {relu: gelu}, how: [leave_one_out, add_one_in]}"
+    names = [variant.name for variant in _grid(tmp_path, how).variants]
+    assert names == ["plain", "+Dropout", "gelu for relu", "full gelu for relu"]
+
+
+def test_the_report_has_the_layers_before_and_after(tmp_path: Path) -> None:
+    _save(tmp_path, _small())
+    study = _grid(tmp_path, "{remove: [Dropout, {layers: conv}]}")
+    run = run_study(study, tmp_path / "run", executor="inline")
+    section = next(s for s in study_report(run, []).sections if s.id == "models")
+    assert section.lines == list(check_study(study).notes[:2])
+    first, second = section.tables
+    assert first.caption == (
+        "The model as it is, 1,306 parameters and 2,528 multiply-adds, beside -Dropout, 1,306 parameters and "
+        "2,528 multiply-adds: 1 removed, 0 added, 0 changed"
+    )
+    assert [(row[0].text, row[-1].text) for row in first.rows] == [
+        ("conv", "the same"), ("norm", "the same"), ("flat", "the same"), ("dense", "the same"),
+        ("drop", "removed"), ("out", "the same"),
+    ]  # fmt: skip
+    states = {row[0].text: row[-1].text for row in second.rows}
+    assert list(states)[:3] == ["conv", "conv_crop", "conv_match"]
+    assert (states["conv"], states["conv_crop"], states["conv_match"]) == ("removed", "added", "added")
+    assert [picture.name for picture in run.draw_figures(["models"], tmp_path / "drawn")] == [
+        "models_01_Dropout", "models_02_conv",
+    ]  # fmt: skip
+    merged = merge_runs([tmp_path / "run"], tmp_path / "merged")
+    assert kept_accounts(merged.store) == kept_accounts(run.store)
 
 
 # --- The grid that `init --from` writes ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablation.grid.value_text import counted
+from ablation.models.ablated.graph import operations
 from ablation.models.cost import counted_multiply_adds
 from ablation.models.layer_list import Layer, shown_layers
 
@@ -17,7 +18,7 @@ _MOST_NAMES = 6
 
 @dataclass(frozen=True)
 class Size:
-    """The layers of a model, its number of parameters, and its multiply-adds per image."""
+    """The layers and other operations of a model, its parameters, and its multiply-adds per image."""
 
     layers: tuple[Layer, ...]
     parameters: int
@@ -26,7 +27,7 @@ class Size:
     @classmethod
     def of(cls, model: keras.Model) -> Size:
         """Return the size of a built model."""
-        return cls(shown_layers(model), model.count_params(), counted_multiply_adds(model))
+        return cls(shown_layers(model, operations(model)), model.count_params(), counted_multiply_adds(model))
 
 
 @dataclass(frozen=True)
