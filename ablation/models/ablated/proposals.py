@@ -111,7 +111,7 @@ def _activations(every: dict[str, Any]) -> Iterator[Proposal]:
 
 def _branches(every: dict[str, Any]) -> Iterator[Proposal]:
     for path, operation in every.items():
-        if len({id(x) for x in operation._inbound_nodes[-1].input_tensors}) == 2:
+        if len({id(x) for x in operation._inbound_nodes[0].input_tensors}) == 2:
             edit = Edit(action="remove", branch=path)
             yield Proposal("branch", f"{{branch: {path}}}", type(operation).__name__, edit)
 
@@ -141,7 +141,7 @@ def _blocks(every: dict[str, Any]) -> Iterator[Proposal]:
 
 def _joints(groups: dict[str, list[Any]]) -> int:
     """Return in how many groups branches are joined; residual blocks tell more than what is in them."""
-    return sum(any(len(o._inbound_nodes[-1].input_tensors) > 1 for o in layers) for layers in groups.values())
+    return sum(any(len(o._inbound_nodes[0].input_tensors) > 1 for o in layers) for layers in groups.values())
 
 
 def _layers(every: dict[str, Any]) -> Iterator[Proposal]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.grid.settings import Edit
 from ablation.grid.user_code import error_summary
+from ablation.grid.value_text import yaml_text
 from ablation.models.ablated.branches import kept_inputs
 from ablation.models.ablated.graph import graph_of, nodes_in_order, operations
 from ablation.models.ablated.matching import matching_layers
@@ -54,6 +55,7 @@ class _Rebuilding:
         self._paths = {id(operation): path for path, operation in operations(model).items()}
         self._made: dict[int, Any] = {}  # what takes the place of an operation, which may be called twice
         self._had_weights: set[int] = set()  # removed outputs behind which weights went, too
+        self._matches: dict[Any, list[Any]] = {}  # what fits in place of a layer, which may be called twice
 
     def result(self) -> keras.Model:
         """Return the new model."""
@@ -72,9 +74,9 @@ class _Rebuilding:
         ]
         tensors = {id(old): new for old, new in zip(graph.inputs, inputs, strict=True)}
         for node in nodes_in_order(graph):
-            if all(id(x) in tensors for x in node.input_tensors):
-                outputs = self._outputs(graph, node, tensors)
-                tensors |= zip(map(id, node.outputs), tree.flatten(outputs), strict=False)
+            new = tree.flatten(self._outputs(graph, node, tensors))
+            _refuse_lost(graph, node.outputs[len(new) :], self._paths[id(node.operation)], self._selection)
+            tensors |= zip(map(id, node.outputs), new, strict=False)
         outputs = [tensors[id(x)] for x in graph.outputs]
         whole = keras.Model(
             tree.pack_sequence_as(graph._inputs_struct, inputs),
@@ -115,6 +117,9 @@ class _Rebuilding:
         is_graph = graph_of(operation) is not None
         if id(operation) in self._selection.replaced:
             made = self._selection.replaced[id(operation)]()
+            settings, known = self._selection.settings.get(id(operation), {}), made.get_config()
+            if settings := {key: value for key, value in settings.items() if key in known}:
+                made = _configured(made, settings)
         elif is_graph and (shapes or self._is_touched(operation)):
             made = self._rebuilt(operation, shapes)
         elif id(operation) in self._selection.settings:
@@ -123,13 +128,24 @@ class _Rebuilding:
             made = _configured(operation, {})
         else:
             made = operation
-        if made is not operation:
+        if made is not operation and self._keeps_trainable(operation, made):
             made.trainable = getattr(operation, "trainable", True)
         if "/" in self._paths[id(operation)]:
             name = automatic_name(operation) and self._paths[id(operation)].rpartition("/")[2]
             setattr(made, KEPT_NAME, name or operation.name)
         self._made[id(operation)] = made
         return made
+
+    def _keeps_trainable(self, operation: Any, made: Any) -> bool:
+        """Return whether what an operation becomes is frozen if the operation is.
+
+        It is not if an edit says otherwise. A model in which a layer with weights is added is not frozen as a
+        whole, for this layer has to learn; the layers in it that are frozen stay so.
+        """
+        if "trainable" in self._selection.settings.get(id(operation), {}):
+            return False
+        added = {id(layer) for layers in self._matches.values() for layer in layers if layer.weights}
+        return graph_of(made) is None or not any(id(layer) in added for layer in made._flatten_layers())
 
     def _is_touched(self, model: Any) -> bool:
         return any(self._selection.has(operation) for operation in operations(model).values())
@@ -159,7 +175,10 @@ class _Rebuilding:
         if not is_output and not self._is_taken(graph, node):
             return tensor
         had_weights = id(node.outputs[0]) in self._had_weights
-        for layer in matching_layers(tensor.shape, node.outputs[0].shape, path, had_weights):
+        key = id(node.operation), tuple(tensor.shape), tuple(node.outputs[0].shape)
+        if key not in self._matches:
+            self._matches[key] = matching_layers(*key[1:], path, had_weights)
+        for layer in self._matches[key]:
             tensor = layer(tensor)
         return tensor
 
@@ -172,11 +191,41 @@ class _Rebuilding:
         )
 
 
+def _refuse_lost(graph: Any, lost: Sequence[Any], path: str, selection: Selection) -> None:
+    """Refuse a layer that hands on fewer values than what stays takes.
+
+    Raises:
+        AblationError: An operation that stays, or the model's output, takes one of those that are lost.
+    """
+    stays = [node for node in nodes_in_order(graph) if id(node.operation) not in selection.removed]
+    taken = {id(x) for node in stays for x in node.input_tensors} | {id(x) for x in graph.outputs}
+    if any(id(x) in taken for x in lost):
+        raise AblationError(
+            f"the layer {path} returns several values, like the states of an LSTM, and without it some of "
+            "them would be missing. Remove the layers that take them together with it."
+        )
+
+
 def _input_name(tensor: Any) -> str:
     """Return the name of the input layer that a symbolic input comes from."""
     return str(getattr(tensor._keras_history.operation, "name", tensor.name))
 
 
 def _configured(layer: Any, settings: dict[str, Any]) -> Any:
-    """Return a new layer with the configuration of another one, apart from these settings."""
-    return type(layer).from_config({**layer.get_config(), **settings})
+    """Return a new layer with the configuration of another one, apart from these settings.
+
+    Raises:
+        AblationError: The class of the layer does not accept a setting; without settings, its own error.
+    """
+    try:
+        return type(layer).from_config({**layer.get_config(), **settings})
+    except Exception as error:
+        if not settings:
+            raise
+        # Keras shows the whole configuration first, and then the reason.
+        reason = str(error).rpartition("Exception encountered: ")[2].split("\n")[0].rstrip(".")
+        written = ", ".join(f"{key}: {yaml_text(value)}" for key, value in settings.items())
+        kind = type(layer).__name__
+        raise AblationError(
+            f"{kind} does not accept {written} in the layer {layer.name} ({reason})."
+        ) from error
