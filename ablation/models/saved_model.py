@@ -54,7 +54,7 @@ class SavedModel:
         try:
             with keras.saving.custom_object_scope(self.objects):
                 model = self.kind.from_config(copy.deepcopy(self.config))
-            if not model.built:
+            if not model.built and self.input_shape:
                 model.build(self.input_shape)
         except Exception as error:
             raise AblationError(
@@ -62,6 +62,11 @@ class SavedModel:
                 f"({error_summary(error)}). Name the function that builds it: `model: {{builder: "
                 "module:function}`."
             ) from error
+        if not model.built:
+            raise AblationError(
+                f"{self.name} holds a model that was saved before it was built, so that the shapes of its "
+                "weights are not known. Begin it with keras.Input, or call it on an image, and save it again."
+            )
         if self.weights is not None:
             model.set_weights(self.weights)
         adapted = _adapted(model)
@@ -167,6 +172,8 @@ def _reason(error: Exception) -> str:
             "it has a Lambda layer, whose code is in the file, and code in files is not run. Name the "
             "function that builds the model: `model: {builder: module:function}`."
         )
+    if "File not found" in text or "file signature not found" in text:
+        return "it is not a file that Keras has saved."
     if "Could not locate" in text or "Unknown layer" in text or "custom" in text:
         return (
             f"{error_summary(error).partition('. ')[0]}. If this is a layer of your own, name its module: "
