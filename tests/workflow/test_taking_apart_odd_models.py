@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, GridError
 from ablation.grid.grid_file import read_study
 from ablation.grid.seeding import Randomness
 from ablation.grid.setting_place import located
+from ablation.grid.space_checks import settings_of
 from ablation.grid.study import Study
 from ablation.models.build import build_model
 from ablation.workflow.check import check_study
@@ -83,6 +84,29 @@ def test_parts_that_overlap_are_parts_all_the_same(tmp_path: Path) -> None:
         _grid(tmp_path, "{remove: [Dropout, {layers: 'block2_*'}], change: {Dropout.rate: 0.5}}")
     )
     assert [v.name for v in both.variants] == ["full", "-Dropout", "-block2", "Dropout.rate=0.5"]
+
+
+def test_more_combinations_than_a_grid_may_have_are_refused_at_once(tmp_path: Path) -> None:
+    _blocks().save(tmp_path / "own.keras")
+    parts = ", ".join(f"{{layers: part{k}}}" for k in range(40))
+    with pytest.raises(GridError) as caught:
+        _grid(tmp_path, f"{{remove: [{parts}], how: all}}")
+    assert (
+        str(caught.value)
+        .splitlines()[0]
+        .endswith(
+            "study.yaml, line 4, ablate.how: the grid has 1,099,511,627,776 combinations, and so more than 100,000 "
+            "trials. Write `how: leave_one_out`."
+        )
+    )
+
+
+def test_what_names_a_file_is_not_searched(tmp_path: Path) -> None:
+    _blocks().save(tmp_path / "own.keras")
+    study = _grid(tmp_path, "")
+    searchable = settings_of(study.variants[0])
+    assert {"augmentation", "weights", "learning_rate"} <= searchable
+    assert not {"file", "folder", "source", "custom_objects", "edits"} & searchable
 
 
 # --- Statistics of the data ----------------------------------------------------------------------------------
