@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,7 +162,27 @@ def _cells(
         return fractional_cells(factors, grid.factors, source)
     if grid.ablate:
         return ablation_cells(factors, grid.factors, grid.ablate, source)
+    _refuse_too_many(grid, ablate, parts, factors, source)
     return part_cells(ablate, parts, factors)
+
+
+def _refuse_too_many(
+    grid: GridFile,
+    ablate: AblateSettings | None,
+    parts: list[Part],
+    factors: list[Factor],
+    source: LocatedYaml,
+) -> None:
+    """Refuse more combinations than a grid may have, before they are made one by one."""
+    crossed = [*parts, *factors] if ablate and "all" in ablate.how else factors
+    combinations = prod(len(factor.levels) for factor in crossed)
+    if combinations * len(grid.seeds) > _MOST_TRIALS:
+        parts_alone = crossed is not factors and 2 ** len(parts) * len(grid.seeds) > _MOST_TRIALS
+        raise source.error(
+            ("ablate", "how") if parts_alone else ("factors",),
+            f"the grid has {combinations:,} combinations, and so more than {_MOST_TRIALS:,} trials."
+            + (" Write `how: leave_one_out`." if parts_alone else ""),
+        )
 
 
 def _questions_of_design(grid: GridFile, source: LocatedYaml) -> CompareSettings:

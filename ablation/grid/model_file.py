@@ -43,6 +43,8 @@ def model_file(model: Mapping[str, Any], source: LocatedYaml) -> FileSettings:
         )
     folder = Path(source.file).absolute().parent
     file = folder / Path(given).expanduser()
+    if file.is_dir():
+        raise source.error(("model", "file"), f"'{given}' is a folder; expected a file, like model.keras.")
     if not file.is_file():
         beside = did_you_mean(file.name, [p.name for p in file.parent.glob("*") if p.suffix in SUFFIXES])
         place = "" if Path(given).expanduser().is_absolute() else f", relative to the grid file: {file}"

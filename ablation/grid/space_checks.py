@@ -12,7 +12,7 @@ from ablation.errors import did_you_mean
 from ablation.grid.key_places import why_not_varied
 from ablation.grid.schema_errors import explain
 from ablation.grid.search_space import Parameter, SpaceSettings
-from ablation.grid.settings import BuilderSettings, TrainingSettings, metric_name
+from ablation.grid.settings import BuilderSettings, FileSettings, TrainingSettings, metric_name
 from ablation.grid.study import Variant
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Known
@@ -22,6 +22,8 @@ from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 def settings_of(variant: Variant) -> set[str]:
     """Return the names of the settings of a variant that a search can change."""
     model = variant.model
+    if isinstance(model, FileSettings):
+        return {"augmentation", "weights", *TrainingSettings.model_fields}
     own = (
         {"augmentation", *model.arguments}
         if isinstance(model, BuilderSettings)

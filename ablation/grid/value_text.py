@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from ablation.grid.settings import Component
 
 MOST_NAMES = 8
@@ -19,6 +22,15 @@ def yaml_text(value: Any) -> str:
     if isinstance(value, list) and any(map(_is_component, value)):
         return f"[{', '.join(map(yaml_text, value))}]"
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def written(text: str) -> str:
+    """Return a text as it is written in a grid file: in quotation marks if YAML would read it otherwise."""
+    try:
+        is_plain = YAML(typ="safe", pure=True).load(f"{{key: {text}}}") == {"key": text}
+    except YAMLError:
+        is_plain = False
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
 
 
 def _is_component(value: Any) -> bool:

@@ -1,9 +1,9 @@
-"""What a user's model expects of its images: they are normalised already."""
+"""What a user's model expects of its images: there is one per input, and they are normalised already."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,31 @@ def refuse_raw_images(name: str, model: keras.Model) -> None:
             "layer; or, if it belongs to a model that expects such values, put layers.Rescaling(255) in "
             "front of that model."
         )
+
+
+def refuse_other_inputs(name: str, model: Any, image_shape: tuple[int, int, int] | None = None) -> None:
+    """Refuse a model that does not take one image, or none of this shape.
+
+    Raises:
+        AblationError: It has several inputs, or an input that is no image, or of another shape.
+    """
+    shapes = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or ()]
+    written = " and ".join(
+        " × ".join("?" if side is None else str(side) for side in shape) for shape in shapes
+    )
+    if len(shapes) > 1:
+        raise AblationError(
+            f"{name}: the model has {len(shapes)} inputs, of {written}; expected one, an image."
+        )
+    given = shapes[0] if shapes else image_shape
+    if given and len(given) != 3:
+        raise AblationError(
+            f"{name}: the model takes values of the shape {written}; expected images, height × width × "
+            "channels. Begin the model with layers.Flatten or layers.Reshape."
+        )
+    if given and image_shape and any(a not in (None, b) for a, b in zip(given, image_shape, strict=True)):
+        images = " × ".join(map(str, image_shape))
+        raise AblationError(f"{name}: the model takes images of {written}, but the dataset's are {images}.")
 
 
 def _scales(model: keras.Model) -> dict[str, float]:

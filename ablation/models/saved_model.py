@@ -12,6 +12,7 @@ from ablation.errors import AblationError
 from ablation.grid.settings import FileSettings, LossName, OptimizerName
 from ablation.grid.user_code import error_summary, load_module, module_source
 from ablation.grid.user_files import file_digest
+from ablation.models.layer_paths import layer_paths
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +30,8 @@ class SavedModel:
         config: Its configuration, without what belongs to one training of it.
         input_shape: The shape of its input, the batch first.
         weights: The values of its weights, if trials keep them.
+        statistics: Those that layers have from data and not from training, by the layer's path: the mean and
+            the variance of a Normalization layer that was adapted. They belong to the layer as it is.
         objects: The layers of the user's own, by name.
     """
 
@@ -37,6 +40,7 @@ class SavedModel:
     config: dict[str, Any]
     input_shape: Any
     weights: list[Any] | None
+    statistics: dict[str, list[Any]]
     objects: dict[str, Any]
 
     def build(self) -> keras.Model:
@@ -50,7 +54,7 @@ class SavedModel:
         try:
             with keras.saving.custom_object_scope(self.objects):
                 model = self.kind.from_config(copy.deepcopy(self.config))
-            if not model.built:
+            if not model.built and self.input_shape:
                 model.build(self.input_shape)
         except Exception as error:
             raise AblationError(
@@ -58,8 +62,17 @@ class SavedModel:
                 f"({error_summary(error)}). Name the function that builds it: `model: {{builder: "
                 "module:function}`."
             ) from error
+        if not model.built:
+            raise AblationError(
+                f"{self.name} holds a model that was saved before it was built, so that the shapes of its "
+                "weights are not known. Begin it with keras.Input, or call it on an image, and save it again."
+            )
         if self.weights is not None:
             model.set_weights(self.weights)
+        adapted = _adapted(model)
+        for path, values in self.statistics.items():
+            adapted[path].set_weights(values)
+            adapted[path].finalize_state()
         return model
 
 
@@ -86,7 +99,9 @@ def read_saved_model(settings: FileSettings) -> SavedModel:
             "function that builds it: `model: {builder: module:function}`."
         ) from None
     weights = saved.get_weights() if keeps_weights else None
-    return SavedModel(settings.file, type(saved), config, saved.input_shape, weights, objects)
+    statistics = {path: layer.get_weights() for path, layer in _adapted(saved).items()}
+    shape = getattr(saved, "input_shape", None)
+    return SavedModel(settings.file, type(saved), config, shape, weights, statistics, objects)
 
 
 def saved_training(settings: FileSettings) -> dict[str, object]:
@@ -125,6 +140,17 @@ def _loaded(settings: FileSettings, objects: dict[str, Any]) -> Any:
     return model
 
 
+def _adapted(model: keras.Model) -> dict[str, Any]:
+    """Return the Normalization layers of a model that have their statistics as weights, by path."""
+    import keras
+
+    return {
+        path: layer
+        for path, layer in layer_paths(model).items()
+        if isinstance(layer, keras.layers.Normalization) and layer.weights
+    }
+
+
 def _custom_objects(settings: FileSettings) -> dict[str, Any]:
     """Return the classes and functions of the user's module, by name."""
     if not settings.custom_objects:
@@ -146,6 +172,8 @@ def _reason(error: Exception) -> str:
             "it has a Lambda layer, whose code is in the file, and code in files is not run. Name the "
             "function that builds the model: `model: {builder: module:function}`."
         )
+    if "File not found" in text or "file signature not found" in text:
+        return "it is not a file that Keras has saved."
     if "Could not locate" in text or "Unknown layer" in text or "custom" in text:
         return (
             f"{error_summary(error).partition('. ')[0]}. If this is a layer of your own, name its module: "

@@ -33,8 +33,9 @@ from ablation.models.own_compile import (
     recorded_compiles,
     refuse_without_effect,
 )
-from ablation.models.own_inputs import refuse_raw_images
+from ablation.models.own_inputs import refuse_other_inputs, refuse_raw_images
 from ablation.models.own_methods import UNUSED_METHODS, refuse_unused_methods
+from ablation.models.own_outputs import other_outputs, output_shape, refuse_no_classifier, symbolic_output
 from ablation.models.saved_model import read_saved_model
 from ablation.models.unseeded import seed_global_draws
 from ablation.tensorflow_setup import nothing_computed, standard_keras, start_build, without_computing
@@ -96,7 +97,7 @@ def build_user_model(
             keep_own_compile(whole, model)
         refuse_without_effect(name, model, training)
         logits = outputs_logits(model, training)
-        one_unit = _refuse_no_classifier(name, model, image_shape, classes, multi_label, logits)
+        one_unit = refuse_no_classifier(name, model, image_shape, classes, multi_label, logits)
     except Exception as error:
         if hint:
             raise AblationError(f"{name} does not fit the images.{hint} {error_summary(error)}") from error
@@ -166,17 +167,24 @@ def account_of(
         precision: The precision in which the model computes.
 
     Raises:
-        AblationError: The model cannot be built, or an edit means nothing in it.
+        AblationError: The model cannot be built, or is not for these images, or an edit means nothing in it.
     """
     import keras
 
-    _, call, _ = _code(settings, image_shape, classes)
+    name, call, _ = _code(settings, image_shape, classes)
 
     def create() -> Account:
         model = call()
+        refuse_other_inputs(name, model, image_shape)
         model(keras.ops.zeros((2, *image_shape)), training=False)
         before = Size.of(model)
-        return Account(before, Size.of(edited(model, settings.edits)) if settings.edits else before)
+        result = edited(model, settings.edits) if settings.edits else model
+        if isinstance(settings, FileSettings):
+            refuse_raw_images(name, result)
+        shape = output_shape(symbolic_output(result))
+        if shape and shape != (classes,) and not (shape == (1,) and classes == 2):
+            raise other_outputs(name, shape, classes, "class")
+        return Account(before, Size.of(result) if settings.edits else before)
 
     with standard_keras(precision):
         start_build(0, precision)  # so that layers without a name are numbered from the start
@@ -203,14 +211,18 @@ def parts_of(settings: AblatedModelSettings, image_shape: Shape = (32, 32, 3), c
     Raises:
         AblationError: The model cannot be built, or cannot be taken apart.
     """
-    _, call, _ = _code(settings, image_shape, classes)
+    name, call, _ = _code(settings, image_shape, classes)
 
     def create() -> Parts:
         model = call()
+        refuse_other_inputs(name, model)
         found = proposals(model)
-        _, height, width, channels = model.input_shape
+        outputs = output_shape(symbolic_output(model))
+        if [type(side) for side in outputs] != [int]:
+            raise other_outputs(name, outputs, None, "class")
+        _, height, width, channels = model.inputs[0].shape
         sides = (height or image_shape[0], width or image_shape[1], channels or image_shape[2])
-        return Parts(sides, model.output_shape[-1], found)
+        return Parts(sides, outputs[0], found)
 
     with standard_keras():
         start_build(0, "float32")  # so that layers without a name are numbered from the start
@@ -244,63 +256,3 @@ def _code(
     wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
     call = partial(builder.function, **wanted_arguments, **settings.arguments)
     return settings.builder, call, renaming(builder.arguments)
-
-
-def _refuse_no_classifier(
-    name: str, model: keras.Model, image_shape: Shape, classes: int, multi_label: bool, logits: bool
-) -> bool:
-    """Raise an error unless a model outputs one probability per class, or one logit if its loss expects them.
-
-    For two classes, a model may output the probability, or the logit, of the second class alone.
-
-    Returns:
-        Whether it does the latter.
-    """
-    import keras
-
-    # The images lie far from zero, so that outputs without an activation cannot pass as probabilities.
-    images = keras.random.normal((8, *image_shape), stddev=10, seed=0)
-    outputs = model(images, training=False)
-    shape = tuple(getattr(outputs, "shape", ("several outputs", "several outputs")))[1:]
-    one_unit = shape == (1,) and classes == 2 and not multi_label
-    if shape != (classes,) and not one_unit:
-        kind = "label" if multi_label else "class"
-        raise AblationError(
-            f"{name}: the model's output for an image has the shape {shape}; expected ({classes},), one "
-            f"probability per {kind}."
-        )
-    outputs = keras.ops.cast(outputs, "float32")
-    lie_between = bool(keras.ops.min(outputs) >= 0 and keras.ops.max(outputs) <= 1)
-    rounding = 1e-3 if model.compute_dtype == "float32" else 3e-2
-    add_up = float(keras.ops.max(keras.ops.abs(keras.ops.sum(outputs, axis=-1) - 1))) < rounding
-    _refuse_outputs(name, lie_between, add_up, multi_label, one_unit, logits)
-    return one_unit
-
-
-def _refuse_outputs(
-    name: str, lie_between: bool, add_up: bool, multi_label: bool, one_unit: bool, logits: bool
-) -> None:
-    ending = "sigmoid" if multi_label or one_unit else "softmax"
-    if logits:
-        if lie_between and (add_up or ending == "sigmoid"):
-            raise AblationError(
-                f"{name}: the loss expects logits, but the model's outputs are probabilities. Remove "
-                f"`from_logits` from the loss, or the {ending} from the end of the model."
-            )
-        return
-    remedy = f"end the model with {ending}, or declare logits by a Keras loss with `from_logits: true`."
-    if multi_label or one_unit:
-        if not lie_between:
-            raise AblationError(
-                f"{name}: the model's outputs do not lie between 0 and 1, so they are not probabilities; "
-                f"{remedy}"
-            )
-        if multi_label and add_up:
-            raise AblationError(
-                f"{name}: the model's outputs sum to 1, as those of softmax do, but these images have any "
-                "number of labels; end the model with sigmoid."
-            )
-    elif not add_up:
-        raise AblationError(
-            f"{name}: the model's outputs do not sum to 1, so they are not probabilities; {remedy}"
-        )

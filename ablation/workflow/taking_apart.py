@@ -16,6 +16,7 @@ from ablation.grid.model_file import SUFFIXES
 from ablation.grid.settings import AblatedModelSettings, FileSettings
 from ablation.grid.trial import slug
 from ablation.grid.user_files import file_digest
+from ablation.grid.value_text import written
 from ablation.models.ablated.proposals import MOST, Proposal
 from ablation.models.saved_model import saved_training
 from ablation.models.user_model import Parts, parts_of
@@ -87,14 +88,14 @@ def _source(source: str, folder: Path) -> _Source:
         settings = FileSettings(
             file=str(path.absolute()), folder=str(folder.absolute()), source=file_digest(path)
         )
-        return _Source(slug(path.stem), settings, f"file: {place}")
+        return _Source(written(slug(path.stem)), settings, f"file: {written(place)}")
     if ":" not in source:
         raise AblationError(
             "--from: expected a model that Keras has saved, like model.keras, or a function that builds one, "
             f"like my_models:build, not '{source}'."
         )
     builder = Builder.load(source, folder.absolute())
-    return _Source(slug(source.replace(":", "-")), builder.settings({}), f"builder: {source}")
+    return _Source(written(slug(source.replace(":", "-"))), builder.settings({}), f"builder: {source}")
 
 
 def _images(parts: Parts) -> dict[str, Any]:

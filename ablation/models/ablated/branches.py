@@ -6,7 +6,7 @@ from typing import Any
 
 from ablation.errors import AblationError
 from ablation.grid.settings import Edit
-from ablation.models.ablated.graph import behind, named
+from ablation.models.ablated.graph import behind, matching
 
 
 def kept_inputs(
@@ -27,14 +27,17 @@ def kept_inputs(
     Raises:
         AblationError: It is not clear which branch to remove.
     """
-    old = list({id(x): x for x in node.input_tensors}.values())
+    # What is not there is a state of a layer that is removed, too.
+    old = list({id(x): x for x in node.input_tensors if id(x) in tensors}.values())
     distinct = list({id(tensors[id(x)]): tensors[id(x)] for x in old}.values())
     if len(distinct) == 1:
         return distinct
     path = paths[id(node.operation)]
     own = _own_nodes(graph, old)
     if edit.through:
-        gone = [any(named(edit.through, paths[id(n.operation)], n.operation) for n in nodes) for nodes in own]
+        every = {paths[id(n.operation)]: n.operation for nodes in own for n in nodes}
+        through = {id(operation) for operation in matching(edit.through, every)}
+        gone = [any(id(n.operation) in through for n in nodes) for nodes in own]
         if not any(gone) or all(gone):
             raise AblationError(
                 f"the layer '{edit.through}' is in {'each' if all(gone) else 'no'} branch that '{path}' joins"

@@ -59,9 +59,28 @@ def _operations(model: Any, prefix: str, names: dict[int, str]) -> Iterator[tupl
             yield from _operations(operation, f"{path}/", names)
 
 
-def named(pattern: str, path: str, operation: Any) -> bool:
-    """Return whether a pattern matches the path of an operation or its own name."""
-    return fnmatchcase(path, pattern) or fnmatchcase(operation.name, pattern)
+def joining(model: keras.Model) -> set[int]:
+    """Return the ids of the operations of a model that take several tensors in one of their calls."""
+    graphs = [graph_of(model), *filter(None, map(graph_of, operations(model).values()))]
+    return {
+        id(node.operation)
+        for graph in graphs
+        for node in nodes_in_order(graph)
+        if len({id(tensor) for tensor in node.input_tensors}) > 1
+    }
+
+
+def matching(pattern: str, every: dict[str, Any]) -> list[Any]:
+    """Return the operations that a name or a pattern means, which names a path or an operation.
+
+    A name that an operation has is no pattern, whatever is in it: ``conv[1]`` is not ``conv1``.
+    """
+    named_so = [operation for path, operation in every.items() if pattern in (path, operation.name)]
+    return named_so or [
+        operation
+        for path, operation in every.items()
+        if fnmatchcase(path, pattern) or fnmatchcase(operation.name, pattern)
+    ]
 
 
 def inner_layers(operation: Any) -> list[Any]:

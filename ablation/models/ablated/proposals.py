@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
 from ablation.grid.settings import Edit
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, written
 from ablation.models.ablated.graph import graph_of, operations
 from ablation.models.ablated.rebuild import edited
 
@@ -111,9 +112,9 @@ def _activations(every: dict[str, Any]) -> Iterator[Proposal]:
 
 def _branches(every: dict[str, Any]) -> Iterator[Proposal]:
     for path, operation in every.items():
-        if len({id(x) for x in operation._inbound_nodes[-1].input_tensors}) == 2:
+        if len({id(x) for x in operation._inbound_nodes[0].input_tensors}) == 2:
             edit = Edit(action="remove", branch=path)
-            yield Proposal("branch", f"{{branch: {path}}}", type(operation).__name__, edit)
+            yield Proposal("branch", f"{{branch: {written(path)}}}", type(operation).__name__, edit)
 
 
 def _blocks(every: dict[str, Any]) -> Iterator[Proposal]:
@@ -136,12 +137,14 @@ def _blocks(every: dict[str, Any]) -> Iterator[Proposal]:
         for prefix, layers in groups.items():
             pattern = f"{prefix}{'/' if f'{prefix}/' in ''.join(every) else '_'}*"
             edit = Edit(action="remove", layers=(pattern,))
-            yield Proposal("block", f'{{layers: "{pattern}"}}', _size(layers), edit)
+            yield Proposal(
+                "block", f"{{layers: {json.dumps(pattern, ensure_ascii=False)}}}", _size(layers), edit
+            )
 
 
 def _joints(groups: dict[str, list[Any]]) -> int:
     """Return in how many groups branches are joined; residual blocks tell more than what is in them."""
-    return sum(any(len(o._inbound_nodes[-1].input_tensors) > 1 for o in layers) for layers in groups.values())
+    return sum(any(len(o._inbound_nodes[0].input_tensors) > 1 for o in layers) for layers in groups.values())
 
 
 def _layers(every: dict[str, Any]) -> Iterator[Proposal]:
@@ -149,7 +152,9 @@ def _layers(every: dict[str, Any]) -> Iterator[Proposal]:
         kind = type(operation).__name__
         if _weights(operation) and graph_of(operation) is None and not re.search(_REGULARISERS, kind):
             edit = Edit(action="remove", layers=(path,))
-            yield Proposal("layer", f"{{layers: {path}}}", f"{kind}, {_parameters([operation])}", edit)
+            yield Proposal(
+                "layer", f"{{layers: {written(path)}}}", f"{kind}, {_parameters([operation])}", edit
+            )
 
 
 def _weights(operation: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.grid.settings import Edit
 from ablation.grid.user_code import error_summary
+from ablation.grid.value_text import yaml_text
 from ablation.models.ablated.branches import kept_inputs
 from ablation.models.ablated.graph import graph_of, nodes_in_order, operations
 from ablation.models.ablated.matching import matching_layers
@@ -55,6 +56,7 @@ class _Rebuilding:
         self._made: dict[int, Any] = {}  # what takes the place of an operation, which may be called twice
         self._had_weights: set[int] = set()  # removed outputs behind which weights went, too
         self._taken: set[int] = set()  # outputs that an operation takes which stays
+        self._matches: dict[Any, list[Any]] = {}  # what fits in place of a layer, which may be called twice
 
     def result(self) -> keras.Model:
         """Return the new model."""
@@ -76,9 +78,9 @@ class _Rebuilding:
         staying = [node for node in nodes if id(node.operation) not in self._selection.removed]
         self._taken |= {id(x) for node in staying for x in node.input_tensors}
         for node in nodes:
-            if all(id(x) in tensors for x in node.input_tensors):
-                outputs = self._outputs(graph, node, tensors)
-                tensors |= zip(map(id, node.outputs), tree.flatten(outputs), strict=False)
+            new = tree.flatten(self._outputs(graph, node, tensors))
+            self._refuse_lost(graph, node, node.outputs[len(new) :])
+            tensors |= zip(map(id, node.outputs), new, strict=False)
         outputs = [tensors[id(x)] for x in graph.outputs]
         whole = keras.Model(
             tree.pack_sequence_as(graph._inputs_struct, inputs),
@@ -119,6 +121,9 @@ class _Rebuilding:
         is_graph = graph_of(operation) is not None
         if id(operation) in self._selection.replaced:
             made = self._selection.replaced[id(operation)]()
+            settings, known = self._selection.settings.get(id(operation), {}), made.get_config()
+            if settings := {key: value for key, value in settings.items() if key in known}:
+                made = _configured(made, settings)
         elif is_graph and (shapes or self._is_touched(operation)):
             made = self._rebuilt(operation, shapes)
         elif id(operation) in self._selection.settings:
@@ -127,13 +132,24 @@ class _Rebuilding:
             made = _configured(operation, {})
         else:
             made = operation
-        if made is not operation:
+        if made is not operation and self._keeps_trainable(operation, made):
             made.trainable = getattr(operation, "trainable", True)
         if "/" in self._paths[id(operation)]:
             name = automatic_name(operation) and self._paths[id(operation)].rpartition("/")[2]
             setattr(made, KEPT_NAME, name or operation.name)
         self._made[id(operation)] = made
         return made
+
+    def _keeps_trainable(self, operation: Any, made: Any) -> bool:
+        """Return whether what an operation becomes is frozen if the operation is.
+
+        It is not if an edit says otherwise. A model in which a layer with weights is added is not frozen as a
+        whole, for this layer has to learn; the layers in it that are frozen stay so.
+        """
+        if "trainable" in self._selection.settings.get(id(operation), {}):
+            return False
+        added = {id(layer) for layers in self._matches.values() for layer in layers if layer.weights}
+        return graph_of(made) is None or not any(id(layer) in added for layer in made._flatten_layers())
 
     def _is_touched(self, model: Any) -> bool:
         return any(self._selection.has(operation) for operation in operations(model).values())
@@ -163,9 +179,21 @@ class _Rebuilding:
         if not is_output and id(node.outputs[0]) not in self._taken:
             return tensor
         had_weights = id(node.outputs[0]) in self._had_weights
-        for layer in matching_layers(tensor.shape, node.outputs[0].shape, path, had_weights):
+        key = id(node.operation), tuple(tensor.shape), tuple(node.outputs[0].shape)
+        if key not in self._matches:
+            self._matches[key] = matching_layers(*key[1:], path, had_weights)
+        for layer in self._matches[key]:
             tensor = layer(tensor)
         return tensor
+
+    def _refuse_lost(self, graph: Any, node: Any, lost: Sequence[Any]) -> None:
+        """Refuse a layer that hands on fewer values than what stays, or the model's output, takes."""
+        if any(id(x) in self._taken or any(x is output for output in graph.outputs) for x in lost):
+            raise AblationError(
+                f"the layer {self._paths[id(node.operation)]} returns several values, like the states of an "
+                "LSTM, and without it some of them would be missing. Remove the layers that take them together "
+                "with it."
+            )
 
 
 def _input_name(tensor: Any) -> str:
@@ -174,5 +202,20 @@ def _input_name(tensor: Any) -> str:
 
 
 def _configured(layer: Any, settings: dict[str, Any]) -> Any:
-    """Return a new layer with the configuration of another one, apart from these settings."""
-    return type(layer).from_config({**layer.get_config(), **settings})
+    """Return a new layer with the configuration of another one, apart from these settings.
+
+    Raises:
+        AblationError: The class of the layer does not accept a setting; without settings, its own error.
+    """
+    try:
+        return type(layer).from_config({**layer.get_config(), **settings})
+    except Exception as error:
+        if not settings:
+            raise
+        # Keras shows the whole configuration first, and then the reason.
+        reason = str(error).rpartition("Exception encountered: ")[2].split("\n")[0].rstrip(".")
+        written = ", ".join(f"{key}: {yaml_text(value)}" for key, value in settings.items())
+        kind = type(layer).__name__
+        raise AblationError(
+            f"{kind} does not accept {written} in the layer {layer.name} ({reason})."
+        ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError, did_you_mean
 from ablation.grid.settings import Edit
 from ablation.grid.value_text import yaml_text
-from ablation.models.ablated.graph import inner_layers, named, operations
+from ablation.models.ablated.graph import inner_layers, joining, matching, operations
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +20,12 @@ _NO_PARTS = (
     "and what is inside of a layer that is no model cannot be taken apart. Remove the whole layer, or "
     "change one of its arguments"
 )
+
+
+_OF_TRIALS = {
+    "seed": "random numbers follow the trial's seed",
+    "dtype": "the precision is that of the trial, `training: {precision: …}`",
+}
 
 
 @dataclass
@@ -56,7 +62,7 @@ def selected(model: keras.Model, edits: Sequence[Edit]) -> Selection:
         if edit.action == "remove" and edit.penalty:
             _without_penalty(edit, every, found)
         elif edit.action == "remove":
-            found.removed |= {id(operation): edit for operation in _removed(edit, every)}
+            found.removed |= {id(operation): edit for operation in _removed(edit, every, joining(model))}
         elif edit.action == "replace":
             _replace(edit, every, found)
         else:
@@ -64,11 +70,11 @@ def selected(model: keras.Model, edits: Sequence[Edit]) -> Selection:
     return found
 
 
-def _removed(edit: Edit, every: dict[str, Any]) -> list[Any]:
+def _removed(edit: Edit, every: dict[str, Any], joints: set[int]) -> list[Any]:
     if edit.target:
         return _of_class(edit.target, every)
     if edit.branch:
-        return [_joint(edit.branch, every)]
+        return _joints(edit.branch, every, joints)
     return _of_names(edit.layers, every)
 
 
@@ -89,22 +95,22 @@ def _of_class(name: str, every: dict[str, Any]) -> list[Any]:
 def _of_names(patterns: Sequence[str], every: dict[str, Any]) -> list[Any]:
     found: list[Any] = []
     for pattern in patterns:
-        matching = [operation for path, operation in every.items() if named(pattern, path, operation)]
-        if not matching:
+        meant = matching(pattern, every)
+        if not meant:
             raise AblationError(
                 f"the model has no layer '{pattern}'.{did_you_mean(pattern.rstrip('*'), every)}"
             )
-        found += matching
+        found += meant
     return found
 
 
-def _joint(name: str, every: dict[str, Any]) -> Any:
-    operation = _of_names([name], every)[0]
-    if len({id(tensor) for node in operation._inbound_nodes[-1:] for tensor in node.input_tensors}) < 2:
-        joints = [path for path, other in every.items() if len(other._inbound_nodes[-1].input_tensors) > 1]
-        others = f" These do: {', '.join(joints[:12])}." if joints else " No layer of this model does."
+def _joints(name: str, every: dict[str, Any], joints: set[int]) -> list[Any]:
+    found = [operation for operation in _of_names([name], every) if id(operation) in joints]
+    if not found:
+        paths = [path for path, operation in every.items() if id(operation) in joints]
+        others = f" These do: {', '.join(paths[:12])}." if paths else " No layer of this model does."
         raise AblationError(f"the layer '{name}' joins no branches.{others}")
-    return operation
+    return found
 
 
 def _without_penalty(edit: Edit, every: dict[str, Any], found: Selection) -> None:
@@ -116,7 +122,10 @@ def _without_penalty(edit: Edit, every: dict[str, Any], found: Selection) -> Non
     if not layers:
         raise AblationError(f"no layer{' of these' if edit.layers else ''} has a {edit.penalty}.")
     for layer in layers:
-        found.settings.setdefault(id(layer), {})[edit.penalty] = None
+        if edit.penalty in layer.get_config():
+            found.settings.setdefault(id(layer), {})[edit.penalty] = None
+        else:  # an ActivityRegularization, which is nothing but a penalty
+            found.removed[id(layer)] = edit
 
 
 def _change(edit: Edit, every: dict[str, Any], found: Selection) -> None:
@@ -126,9 +135,11 @@ def _change(edit: Edit, every: dict[str, Any], found: Selection) -> None:
     kinds = {type(operation).__name__ for operation in every.values()}
     layers = _of_class(target, every) if target in kinds else _matching(target, every, kinds)
     settings = [layer.get_config() if hasattr(layer, "get_config") else {} for layer in layers]
+    if key in _OF_TRIALS:
+        raise AblationError(f"'{edit.target}' is not set here: {_OF_TRIALS[key]}.")
     for layer, given in zip(layers, settings, strict=True):
         if key not in given or key == "name":
-            hint = did_you_mean(key, set(given) - {"name", "dtype", "trainable"})
+            hint = did_you_mean(key, set(given) - {"name", "trainable", *_OF_TRIALS})
             raise AblationError(f"{type(layer).__name__} has no argument '{key}'.{hint}")
         found.settings.setdefault(id(layer), {})[key] = edit.value
     if all(given[key] == edit.value for given in settings):
@@ -136,7 +147,7 @@ def _change(edit: Edit, every: dict[str, Any], found: Selection) -> None:
 
 
 def _matching(pattern: str, every: dict[str, Any], kinds: set[str]) -> list[Any]:
-    layers = [operation for path, operation in every.items() if named(pattern, path, operation)]
+    layers = matching(pattern, every)
     if not layers:
         hint = did_you_mean(pattern, [*kinds, *every])
         raise AblationError(f"the model has no layer and no class of layers '{pattern}'.{hint}")

@@ -39,7 +39,12 @@ def widened(
     best, low, high = model, 1.0, 2.0 * (parameters / model.count_params())
     for _ in range(_TRIALS):
         factor = (low + high) / 2
-        candidate = build({id(layer): {key: round(width * factor)} for layer, key, width in layers})
+        try:
+            candidate = build({id(layer): {key: round(width * factor)} for layer, key, width in layers})
+        except AblationError as error:
+            raise AblationError(
+                f"the hidden layers cannot be widened together: {error} Set `matched: false` for this part."
+            ) from error
         size = candidate.count_params()
         if abs(size - parameters) < abs(best.count_params() - parameters):
             best = candidate
