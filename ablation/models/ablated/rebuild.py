@@ -189,10 +189,10 @@ class _Rebuilding:
     def _refuse_lost(self, graph: Any, node: Any, lost: Sequence[Any]) -> None:
         """Refuse a layer that hands on fewer values than what stays, or the model's output, takes."""
         if any(id(x) in self._taken or any(x is output for output in graph.outputs) for x in lost):
+            path = self._paths[id(node.operation)]
             raise AblationError(
-                f"the layer {self._paths[id(node.operation)]} returns several values, like the states of an "
-                "LSTM, and without it some of them would be missing. Remove the layers that take them together "
-                "with it."
+                f"the layer {path} returns several values, like the states of an LSTM, and without it some "
+                "of them would be missing. Remove the layers that take them together with it."
             )
 
 
