@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-_NO_FIGURES = ("__init__", "catalogue", "drawing", "fonts", "image_panels", "parallel_drawing", "style")
+_NO_FIGURES = (
+    "__init__",
+    "catalogue",
+    "drawing",
+    "fonts",
+    "image_panels",
+    "model_graph",
+    "parallel_drawing",
+    "style",
+)
 
 
 def figure_names(incomplete: str) -> list[str]:

@@ -285,6 +285,13 @@ class FileSettings(AblatedModelSettings):
     custom_objects: str = ""
     """Your module with the layers of the model that are not Keras's own, if it has any."""
 
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The settings that shape the model; of its file, the content and not the name."""
+        settings = super().effective
+        settings.pop("file")
+        return settings
+
 
 AnyModel = Annotated[
     CnnSettings | DenseSettings | HyperModelSettings | BuilderSettings | FileSettings,

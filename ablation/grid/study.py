@@ -14,7 +14,7 @@ from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.dataset_settings import Count, DatasetSettings
 from ablation.grid.schema_errors import explain
 from ablation.grid.seeding import DEFAULT_VARY, STREAMS, Stream
-from ablation.grid.settings import AnyModel, TrainingSettings, UserModelSettings
+from ablation.grid.settings import AnyModel, FileSettings, TrainingSettings, UserModelSettings
 from ablation.grid.settings_group import Settings
 from ablation.grid.trial import Record, Trial
 from ablation.grid.tune_settings import TuneSettings
@@ -78,6 +78,8 @@ class Variant(Record):
         if isinstance(self.model, UserModelSettings):
             augmentation = {"augmentation": model["augmentation"]}
             model = {"family": self.model.family} | augmentation | self.model.effective
+            if isinstance(self.model, FileSettings):
+                model["file"] = self.model.file
             model.pop("edits", None)  # which the variant's name and levels say in words
             for arguments in ("arguments", "values"):
                 model |= model.pop(arguments, {})

@@ -20,6 +20,8 @@ from ablation.grid.trial import Trial, TrialResult
 from ablation.results.run import Run as PlainRun
 from ablation.tuning.plan import plan_run
 
+pytestmark = pytest.mark.slow  # they train dozens of models
+
 EXAMPLE = Path(__file__).parents[2] / "experiments" / "tuned.yaml"
 # At the learning rate that suits `plain`, Adam with few units, SGD hardly learns; at its own, it is far ahead.
 PLANTED = (

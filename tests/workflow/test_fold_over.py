@@ -18,6 +18,8 @@ from ablation.workflow.check import check_study
 from ablation.workflow.dry_run import plan_study
 from ablation.workflow.fold_over import NOTHING_OPEN, fold_over, open_groups, with_earlier_fold
 
+pytestmark = pytest.mark.slow  # they train dozens of models
+
 WriteGrid = Callable[[str], Path]
 # A rate of 0.95 learns nothing, and neither do tiny steps: the two depend on each other, and on little else.
 GRID = """

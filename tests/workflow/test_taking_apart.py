@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_a_saved_model_trains_to_the_same_bits_as_the_one_that_it_was_made_of(
     """, "own.yaml")  # fmt: skip
     pairs = zip(grid.trials(tiny_dataset.digest), given.trials(tiny_dataset.digest), strict=True)
     for number, (ours, theirs) in enumerate(pairs):
+        if ours.seed or ours.variant not in ("plain", "+both"):  # the states of all are compared above
+            continue
         for k in range(2):
             (tmp_path / f"{number}{k}").mkdir()
         assert (ours.variant, ours.seed) == (theirs.variant, theirs.seed)
@@ -203,9 +206,11 @@ def test_an_h5_file_and_a_layer_of_the_users_own(tmp_path: Path) -> None:
         check_study(without_module)
 
 
-def test_a_file_that_changes_makes_other_trials(tmp_path: Path) -> None:
-    _save(tmp_path, _small())
+def test_a_file_that_changes_makes_other_trials_and_one_that_is_renamed_does_not(tmp_path: Path) -> None:
+    file = _save(tmp_path, _small())
     before = _grid(tmp_path, "{remove: [Dropout]}").trials("d")[0].id
+    shutil.copy(file, tmp_path / "renamed.keras")
+    assert _grid(tmp_path, "{remove: [Dropout]}", "file: renamed.keras").trials("d")[0].id == before
     model = _small()
     model.pop()
     model.add(layers.Dense(10, activation="softmax", name="last"))
@@ -275,8 +280,8 @@ def test_parts_are_crossed_with_the_other_factors(tmp_path: Path) -> None:
          "line 3, model.builder: a model comes from a `builder` or from a `file`; remove one of the two."),
         ("file: own.keras, weights: trained", "{remove: [Dropout]}",
          "line 3, model.weights: trained is not a valid value. Valid names: initial, keep."),
-        ("file: own.keras, custom_objects: mine", "{remove: [Dropout]}",
-         "line 3, model.custom_objects: there is no module 'mine' beside the grid file."),
+        ("file: own.keras, custom_objects: no_such_layers", "{remove: [Dropout]}",
+         "line 3, model.custom_objects: there is no module 'no_such_layers' beside the grid file."),
     ],
 )  # fmt: skip
 def test_a_grid_that_is_wrong_is_refused_with_its_line(
