@@ -133,6 +133,54 @@ MISTAKES = {
         "values = layer(values, training=False)",
         "training/test_trial_runner.py -k shifts_the_variance",
     ),
+    "a built-in layer that is seeded otherwise than a user's": (
+        "models/build.py",
+        'randomness.derive("dropout", f"{name}_dropout")',
+        'randomness.derive("dropout", name)',
+        "workflow/test_taking_apart.py -k notebooks_model",
+    ),
+    "a saved model that keeps the seeds of its file": (
+        "models/saved_model.py",
+        'new["seed"] = None',
+        'new["seed"] = value["seed"]',
+        "workflow/test_taking_apart.py -k seeds_and_precision",
+    ),
+    "frozen layers with initial weights": (
+        "models/saved_model.py",
+        'new["trainable"] = True',
+        'new["trainable"] = value["trainable"]',
+        "workflow/test_taking_apart.py -k frozen_layers_learn",
+    ),
+    "layers whose paths shift when another one is removed": (
+        "models/layer_paths.py",
+        "name = getattr(inner, KEPT_NAME, name)",
+        "name = str(name)",
+        "models/test_ablated.py -k nested_model_go",
+    ),
+    "a residual branch that stays instead of the shortcut": (
+        "models/ablated/branches.py",
+        "shortest = min(sizes)",
+        "shortest = max(sizes)",
+        "models/test_ablated.py -k shortcut_stays",
+    ),
+    "a fraction that confuses main effects with interactions": (
+        "grid/fractional.py",
+        '8: "abc abd acd bcd"',
+        '8: "abc abd acd bc"',
+        "grid/test_fractional.py",
+    ),
+    "parts of a sum that are tested as if they were asked alone": (
+        "analysis/separated.py",
+        '"alpha": compare.alpha / family',
+        '"alpha": compare.alpha',
+        "analysis/test_designs.py",
+    ),
+    "doses of which several are compared as if they were one": (
+        "analysis/dose_response.py",
+        "1 - alpha / (doses - 1)",
+        "1 - alpha",
+        "analysis/test_dose_response.py",
+    ),
 }
 
 
