@@ -8,14 +8,13 @@ prints these rows of the simulation alone.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation_rows import SPREAD, Row, at_least, at_most, no_promise, share
+from simulation_rows import SPREAD, Row, at_least, at_most, no_promise, print_rows, share
 
 from ablation.analysis.aliases import SEPARATED, fractional_contrasts
 from ablation.analysis.estimates import Estimate
@@ -151,11 +150,7 @@ def main() -> None:
     """Print the rows of fractional designs alone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=8000)
-    for name, promised, found, error, holds in fractional(
-        np.random.default_rng(0), parser.parse_args().studies
-    ):
-        bound = f"{'–':>9}" if math.isnan(promised) else f"{promised:9.3f}"
-        print(f"{name:100} {bound} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}", flush=True)
+    print_rows(fractional(np.random.default_rng(0), parser.parse_args().studies))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from simulation_rows import SPREAD, Row, at_least, at_most, no_promise, share
+from simulation_rows import SPREAD, Row, at_least, at_most, no_promise, print_rows, share
 
 from ablation.analysis.dose_response import band, best_doses, trend
 
@@ -142,11 +142,7 @@ def main() -> None:
     """Print the rows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=4000)
-    rows = list(curves(np.random.default_rng(0), parser.parse_args().studies))
-    for name, promised, found, error, holds in rows:
-        bound = f"{'–':>9}" if math.isnan(promised) else f"{promised:9.3f}"
-        print(f"{name:96} {bound} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}")
-    raise SystemExit(int(not all(row[-1] for row in rows)))
+    print_rows(curves(np.random.default_rng(0), parser.parse_args().studies))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,16 @@ from ablation.grid.settings import CnnSettings, TrainingSettings
 
 Row = tuple[str, float, float, float, bool]  # what, promised, found, its standard error, whether it holds
 SPREAD = 0.01  # the standard deviation of a seed's difference
+
+
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print rows as they come; end with exit code 1 if a promise is not kept."""
+    kept = True
+    for what, promised, found, error, holds in rows:
+        bound = f"{'–':>9}" if math.isnan(promised) else f"{promised:9.3f}"
+        print(f"{what:100} {bound} {found:7.3f} {error:6.3f} {'' if holds else 'NOT KEPT'}", flush=True)
+        kept = kept and holds
+    raise SystemExit(int(not kept))
 
 
 def differences(generator: np.random.Generator, effects: list[float], seeds: int) -> dict[str, np.ndarray]:
