@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -30,12 +31,16 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
     for file in files:
         if file.exists():
             raise RunError(f"{file} already exists; choose another folder, or move the file away.")
-    environment = Environment(
-        loader=PackageLoader("ablation"), undefined=StrictUndefined, keep_trailing_newline=True
-    )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
-            text = environment.get_template(f"{file.name}.jinja").render(builder=builder, name=GRID)
-            file.write_text(text, "utf-8")
+            file.write_text(rendered(file.name, builder=builder, name=GRID), "utf-8")
     return files
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return the text of a template of the package with values filled in."""
+    environment = Environment(
+        loader=PackageLoader("ablation"), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template(f"{template}.jinja").render(**values)

@@ -8,8 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from ablation.errors import AblationError, RunError, writing
 from ablation.grid.builder import Builder
 from ablation.grid.model_file import SUFFIXES
@@ -21,8 +19,8 @@ from ablation.models.ablated.proposals import MOST, Proposal
 from ablation.models.saved_model import saved_training
 from ablation.models.user_model import Parts, parts_of
 from ablation.tensorflow_setup import quiet_stderr
+from ablation.workflow.scaffold import GRID, rendered
 
-GRID = "grid.yaml"
 _DATASETS = {((32, 32, 3), 10): "cifar10", ((32, 32, 3), 100): "cifar100", ((28, 28, 1), 10): "mnist",
              ((8, 8, 1), 10): "digits"}  # fmt: skip
 _HEADINGS = {
@@ -64,12 +62,9 @@ def write_ablation(source: str, folder: str | Path = ".") -> Path:
         parts = parts_of(found.settings)
         is_file = isinstance(found.settings, FileSettings)
         training = saved_training(found.settings) if isinstance(found.settings, FileSettings) else {}
-    environment = Environment(
-        loader=PackageLoader("ablation"), undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    text = environment.get_template("ablation.yaml.jinja").render(
-        source=source, name=GRID, study=found.name, is_file=is_file, model=found.written, training=training,
-        **_images(parts), **_parts(parts.proposals),
+    text = rendered(
+        "ablation.yaml", source=source, name=GRID, study=found.name, is_file=is_file, model=found.written,
+        training=training, **_images(parts), **_parts(parts.proposals),
     )  # fmt: skip
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
