@@ -20,7 +20,6 @@ from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.errors import AblationError
 from ablation.executors.contract import Executor, Progress, Task
 from ablation.executors.make import make_executor
-from ablation.executors.ray import RayExecutor
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.trial import TrialResult
 from ablation.training.trial_runner import planned_initial_state
@@ -103,10 +102,15 @@ def test_a_trial_that_fails_is_a_result_with_its_cause_and_the_others_go_on(
 
 
 def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
-    executor: Executor, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
+    executor: Executor,
+    request: pytest.FixtureRequest,
+    tiny_dataset: Dataset,
+    dataset_file: Path,
+    tmp_path: Path,
 ) -> None:
     slow, quick = tiny_trial(tiny_dataset, epochs=100_000), tiny_trial(tiny_dataset, epochs=1)
-    seconds = 20 if isinstance(executor, RayExecutor) else 8  # in which a busy machine trains two epochs
+    starts_slowly = request.node.callspec.params["executor"] in ("ray", "local-jax")
+    seconds = 20 if starts_slowly else 8  # in which a busy machine trains two epochs
     tasks = [Task(slow, tmp_path / "slow", False, timeout=seconds), Task(quick, tmp_path / "quick", False)]
     for task in tasks:
         task.folder.mkdir()
