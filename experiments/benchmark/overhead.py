@@ -2,7 +2,7 @@
 
     pip install '.[benchmark,ray]'
     python experiments/benchmark/overhead.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
-    python experiments/benchmark/overhead.py digits                      # the embedded study, ../grid.yaml
+    python experiments/benchmark/overhead.py digits                      # the study of digits.yaml
 
 Each of the two is a process of its own, timed from start to end. They take turns as often as `--repeats`
 says. The one with Ray starts and ends a cluster of its own. Exits with 1 if Ray takes over a tenth longer

@@ -1,7 +1,7 @@
 """The same search twice, side by side: with this harness, and with plain keras-tuner.
 
     pip install '.[benchmark]'
-    python experiments/benchmark/search.py            # the search of ../grid.yaml
+    python experiments/benchmark/search.py            # the search of digits.yaml
 
 (a) `ablation search`, including its confirmation with fresh seeds, its figures and its report;
 (b) keras-tuner: the same space, oracle, seed, trials and executions per trial, `fit` on arrays.
@@ -28,7 +28,7 @@ from ablation.search.run import run_search
 from ablation.search.settings import Search
 from ablation.search.tables import winner
 
-EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
+DIGITS = Path(__file__).parent / "digits.yaml"
 
 
 def harness(grid: Path, folder: Path) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def main() -> None:
     for turn in range(repeats):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "grid.yaml").write_text(json.dumps(read_yaml(EMBEDDED).data))
+            (folder / "grid.yaml").write_text(json.dumps(read_yaml(DIGITS).data))
             found = {way: timed(way, folder / "grid.yaml", folder, __file__) for way in WAYS}
             found["b"] |= confirmed(folder, found["b"]["values"])
         print(f"turn {turn + 1}     seconds  best in the search  confirmed: validation   test accuracy")

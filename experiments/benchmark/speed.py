@@ -1,7 +1,7 @@
 """The same study in three ways, side by side on one machine: what does the harness save?
 
     pip install '.[benchmark]'
-    python experiments/benchmark/speed.py digits                      # the embedded study, ../grid.yaml
+    python experiments/benchmark/speed.py digits                      # the study of digits.yaml
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER   # a CIFAR-10 python folder
     python experiments/benchmark/speed.py cifar10 --data-dir FOLDER --bfloat16   # (a), (b) in both precisions
 
@@ -32,7 +32,7 @@ import numpy as np
 
 from ablation.grid.yaml_positions import read_yaml
 
-EMBEDDED = Path(__file__).parent.parent / "grid.yaml"
+DIGITS = Path(__file__).parent / "digits.yaml"
 CIFAR10: dict[str, Any] = {
     "study": "cifar10",
     "factors": {"dropout": [0, 0.2], "batch_norm": [False, True]},
@@ -45,8 +45,8 @@ CIFAR10: dict[str, Any] = {
 def grid_of(
     study: str, data_dir: str | None, train_size: int | None, seeds: int | None = None
 ) -> dict[str, Any]:
-    """Return the study as a grid: the embedded one's crossed variants, or the notebook's on CIFAR-10."""
-    grid = CIFAR10 if study == "cifar10" else dict(read_yaml(EMBEDDED).data) | {"variants": {}}
+    """Return the study as a grid: the crossed variants of digits.yaml, or the notebook's on CIFAR-10."""
+    grid = CIFAR10 if study == "cifar10" else dict(read_yaml(DIGITS).data)
     changes = {"path": data_dir, "train_size": train_size}
     dataset = grid["dataset"] | {key: value for key, value in changes.items() if value}
     return grid | {"dataset": dataset, "seeds": seeds or grid["seeds"]}

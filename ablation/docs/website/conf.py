@@ -38,6 +38,8 @@ CONTENTS = {
     ],
     "Evidence": ["ablation/docs/trust", "ablation/docs/speed", "ablation/docs/glossary"],
     "Ready studies": [
+        "experiments/digits",
+        "experiments/digits-depth",
         "experiments/cifar10-small",
         "experiments/reference/cifar10-small/report",
         "figures/cifar10-small/captions",
