@@ -184,6 +184,8 @@ def explain(problem: Any, valid_keys: list[str]) -> str:
         case "string_too_long":
             most = problem["ctx"]["max_length"]
             return f"expected at most {counted(most, 'character')}, not {len(given):,}."
+        case "tuple_type" if key != "seeds":
+            return f"expected a list, not {shown(given)}."
         case "tuple_type":
             return (
                 "expected a number of seeds, like 5, or a list of seeds, like [0, 1, 7], not "

@@ -13,7 +13,7 @@ from ablation.grid.settings_group import Settings
 class Parameter(Settings):
     """The values that a setting can take: a ``range`` or a ``choice``. A list is short for a ``choice``."""
 
-    range: tuple[int | float, int | float] | None = None
+    range: tuple[float | int, float | int] | None = None
     """The smallest and the largest value; a range of whole numbers is searched in whole numbers."""
     choice: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
     """All values that can be tried."""

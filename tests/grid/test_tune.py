@@ -73,6 +73,16 @@ def test_it_is_part_of_what_is_declared_only_where_it_is_given(write_grid: Calla
             "the range must end above its beginning.",
         ),
         (
+            "{space: {weight_decay: {range: [0.001, .inf]}}}",
+            "value 2 of tune.space.weight_decay.range",
+            "expected a finite number, not Infinity.",
+        ),
+        (
+            "{space: {dense: [4, 8]}}",
+            "tune.space.dense",
+            "expected a list, not 4.",
+        ),
+        (
             "{space: {batch_size: [8, 16]}, tuner: bayesan}",
             "tune.tuner",
             "bayesan is not a valid value. Did you mean 'bayesian'?",
