@@ -6,10 +6,10 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
-from ablation.grid.settings import FileSettings, LossName, OptimizerName
+from ablation.grid.settings import FileSettings
 from ablation.grid.user_code import error_summary, load_module, module_source
 from ablation.grid.user_files import file_digest
 from ablation.models.layer_paths import layer_paths
@@ -102,22 +102,6 @@ def read_saved_model(settings: FileSettings) -> SavedModel:
     statistics = {path: layer.get_weights() for path, layer in _adapted(saved).items()}
     shape = getattr(saved, "input_shape", None)
     return SavedModel(settings.file, type(saved), config, shape, weights, statistics, objects)
-
-
-def saved_training(settings: FileSettings) -> dict[str, object]:
-    """Return what a file says of how its model was trained, as far as a grid names it: optimizer and loss."""
-    import keras
-
-    try:
-        model = keras.saving.load_model(Path(settings.folder) / settings.file)
-        optimizer, loss = type(model.optimizer).__name__.lower(), str(model.loss).removeprefix("sparse_")
-        rate = float(f"{float(model.optimizer.learning_rate):.6g}")
-    except Exception:  # it was not compiled, or with classes of the user's
-        return {}
-    found: dict[str, object] = {}
-    if optimizer in get_args(OptimizerName):
-        found |= {"optimizer": optimizer, "learning_rate": rate}
-    return found | ({"loss": loss} if loss in get_args(LossName) else {})
 
 
 def _loaded(settings: FileSettings, objects: dict[str, Any]) -> Any:

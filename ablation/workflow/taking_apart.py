@@ -16,7 +16,7 @@ from ablation.grid.trial import slug
 from ablation.grid.user_files import file_digest
 from ablation.grid.value_text import written
 from ablation.models.ablated.proposals import MOST, Proposal
-from ablation.models.saved_model import saved_training
+from ablation.models.saved_training import flow_text, saved_training
 from ablation.models.user_model import Parts, parts_of
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.scaffold import GRID, rendered
@@ -64,7 +64,8 @@ def write_ablation(source: str, folder: str | Path = ".") -> Path:
         training = saved_training(found.settings) if isinstance(found.settings, FileSettings) else {}
     text = rendered(
         "ablation.yaml", source=source, name=GRID, study=found.name, is_file=is_file, model=found.written,
-        training=training, **_images(parts), **_parts(parts.proposals),
+        training={key: flow_text(value) for key, value in training.items()},
+        **_images(parts), **_parts(parts.proposals),
     )  # fmt: skip
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -393,6 +394,50 @@ def test_init_writes_a_grid_of_what_it_found(tmp_path: Path) -> None:
     everything = check_study(read_study(tmp_path / "new" / "all.yaml"))
     assert len(everything.variants) > 6
     assert not [v.error for v in everything.variants if v.error]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "loss", "lines"),
+    [
+        (
+            lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+            lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            [
+                "optimizer: {SGD: {momentum: 0.9, nesterov: true}}",
+                "learning_rate: 0.05",
+                "loss: {CategoricalCrossentropy: {from_logits: true}}",
+            ],
+        ),
+        (
+            lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 100)),
+            lambda: "categorical_crossentropy",
+            [
+                "optimizer: adam",
+                "learning_rate: {CosineDecay: {initial_learning_rate: 0.01, decay_steps: 100, alpha: 0.0, "
+                "warmup_steps: 0}}",
+                "loss: categorical_crossentropy",
+            ],
+        ),
+        (
+            lambda: keras.optimizers.Lion(0.001),
+            lambda: "mse",
+            ["optimizer: lion", "learning_rate: 0.001"],
+        ),
+    ],
+)
+def test_init_keeps_how_a_saved_model_was_compiled(
+    optimizer: Callable[[], Any], loss: Callable[[], Any], lines: list[str], tmp_path: Path
+) -> None:
+    model = _small()
+    model.compile(optimizer(), loss())
+    _save(tmp_path, model)
+    file = write_ablation(str(tmp_path / "own.keras"), tmp_path / "new")
+    text = file.read_text("utf-8")
+    assert text.partition("batch_size: 32\n")[2].partition("\n\n")[0].split("\n") == [
+        f"  {li}" for li in lines
+    ]
+    if "mse" not in str(loss()):
+        read_study(file)  # each is one that a grid accepts
 
 
 def test_init_takes_a_function_too(tmp_path: Path) -> None:
