@@ -1,0 +1,310 @@
+"""What is known of a run while it trains: its trials, their curves so far, and the settled verdicts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ablation.analysis.settled import settled_verdicts
+from ablation.executors.contract import Task
+from ablation.executors.eta import TimeEstimate
+from ablation.grid.compare_settings import CompareSettings
+from ablation.grid.study import Study
+from ablation.grid.trial import Trial
+from ablation.results.run import Run
+from ablation.store.lock import running_parts
+from ablation.store.progress_log import ProgressLine, ProgressTail, progress_file, progress_files
+
+_RECENT = 300.0  # seconds: news of another machine, whose lock cannot be seen, that is not older still counts
+_SURE = (
+    2.0  # seconds: a folder that was changed more recently may change again within the same tick of its clock
+)
+
+Phase = Literal["starting", "training", "reporting", "stopped", "ended"]
+
+
+class Epoch(NamedTuple):
+    """The accuracies after an epoch, in inference mode."""
+
+    epoch: int
+    train: float
+    val: float
+
+
+Curve = Sequence[Epoch]
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """A trial of a run.
+
+    Attributes:
+        variant, seed: What it trains.
+        epochs: The planned number of epochs.
+        status: ``pending``, ``running``, or how it ended.
+        curve: The epochs so far.
+        cause: Why it did not complete.
+    """
+
+    variant: str
+    seed: int
+    epochs: int
+    status: str
+    curve: Curve = ()
+    cause: str = ""
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that has ended; 0 before the first one."""
+        return self.curve[-1].epoch if self.curve else 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has a result, good or bad."""
+        return self.status not in ("pending", "running")
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """A run at one moment.
+
+    Attributes:
+        study: The study.
+        compare: How it is judged.
+        phase: What the run is doing; ``stopped`` if its process has gone although trials were left.
+        trials: All trials of the study, in the order of the plan.
+        means: The mean curve over the completed seeds of each variant that has any.
+        seconds_left: An estimate of the time until the last trial ends; None if it is not known yet.
+        verdicts: The declared questions as `ablation.analysis.settled.settled_verdicts` returns them.
+    """
+
+    study: Study
+    compare: CompareSettings
+    phase: Phase
+    trials: Sequence[TrialState]
+    means: Mapping[str, Curve]
+    seconds_left: float | None
+    verdicts: pd.DataFrame
+
+
+@dataclass
+class _Part:
+    """What the progress file of one part of the run says."""
+
+    tail: ProgressTail
+    planned_at: float = 0.0
+    planned: Mapping[str, float] = field(default_factory=dict)
+    estimate: TimeEstimate = field(default_factory=lambda: TimeEstimate([]))
+    started: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    curves: dict[str, list[Epoch]] = field(default_factory=dict)
+
+    def take(self, line: ProgressLine, trials: Mapping[str, Trial]) -> None:
+        """Take note of a line."""
+        if line.planned is not None:
+            known = {name: seconds for name, seconds in line.planned.items() if name in trials}
+            self.planned_at, self.planned = line.at, known
+            self.estimate = TimeEstimate([Task(trials[n], Path(), seconds=s) for n, s in known.items()])
+            self.started, self.ended = set(), set()
+            return
+        if line.epoch:
+            curve = self.curves.setdefault(line.trial, [])
+            while curve and curve[-1].epoch >= line.epoch:  # the trial went back to its last checkpoint
+                curve.pop()
+            curve.append(Epoch(line.epoch, line.train_accuracy, line.val_accuracy))
+        if line.trial not in self.planned:
+            return
+        trial = trials[line.trial]
+        if line.ended:
+            self.ended.add(line.trial)
+            self.estimate.finished(trial)
+        elif line.epoch:
+            self.estimate.trained(trial, line, line.at)
+        else:
+            self.started.add(line.trial)
+            self.estimate.started(trial)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A trial that has a result, as far as it is shown."""
+
+    changed: int
+    status: str
+    cause: str
+    curve: Curve
+
+
+class LiveRun:
+    """Follows a run by what its folder holds, and writes nothing to it. Only what is new is read each time.
+
+    Args:
+        folder: The run folder.
+        part: The part of the run that this process trains; empty if it only watches.
+
+    Raises:
+        RunError: The folder is not a run folder.
+    """
+
+    def __init__(self, folder: str | Path, part: str = "") -> None:
+        self.folder, self._part = Path(folder), part
+        self._ended: dict[str, _Ended] = {}
+        self._scanned = 0
+        self._means: dict[str, tuple[int, Curve]] = {}
+        self._judged: tuple[object, pd.DataFrame] | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._changed = (self.folder / "study.json").stat().st_mtime_ns if self._exists else 0
+        self._run = Run(self.folder)
+        self._trials = {trial.id: trial for trial in self._run.trials}
+        self._parts: dict[str, _Part] = {}
+        self._scanned = 0
+
+    @property
+    def _exists(self) -> bool:
+        return (self.folder / "study.json").is_file()
+
+    def look(self, is_training: bool = True) -> LiveState:
+        """Return the run as it is now.
+
+        Args:
+            is_training: Whether the part that this process trains still runs.
+
+        Raises:
+            RunError: The folder is no longer a run folder.
+        """
+        running = running_parts(self.folder, self._is_recent, self._part)
+        running |= {self._part} if self._part and is_training else set()
+        if not self._exists or (self.folder / "study.json").stat().st_mtime_ns != self._changed:
+            self._open()
+        self._read_progress()
+        self._read_ended()
+        trials = {name: self._state(name, trial, running) for name, trial in self._trials.items()}
+        phase = self._phase(running, list(trials.values()))
+        return LiveState(
+            self._run.study,
+            self._run.compare,
+            phase,
+            list(trials.values()),
+            self._mean_curves(trials),
+            self._seconds_left(running) if phase == "training" else None,
+            self._verdicts(trials, phase),
+        )
+
+    def _is_recent(self, part: str) -> bool:
+        with suppress(OSError):
+            return time.time() - progress_file(self.folder, part).stat().st_mtime < _RECENT
+        return False
+
+    def _read_progress(self) -> None:
+        for name, file in progress_files(self.folder):
+            part = self._parts.setdefault(name, _Part(ProgressTail(file)))
+            is_another, lines = part.tail.read()
+            if is_another:
+                part = self._parts[name] = _Part(part.tail)
+            for line in lines:
+                part.take(line, self._trials)
+
+    def _read_ended(self) -> None:
+        """Read the results that are new; their checksums are left to those who judge them."""
+        store, folder = self._run.store, self.folder / "trials"
+        changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
+        if changed == self._scanned:
+            return
+        self._scanned = changed if time.time() - changed / 1e9 > _SURE else 0
+        for name, trial in self._trials.items():
+            record = store.place(trial) / "trial.json"
+            known = self._ended.get(name)
+            with suppress(OSError):
+                written = record.stat().st_mtime_ns
+                if not known or known.changed != written:
+                    self._ended[name] = _ended(record.with_name("result.json"), written)
+
+    def _state(self, name: str, trial: Trial, running: set[str]) -> TrialState:
+        part = max(
+            (part for part in self._parts.items() if name in part[1].planned),
+            key=lambda part: part[1].planned_at,
+            default=None,
+        )
+        state = partial(TrialState, trial.variant, trial.seed, trial.training.epochs)
+        if part and part[0] in running and name not in part[1].ended:
+            status = "running" if name in part[1].started else "pending"
+            return state(status, part[1].curves.get(name, ()))
+        if ended := self._ended.get(name):
+            return state(ended.status, ended.curve, ended.cause)
+        return state("pending", part[1].curves.get(name, ()) if part else ())
+
+    def _phase(self, running: set[str], trials: Sequence[TrialState]) -> Phase:
+        if running:
+            parts = [part for name, part in self._parts.items() if name in running]
+            if any(len(part.ended) < len(part.planned) for part in parts):
+                return "training" if any(part.estimate.work_done for part in parts) else "starting"
+            return "reporting" if parts else "starting"
+        unfinished = any(trial.curve for trial in trials if trial.status == "pending")
+        return "ended" if self._run.is_reported and not unfinished else "stopped"
+
+    def _seconds_left(self, running: set[str]) -> float | None:
+        now = time.time()
+        left = [part.estimate.time_left(now) for name, part in self._parts.items() if name in running]
+        return max((seconds for seconds in left if seconds is not None), default=None)
+
+    def _mean_curves(self, trials: Mapping[str, TrialState]) -> dict[str, Curve]:
+        curves: dict[str, list[Curve]] = {}
+        for trial in trials.values():
+            if trial.status == "completed":
+                curves.setdefault(trial.variant, []).append(trial.curve)
+        for variant, of_variant in curves.items():
+            if self._means.get(variant, (0,))[0] != len(of_variant):
+                self._means[variant] = len(of_variant), _mean(of_variant)
+        return {variant: self._means[variant][1] for variant in curves}
+
+    def _verdicts(self, trials: Mapping[str, TrialState], phase: Phase) -> pd.DataFrame:
+        """Judge what is settled again if a variant has ended; a failed trial may be trained once more."""
+        final = (
+            ("completed", "diverged") if phase != "ended" else ("completed", "diverged", "failed", "timeout")
+        )
+        open_ = {trial.variant for trial in trials.values() if trial.status not in final}
+        asked = open_, self._changed, phase == "ended"
+        if self._judged and self._judged[0] == asked:
+            return self._judged[1]
+        run, store = self._run, self._run.store
+        run.refresh()
+        found = ((t.id, store.result(t)) for t in run.trials if t.variant not in open_)
+        run.trial_results = {trial_id: result for trial_id, result in found if result}
+        correct = run.all_right if run.trial_results and run.compare.includes_images else None
+        verdicts = settled_verdicts(run.results, run.study, run.compare, correct)
+        self._judged = asked, verdicts
+        return verdicts
+
+
+def _ended(file: Path, changed: int) -> _Ended:
+    """Read a result as far as it is shown."""
+    try:
+        result = json.loads(file.read_text("utf-8"))
+        curve = [
+            Epoch(int(one["epoch"]), float(one["train_accuracy"]), float(one["val_accuracy"]))
+            for one in result["history"]
+        ]
+        return _Ended(changed, str(result["status"]), str(result.get("cause", "")), curve)
+    except (OSError, ValueError, KeyError, TypeError):
+        return _Ended(changed, "failed", "result.json cannot be read", ())
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """Return the mean of curves over those that have the epoch."""
+    by_epoch: dict[int, list[Epoch]] = {}
+    for curve in curves:
+        for one in curve:
+            by_epoch.setdefault(one.epoch, []).append(one)
+    means = ((e, np.mean([(o.train, o.val) for o in of], axis=0)) for e, of in sorted(by_epoch.items()))
+    return [Epoch(epoch, float(train), float(val)) for epoch, (train, val) in means]

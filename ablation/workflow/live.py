@@ -1,0 +1,194 @@
+"""The page that follows a run, ``live.html``, renewed by the process that trains or by one that watches.
+
+Both read nothing but the run folder, to which every run writes its progress. So the page can be followed on
+another machine that shares the folder, there is no server, and the same is seen whoever writes the page.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import threading
+import time
+import warnings
+import webbrowser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ablation.errors import AblationError, AblationWarning, writing
+from ablation.executors.contract import Progress, Task
+from ablation.files import atomic_writer
+from ablation.grid.trial import Trial, TrialResult
+from ablation.report.live_page import live_html
+from ablation.results.live import LiveRun, Phase
+from ablation.store.lock import RUN
+from ablation.store.progress_log import ProgressLog
+from ablation.workflow.observers import Observer
+
+PAGE = "live.html"
+SHARE = 0.005
+"""The share of one core's time that renewing the page may take; a run keeps at least one core busy."""
+_ALLOWANCE = 0.1  # seconds of a core for the first pages, so that a run of a minute is followed, too
+_SHORTEST, _LONGEST = 2.0, 10.0  # seconds between two pages, if they cost next to nothing
+_SLOWER = 60  # after a minute, the page is renewed every minute / 60, and so on
+
+
+class ProgressRecorder:
+    """An observer that writes what happens to the run folder, for whoever watches.
+
+    Args:
+        folder: The run folder.
+        part: The part of the run that this process holds.
+    """
+
+    def __init__(self, folder: Path, part: str = RUN) -> None:
+        self._log = ProgressLog(folder, part)
+
+    def noted(self, notes: Sequence[str]) -> None:
+        """See `Observer.noted`."""
+
+    def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
+        """See `Observer.planned`."""
+        self._log.planned({task.trial.id: task.seconds for task in pending})
+
+    def progressed(self, progress: Progress) -> None:
+        """See `Observer.progressed`."""
+        if progress.record is None:
+            self._log.started(progress.trial.id)
+        else:
+            self._log.epoch(progress.trial.id, progress.record)
+
+    def finished(self, trial: Trial, result: TrialResult) -> None:
+        """See `Observer.finished`."""
+        self._log.ended(trial.id, result.status)
+
+
+class Renewal:
+    """Writes the page, and says when it is due again: so late that all pages stay within `SHARE` of a core.
+
+    Args:
+        folder: The run folder.
+        part: The part of the run that this process trains; empty if it only watches.
+
+    Raises:
+        RunError: The folder is not a run folder.
+    """
+
+    def __init__(self, folder: Path, part: str = "") -> None:
+        self.file = folder / PAGE
+        self.spent = 0.0
+        self._run = LiveRun(folder, part)
+        self._began = time.monotonic()
+        self._cost = math.inf  # of the cheapest page so far: the first one compiles the template
+        self._partial = (
+            folder / f".{PAGE}.{platform.node()}.{os.getpid()}.partial"
+        )  # others may write it, too
+
+    def write(self, is_training: bool = True) -> Phase:
+        """Write the page; return what the run is doing.
+
+        Args:
+            is_training: Whether the part that this process trains still runs.
+
+        Raises:
+            RunError: The folder is no longer a run folder, or cannot be written to.
+        """
+        before = time.thread_time()
+        try:
+            state = self._run.look(is_training)
+            text = live_html(state, math.ceil(self._interval()))
+            with writing(self.file.parent), atomic_writer(self.file, partial=self._partial) as stream:
+                stream.write(text.encode())
+        finally:
+            cost = time.thread_time() - before
+            self.spent += cost
+            self._cost = min(self._cost, cost)
+        return state.phase
+
+    def due_in(self) -> float:
+        """Return the seconds until the page should be written again."""
+        affordable = (self.spent + self._cost - _ALLOWANCE) / SHARE
+        return max(self._interval(), affordable - (time.monotonic() - self._began))
+
+    def _interval(self) -> float:
+        """Return the seconds between two pages: a few, and more in a long run, whose page changes slowly."""
+        return max(_SHORTEST, min(_LONGEST, (time.monotonic() - self._began) / _SLOWER))
+
+
+class LivePage:
+    """Renews the page of a run from a thread of the process that trains, as a context.
+
+    The page is opened in a browser if there is a display. What goes wrong with it is a warning, and no more.
+
+    Args:
+        folder: The run folder, which this process holds.
+        part: The part of the run that it holds.
+        observer: Is notified of where the page is.
+    """
+
+    def __init__(self, folder: Path, part: str, observer: Observer) -> None:
+        self._folder, self._part, self._observer = folder, part, observer
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._renewal: Renewal | None = None
+
+    def __enter__(self) -> LivePage:
+        """Write the first page, and renew it from then on."""
+        self._renewal = Renewal(self._folder, self._part)
+        self._renewal.write()
+        self._observer.noted([f"{self._renewal.file} follows the run: open it in a browser."])
+        _open(self._renewal.file)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write the last page: with a link to the report, or that the run was stopped."""
+        self._is_over.set()
+        self._thread.join()
+        self._write(is_training=False)
+
+    def _renew(self) -> None:
+        assert self._renewal
+        while not self._is_over.wait(self._renewal.due_in()):
+            self._write(is_training=True)
+
+    def _write(self, is_training: bool) -> None:
+        assert self._renewal
+        try:
+            self._renewal.write(is_training)
+        except AblationError as error:
+            warnings.warn(f"the live page could not be written: {error}", AblationWarning, stacklevel=2)
+
+
+def watch_run(folder: str | Path, on_page: Callable[[Path], object] | None = None) -> Path:
+    """Write the page of a run, and renew it until the run has ended.
+
+    The run may be trained by any process on any machine that shares the folder, with ``live`` or without.
+    Nothing but ``live.html`` is written. A run that was stopped is waited for.
+
+    Args:
+        folder: The run folder.
+        on_page: Called once with the path of the page, when it is there.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RunError: The folder is not a run folder, or cannot be written to.
+    """
+    renewal = Renewal(Path(folder))
+    phase = renewal.write()
+    if on_page:
+        on_page(renewal.file)
+    while phase != "ended":
+        time.sleep(renewal.due_in())
+        phase = renewal.write()
+    return renewal.file
+
+
+def _open(page: Path) -> None:
+    """Open a page in a browser, if there is a display to show it on."""
+    if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(page.absolute().as_uri())
