@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -202,33 +203,30 @@ def _variant_row(state: LiveState, name: str, mark: Markup) -> VariantRow:
 
 def _verdict_on(state: LiveState, name: str) -> str:
     """Return the verdict on a variant against the baseline, or that it is open; empty if it is not asked."""
-    asked = state.verdicts[
-        (state.verdicts["kind"] == COMPARISON)
-        & (state.verdicts["subject"] == name)
-        & (state.verdicts["detail"] == state.study.baseline)
-    ]
-    for row in asked.to_dict("records"):
-        if row["is_settled"]:
-            return f"{MARKS[row['verdict']]} {row['verdict']}"
-        return "no verdict" if state.phase == "ended" else "open"
+    asked = COMPARISON, name, state.study.baseline
+    for row in state.verdicts:
+        if (row["kind"], row["subject"], row["detail"]) == asked:
+            if row["is_settled"]:
+                return f"{MARKS[row['verdict']]} {row['verdict']}"
+            return "no verdict" if state.phase == "ended" else "open"
     return "baseline" if name == state.study.baseline else ""
 
 
 def _verdicts(state: LiveState) -> tuple[list[SettledVerdict], str]:
     """Return the settled verdicts, the unresolved ones last, and a sentence on the open questions."""
     settled, open_ = [], []
-    for row in state.verdicts.to_dict("records"):
+    for row in state.verdicts:
         is_comparison = row["kind"] == COMPARISON
         if not row["is_settled"]:
             open_.append(f"{row['subject']} against {row['detail']}" if is_comparison else row["subject"])
         elif is_comparison:
-            named = {"variant": row["subject"], "baseline": row["detail"]}
+            named: dict[Hashable, Any] = {"variant": row["subject"], "baseline": row["detail"]}
             named |= {"failed_seeds": "", "unfinished": ""}  # the report says more of these
-            settled.append((row["verdict"], conclusion(row | named, state.compare)))
+            settled.append((row["verdict"], conclusion({**row, **named}, state.compare)))
         else:
             named = {"effect": row["subject"], "levels": row["detail"]}
             factors = len(state.study.factors)
-            settled.append((row["verdict"], effect_conclusion(row | named, state.compare, factors)))
+            settled.append((row["verdict"], effect_conclusion({**row, **named}, state.compare, factors)))
     settled.sort(key=lambda verdict: verdict[0] == "unresolved")
     verdicts = [SettledVerdict(verdict, MARKS[verdict], sentence) for verdict, sentence in settled]
     more = f" and {len(open_) - _MOST} more" if len(open_) > _MOST else ""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from ablation.analysis.phrases import Row
+from ablation.analysis.questions import study_questions
 from ablation.analysis.settled import settled_verdicts
 from ablation.executors.contract import Task
 from ablation.executors.eta import TimeEstimate
@@ -84,7 +85,7 @@ class LiveState:
         trials: All trials of the study, in the order of the plan.
         means: The mean curve over the completed seeds of each variant that has any.
         seconds_left: An estimate of the time until the last trial ends; None if it is not known yet.
-        verdicts: The declared questions as `ablation.analysis.settled.settled_verdicts` returns them.
+        verdicts: The rows of `ablation.analysis.settled.settled_verdicts`, one per declared question.
     """
 
     study: Study
@@ -93,7 +94,7 @@ class LiveState:
     trials: Sequence[TrialState]
     means: Mapping[str, Curve]
     seconds_left: float | None
-    verdicts: pd.DataFrame
+    verdicts: Sequence[Row]
 
 
 @dataclass
@@ -160,12 +161,13 @@ class LiveRun:
         self._ended: dict[str, _Ended] = {}
         self._scanned = 0
         self._means: dict[str, tuple[int, Curve]] = {}
-        self._judged: tuple[object, pd.DataFrame] | None = None
+        self._judged: tuple[object, list[Row]] | None = None
         self._open()
 
     def _open(self) -> None:
         self._changed = (self.folder / "study.json").stat().st_mtime_ns if self._exists else 0
         self._run = Run(self.folder)
+        self._compare = self._run.study.compare
         self._trials = {trial.id: trial for trial in self._run.trials}
         self._parts: dict[str, _Part] = {}
         self._scanned = 0
@@ -191,14 +193,15 @@ class LiveRun:
         self._read_ended()
         trials = {name: self._state(name, trial, running) for name, trial in self._trials.items()}
         phase = self._phase(running, list(trials.values()))
+        verdicts = self._verdicts(trials, phase)
         return LiveState(
             self._run.study,
-            self._run.compare,
+            self._compare,
             phase,
             list(trials.values()),
             self._mean_curves(trials),
             self._seconds_left(running) if phase == "training" else None,
-            self._verdicts(trials, phase),
+            verdicts,
         )
 
     def _is_recent(self, part: str) -> bool:
@@ -229,6 +232,7 @@ class LiveRun:
                 written = record.stat().st_mtime_ns
                 if not known or known.changed != written:
                     self._ended[name] = _ended(record.with_name("result.json"), written)
+                    self._means.pop(trial.variant, None)
 
     def _state(self, name: str, trial: Trial, running: set[str]) -> TrialState:
         part = max(
@@ -268,23 +272,33 @@ class LiveRun:
                 self._means[variant] = len(of_variant), _mean(of_variant)
         return {variant: self._means[variant][1] for variant in curves}
 
-    def _verdicts(self, trials: Mapping[str, TrialState], phase: Phase) -> pd.DataFrame:
+    def _verdicts(self, trials: Mapping[str, TrialState], phase: Phase) -> list[Row]:
         """Judge what is settled again if a variant has ended; a failed trial may be trained once more."""
         final = (
             ("completed", "diverged") if phase != "ended" else ("completed", "diverged", "failed", "timeout")
         )
         open_ = {trial.variant for trial in trials.values() if trial.status not in final}
         asked = open_, self._changed, phase == "ended"
-        if self._judged and self._judged[0] == asked:
-            return self._judged[1]
-        run, store = self._run, self._run.store
+        if not self._judged or self._judged[0] != asked:
+            self._judged = asked, self._judge(open_)
+        return self._judged[1]
+
+    def _judge(self, open_: set[str]) -> list[Row]:
+        """Judge with the results of the variants that are not open; what is read for it is not kept."""
+        run, correct = self._run, None
         run.refresh()
-        found = ((t.id, store.result(t)) for t in run.trials if t.variant not in open_)
-        run.trial_results = {trial_id: result for trial_id, result in found if result}
-        correct = run.all_right if run.trial_results and run.compare.includes_images else None
-        verdicts = settled_verdicts(run.results, run.study, run.compare, correct)
-        self._judged = asked, verdicts
-        return verdicts
+        run.trial_results = {}
+        asked = (q for q in study_questions(run.study, run.study.compare) if q.is_declared and q.weights)
+        if any(open_.isdisjoint(question.weights) for question in asked):
+            found = ((t.id, run.store.result(t)) for t in run.trials if t.variant not in open_)
+            run.trial_results = {trial_id: result for trial_id, result in found if result}
+            self._compare = run.compare  # which reads the images, as what follows does
+            correct = run.all_right if self._compare.includes_images else None
+        verdicts = settled_verdicts(run.results, run.study, self._compare, correct)
+        run.refresh()
+        run.__dict__.pop("dataset", None)
+        rows: list[Row] = verdicts.to_dict("records")
+        return rows
 
 
 def _ended(file: Path, changed: int) -> _Ended:

@@ -30,9 +30,10 @@ from ablation.workflow.observers import Observer
 PAGE = "live.html"
 SHARE = 0.005
 """The share of one core's time that renewing the page may take; a run keeps at least one core busy."""
-_ALLOWANCE = 0.1  # seconds of a core for the first pages, so that a run of a minute is followed, too
+ALLOWANCE = 0.1
+"""Seconds of a core for the first pages, so that a run of a minute is followed, too."""
 _SHORTEST, _LONGEST = 2.0, 10.0  # seconds between two pages, if they cost next to nothing
-_SLOWER = 60  # after a minute, the page is renewed every minute / 60, and so on
+_SLOWER = 60  # the time so far is this many times the seconds between two pages, within these limits
 
 
 class ProgressRecorder:
@@ -81,7 +82,6 @@ class Renewal:
         self.spent = 0.0
         self._run = LiveRun(folder, part)
         self._began = time.monotonic()
-        self._cost = math.inf  # of the cheapest page so far: the first one compiles the template
         self._partial = (
             folder / f".{PAGE}.{platform.node()}.{os.getpid()}.partial"
         )  # others may write it, too
@@ -102,14 +102,12 @@ class Renewal:
             with writing(self.file.parent), atomic_writer(self.file, partial=self._partial) as stream:
                 stream.write(text.encode())
         finally:
-            cost = time.thread_time() - before
-            self.spent += cost
-            self._cost = min(self._cost, cost)
+            self.spent += time.thread_time() - before
         return state.phase
 
     def due_in(self) -> float:
         """Return the seconds until the page should be written again."""
-        affordable = (self.spent + self._cost - _ALLOWANCE) / SHARE
+        affordable = (self.spent - ALLOWANCE) / SHARE
         return max(self._interval(), affordable - (time.monotonic() - self._began))
 
     def _interval(self) -> float:
