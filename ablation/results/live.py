@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablation.analysis.phrases import Row
 from ablation.analysis.questions import study_questions
@@ -20,7 +21,7 @@ from ablation.executors.contract import Task
 from ablation.executors.eta import TimeEstimate
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
-from ablation.grid.trial import Trial
+from ablation.grid.trial import Trial, TrialResult
 from ablation.results.run import Run
 from ablation.store.lock import running_parts
 from ablation.store.progress_log import ProgressLine, ProgressTail, progress_file, progress_files
@@ -162,6 +163,8 @@ class LiveRun:
         self._scanned = 0
         self._means: dict[str, tuple[int, Curve]] = {}
         self._judged: tuple[object, list[Row]] | None = None
+        self._results: dict[str, TrialResult] = {}
+        self._correct: dict[str, dict[int, NDArray[np.bool_]]] = {}
         self._open()
 
     def _open(self) -> None:
@@ -233,6 +236,7 @@ class LiveRun:
                 if not known or known.changed != written:
                     self._ended[name] = _ended(record.with_name("result.json"), written)
                     self._means.pop(trial.variant, None)
+                    self._results.pop(name, None)
 
     def _state(self, name: str, trial: Trial, running: set[str]) -> TrialState:
         part = max(
@@ -284,21 +288,32 @@ class LiveRun:
         return self._judged[1]
 
     def _judge(self, open_: set[str]) -> list[Row]:
-        """Judge with the results of the variants that are not open; what is read for it is not kept."""
-        run, correct = self._run, None
-        run.refresh()
-        run.trial_results = {}
+        """Judge with the results of the variants that are not open."""
+        run = self._run
         asked = (q for q in study_questions(run.study, run.study.compare) if q.is_declared and q.weights)
         if any(open_.isdisjoint(question.weights) for question in asked):
-            found = ((t.id, run.store.result(t)) for t in run.trials if t.variant not in open_)
-            run.trial_results = {trial_id: result for trial_id, result in found if result}
-            self._compare = run.compare  # which reads the images, as what follows does
-            correct = run.all_right if self._compare.includes_images else None
-        verdicts = settled_verdicts(run.results, run.study, self._compare, correct)
+            self._read_results([trial for trial in run.trials if trial.variant not in open_])
         run.refresh()
-        run.__dict__.pop("dataset", None)
-        rows: list[Row] = verdicts.to_dict("records")
+        run.trial_results = {t.id: self._results[t.id] for t in run.trials if t.id in self._results}
+        rows: list[Row] = settled_verdicts(run.results, run.study, self._compare, self._correct).to_dict(
+            "records"
+        )
+        run.refresh()
         return rows
+
+    def _read_results(self, trials: Sequence[Trial]) -> None:
+        """Read what verdicts rest on, of trials that are new; the curves and the images are not kept."""
+        run = self._run
+        self._results = {t.id: self._results[t.id] for t in trials if t.id in self._results}
+        new = ((trial.id, run.store.result(trial)) for trial in trials if trial.id not in self._results)
+        run.refresh()
+        run.trial_results = {name: r.model_copy(update={"history": ()}) for name, r in new if r}
+        self._results |= run.trial_results
+        self._compare = run.compare
+        if self._compare.includes_images:
+            for variant, of_variant in run.all_right.items():
+                self._correct.setdefault(variant, {}).update(of_variant)
+        run.__dict__.pop("dataset", None)
 
 
 def _ended(file: Path, changed: int) -> _Ended:

@@ -30,8 +30,6 @@ from ablation.workflow.observers import Observer
 PAGE = "live.html"
 SHARE = 0.005
 """The share of one core's time that renewing the page may take; a run keeps at least one core busy."""
-ALLOWANCE = 0.1
-"""Seconds of a core for the first pages, so that a run of a minute is followed, too."""
 _SHORTEST, _LONGEST = 2.0, 10.0  # seconds between two pages, if they cost next to nothing
 _SLOWER = 60  # the time so far is this many times the seconds between two pages, within these limits
 
@@ -69,6 +67,9 @@ class ProgressRecorder:
 class Renewal:
     """Writes the page, and says when it is due again: so late that all pages stay within `SHARE` of a core.
 
+    The first page is not counted. It compiles the template, and reads what was trained before, which takes a
+    thousandth of the time that a trial of a second took.
+
     Args:
         folder: The run folder.
         part: The part of the run that this process trains; empty if it only watches.
@@ -79,9 +80,9 @@ class Renewal:
 
     def __init__(self, folder: Path, part: str = "") -> None:
         self.file = folder / PAGE
-        self.spent = 0.0
+        self.spent = 0.0  # seconds of a core, for all pages but the first
         self._run = LiveRun(folder, part)
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._partial = (
             folder / f".{PAGE}.{platform.node()}.{os.getpid()}.partial"
         )  # others may write it, too
@@ -98,21 +99,19 @@ class Renewal:
         before = time.thread_time()
         try:
             state = self._run.look(is_training)
-            text = live_html(state, math.ceil(self._interval()))
+            text = live_html(state, math.ceil(self.due_in()))
             with writing(self.file.parent), atomic_writer(self.file, partial=self._partial) as stream:
                 stream.write(text.encode())
         finally:
-            self.spent += time.thread_time() - before
+            self.spent += time.thread_time() - before if self._began is not None else 0.0
+            self._began = self._began or time.monotonic()
         return state.phase
 
     def due_in(self) -> float:
         """Return the seconds until the page should be written again."""
-        affordable = (self.spent - ALLOWANCE) / SHARE
-        return max(self._interval(), affordable - (time.monotonic() - self._began))
-
-    def _interval(self) -> float:
-        """Return the seconds between two pages: a few, and more in a long run, whose page changes slowly."""
-        return max(_SHORTEST, min(_LONGEST, (time.monotonic() - self._began) / _SLOWER))
+        so_far = time.monotonic() - self._began if self._began else 0.0
+        a_few = max(_SHORTEST, min(_LONGEST, so_far / _SLOWER))  # the page of a long run changes slowly
+        return max(a_few, self.spent / SHARE - so_far)
 
 
 class LivePage:
