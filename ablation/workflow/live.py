@@ -17,7 +17,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ablation.errors import AblationError, AblationWarning, writing
+from ablation.errors import AblationWarning, writing
 from ablation.executors.contract import Progress, Task
 from ablation.files import atomic_writer
 from ablation.grid.trial import Trial, TrialResult
@@ -134,7 +134,7 @@ class LivePage:
     def __enter__(self) -> LivePage:
         """Write the first page, and renew it from then on."""
         self._renewal = Renewal(self._folder, self._part)
-        self._renewal.write()
+        self._write(is_training=True)
         self._observer.noted([f"{self._renewal.file} follows the run: open it in a browser."])
         _open(self._renewal.file)
         self._thread.start()
@@ -155,7 +155,7 @@ class LivePage:
         assert self._renewal
         try:
             self._renewal.write(is_training)
-        except AblationError as error:
+        except Exception as error:  # whatever it is, it must not cost a run its results
             warnings.warn(f"the live page could not be written: {error}", AblationWarning, stacklevel=2)
 
 

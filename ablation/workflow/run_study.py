@@ -70,10 +70,9 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
-    store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
+    store = Store(out or RUNS / slug(study.name))
     study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
-    observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
-    observer = Observers(ProgressRecorder(store.folder, shard.name), observer)
+    observer = _observers(store, shard, observer, tensorboard)
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
@@ -92,6 +91,12 @@ def run_study(
             observer.planned(run.trials, tasks)
             _train_and_tabulate(run, tasks, runner, observer, shard)
         return _report(run, shard, chosen)
+
+
+def _observers(store: Store, shard: Shard, observer: Observer | None, tensorboard: bool) -> Observer:
+    """Return what is notified of a run: its own record of progress first, then whoever else asks."""
+    others = [TensorBoard(store.folder)] if tensorboard else []
+    return Observers(ProgressRecorder(store.folder, shard.name), observer or NullObserver(), *others)
 
 
 def _open(store: Store, study: Study, dataset: Dataset, beside: list[str]) -> None:
