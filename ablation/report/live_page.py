@@ -93,6 +93,7 @@ class LivePage:
         more: How many running trials, failures and verdicts are not listed.
         at: When this was so, in seconds since 1970, and as a time of day.
         renewed: The seconds after which the browser reads the page again; 0 if it is final.
+        report: The file of the report; empty before it is written, and for the trials of a search.
     """
 
     title: str
@@ -112,6 +113,7 @@ class LivePage:
     more: Sequence[int]
     at: tuple[float, str]
     renewed: int
+    report: str
 
 
 def live_html(state: LiveState, renewed: int) -> str:
@@ -150,6 +152,7 @@ def live_page(state: LiveState, renewed: int) -> LivePage:
         more=[max(0, len(listed) - _MOST) for listed in (running, failed, verdicts)],
         at=(round(now, 1), time.strftime("%H:%M:%S", time.localtime(now))),
         renewed=0 if state.phase == "ended" else renewed,
+        report="report.html" if state.phase == "ended" and state.study.reads_test else "",
     )
 
 

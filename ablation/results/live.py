@@ -195,7 +195,7 @@ class LiveRun:
         self._read_progress()
         self._read_ended()
         trials = {name: self._state(name, trial, running) for name, trial in self._trials.items()}
-        phase = self._phase(running, list(trials.values()))
+        phase = self._phase(running, trials)
         verdicts = self._verdicts(trials, phase)
         return LiveState(
             self._run.study,
@@ -252,14 +252,17 @@ class LiveRun:
             return state(ended.status, ended.curve, ended.cause)
         return state("pending", part[1].curves.get(name, ()) if part else ())
 
-    def _phase(self, running: set[str], trials: Sequence[TrialState]) -> Phase:
+    def _phase(self, running: set[str], trials: Mapping[str, TrialState]) -> Phase:
         if running:
             parts = [part for name, part in self._parts.items() if name in running]
             if any(len(part.ended) < len(part.planned) for part in parts):
                 return "training" if any(part.estimate.work_done for part in parts) else "starting"
             return "reporting" if parts else "starting"
-        unfinished = any(trial.curve for trial in trials if trial.status == "pending")
-        return "ended" if self._run.is_reported and not unfinished else "stopped"
+        pending = {name for name, trial in trials.items() if trial.status == "pending"}
+        if any(pending.intersection(part.planned) for part in self._parts.values()):
+            return "stopped"
+        is_reported = self._run.is_reported if self._run.study.reads_test else not pending
+        return "ended" if is_reported else "stopped"
 
     def _seconds_left(self, running: set[str]) -> float | None:
         now = time.time()

@@ -77,6 +77,17 @@ def test_a_killed_run_has_stopped_and_a_resumed_one_goes_on_from_its_epochs(run:
         assert (trial_of(state, "+both", 0).status, trial_of(state, "+both", 0).epoch) == ("running", 1)
 
 
+def test_a_run_that_is_killed_before_its_first_epoch_has_not_ended_although_there_is_a_report(
+    run: Run,
+) -> None:
+    """The report was written before the study was given further trials."""
+    ProgressLog(run.folder).planned(dict.fromkeys(left(run), 2.0))
+    for file in (run.folder / "report.html", run.figures_folder / "captions.md"):
+        file.touch()
+    assert run.is_reported
+    assert LiveRun(run.folder).look().phase == "stopped"
+
+
 def test_a_failed_trial_that_is_trained_again_is_no_failure_meanwhile(run: Run) -> None:
     first, second = (trial for trial in run.trials if trial.variant == "+both")
     run.store.scratch(first)
