@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablation.api import Run, SearchRun, Study, merge_runs, run_search, run_study
+    from ablation.api import Run, SearchRun, Study, merge_runs, run_search, run_study, watch_run
     from ablation.errors import AblationError
     from ablation.executors.shard import Shard
     from ablation.grid.study import Variant
@@ -32,6 +32,7 @@ __all__ = [
     "merge_runs",
     "run_search",
     "run_study",
+    "watch_run",
 ]
 
 _MODULES = {
@@ -47,6 +48,7 @@ _MODULES = {
     "merge_runs": "api",
     "run_search": "api",
     "run_study": "api",
+    "watch_run": "api",
 }
 
 

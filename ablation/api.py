@@ -5,7 +5,7 @@ Each method is a thin wrapper around a function of another module, which accepts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ablation.search import results as search_results
 from ablation.search import run as search_run
 from ablation.search.settings import Search
 from ablation.tuning.run import run_and_tune
-from ablation.workflow import merge
+from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
 from ablation.workflow.progress import LiveProgress
 
@@ -169,3 +169,11 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
     Arguments and errors are those of `ablation.workflow.merge.merge_runs`.
     """
     return Run(merge.merge_runs(folders, out).folder)
+
+
+def watch_run(folder: str | Path, on_page: Callable[[Path], object] | None = None) -> Path:
+    """Follow a run that any process trains: write its ``live.html``, and renew it until the run has ended.
+
+    Arguments, result and errors are those of `ablation.workflow.live.watch_run`.
+    """
+    return live.watch_run(folder, on_page)

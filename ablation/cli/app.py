@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from ablation.cli.options import (
     ExecutorOption,
     FoldOverOption,
     GridOption,
+    LiveOption,
     MaxSeedsOption,
     PrecisionOption,
     RunArgument,
@@ -120,6 +122,7 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
     ] = False,
+    live: LiveOption = False,
 ) -> None:
     """Train the trials of a grid file that are not finished yet; then write tables, figures and report."""
     from ablation.cli.console_design import print_design, print_fold_over
@@ -149,7 +152,7 @@ def run(
     from ablation.tuning.run import run_and_tune
     from ablation.workflow.progress import LiveProgress
 
-    options |= {"executor": executor, "address": address, "tensorboard": tensorboard}
+    options |= {"executor": executor, "address": address, "tensorboard": tensorboard, "live": live}
     with located(grid), interruptible(), LiveProgress() as progress:
         finished = run_and_tune(study, out, observer=progress, **options)
     print_results(finished)
@@ -333,6 +336,15 @@ def status(run: RunArgument = None) -> None:
     opened = open_run(run)
     print_status(opened)
     print_tuning(opened)
+
+
+@app.command()
+def watch(run: RunArgument = None) -> None:
+    """Follow a run from outside: write RUN/live.html, and renew it until the run has ended or Ctrl-C."""
+    from ablation.workflow.live import watch_run
+
+    with suppress(KeyboardInterrupt):
+        watch_run(open_run(run).folder, print)
 
 
 @app.command()

@@ -54,6 +54,9 @@ FoldOverOption = Annotated[
         help="Once all trials are done, add variants that separate aliased interactions with a verdict.",
     ),
 ]
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Also write RUN/live.html, a page that follows the run, and open it.")
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,

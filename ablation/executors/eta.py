@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from ablation.executors.contract import Task
-from ablation.grid.trial import EpochRecord, Trial
+from ablation.grid.trial import Trial
+
+
+class EndedEpoch(Protocol):
+    """The number of an epoch that has ended, and its wall time in seconds."""
+
+    @property
+    def epoch(self) -> int:
+        """The number, from 1 on."""
+
+    @property
+    def seconds(self) -> float:
+        """The wall time."""
 
 
 class TimeEstimate:
@@ -21,13 +35,22 @@ class TimeEstimate:
         self._share_left = dict.fromkeys(self._tasks, 1.0)
         self._epoch_seconds: dict[str, list[float]] = {}  # by variant, the seconds of its epochs
         self._guessed_seconds = self._measured_seconds = 0.0  # of all epochs that have ended
+        self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
 
-    def trained(self, trial: Trial, record: EpochRecord) -> None:
-        """Take note that a trial has ended an epoch."""
-        self._share_left[trial.id] = 1 - record.epoch / trial.training.epochs
+    def trained(self, trial: Trial, record: EndedEpoch, at: float | None = None) -> None:
+        """Take note that a trial has ended an epoch.
+
+        Args:
+            trial: The trial.
+            record: The epoch.
+            at: When it ended, in seconds of any clock; by default now, of the monotonic clock.
+        """
+        trial_id = trial.id  # a hash, which takes its time
+        self._share_left[trial_id] = 1 - record.epoch / trial.training.epochs
         self._epoch_seconds.setdefault(trial.variant, []).append(record.seconds)
-        self._guessed_seconds += self._tasks[trial.id].seconds / trial.training.epochs
+        self._guessed_seconds += self._tasks[trial_id].seconds / trial.training.epochs
         self._measured_seconds += record.seconds
+        self._clock = self._clock or (time.monotonic() if at is None else at, self._measured_seconds)
 
     def started(self, trial: Trial) -> None:
         """Take note that a trial has started, possibly for another time."""
@@ -49,6 +72,20 @@ class TimeEstimate:
     def work_done(self) -> float:
         """The seconds that all epochs took which have ended."""
         return self._measured_seconds
+
+    def time_left(self, now: float | None = None) -> float | None:
+        """Estimate the seconds that the run still takes; None before the second epoch.
+
+        Args:
+            now: The time, in seconds of the clock of `trained`.
+        """
+        left = self.work_left()
+        if left is None or self._clock is None:
+            return None
+        # The clock starts at the end of the first epoch: importing TensorFlow says nothing of the rest.
+        since, before = self._clock
+        done = self._measured_seconds - before
+        return left * ((time.monotonic() if now is None else now) - since) / done if done else None
 
     def _seconds(self, task: Task) -> float:
         measured = self._epoch_seconds.get(task.trial.variant)

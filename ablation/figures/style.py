@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,12 +129,15 @@ class VariantStyle:
     dash: str = "-"
 
 
-@cache
-def hues() -> list[Any]:
-    """Return seaborn's colour-blind palette without its grey, the baseline's, and its pale yellow."""
-    import seaborn as sns  # here, for it takes as long to import as all else, and often nothing is drawn
+_HUES = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#56b4e9")
 
-    return [colour for i, colour in enumerate(sns.color_palette("colorblind")) if i not in (7, 8)]
+
+def hues() -> list[Any]:
+    """Return seaborn's colour-blind palette without its grey, the baseline's, and its pale yellow.
+
+    It is written out: seaborn takes more than a second to import, and the live page needs no more of it.
+    """
+    return list(_HUES)
 
 
 def hue(number: int) -> Any:

@@ -6,6 +6,7 @@ import base64
 import html
 import os
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -55,6 +56,12 @@ def render_tex(report: Report, folder: Path) -> str:
     environment = _environment(folder).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # LaTeX uses braces
     text = environment.get_template("report.tex").render(report=report, marks=MARKS)
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+@cache
+def page_template(name: str) -> jinja2.Template:
+    """Return the template of an HTML page that is written many times, and compiled once."""
+    return _environment(Path(), autoescape=True).get_template(name)
 
 
 def drawing_software() -> str:

@@ -194,7 +194,7 @@ class Run:
     def _answers(self) -> Answers:
         if completed_results(self.results).empty:
             return study_answers(self.results, self.study, self.compare)
-        correct = self._all_right if self.compare.includes_images else None
+        correct = self.all_right if self.compare.includes_images else None
         is_improving = self.convergence["improving"] & (self.convergence["epochs"] > 1)
         improving = self.convergence.loc[is_improving, "variant"]
         failed = self.results.iloc[:0]
@@ -253,7 +253,7 @@ class Run:
     @property
     def seeds_needed(self) -> pd.DataFrame:
         """One row per declared question: the seeds needed to detect a difference of the margin."""
-        correct = self._all_right if self.compare.includes_images else None
+        correct = self.all_right if self.compare.includes_images else None
         return seeds_table(self.results, self.study, correct)
 
     @property
@@ -348,7 +348,7 @@ class Run:
         return confusion_counts(self.predictions, self.test_labels, len(self.dataset.class_names))
 
     @property
-    def _all_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
+    def all_right(self) -> dict[str, dict[int, NDArray[np.bool_]]]:
         """Whether each test image was classified correctly, for all completed trials; see `_is_right`."""
         right: dict[str, dict[int, NDArray[np.bool_]]] = {}
         for (variant, seed), predictions in self._all_predictions.items():

@@ -88,6 +88,42 @@ def active_holders(folder: Path, part: str) -> list[str]:
     ]
 
 
+def running_parts(folder: Path, is_recent: Callable[[str], bool], besides: str = "") -> set[str]:
+    """Return the parts that processes are running now, for whoever only watches; nobody waits for it.
+
+    A shared folder may not show the locks of other machines, and a folder that is being opened by another
+    process shows none. Then the recorded owners are believed, those on other machines if they are recent.
+
+    Args:
+        folder: The run folder.
+        is_recent: Whether there is recent news of a part.
+        besides: A part that this process holds, which is left out.
+    """
+    owners = {file.name.removesuffix(".owner.json") for file in folder.glob("*.owner.json")} - {besides}
+    away = {part for part in owners if _host(folder / f"{part}.owner.json") not in ("", platform.node())}
+    believed = {part for part in away if is_recent(part)}
+    short = folder / f"{_SHORT}.lock"
+    if not short.exists():  # nothing was ever run here, and a watcher leaves no lock behind
+        return believed
+    lock = FileLock(short)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError, NotImplementedError):
+        return believed | (owners - away)
+    try:
+        return believed | set(active_holders(folder, besides))
+    finally:
+        lock.release()
+
+
+def _host(owner: Path) -> str:
+    """Return the machine that an owner's file names; empty if it names none."""
+    try:
+        return str(json.loads(owner.read_text("utf-8"))["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
     with writing(folder):
         try:

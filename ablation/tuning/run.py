@@ -37,6 +37,7 @@ def run_and_tune(
     max_seeds: int | None = None,
     tensorboard: bool = False,
     fold_over: bool = False,
+    live: bool = False,
 ) -> Run:
     """Run a study as given; if it has ``tune``, tune every variant, and compare the variants tuned, too.
 
@@ -58,7 +59,7 @@ def run_and_tune(
     observer = observer or NullObserver()
     run = run_study(
         study, out, only=only, shard=shard, observer=observer, max_seeds=max_seeds, tensorboard=tensorboard,
-        fold_over=fold_over, **options,
+        fold_over=fold_over, live=live, **options,
     )  # fmt: skip
     if not study.tune or only or not shard.is_whole:
         return run

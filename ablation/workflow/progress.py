@@ -38,7 +38,6 @@ class LiveProgress:
         self._ended: list[Trial] = []
         self._pending: list[Trial] = []
         self._estimate = TimeEstimate([])
-        self._clock: tuple[float, float] | None = None  # when the first epoch ended, and the work until then
         self._live: Live | _NotebookDisplay | None = None
         self._noted: set[str] = set()
         self._started = time.monotonic()
@@ -63,7 +62,7 @@ class LiveProgress:
     def planned(self, trials: Sequence[Trial], pending: Sequence[Task]) -> None:
         """See `Observer.planned`."""
         self.__exit__()
-        self._running, self._ended, self._clock = {}, [], None
+        self._running, self._ended = {}, []
         self._pending = [task.trial for task in pending]
         self._estimate = TimeEstimate(pending)
         others = len(trials) - len(pending)
@@ -91,7 +90,6 @@ class LiveProgress:
             self._estimate.started(progress.trial)
         else:
             self._estimate.trained(progress.trial, progress.record)
-            self._clock = self._clock or (time.monotonic(), self._estimate.work_done)
         self._refresh()
 
     def finished(self, trial: Trial, result: TrialResult) -> None:
@@ -124,13 +122,7 @@ class LiveProgress:
 
     def time_left(self) -> float | None:
         """Estimate the seconds left; None before the second epoch."""
-        left = self._estimate.work_left()
-        if left is None or self._clock is None:
-            return None
-        # The clock starts at the end of the first epoch: importing TensorFlow says nothing of the rest.
-        since, before = self._clock
-        done = self._estimate.work_done - before
-        return left * (time.monotonic() - since) / done if done else None
+        return self._estimate.time_left()
 
     def _outlook(self) -> str:
         if len(self._ended) == len(self._pending):

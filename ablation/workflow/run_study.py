@@ -24,6 +24,7 @@ from ablation.training.provenance import code_provenance
 from ablation.workflow.ablated_models import announce, keep_layers
 from ablation.workflow.fold_over import fold_over as with_fold_over
 from ablation.workflow.fold_over import require_fraction, with_earlier_fold
+from ablation.workflow.live import LivePage, ProgressRecorder
 from ablation.workflow.observers import NullObserver, Observer, Observers
 from ablation.workflow.pending import pending_tasks
 from ablation.workflow.preflight import require_fit
@@ -43,6 +44,7 @@ def run_study(
     max_seeds: int | None = None,
     fold_over: bool = False,
     tensorboard: bool = False,
+    live: bool = False,
 ) -> Run:
     """Train what is not finished, write the tables, draw the figures and write the report.
 
@@ -60,6 +62,7 @@ def run_study(
         fold_over: Whether to fold a fractional design over, once its trials are done, if a verdict is open
             between aliased interactions. A later run of the same grid keeps the variants that are added.
         tensorboard: Whether to write all trials for TensorBoard, too, to ``tensorboard/`` in the run folder.
+        live: Whether to write ``live.html``, a page that follows the run; see `ablation.workflow.live`.
 
     Returns:
         The run, whether or not its trials completed; ``run.results["status"]`` has the status of each.
@@ -67,14 +70,15 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
-    store, observer = Store(out or RUNS / slug(study.name)), observer or NullObserver()
+    store = Store(out or RUNS / slug(study.name))
     study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
-    observer = Observers(observer, TensorBoard(store.folder)) if tensorboard else observer
+    observer = _observers(store, shard, observer, tensorboard)
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
     announce(study, dataset, observer)
-    with store.locked(shard.name, partial(_open, store, study, dataset)):
+    page = LivePage(store.folder, shard.name, observer) if live else nullcontext()
+    with store.locked(shard.name, partial(_open, store, study, dataset)), page:
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over)
         observer.planned(run.trials, tasks)
         if not tasks and run.is_reported:
@@ -87,6 +91,12 @@ def run_study(
             observer.planned(run.trials, tasks)
             _train_and_tabulate(run, tasks, runner, observer, shard)
         return _report(run, shard, chosen)
+
+
+def _observers(store: Store, shard: Shard, observer: Observer | None, tensorboard: bool) -> Observer:
+    """Return what is notified of a run: its own record of progress first, then whoever else asks."""
+    others = [TensorBoard(store.folder)] if tensorboard else []
+    return Observers(ProgressRecorder(store.folder, shard.name), observer or NullObserver(), *others)
 
 
 def _open(store: Store, study: Study, dataset: Dataset, beside: list[str]) -> None:
@@ -225,6 +235,7 @@ def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, 
     store.open(study, dataset)
     run = Run(store.folder)
     tasks = _tasks(run, {variant.name for variant in study.variants})
+    observer = Observers(ProgressRecorder(store.folder), observer)
     if tasks:
         observer.planned(run.trials, tasks)
         _train(run, tasks, runner, observer)

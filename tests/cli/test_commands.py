@@ -24,6 +24,7 @@ _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'te
         "figures",
         "report",
         "status",
+        "watch",
         "compare",
         "plan",
         *(pytest.param(c, marks=pytest.mark.slow) for c in ("audit", "verify", "export")),
