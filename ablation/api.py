@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.classroom import collect as classroom_collect
+from ablation.classroom.deal import deal as deal
 from ablation.export.formats import export_run
 from ablation.export.tables import write_tables
 from ablation.figures.drawing import draw_figures
@@ -169,3 +171,11 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path) -> Run:
     Arguments and errors are those of `ablation.workflow.merge.merge_runs`.
     """
     return Run(merge.merge_runs(folders, out).folder)
+
+
+def collect(hand_ins: Sequence[str | Path], out: str | Path) -> Run:
+    """Check what the students of a class handed in, and merge what is sound into one run.
+
+    Arguments and errors are those of `ablation.classroom.collect.collect`.
+    """
+    return Run(classroom_collect.collect(hand_ins, out).folder)

@@ -57,6 +57,11 @@ def render_tex(report: Report, folder: Path) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
+def rendered_page(template: str, **values: object) -> str:
+    """Return another page than a report, from one of the templates, with all values escaped."""
+    return _environment(Path(), autoescape=True).get_template(template).render(**values)
+
+
 def drawing_software() -> str:
     """Name the software that draws the figures, with versions: another may set every pixel differently."""
     return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
