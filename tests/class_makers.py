@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ import numpy as np
 
 from ablation import Study
 from ablation.data.datasets import Dataset
-from ablation.digest import short_digest
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.store.run_folder import Store
 from ablation.training.epochs import final_measures, order_digest
@@ -42,20 +42,27 @@ ENVIRONMENTS: tuple[Mapping[str, str], ...] = (
 
 
 def write_hand_in(
-    folder: Path, study: Study, dataset: Dataset, seeds: Sequence[int], environment: Mapping[str, str]
+    folder: Path,
+    study: Study,
+    dataset: Dataset,
+    seeds: Sequence[int],
+    environment: Mapping[str, str] = ENVIRONMENTS[0],
+    drawn_as: int | None = None,
 ) -> Path:
-    """Write a run folder with every trial of these seeds, with noise that follows the seed."""
+    """Write a run folder with every trial of these seeds; noise follows the seed, or another one."""
     study = study.model_copy(update={"seeds": tuple(seeds)})
     store = Store(folder)
     store.open(study, dataset)
     for trial in study.trials(dataset.digest):
-        write_trial(store, trial, dataset, environment)
+        write_trial(store, trial, dataset, environment, trial.seed if drawn_as is None else drawn_as)
     return folder
 
 
-def write_trial(store: Store, trial: Trial, dataset: Dataset, environment: Mapping[str, str]) -> None:
-    generator = np.random.default_rng([trial.seed, sorted(EFFECTS).index(trial.variant)])
-    of_seed = np.random.default_rng([trial.seed, 99]).normal(0, 0.03)
+def write_trial(
+    store: Store, trial: Trial, dataset: Dataset, environment: Mapping[str, str], drawn_as: int
+) -> None:
+    generator = np.random.default_rng([drawn_as, sorted(EFFECTS).index(trial.variant)])
+    of_seed = np.random.default_rng([drawn_as, 99]).normal(0, 0.03)
     accuracy = 0.75 + EFFECTS[trial.variant] + of_seed + generator.normal(0, 0.02)
     labels = dataset.test.labels
     right = np.zeros(len(labels), bool)
@@ -87,8 +94,6 @@ def write_trial(store: Store, trial: Trial, dataset: Dataset, environment: Mappi
 
 def edit(trial: Path, name: str, content: bytes, with_checksum: bool) -> None:
     """Change a file of a trial, as a student would; one who knows of the checksums changes these, too."""
-    import hashlib
-
     (trial / name).write_bytes(content)
     if with_checksum:
         record = json.loads((trial / "trial.json").read_text("utf-8"))
@@ -103,7 +108,3 @@ def zipped(folder: Path, file: Path, inside: str = "run") -> Path:
             if path.is_file():
                 archive.write(path, f"{inside}/{path.relative_to(folder).as_posix()}")
     return file
-
-
-def digest_of(text: str) -> str:
-    return short_digest(text)

@@ -52,7 +52,9 @@ def other_models(runs: Mapping[str, Run]) -> Reasons:
         for trial in run.trials:
             result = run.trial_results[trial.id]
             keras = result.provenance.get("keras", "")
-            seen.setdefault(("the model of " + trial.variant, keras), {})[name] = result.structure
+            seen.setdefault(("the model of " + trial.variant, keras), {})[name] = (
+                f"{result.structure} {result.parameters} {result.multiply_adds}"
+            )
             for file, digest in result.files.items():
                 if not PurePath(file).is_absolute() and ":" not in file:  # of another machine
                     seen.setdefault((file, ""), {})[name] = digest

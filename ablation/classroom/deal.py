@@ -17,6 +17,7 @@ from ablation.errors import GridError, RunError, writing
 from ablation.grid.grid_file import read_study
 from ablation.grid.study import Study
 from ablation.grid.study_diff import study_changes
+from ablation.grid.value_text import counted
 from ablation.grid.yaml_positions import read_yaml
 from ablation.workflow.scaffold import rendered
 
@@ -150,5 +151,7 @@ def _readme(study: Study, student: str, seeds: Sequence[int], wheel: str, images
         )
     return rendered(
         "student.md", student=student, study=study, seeds=", ".join(map(str, seeds)), systems=systems,
-        trainings=len(study.variants) * len(seeds), python=", ".join(versions), images=images,
+        variants=counted(len(study.variants), "variant"),
+        trainings=counted(len(study.variants) * len(seeds), "training"),
+        python=", ".join(versions), images=images,
     )  # fmt: skip

@@ -57,7 +57,7 @@ def find_hand_ins(paths: Sequence[str | Path]) -> list[HandIn]:
     for path in (Path(path) for path in paths):
         if not path.exists():
             raise RunError(f"{path} does not exist; name folders or zip files that students handed in.")
-        inside = list(_inside(path)) if path.is_dir() and not _is_of_student(path) else []
+        inside = _readable(path) if path.is_dir() and not _is_of_student(path) else []
         is_collection = any(_is_of_student(one) or _is_zip(one) for one in inside)
         found += inside if is_collection else [path]
     unique = {path.absolute(): path for path in found}
@@ -91,6 +91,14 @@ def _inside(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if not path.name.startswith(".") and path.name.lower() not in map(str.lower, _OF_SYSTEMS):
             yield path
+
+
+def _readable(folder: Path) -> list[Path]:
+    """Return what lies in a folder; nothing if it cannot be read, so that it is a hand-in with a fault."""
+    try:
+        return list(_inside(folder))
+    except OSError:
+        return []
 
 
 def _is_of_student(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,9 +17,9 @@ from ablation.results.run import Run
 
 CLASS_PAGE = "class.html"
 
-_LEFT, _RIGHT, _HEIGHT, _TOP = 330, 1215, 92, 8  # of the drawing, in its own units
+_LEFT, _RIGHT, _HEIGHT, _TOP = 380, 1215, 80, 6  # of the drawing, in its own units
 _RADIUS, _STEP, _LEVELS = 8, 16, (0, -1, 1, -2, 2)
-_NAME = 24  # letters of a line of a variant's name
+_NAME = 28  # letters of a variant's name that are shown beside its row
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class DotRow:
     """A variant in the drawing.
 
     Attributes:
-        name: Its name, in one or two lines.
+        name: Its name.
+        short: As much of it as is shown.
         verdict: What all together show.
         y: The middle of its row.
         dots: One per student with a difference.
@@ -47,7 +47,8 @@ class DotRow:
         summary: What the students alone would have concluded, counted.
     """
 
-    name: Sequence[str]
+    name: str
+    short: str
     verdict: str
     y: float
     dots: Sequence[Dot]
@@ -78,7 +79,9 @@ class Scale:
     def around(cls, values: Sequence[float]) -> Scale:
         """Return the axis that shows all of these values, and 0."""
         shown = [0.0, *(value for value in values if math.isfinite(value))]
-        width = (max(shown) - min(shown)) or 1.0
+        if not any(shown):
+            return cls(0.0, 0.05, 0.01)
+        width = max(shown) - min(shown)
         power = 10.0 ** math.floor(math.log10(width / 6))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= width / 6)
         return cls(math.floor(min(shown) / step) * step, math.ceil(max(shown) / step) * step, step)
@@ -128,7 +131,7 @@ def _dot_row(
     place: int, row: Row, by_student: pd.DataFrame, scale: Scale, compare: CompareSettings
 ) -> DotRow:
     own = by_student[by_student["variant"] == row["variant"]].dropna(subset=["difference"])
-    y = _TOP + _HEIGHT * (place + 0.45)
+    y = _TOP + _HEIGHT * (place + 0.5)
     dots, taken = list[Dot](), list[tuple[float, float]]()
     for student, value in sorted(
         zip(own["student"], own["difference"], strict=True), key=lambda pair: (pair[1], pair[0])
@@ -139,13 +142,14 @@ def _dot_row(
         taken.append((x, at))
         text = f"{student}: {points(value, compare)}"
         dots.append(Dot(x, round(at, 1), _kind(value, row), text, value))
-    lines = textwrap.wrap(str(row["variant"]), _NAME, max_lines=2, placeholder="…") or [str(row["variant"])]
+    name = str(row["variant"])
+    short = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
     mean, low, high = (
         scale.place(row[end]) if math.isfinite(row[end]) else math.nan
         for end in ("difference", "low", "high")
     )
     summary = _summary(own["difference"].tolist(), row, compare)
-    return DotRow(lines, str(row["verdict"]), y, dots, mean, low, high, summary)
+    return DotRow(name, short, str(row["verdict"]), y, dots, mean, low, high, summary)
 
 
 def _kind(value: float, row: Row) -> str:
@@ -159,12 +163,12 @@ def _summary(values: Sequence[float], row: Row, compare: CompareSettings) -> str
     """Count what the students alone would have concluded."""
     kinds = [_kind(value, row) for value in values]
     none = sum(abs(value) < ROUNDING for value in values)
-    rest = f", {none} no difference" if none else ""
+    rest = f", {none} equal" if none else ""
     if row["verdict"] in ("better", "worse"):
         return f"{kinds.count('right')} right, {kinds.count('wrong')} wrong{rest}"
     higher, lower = sum(v >= ROUNDING for v in values), sum(v <= -ROUNDING for v in values)
     better, worse = (higher, lower) if compare.higher_is_better else (lower, higher)
-    return f"{better} saw better, {worse} saw worse{rest}"
+    return f"{better} better, {worse} worse{rest}"
 
 
 def _sign_row(row: Row, few: pd.DataFrame) -> SignRow:

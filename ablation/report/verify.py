@@ -90,7 +90,8 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     ]
     agreed, notes = 0, dict[str, None]()
     with tempfile.TemporaryDirectory() as folder:
-        pictures = draw_figures(run, folder=folder) if run.completed_trials else DrawnPictures()
+        is_drawn = run.completed_trials and any(map(_has_pictures, files))
+        pictures = draw_figures(run, folder=folder) if is_drawn else DrawnPictures()
         for file in files:
             compare = _class_page if file.name == CLASS_PAGE else _page if file.suffix == ".html" else _lines
             says, should_say, note = compare(run, file, pictures, Path(folder, file.stem))
@@ -99,6 +100,10 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
             agreed += len(should_say) - len(of_file)
             notes |= {note: None} if note else {}
     return Verification(differences, files, agreed, "; ".join(notes))
+
+
+def _has_pictures(file: Path) -> bool:
+    return file.suffix in (".html", ".md", ".tex") and file.name != CLASS_PAGE
 
 
 def _written(run: Run) -> list[Path]:
