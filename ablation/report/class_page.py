@@ -19,7 +19,7 @@ CLASS_PAGE = "class.html"
 
 _LEFT, _RIGHT, _HEIGHT, _TOP = 380, 1215, 80, 6  # of the drawing, in its own units
 _RADIUS, _STEP, _LEVELS = 8, 16, (0, -1, 1, -2, 2)
-_NAME = 28  # letters of a variant's name that are shown beside its row
+_NAME = 25  # letters of a variant's name that are shown beside its row
 
 
 @dataclass(frozen=True)
