@@ -12,7 +12,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablation.api import Run, SearchRun, Study, merge_runs, run_search, run_study, watch_run
+    from ablation.api import (
+        Run,
+        SearchRun,
+        Study,
+        collect,
+        deal,
+        merge_runs,
+        run_search,
+        run_study,
+        watch_run,
+    )
     from ablation.errors import AblationError
     from ablation.executors.shard import Shard
     from ablation.grid.study import Variant
@@ -29,6 +39,8 @@ __all__ = [
     "Trial",
     "TrialResult",
     "Variant",
+    "collect",
+    "deal",
     "merge_runs",
     "run_search",
     "run_study",
@@ -45,6 +57,8 @@ _MODULES = {
     "Trial": "grid.trial",
     "TrialResult": "grid.trial",
     "Variant": "grid.study",
+    "collect": "api",
+    "deal": "api",
     "merge_runs": "api",
     "run_search": "api",
     "run_study": "api",

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.classroom import collect as classroom_collect
+from ablation.classroom.deal import deal as deal
 from ablation.export.formats import export_run
 from ablation.export.tables import write_tables
 from ablation.figures.drawing import draw_figures
@@ -177,3 +179,11 @@ def watch_run(folder: str | Path, on_page: Callable[[Path], object] | None = Non
     Arguments, result and errors are those of `ablation.workflow.live.watch_run`.
     """
     return live.watch_run(folder, on_page)
+
+
+def collect(hand_ins: Sequence[str | Path], out: str | Path) -> Run:
+    """Check what the students of a class handed in, and merge what is sound into one run.
+
+    Arguments and errors are those of `ablation.classroom.collect.collect`.
+    """
+    return Run(classroom_collect.collect(hand_ins, out).folder)

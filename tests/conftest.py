@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from class_makers import CLASS_GRID, ENVIRONMENTS, write_hand_in, zipped
 from playwright.sync_api import Browser, sync_playwright
 
-from ablation import Run, Study
+from ablation import Run, Study, collect
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
 from ablation.figures.style import Picture
@@ -114,6 +115,37 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             f"ablation.workflow.{module}.write_report", lambda run: run.folder / "report.html"
         )
+
+
+@pytest.fixture(scope="session")
+def class_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    grid = tmp_path_factory.mktemp("class") / "grid.yaml"
+    grid.write_text(CLASS_GRID, "utf-8")
+    return Study.from_yaml(grid)
+
+
+@pytest.fixture(scope="session")
+def class_images(class_study: Study) -> Dataset:
+    return prepare_dataset(class_study.dataset)
+
+
+@pytest.fixture(scope="session")
+def whole_class(
+    class_study: Study, class_images: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Run]:
+    """What 30 students on four kinds of machines hand in, every second of them as a zip file; and the run."""
+    folder = tmp_path_factory.mktemp("handed-in")
+    for k in range(30):
+        run = write_hand_in(
+            folder / f"student-{k:02}" / "run", class_study, class_images, [2 + k], ENVIRONMENTS[k % 4]
+        )
+        if k % 2:
+            zipped(run, folder / f"student-{k:02}.zip")
+            shutil.rmtree(run.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablation.workflow.merge.write_report", lambda run: run.folder / "report.html")
+        run = collect([folder], tmp_path_factory.mktemp("collected") / "run")
+    return folder, run
 
 
 @pytest.fixture

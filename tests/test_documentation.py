@@ -33,7 +33,18 @@ from ablation.search.settings import Search
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "ablation" / "docs").glob("*.md"))]
-COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+
+
+def all_commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    """Return all commands by name, those of a group of commands as `class deal`."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        is_group = hasattr(command, "commands")
+        found |= all_commands(command, f"{name} ") if is_group else {f"{prefix}{name}": command}
+    return found
+
+
+COMMANDS = all_commands(get_command(app))
 CHEAP = ("init", "status", "compare", "plan", "audit")
 
 
@@ -75,14 +86,16 @@ def snippets() -> Iterator[str]:
 
 
 def command_lines() -> list[tuple[str, ...]]:
-    """The arguments of each `ablation` command that is shown, placeholders filled in."""
+    """The name and arguments of each `ablation` command that is shown, placeholders filled in."""
     found = []
     for snippet in snippets():
         for part in re.split(r"&&|\||;", snippet):
             words = re.search(r"(?:^|-- )ablation (.+)", part.strip())
             if words and not words[1].startswith("-"):
                 line = re.sub(r"\[(RUN|REPORT|FOLDER)\]", "", words[1]).replace("...", "")
-                found.append(tuple("3" if word == "N" else word for word in shlex.split(line, comments=True)))
+                words_of = ["3" if word == "N" else word for word in shlex.split(line, comments=True)]
+                name = " ".join(words_of[:2])
+                found.append((name, *words_of[2:]) if name in COMMANDS else tuple(words_of))
     return sorted(set(found))
 
 

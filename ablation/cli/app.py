@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ablation.cli.classroom import classroom
 from ablation.cli.completion import figure_names, formats, runs
 from ablation.cli.endings import exit_1_unless, fail, has_completed, interruptible, open_run, seeds_of
 from ablation.cli.options import (
@@ -41,6 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(classroom, name="class")
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
+import typer
 from markup import code, prose, table
 from typer.models import ArgumentInfo, OptionInfo
 
@@ -16,8 +17,8 @@ from ablation.cli.app import app
 
 INTRODUCTION = """
 `RUN` is a run's folder, by default the newest in `experiments/runs/`. Exit codes: 0, all is well; 1, a
-trial is not completed, a variant cannot be built, trials are not paired, or a number differs; 2, bad usage
-or grid, nothing was started; 130, interrupted.
+trial is not completed, a variant cannot be built, trials are not paired, a number differs, or a hand-in is
+set aside; 2, bad usage or grid, nothing was started; 130, interrupted.
 """
 _KINDS: dict[Any, str] = {Path: "path", int: "whole number", float: "number", str: "text", bool: "switch"}
 
@@ -41,8 +42,16 @@ class Parameter:
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Return the functions behind the commands, by name."""
-    functions = [info.callback for info in app.registered_commands if info.callback]
-    return {function.__name__.replace("_", "-"): function for function in functions}
+    found = _named(app, "")
+    for group in app.registered_groups:
+        if group.typer_instance and group.name:
+            found |= _named(group.typer_instance, f"{group.name} ")
+    return found
+
+
+def _named(commands: typer.Typer, prefix: str) -> dict[str, Callable[..., Any]]:
+    functions = [info.callback for info in commands.registered_commands if info.callback]
+    return {prefix + function.__name__.replace("_", "-"): function for function in functions}
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:

@@ -16,10 +16,12 @@ from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import DrawnPictures
+from ablation.report.class_page import CLASS_PAGE, class_page
 from ablation.report.page import Page, Pieces, only_facts
 from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
+from ablation.results.classroom import CLASS_FILE, Classroom
 from ablation.results.run import TABLES, Run
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
@@ -88,9 +90,10 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     ]
     agreed, notes = 0, dict[str, None]()
     with tempfile.TemporaryDirectory() as folder:
-        pictures = draw_figures(run, folder=folder) if run.completed_trials else DrawnPictures()
+        is_drawn = run.completed_trials and any(map(_has_pictures, files))
+        pictures = draw_figures(run, folder=folder) if is_drawn else DrawnPictures()
         for file in files:
-            compare = _page if file.suffix == ".html" else _lines
+            compare = _class_page if file.name == CLASS_PAGE else _page if file.suffix == ".html" else _lines
             says, should_say, note = compare(run, file, pictures, Path(folder, file.stem))
             of_file = list(_differences(file.name, says, should_say))
             differences += of_file
@@ -99,8 +102,13 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     return Verification(differences, files, agreed, "; ".join(notes))
 
 
+def _has_pictures(file: Path) -> bool:
+    return file.suffix in (".html", ".md", ".tex") and file.name != CLASS_PAGE
+
+
 def _written(run: Run) -> list[Path]:
     names = [*(path.name for path in sorted(run.folder.glob("report*.html"))), "report.md", "report.tex"]
+    names += [CLASS_PAGE] if Classroom.read(run.store) else []
     names += [f"{table}.csv" for table in TABLES]
     names += [f"{table}.parquet" for table in PARQUET if has_parquet()]
     return [run.folder / name for name in names if (run.folder / name).is_file()]
@@ -118,6 +126,21 @@ def _page(run: Run, file: Path, pictures: DrawnPictures, folder: Path) -> tuple[
         note = f"figures are not compared: drawn with {drawn_with or 'unknown software'}, and this is "
         return found.without_pictures, expected.without_pictures, note + drawing_software()
     return found.pieces, expected.pieces, ""
+
+
+def _class_page(run: Run, file: Path, _: DrawnPictures, __: Path) -> tuple[Pieces, Pieces, str]:
+    """Return what the page of a class says, what it should say, and what of it is not compared.
+
+    It is compared line by line, so that the places in its drawing are, too.
+    """
+    classroom = Classroom.read(run.store)
+    if classroom is None:
+        raise RunError(f"{file} is the page of a class, and {run.folder} has no {CLASS_FILE}.")
+    found = _text_of(file)
+    version = Page(found).meta.get("report-version", "")
+    if version in _OLDER_VERSIONS:
+        return [], [], _OLDER
+    return _numbered(found), _numbered(class_page(run, classroom)), ""
 
 
 def _lines(run: Run, file: Path, pictures: DrawnPictures, _: Path) -> tuple[Pieces, Pieces, str]:

@@ -10,15 +10,17 @@ from ablation.errors import writing
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid.trial import slug
+from ablation.report.class_page import CLASS_PAGE, class_page
 from ablation.report.render import drawing_software, render_html, render_markdown, render_tex
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
+from ablation.results.classroom import Classroom
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
 
 def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Path | None = None) -> Path:
-    """Write ``report.html``, its pictures inside, ``report.md`` and ``report.tex``.
+    """Write ``report.html``, its pictures inside, ``report.md`` and ``report.tex``; of a class, its page.
 
     Args:
         run: The run to report.
@@ -37,6 +39,8 @@ def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Pa
     store = _store(run, folder)
     store.write("report.md", render_markdown(report, store.folder))
     store.write("report.tex", render_tex(report, store.folder))
+    if classroom := Classroom.read(run.store):
+        store.write(CLASS_PAGE, class_page(run, classroom))
     return store.write("report.html", render_html(report, drawing_software()))
 
 

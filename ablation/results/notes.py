@@ -26,6 +26,7 @@ from ablation.grid.study_diff import changed_settings
 from ablation.grid.value_text import counted, several
 from ablation.models.architecture import pooled_blocks
 from ablation.models.cost import updates
+from ablation.results.classroom import class_notes
 from ablation.results.left_out import left_out_notes
 from ablation.results.run import Run
 from ablation.training.provenance import SEEDS_AT_ONCE
@@ -79,6 +80,7 @@ def run_notes(run: Run) -> list[str]:
     """Return what to know before believing a run's numbers, a sentence or two each."""
     return [
         *identical_notes(run),
+        *class_notes(run),
         *design_summary(run.study),
         *observed_notes(run),
         *planned_notes(run.study, run.dataset),

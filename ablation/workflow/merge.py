@@ -64,7 +64,7 @@ def _refuse_strangers(first: Run, other: Run) -> None:
     changes = [line for line in study_changes(first.study, other.study) if not line.startswith("seeds: ")]
     if first.study.seeds != other.study.seeds and (first.study.further_seeds or other.study.further_seeds):
         changes.append("seeds were added to variants that were unresolved")
-    if not changes and first.dataset.digest != other.dataset.digest:
+    if not changes and first.trials[0].dataset_digest != other.trials[0].dataset_digest:
         changes = [f"their images differ, {first.dataset.describe()} and {other.dataset.describe()}"]
     if changes:
         more = len(changes) - 1

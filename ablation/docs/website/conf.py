@@ -35,6 +35,7 @@ CONTENTS = {
         "ablation/docs/search",
         "ablation/docs/tuning",
         "ablation/docs/machines",
+        "ablation/docs/classroom",
         f"{HERE}/api",
     ],
     "Evidence": ["ablation/docs/trust", "ablation/docs/speed", "ablation/docs/glossary"],
