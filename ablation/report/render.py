@@ -57,6 +57,12 @@ def render_tex(report: Report, folder: Path) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
+def render_paper(**values: object) -> str:
+    """Return the document that takes in the pieces of a paper, as LaTeX."""
+    environment = _environment(Path()).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # LaTeX uses braces
+    return environment.get_template("paper.tex").render(**values)
+
+
 def drawing_software() -> str:
     """Name the software that draws the figures, with versions: another may set every pixel differently."""
     return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
