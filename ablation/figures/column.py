@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ def column_drawings(run: Run) -> list[Drawing]:
         import matplotlib as mpl
 
         mpl.rcParams.update(_LETTERS)
-        drawn = [draw(run) for draw in _DRAWN]
+        drawn = [draw(run) for draw in _DRAWN.values()]
     return [drawing for drawing in drawn if drawing]
 
 
@@ -142,7 +142,7 @@ def _gap(run: Run) -> Drawing | None:
     panels[-1].axvline(0, color=FAINT, linewidth=0.8)
     panels[-1].set_xlabel("gap after the last epoch (points)")
     upper = (
-        "Top: over the epochs; bottom: after each trial's last epoch. "
+        "Top: over the epochs, in the colours of the rows; bottom: after each trial's last epoch. "
         if few
         else "After each trial's last epoch. "
     )
@@ -176,7 +176,6 @@ def _curves(run: Run) -> Drawing | None:
         if k + columns >= len(shown):
             ax.tick_params(labelbottom=True)
     percent_axis(axes[0, 0].yaxis)
-    axes.flat[0].legend(loc="best", handlelength=1.6, borderaxespad=0.2)
     figure.supxlabel("epoch", fontsize=7.5)
     figure.supylabel("accuracy", fontsize=7.5)
     left = f" The first {len(shown)} of {len(names)} variants." if len(shown) < len(names) else ""
@@ -187,7 +186,14 @@ def _curves(run: Run) -> Drawing | None:
     return Drawing("learning_curves", "Learning curves", figure, caption, "")
 
 
-_DRAWN: Sequence[Callable[[Run], Drawing | None]] = (_differences, _effects, _gap, _curves)
+_DRAWN: dict[str, Callable[[Run], Drawing | None]] = {
+    "differences": _differences,
+    "effects": _effects,
+    "overfitting_gap": _gap,
+    "learning_curves": _curves,
+}
+COLUMN_FIGURES = tuple(_DRAWN)
+"""The names of the figures, of which a study can have fewer."""
 
 
 def _styles(run: Run) -> dict[str, VariantStyle]:

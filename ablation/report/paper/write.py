@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ablation.errors import RunError, writing
 from ablation.figures.catalogue import texts_of
-from ablation.figures.column import column_drawings, write_pdf
+from ablation.figures.column import COLUMN_FIGURES, column_drawings, write_pdf
 from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.style import Drawing
 from ablation.files import write_atomically
@@ -22,7 +22,11 @@ from ablation.results.run import Run
 FOLDER = "paper"
 PAPER_VERSION = 1
 """Raised whenever the wording of a paper changes: one of another version is not compared."""
-_OPTIONAL = ("effects.tex", "figures/differences.pdf", "figures/effects.pdf", "figures/learning_curves.pdf")
+NAMES = (
+    "paper.tex", "methods.tex", "table.tex", "effects.tex", "figures.tex", "checklist.tex", "checklist.md",
+    "references.bib", *(f"figures/{name}.pdf" for name in COLUMN_FIGURES),
+)  # fmt: skip
+"""All files that a paper can have, in its folder."""
 
 
 def write_paper(run: Run, folder: Path | None = None) -> Path:
@@ -48,8 +52,8 @@ def write_paper(run: Run, folder: Path | None = None) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_atomically(target / name, text)
-        written = [*texts, *(str(file.relative_to(target)) for file in write_figures(drawings, target))]
-        for name in _OPTIONAL:  # of an earlier state of the study
+        written = [*texts, *(file.relative_to(target).as_posix() for file in write_figures(drawings, target))]
+        for name in NAMES:  # of an earlier state of the study
             if name not in written:
                 (target / name).unlink(missing_ok=True)
     return target / "paper.tex"
