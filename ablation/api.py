@@ -119,7 +119,11 @@ class Run(results_run.Run):
         return write_report(self, pictures)
 
     def write_paper(self, folder: str | Path | None = None) -> Path:
-        """Write ``paper/``, the pieces of a paper, into a folder, by default the run folder; return `paper.tex`."""
+        """Write the pieces of a paper into ``paper/``; return the path of ``paper.tex``.
+
+        Args:
+            folder: The folder in which ``paper/`` is written; by default the run folder.
+        """
         return write_paper(self, Path(folder) if folder else None)
 
     def write_side_by_side(self, other: results_run.Run) -> Path:

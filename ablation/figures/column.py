@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ablation.figures.style import (
     FAINT,
     Drawing,
     VariantStyle,
+    in_two_lines,
     label,
     look,
     new_figure,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 WIDTH = 8.4 / 2.54
 """The width of a column in inches: 8.4 cm."""
-_LETTERS: dict[str, Any] = {
+_LETTERS: dict[Any, Any] = {
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -43,7 +44,7 @@ _LETTERS: dict[str, Any] = {
     "axes.linewidth": 0.6,
     "pdf.fonttype": 42,  # outlines that journals accept
 }
-_ROW = 0.17  # inches
+_ROW, _ROW_OF_TWO = 0.17, 0.27  # inches
 _MOST_ROWS = 40  # which are as high as a page
 _MOST_CURVES = 7  # lines in a panel that can be told apart
 _MOST_PANELS = 30
@@ -82,16 +83,17 @@ def _differences(run: Run) -> Drawing | None:
     shown = rows[rows.index.isin(kept)]
     pairs = difference_data(run.results, baseline, compare.metric)
     styles = _styles(run)
-    figure = new_figure(WIDTH, 0.55 + _ROW * len(shown))
+    figure = new_figure(WIDTH, 0.55 + _height(shown["variant"]))
     ax = figure.subplots()
     for place, row in enumerate(shown.to_dict("records")):
         of_seeds = pairs.loc[pairs["variant"] == row["variant"], "difference"]
         _interval_row(ax, place, row, of_seeds, styles[str(row["variant"])], run)
-    _finish_rows(ax, [label(str(name), _NAME) for name in shown["variant"]], run)
+    _finish_rows(ax, _names(shown["variant"]), run)
     left_out = f" The {len(shown)} largest of {len(rows)} differences." if len(shown) < len(rows) else ""
     caption = (
         f"Difference in {compare.metric_in_words} from {baseline}{_unit(run)}. Large marks: the mean over "
-        f"{seeds_phrase(shown['n'], 'pair')}; bars: the interval from which the verdict is read; small dots: one "
+        f"{seeds_phrase(shown['n'], 'pair')}; bars: the interval from which the verdict is read; small dots: "
+        f"one "
         f"per seed; shaded: within the margin; {_marks(set(shown['verdict']))}.{left_out}"
     )
     return Drawing("differences", "Differences", figure, caption, "")
@@ -104,17 +106,20 @@ def _effects(run: Run) -> Drawing | None:
         return None
     kept = data["difference"].abs().sort_values(ascending=False, kind="stable").index[:_MOST_ROWS]
     shown = data[data.index.isin(kept)]
-    figure = new_figure(WIDTH, 0.55 + _ROW * len(shown))
+    figure = new_figure(WIDTH, 0.55 + _height(shown["name"]))
     ax = figure.subplots()
     style = VariantStyle("#0173b2", "o")
     for place, row in enumerate(shown.to_dict("records")):
         _interval_row(ax, place, row, pd.Series(dtype=float), style, run)
-    _finish_rows(ax, [label(str(name).replace("\n", " "), _NAME + 6) for name in shown["name"]], run)
+    _finish_rows(ax, _names(name.replace("\n", " ").replace("_", " ") for name in shown["name"]), run)
     left_out = f" The {len(shown)} largest of {len(data)} effects." if len(shown) < len(data) else ""
     caption = (
-        f"Effects on {run.compare.metric_in_words}{_unit(run)}: main effects of the factors, and interactions, of "
-        f"which the design measures some as a sum. Marks: the mean over {seeds_phrase(shown['n'])}; bars: the "
-        f"interval from which the verdict is read; shaded: within the margin; {_marks(set(shown['verdict']))}."
+        f"Effects on {run.compare.metric_in_words}{_unit(run)}: main effects of the factors, and "
+        f"interactions, of "
+        f"which the design measures some as a sum. Marks: the mean over {seeds_phrase(shown['n'])}; bars: "
+        f"the "
+        f"interval from which the verdict is read; shaded: within the margin; "
+        f"{_marks(set(shown['verdict']))}."
         f"{left_out}"
     )
     return Drawing("effects", "Effects", figure, caption, "")
@@ -129,7 +134,7 @@ def _gap(run: Run) -> Drawing | None:
     styles = _styles(run)
     final = _largest(final, "mean", run)
     few = len(final) <= _MOST_CURVES and int(curves["epoch"].max()) > 1
-    heights = [1.5] * few + [0.45 + _ROW * len(final)]
+    heights = [1.5] * few + [0.45 + _height(final["variant"])]
     figure = new_figure(WIDTH, sum(heights) + 0.15)
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if few:
@@ -138,7 +143,7 @@ def _gap(run: Run) -> Drawing | None:
         of_seeds = 100 * trials.loc[trials["variant"] == row["variant"], "gap"]
         ends = [100 * row[key] for key in ("low", "mean", "high")]
         _mark(panels[-1], place, ends, of_seeds, styles[str(row["variant"])])
-    _rows(panels[-1], [label(str(name), _NAME) for name in final["variant"]])
+    _rows(panels[-1], _names(final["variant"]))
     panels[-1].axvline(0, color=FAINT, linewidth=0.8)
     panels[-1].set_xlabel("gap after the last epoch (points)")
     upper = (
@@ -148,7 +153,8 @@ def _gap(run: Run) -> Drawing | None:
     )
     caption = (
         "Overfitting gap: training minus validation accuracy, both in inference mode, in percentage points. "
-        f"{upper}Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% confidence "
+        f"{upper}Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% "
+        f"confidence "
         f"interval; small dots: one per seed.{_left_out(len(final), run)}"
     )
     return Drawing("overfitting_gap", "Overfitting gap", figure, caption, "")
@@ -180,7 +186,8 @@ def _curves(run: Run) -> Drawing | None:
     figure.supylabel("accuracy", fontsize=7.5)
     left = f" The first {len(shown)} of {len(names)} variants." if len(shown) < len(names) else ""
     caption = (
-        "Training (dashed) and validation (solid) accuracy after every epoch, both in inference mode: mean over "
+        "Training (dashed) and validation (solid) accuracy after every epoch, both in inference mode: mean "
+        "over "
         f"{seeds_phrase(data['n'])}, with its 95% confidence interval.{left}"
     )
     return Drawing("learning_curves", "Learning curves", figure, caption, "")
@@ -194,6 +201,24 @@ _DRAWN: dict[str, Callable[[Run], Drawing | None]] = {
 }
 COLUMN_FIGURES = tuple(_DRAWN)
 """The names of the figures, of which a study can have fewer."""
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    """Return names as labels of rows, in two lines if one is too short to tell them apart, or numbered."""
+    full = [str(name) for name in names]
+    short = [label(name, _NAME) for name in full]
+    if len(set(short)) == len(full):
+        return short
+    long = [in_two_lines(name, _NAME + 6) for name in full]
+    if len(set(long)) == len(full):
+        return long
+    return [f"{k}: {name}" for k, name in enumerate(short, 1)]
+
+
+def _height(names: Iterable[str]) -> float:
+    """Return the height of a chart's rows in inches."""
+    labels = _names(names)
+    return len(labels) * (_ROW_OF_TWO if any("\n" in text for text in labels) else _ROW)
 
 
 def _styles(run: Run) -> dict[str, VariantStyle]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
@@ -29,7 +31,7 @@ def variants_caption(run: Run, layout: Layout) -> str:
     ]
     if any(column.is_component for column in layout.columns):
         sentences.append(_components_sentence(run))
-    if len(run.study.variants) > 1:
+    if len(run.study.variants) > 1 and compare.questions != "effects":
         sentences.append(
             f"Δ: the difference from {run.study.baseline}{unit}, paired by seed, with the interval from "
             f"which the verdict is read ({_levels(run, run.baseline_comparisons)})."
@@ -46,7 +48,8 @@ def effects_caption(run: Run, effects: pd.DataFrame) -> str:
     unit = " in percentage points" if compare.in_points else ""
     text = (
         f"Effects of the factors on {compare.metric_in_words}{unit}, estimated within each seed, over "
-        f"{seeds_phrase(effects['n'])}. Main effects: the mean at the level in brackets minus the mean at the "
+        f"{seeds_phrase(effects['n'])}. Main effects: the mean at the level in brackets minus the mean at "
+        f"the "
         "factor's first level. Interactions: how much larger the effect of one factor is at the named level "
         "of the other. Δ: the estimate, with the interval from which the verdict is read "
         f"({_levels(run, effects)})."
@@ -57,7 +60,8 @@ def effects_caption(run: Run, effects: pd.DataFrame) -> str:
 
 
 def _caption(sentences: list[str]) -> str:
-    return breakable(" ".join(filter(None, sentences)))
+    text = breakable(" ".join(filter(None, sentences)))
+    return re.sub(r"\bn = (\d+)", r"$n = \1$", text)
 
 
 def _components_sentence(run: Run) -> str:
@@ -83,7 +87,8 @@ def _levels(run: Run, judged: pd.DataFrame) -> str:
     if not judged["declared"].astype(bool).any():
         return f"{text}, not corrected for their number"
     if compare.correction == "holm":
-        return f"{text}: Holm's method over {counted(family_size(run.study), 'declared question')}, α = {compare.alpha:g}"
+        family = counted(family_size(run.study), "declared question")
+        return f"{text}: Holm's method over {family}, α = {compare.alpha:g}"
     return f"{text}, α = {compare.alpha:g} for each, not corrected for their number"
 
 

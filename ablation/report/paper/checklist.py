@@ -9,15 +9,14 @@ from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.failed_seeds import failed_note
 from ablation.analysis.phrases import method_phrase
 from ablation.grid.study_diff import study_digest
-from ablation.grid.value_text import counted, setting_text
-from ablation.report.paper.components import changes, levels_text
+from ablation.grid.value_text import counted
+from ablation.report.paper.components import changes, levels_text, setting_name, value_text
 from ablation.report.paper.environment import Environment
 from ablation.report.paper.latex import breakable
 from ablation.report.paper.methods import STREAMS, seeds_text, split_sentence
 from ablation.report.paper.statistics import family_sentence
 from ablation.results.notes import identical_notes
 from ablation.results.run import Run
-
 
 _LEFT_OUT = ("none", "0")  # settings that are switched off
 
@@ -54,7 +53,8 @@ def checklist(run: Run) -> list[Item]:
 def checklist_tex(run: Run) -> str:
     """Return the checklist as LaTeX."""
     items = [
-        rf"\item \textbf{{{breakable(item.question)}.}} " + " ".join(breakable(answer) for answer in item.answers)
+        rf"\item \textbf{{{breakable(item.question)}.}} "
+        + " ".join(breakable(answer) for answer in item.answers)
         for item in checklist(run)
     ]
     head = r"The items follow the checklist of Pineau et al.~\cite{pineau2021improving}."
@@ -83,18 +83,25 @@ def _classes(run: Run) -> list[str]:
 def _shared(run: Run) -> str:
     flat = [variant.settings for variant in run.study.variants]
     shared = {key: v for key, v in flat[0].items() if all(key in other and other[key] == v for other in flat)}
-    known = {key: text for key, value in shared.items() if (text := setting_text(value)) not in _LEFT_OUT}
+    known = {key: text for key, value in shared.items() if (text := value_text(value)) not in _LEFT_OUT}
     return "; ".join(f"{key.replace('_', ' ')}: {text}" for key, text in known.items()) + "."
 
 
 def _differences(run: Run) -> list[str]:
-    texts = []
-    for variant in run.study.variants:
-        parts = [text for text in (levels_text(variant, run.study), changes(variant, run.study)) if text]
-        what = (
-            "the baseline" if variant.name == run.study.baseline else ", ".join(parts) or "a model of its own"
+    """Say what each variant changes; combinations of the factors' levels are named by their levels."""
+    study, texts = run.study, []
+    if study.factors:
+        levels = (f"{setting_name(name)} ({', '.join(of)})" for name, of in study.factors.items())
+        texts.append(
+            f"Factors: {', '.join(levels)}; {counted(len(study.combinations), 'variant')} combine their "
+            f"levels."
         )
-        texts.append(f"{variant.name}: {what}.")
+    for variant in study.variants:
+        parts = [text for text in (levels_text(variant, study), changes(variant, study)) if text]
+        if variant.name == study.baseline:
+            texts.append(f"{variant.name}: the baseline.")
+        elif not variant.crossed or not study.factors:
+            texts.append(f"{variant.name}: {', '.join(parts) or 'a model of its own'}.")
     return texts
 
 
@@ -102,7 +109,8 @@ def _chosen(run: Run) -> str:
     tune = run.study.tune
     if tune is None:
         return (
-            "They were set by hand in the grid of the study, which contains no search; whether they were tried "
+            "They were set by hand in the grid of the study, which contains no search; whether they were "
+            "tried "
             "out before is for the authors to say."
         )
     budget = counted(tune.most_trials, "proposal") if tune.most_trials else "all combinations"
@@ -131,7 +139,8 @@ def _runs(run: Run) -> list[str]:
 def _error_bars(run: Run) -> list[str]:
     over = "seeds and test images" if (run.comparisons["holds_for"] == "seeds and images").any() else "seeds"
     return [
-        "Of means: 95% confidence intervals over seeds (Student's t). Of differences: confidence intervals of paired "
+        "Of means: 95% confidence intervals over seeds (Student's t). Of differences: confidence intervals "
+        "of paired "
         f"differences over {over}, at the level at which the question is decided.",
         "No bar is a standard deviation or a standard error.",
     ]

@@ -62,7 +62,13 @@ def changes(variant: Variant, study: Study) -> str:
         for key in settings
         if key not in study.factors and (key not in baseline or settings[key] != baseline[key])
     ]
-    return ", ".join(f"{key.replace('_', ' ')} = {setting_text(settings[key])}" for key in changed)
+    return ", ".join(f"{key.replace('_', ' ')} = {value_text(settings[key])}" for key in changed)
+
+
+def value_text(value: object) -> str:
+    """Return the value of a setting for readers, a number with no more digits than it was given with."""
+    is_fraction = isinstance(value, float) and not value.is_integer()
+    return f"{value:g}" if is_fraction else setting_text(value)
 
 
 def levels_text(variant: Variant, study: Study) -> str:

@@ -11,7 +11,12 @@ from ablation.report.paper.latex import breakable, tex
 
 COLUMN = 229.0  # points of width, 8.05 cm: the column of LaTeX's own two-column style, the narrowest usual
 _SEPARATION = 6.0  # points between two columns, twice \tabcolsep
-_SIZES = {"footnotesize": 4.6, "scriptsize": 4.1}  # points of width of a letter, a wide one
+_SIZES = {"footnotesize": 8.0, "scriptsize": 7.0}  # in points
+_LETTER = 0.55  # the width of a usual letter, as a share of the size, of Computer Modern at 7 points
+_WIDTHS = {letter: width for letters, width in (
+    (".,:;[]()|!'ijl", 0.34), (" ", 0.4), ("+±=<>\N{MINUS SIGN}", 0.93), ("0123456789", 0.58), ("mwMW", 0.95),
+    ("ABCDEFGHIJKLNOPQRSTUVXYZ▲▼✓✗", 0.82),
+) for letter in letters}  # fmt: skip
 _LEAST_NAME = 8  # letters in a line of the first column
 _WANTED_NAME = 16
 _LINES = 45  # of a table, which leave room on a page for its caption
@@ -25,14 +30,14 @@ class Column:
     Attributes:
         heading: Its heading; LaTeX.
         cells: One cell per row; LaTeX.
-        letters: The width of the widest cell, in letters.
+        width: The width of the widest cell, as a multiple of the size of the letters; see `text_width`.
         kind: Its alignment: ``c``, ``l`` or ``r``.
         is_component: Whether it says what a variant is made of, so that its heading may be turned.
     """
 
     heading: str
     cells: Sequence[str]
-    letters: int
+    width: float
     kind: str = "r"
     is_component: bool = False
 
@@ -84,10 +89,15 @@ class Layout:
     name_letters: int
 
 
+def text_width(text: str) -> float:
+    """Return about how wide a text is, as a multiple of the size of its letters."""
+    return sum(_WIDTHS.get(letter, _LETTER) for letter in text)
+
+
 def fitting(
     names: Names, parts: Sequence[Column], numbers: Sequence[Column], nameless: bool
 ) -> Layout | None:
-    """Return the best layout that fits one column of a paper: large letters, upright headings, names.
+    """Return the best layout that fits one column of a paper: with names, large letters, upright headings.
 
     Args:
         names: The first column.
@@ -96,35 +106,36 @@ def fitting(
         nameless: Whether the names may be left out.
 
     Returns:
-        The layout; None if components are too many for the width.
+        The layout; None if the components are too many for the width.
     """
-    longest = max(names.letters)
-    wanted = min(longest, _WANTED_NAME)
+    wanted = min(max(names.letters), _WANTED_NAME)
     for with_names, least in ((True, wanted), *(((False, 0),) if nameless else ()), (True, _LEAST_NAME)):
-        for size, letter in _SIZES.items():
+        for size in _SIZES:
             for turned in (False, True) if parts else (False,):
-                used = sum(_width(column, letter, turned) + _SEPARATION for column in [*parts, *numbers])
-                room = int((COLUMN - used) / letter)
+                room = _room([*parts, *numbers], size, turned)
                 if room >= least:
                     chosen = names if with_names else None
-                    return Layout(size, chosen, [*parts, *numbers], turned and bool(parts), max(room, 1))
+                    return Layout(size, chosen, [*parts, *numbers], turned, max(room, 1))
     return None
 
 
 def without_components(names: Names, numbers: Sequence[Column]) -> Layout:
     """Return the layout without columns of components, in the smallest letters."""
-    size, letter = list(_SIZES.items())[-1]
-    room = int((COLUMN - sum(column.letters * letter + _SEPARATION for column in numbers)) / letter)
-    return Layout(size, names, numbers, False, max(room, _LEAST_NAME))
+    size = list(_SIZES)[-1]
+    return Layout(size, names, numbers, False, max(_room(numbers, size, False), _LEAST_NAME))
 
 
-def _width(column: Column, letter: float, turned: bool) -> float:
-    heading = max(map(len, heading_lines(column.heading)), default=0)
-    if column.is_component and turned:
-        heading = 2
-    elif not column.is_component:
-        heading = 0  # of which `letters` knows
-    return letter * max(column.letters, heading)
+def _room(columns: Sequence[Column], size: str, turned: bool) -> int:
+    """Return how many letters of a name fit a line beside columns; negative if these are too wide."""
+    used = sum(_SIZES[size] * _width(column, turned) + _SEPARATION for column in columns)
+    return math.floor((COLUMN - used) / (_SIZES[size] * _LETTER))
+
+
+def _width(column: Column, turned: bool) -> float:
+    if not column.is_component:
+        return column.width  # which knows of its heading
+    heading = 1.2 if turned else max(map(text_width, heading_lines(column.heading)))
+    return max(column.width, heading)
 
 
 def heading_lines(heading: str) -> list[str]:
@@ -156,7 +167,7 @@ def parts_of(layout: Layout) -> list[range]:
     return [*ranges, range(start, count)]
 
 
-def table_text(layout: Layout, rows: range, caption: str, label: str) -> str:
+def table_text(layout: Layout, rows: range, caption: str, label: str, is_continued: bool) -> str:
     """Return a part of a table as a LaTeX float, as wide as a column.
 
     Args:
@@ -164,13 +175,16 @@ def table_text(layout: Layout, rows: range, caption: str, label: str) -> str:
         rows: The rows of the part.
         caption: Its caption; LaTeX.
         label: What it is referred to by.
+        is_continued: Whether it continues the table before it, whose number it has.
     """
     kinds = "".join(column.kind for column in layout.columns)
     headings = [_heading(column, layout.is_turned) for column in layout.columns]
     lines = [
         r"\begin{table}[t]",
+        *([r"\addtocounter{table}{-1}"] if is_continued else []),
         rf"\caption{{{caption}}}",
-        rf"\label{{{label}}}",
+        *([] if is_continued else [rf"\label{{{label}}}"]),
+        r"\vspace{4pt}",
         r"\centering",
         rf"\{layout.size}",
         r"\setlength{\tabcolsep}{3pt}",

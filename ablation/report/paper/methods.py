@@ -1,20 +1,27 @@
-"""The paragraph of methods of a paper: the images, the models, their training, and what follows the seed."""
+"""The paragraphs of methods of a paper: the images, the models, the seeds, and what trained the trials."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.pairing import pairing_verdict
-from ablation.grid.settings import CnnSettings, Component, DenseSettings, FileSettings
-from ablation.grid.settings import BuilderSettings, HyperModelSettings
+from ablation.grid.settings import (
+    BuilderSettings,
+    CnnSettings,
+    DenseSettings,
+    FileSettings,
+    HyperModelSettings,
+)
 from ablation.grid.study import Study, Variant
-from ablation.grid.value_text import counted, setting_text, several
+from ablation.grid.value_text import counted, several
 from ablation.models.architecture import block_filters, dense_units
 from ablation.report.paper.components import changes, setting_name
 from ablation.report.paper.environment import Environment, listed
 from ablation.report.paper.latex import breakable
 from ablation.report.paper.statistics import statistics
+from ablation.report.paper.training import training
 from ablation.results.run import Run
 
 _DATA = {
@@ -24,15 +31,6 @@ _DATA = {
     "mnist": "lecun1998gradient",
     "fashion_mnist": "xiao2017fashion",
 }
-_OPTIMIZERS = {
-    "adam": "kingma2015adam", "adamax": "kingma2015adam", "adamw": "loshchilov2019decoupled",
-    "nadam": "dozat2016incorporating", "sgd": "robbins1951stochastic", "rmsprop": "tieleman2012rmsprop",
-    "adagrad": "duchi2011adaptive", "lion": "chen2023symbolic",
-}  # fmt: skip
-_OPTIMIZER_NAMES = {
-    "adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "nadam": "Nadam",
-    "adamax": "Adamax", "adagrad": "Adagrad", "lion": "Lion",
-}  # fmt: skip
 STREAMS = {
     "init": "the initial weights",
     "order": "the order of the batches",
@@ -50,7 +48,7 @@ def methods(run: Run) -> str:
     paragraphs = [
         ("Data", _data(run)),
         ("Models", _models(run)),
-        ("Training", _training(run)),
+        ("Training", training(run)),
         ("Seeds and pairs", _seeds(run)),
         ("Comparison", statistics(run)),
         ("Software and hardware", _computed(run)),
@@ -121,10 +119,8 @@ def _models(run: Run) -> list[str]:
 def _uses(study: Study, setting: str, part: str) -> bool:
     """Return whether a variant has a setting switched on, or a part of that name is a factor."""
     on = any(bool(getattr(variant.model, setting)) for variant in study.variants)
-    return (
-        on
-        or bool(part)
-        and any(part in f.lower().replace("_", "").replace("alization", "") for f in study.factors)
+    return on or (
+        bool(part) and any(part in f.lower().replace("_", "").replace("alization", "") for f in study.factors)
     )
 
 
@@ -135,7 +131,8 @@ def _architecture(variant: Variant) -> str:
         dense = listed(map(str, dense_units(model)))
         hidden = f", followed by hidden Dense layers of {dense} units" if model.dense else ""
         return (
-            rf"The baseline, {breakable(variant.name)}, is a convolutional network with blocks of $3 \times 3$ "
+            rf"The baseline, {breakable(variant.name)}, is a convolutional network with blocks of $3 \times "
+            rf"3$ "
             rf"convolutions of {blocks} filters, each block ending in $2 \times 2$ max pooling{hidden}, and "
             f"{breakable(model.activation)} activations."
         )
@@ -163,8 +160,7 @@ def _designed(study: Study) -> list[str]:
             f"{breakable(setting_name(name))} ({breakable(', '.join(levels))})"
             for name, levels in study.factors.items()
         )
-        combinations = len(study.combinations)
-        how = f"in {combinations:,} of their combinations" if combinations else "one at a time"
+        how = _how_crossed(study)
         if study.design == "fractional":
             how += r", a fractional factorial design~\cite{box2005statistics}"
         sentences.append(f"We varied {factors}, {how}.")
@@ -182,63 +178,19 @@ def _designed(study: Study) -> list[str]:
     return sentences
 
 
+def _how_crossed(study: Study) -> str:
+    """Say which combinations of the factors' levels are variants."""
+    every = math.prod(map(len, study.factors.values()))
+    crossed = len(study.combinations)
+    if not crossed:
+        return "one at a time"
+    return (
+        f"in all {every:,} combinations" if crossed == every else f"in {crossed:,} of {every:,} combinations"
+    )
+
+
 def _some(texts: Sequence[str]) -> str:
     return several(texts, "variant") if len(texts) > 8 else listed(texts)
-
-
-def _training(run: Run) -> list[str]:
-    study = run.study
-    training = next(v for v in study.variants if v.name == study.baseline).training
-    varied = [
-        name
-        for name in type(training).model_fields
-        if len({setting_text(getattr(v.training, name)) for v in study.variants}) > 1
-    ]
-    sentences = [
-        f"Models were trained for {counted(training.epochs, 'epoch')} with batches of "
-        f"{counted(training.batch_size, 'image')}, by {_optimizer(training.optimizer)} with a learning rate of "
-        f"{breakable(_shown(training.learning_rate))}, to minimise the {breakable(_shown(training.loss).replace('_', ' '))}"
-        + (
-            f", unless a variant changes {breakable(listed(setting_name(name) for name in varied))}."
-            if varied
-            else "."
-        )
-    ]
-    others = {_optimizer(v.training.optimizer): None for v in study.variants}
-    if len(others) > 1:
-        sentences.append(f"Optimizers are {listed(others)}.")
-    if augmentation := next((v.model.augmentation for v in study.variants if v.name == study.baseline), ()):
-        sentences.append(f"Training images were augmented: {breakable(', '.join(map(str, augmentation)))}.")
-    if stop := training.early_stopping:
-        sentences.append(
-            f"Training stopped when the {stop.monitor.replace('val_', 'validation ')} had not improved for "
-            f"{counted(stop.patience, 'epoch')}."
-        )
-    if training.class_weight:
-        sentences.append("The loss was weighted by class.")
-    if training.precision != "float32":
-        sentences.append(f"The precision was {breakable(training.precision)}.")
-    tested = (
-        "after the last epoch"
-        if training.evaluate == "last"
-        else "of the epoch with the best validation accuracy"
-    )
-    sentences.append(f"We tested the weights {tested}.")
-    return sentences
-
-
-def _optimizer(optimizer: str | Component) -> str:
-    """Return an optimizer with its arguments and citation, as LaTeX."""
-    name = optimizer if isinstance(optimizer, str) else optimizer.snake_case.replace("_", "")
-    shown = _OPTIMIZER_NAMES.get(name, name) if isinstance(optimizer, str) else str(optimizer)
-    keys = [_OPTIMIZERS[name]] if name in _OPTIMIZERS else []
-    if isinstance(optimizer, Component) and name == "sgd" and optimizer.arguments.get("momentum"):
-        keys.append("sutskever2013importance")
-    return breakable(shown) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _seeds(run: Run) -> list[str]:
@@ -250,13 +202,17 @@ def _seeds(run: Run) -> list[str]:
         f"Each variant was trained with {number} ({seeds_text(study)}).",
         f"The seed decides on {follows}; all other random choices are the same in every trial.",
         f"{breakable(pairing_verdict(run.pairing))}",
-        "After each epoch, training accuracy was measured on a fixed part of the training images as large as the "
-        "validation set, and validation accuracy on the validation images, both in inference mode: without dropout, "
-        "and with the moving statistics of batch normalisation. The overfitting gap is the difference of the two.",
+        "After each epoch, training accuracy was measured on a fixed part of the training images as large as "
+        "the "
+        "validation set, and validation accuracy on the validation images, both in inference mode: without "
+        "dropout, "
+        "and with the moving statistics of batch normalisation. The overfitting gap is the difference of the "
+        "two.",
     ]
     if run.dataset.is_multi_label:
         sentences.append(
-            "Images have several labels, and accuracy is exact-match accuracy: the share of images all of whose "
+            "Images have several labels, and accuracy is exact-match accuracy: the share of images all of "
+            "whose "
             "labels are predicted correctly."
         )
     return sentences

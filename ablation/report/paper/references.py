@@ -101,7 +101,8 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "schuirmann1987comparison": _entry(
         "article", "Schuirmann, Donald J.",
-        "A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the Equivalence "
+        "A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the "
+        "Equivalence "
         "of Average Bioavailability", 1987,
         journal="Journal of Pharmacokinetics and Biopharmaceutics", volume="15", number="6", pages="657--680",
     ),
@@ -109,11 +110,13 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "article", "Howe, W. G.",
         "Approximate Confidence Limits on the Mean of {$X + Y$} Where {$X$} and {$Y$} Are Two Tabled "
         "Independent Random Variables", 1974,
-        journal="Journal of the American Statistical Association", volume="69", number="347", pages="789--794",
+        journal="Journal of the American Statistical Association", volume="69", number="347",
+        pages="789--794",
     ),
     "obuchowski1995hypothesis": _entry(
         "article", "Obuchowski, Nancy A. and Rockette, Howard E.",
-        "Hypothesis Testing of Diagnostic Accuracy for Multiple Readers and Multiple Tests: An {ANOVA} Approach "
+        "Hypothesis Testing of Diagnostic Accuracy for Multiple Readers and Multiple Tests: An {ANOVA} "
+        "Approach "
         "with Dependent Observations", 1995,
         journal="Communications in Statistics---Simulation and Computation", volume="24", number="2",
         pages="285--308",

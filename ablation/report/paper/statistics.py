@@ -23,7 +23,8 @@ def _asked(run: Run) -> str:
     asked = {
         "variants": f"how each variant compares with {with_}",
         "effects": "for the main effects and interactions of the factors",
-        "both": f"how each variant compares with {with_}, and for the main effects and interactions of the factors",
+        "both": f"how each variant compares with {with_}, and for the main effects and interactions of the "
+        "factors",
     }[compare.questions]
     return f"The study asks {asked}, in {breakable(compare.metric_in_words)}."
 
@@ -35,24 +36,28 @@ def _tested(run: Run) -> list[str]:
     anytime = r"anytime-valid t-tests~\cite{lai1976confidence,wang2025anytime}"
     student = r"t-tests~\cite{student1908probable}"
     sentences = [
-        f"Differences were taken within each seed and judged by paired {student if compare.looks == 'once' else anytime}."
+        f"Differences were taken within each seed and judged by paired "
+        f"{student if compare.looks == 'once' else anytime}."
     ]
     if compare.looks == "any":
         sentences.append("These remain valid however often results are inspected and seeds are added.")
     elif looks_early:
         sentences.append(
-            f"Questions whose trials are not all finished were judged by {anytime} at level {compare.interim().alpha:g}."
+            f"Questions whose trials are not all finished were judged by {anytime} at level "
+            f"{compare.interim().alpha:g}."
         )
     judged = run.comparisons
     if run.study.draws_test_images:
         sentences.append(
-            "Intervals generalise to other seeds, and thereby to other draws of the images, because each seed has "
+            "Intervals generalise to other seeds, and thereby to other draws of the images, because each "
+            "seed has "
             "test images of its own."
         )
     elif (judged["holds_for"] == "seeds and images").any():
         sentences.append(
             "Intervals generalise to other seeds and to other test images, which are crossed random "
-            r"factors~\cite{obuchowski1995hypothesis,gallas2006one}: half the width of an interval is the root of "
+            r"factors~\cite{obuchowski1995hypothesis,gallas2006one}: half the width of an interval is the "
+            r"root of "
             r"the sum of the squares of that over seeds and that over images~\cite{howe1974approximate}."
         )
         if (judged["holds_for"] == "seeds").any():
@@ -77,10 +82,13 @@ def _judged(run: Run) -> list[str]:
         text = f"{family}, each decided at {alpha}, without a correction for their number."
     return [
         text,
-        "A variant is called better or worse if the interval of its difference, at the confidence at which the "
+        "A variant is called better or worse if the interval of its difference, at the confidence at which "
+        "the "
         "question is decided, excludes 0.",
-        rf"It is called equivalent if its interval of confidence ${level}$ lies within $\pm$ {margin}, the smallest "
-        r"difference that matters (two one-sided tests~\cite{schuirmann1987comparison}), and unresolved otherwise.",
+        rf"It is called equivalent if its interval of confidence ${level}$ lies within $\pm$ {margin}, the "
+        rf"smallest "
+        r"difference that matters (two one-sided tests~\cite{schuirmann1987comparison}), and unresolved "
+        r"otherwise.",
         "Everything that the study does not declare is exploratory and has no verdict.",
     ]
 
@@ -90,7 +98,8 @@ def family_sentence(run: Run) -> list[str]:
     number = counted(family_size(run.study), "declared question")
     return [
         f"{number}; everything else is exploratory.",
-        "A verdict is read off an interval: better or worse if it excludes 0, equivalent if it lies within the "
+        "A verdict is read off an interval: better or worse if it excludes 0, equivalent if it lies within "
+        "the "
         "margin, otherwise unresolved.",
     ]
 
@@ -104,7 +113,8 @@ def _declared(run: Run) -> list[str]:
         return [f"All of this was declared before the first trial, and not changed since (hash {digest})."]
     number = counted(len(changes), "setting")
     return [
-        f"The comparison was declared before the first trial; {number} of the study changed since then (hash of "
+        f"The comparison was declared before the first trial; {number} of the study changed since then (hash "
+        f"of "
         f"the present declaration: {digest})."
     ]
 
@@ -119,7 +129,8 @@ def _failed(run: Run) -> list[str]:
     if not words:
         return []
     return [
-        f"Of {len(status):,} planned trials, {' and '.join(words)}; each comparison uses the seeds that both of its "
+        f"Of {len(status):,} planned trials, {' and '.join(words)}; each comparison uses the seeds that both "
+        f"of its "
         "variants completed."
     ]
 
@@ -131,7 +142,8 @@ def _tuned(run: Run) -> list[str]:
         return []
     most = counted(tune.most_trials, "proposal") if tune.most_trials else "all combinations"
     return [
-        rf"Besides, each variant was tuned by two {tune.tuner} searches with KerasTuner~\cite{{omalley2019kerastuner}}, "
+        rf"Besides, each variant was tuned by two {tune.tuner} searches with "
+        rf"KerasTuner~\cite{{omalley2019kerastuner}}, "
         f"each of {most} with {counted(tune.seeds, 'seed')} each; the results of this paper are those of the "
         "variants as given."
     ]

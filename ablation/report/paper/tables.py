@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import Row, points
 from ablation.grid.study import Variant
 from ablation.report.paper.captions import effects_caption, variants_caption
-from ablation.report.paper.components import changes, components, levels_text, setting_name, told_apart
+from ablation.report.paper.components import changes, components, setting_name, told_apart
 from ablation.report.paper.latex import tex
 from ablation.report.paper.layout import (
     Column,
     Layout,
     Names,
     fitting,
+    heading_lines,
     parts_of,
     stacked,
     table_text,
+    text_width,
     without_components,
 )
 from ablation.results.run import Run
@@ -38,12 +41,10 @@ _PACKAGES = "% It needs the packages amssymb, array, booktabs, graphicx, pifont 
 def variants_table(run: Run) -> str:
     """Return the table of the variants as LaTeX, in as many parts as fit a page each."""
     study = run.study
-    with_levels = _named(run, [changes(variant, study) for variant in study.variants])
-    numbers = _numbers(run)
-    layout = fitting(with_levels, _components(run), numbers, nameless=told_apart(study))
+    names, numbers = _named(run), _numbers(run)
+    layout = fitting(names, _components(run), numbers, nameless=told_apart(study))
     if layout is None:
-        texts = [", ".join(filter(None, (levels_text(v, study), changes(v, study)))) for v in study.variants]
-        layout = without_components(_named(run, texts), numbers)
+        layout = without_components(names, numbers)
     return _parts(layout, variants_caption(run, layout), "tab:ablation")
 
 
@@ -55,47 +56,45 @@ def effects_table(run: Run) -> str:
     declared = declared[~declared["kind"].isin(("effect where", "Shapley share"))]
     if declared.empty:
         return ""
-    rows = declared.to_dict("records")
-    names = [" × ".join(setting_name(part) for part in str(row["effect"]).split(" × ")) for row in rows]
-    layout = without_components(
-        Names("Effect", names, [str(row["levels"]) for row in rows]), _judged(rows, run)
-    )
+    rows, is_fractional = declared.to_dict("records"), run.study.design == "fractional"
+    names = [_effect_name(str(row["effect"])) for row in rows]
+    levels = [str(row["levels"]) if row["kind"] == "main effect" or not is_fractional else "" for row in rows]
+    layout = without_components(Names("Effect", names, levels), _judged(rows, run))
     return _parts(layout, effects_caption(run, declared), "tab:effects")
 
 
+def _effect_name(effect: str) -> str:
+    """Return the name of an effect, a factor, a product of factors or a sum of products, for readers."""
+    return " ".join(setting_name(word) if word not in "×+" else word for word in effect.split(" "))
+
+
 def _parts(layout: Layout, caption: str, label: str) -> str:
-    parts = parts_of(layout)
     tables = [
-        table_text(
-            layout,
-            rows,
-            caption if k == 0 else rf"Continuation of Table~\ref{{{label}}}.",
-            label if k == 0 else f"{label}-{k + 1}",
-        )
-        for k, rows in enumerate(parts)
+        table_text(layout, rows, caption if k == 0 else "Continued.", label, is_continued=k > 0)
+        for k, rows in enumerate(parts_of(layout))
     ]
     return _PACKAGES + "\n".join(tables)
 
 
-def _named(run: Run, notes: Sequence[str]) -> Names:
-    """Return the column of the variants' names, with notes that do not repeat the name."""
-    names = [variant.name for variant in run.study.variants]
+def _named(run: Run) -> Names:
+    """Return the column of the variants' names; those that are no combination of levels say what changed."""
+    notes = [changes(variant, run.study) for variant in run.study.variants]
     short = [note if len(note) <= _LONGEST_NOTE else f"{note[:_LONGEST_NOTE]}…" for note in notes]
-    return Names("Variant", names, short)
+    return Names("Variant", [variant.name for variant in run.study.variants], short)
 
 
 def _components(run: Run) -> list[Column]:
     columns = []
     for component in components(run.study):
-        cells, letters = [], 1
+        cells, width = [], 1.0
         for variant in run.study.variants:
             is_on = component.is_on(variant)
             level = component.level(variant) or "–"
             if is_on is None and len(level) > _LONGEST_LEVEL:
                 level = f"{level[: _LONGEST_LEVEL - 1]}…"
             cells.append(tex(level) if is_on is None else r"\ding{51}" if is_on else r"\ding{55}")
-            letters = max(letters, 2 if is_on is not None else len(level))
-        columns.append(Column(component.heading, cells, letters, "c", is_component=True))
+            width = max(width, 1.0 if is_on is not None else text_width(level))
+        columns.append(Column(component.heading, cells, width, "c", is_component=True))
     return columns
 
 
@@ -109,11 +108,13 @@ def _numbers(run: Run) -> list[Column]:
     means = [_mean(summary.get(variant.name), run) for variant in study.variants]
     heading = stacked(compare.metric_in_words.capitalize(), "r")
     heading = heading[:-1] + unit + "}" if heading.startswith(r"\shortstack") else heading + unit
-    columns = [_column(heading, means)]
+    named = max(map(text_width, heading_lines(f"{compare.metric_in_words} (%)")))
+    columns = [replace(_column(heading, means), width=max(named, *map(text_width, means)))]
     counts = [_count(run, variant) for variant in study.variants]
     if len(set(counts)) > 1:
         columns.append(_column("$n$", counts))
-    columns += _judged(rows, run)
+    if compare.questions != "effects":  # else the differences are exploratory, and no answer
+        columns += _judged(rows, run)
     if len(run.ranking):
         ranks = {row["variant"]: row for row in run.ranking.to_dict("records")}
         columns.append(_column("Rank", [_rank(ranks.get(variant.name)) for variant in study.variants]))
@@ -121,8 +122,7 @@ def _numbers(run: Run) -> list[Column]:
 
 
 def _column(heading: str, texts: Sequence[str], kind: str = "r") -> Column:
-    letters = max(map(len, texts))
-    return Column(heading, [tex(text) for text in texts], letters, kind)
+    return Column(heading, [tex(text) for text in texts], max(map(text_width, texts)), kind)
 
 
 def _means(run: Run) -> dict[str, Row]:
@@ -158,7 +158,7 @@ def _judged(rows: Sequence[Row | None], run: Run) -> list[Column]:
     differences = ["–" if row is None else points(row["difference"], run.compare) for row in rows]
     intervals = [_interval(row, run) for row in rows]
     marks = ["" if row is None else MARKS.get(str(row["verdict"]), "") for row in rows]
-    of_verdict = Column("", marks, 2, "c")
+    of_verdict = Column("", marks, 0.9, "c")
     return [_column(r"$\Delta$", differences), _column("[interval]", intervals, "c"), of_verdict]
 
 

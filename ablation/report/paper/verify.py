@@ -52,7 +52,8 @@ def paper_pieces(run: Run, files: Sequence[Path], scratch: Path) -> dict[str, tu
         elif drawn_with == drawing_software():
             pieces[name] = _drawing(file), _drawing(figures.get(file.name)), ""
         else:
-            note = f"figures of the paper are not compared: drawn with {drawn_with}, and this is {drawing_software()}"
+            here = drawing_software()
+            note = f"figures of the paper are not compared: drawn with {drawn_with}, and this is {here}"
             pieces[name] = [], [], note
     return pieces
 
