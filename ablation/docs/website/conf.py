@@ -30,6 +30,7 @@ CONTENTS = {
         "ablation/docs/designs",
         "ablation/docs/images",
         "ablation/docs/run-folder",
+        "ablation/docs/paper",
         "ablation/docs/saved-models",
         "ablation/docs/search",
         "ablation/docs/tuning",

@@ -121,8 +121,14 @@ def _chosen(run: Run) -> str:
 
 
 def _method(run: Run) -> str:
-    text = method_phrase(run.compare).replace(" pp", " percentage points")
+    held = method_phrase(run.compare).replace("seeds and test images", _population(run))
+    text = held.replace(" pp", " percentage points")
     return f"{text[0].upper()}{text[1:]}"
+
+
+def _population(run: Run) -> str:
+    """Return what the intervals are over, as far as predictions on single images are kept."""
+    return "seeds and test images" if (run.comparisons["holds_for"] == "seeds and images").any() else "seeds"
 
 
 def _runs(run: Run) -> list[str]:
@@ -137,7 +143,7 @@ def _runs(run: Run) -> list[str]:
 
 
 def _error_bars(run: Run) -> list[str]:
-    over = "seeds and test images" if (run.comparisons["holds_for"] == "seeds and images").any() else "seeds"
+    over = _population(run)
     return [
         "Of means: 95% confidence intervals over seeds (Student's t). Of differences: confidence intervals "
         "of paired "

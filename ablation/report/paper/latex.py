@@ -15,6 +15,7 @@ _ESCAPED = {
     "–": "--", "—": "---", "’": "'", "“": "``", "”": "''", "…": r"\dots{}", "\N{NO-BREAK SPACE}": "~",
     "\N{SOFT HYPHEN}": "",
 }  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _T1_LACKS = frozenset("ĦħĸĿŀŉŦŧſ")  # of the letters up to U+017F, which the T1 fonts otherwise have
 _LAST_OF_T1 = 0x17F
 _LATIN_CAPITALS = frozenset("ALPHA BETA EPSILON ZETA ETA IOTA KAPPA MU NU OMICRON RHO TAU CHI".split())
@@ -25,7 +26,7 @@ def tex(text: object) -> str:
 
     A letter that pdfLaTeX's usual fonts lack becomes its number, as in ``U+1F389``.
     """
-    return "".join(map(_letter, " ".join(str(text).split())))
+    return "".join(map(_letter, " ".join(_CONTROL.sub(" ", str(text)).split())))
 
 
 def breakable(text: object, longest: int = 20) -> str:
@@ -54,8 +55,6 @@ def _letter(letter: str) -> str:
     if letter in _ESCAPED:
         return _ESCAPED[letter]
     number = ord(letter)
-    if number < 0x20 or 0x7F <= number < 0xA0:  # control characters
-        return " "
     if number <= _LAST_OF_T1 and letter not in _T1_LACKS:
         return letter
     return _greek(letter) or rf"\texttt{{U+{number:04X}}}"

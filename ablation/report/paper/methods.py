@@ -171,10 +171,11 @@ def _designed(study: Study) -> list[str]:
         f"{variant.name} ({change})" if (change := changes(variant, study)) else variant.name
         for variant in further
     ]
-    if texts:
-        sentences.append(
-            f"{'Further variants' if study.factors else 'Variants'} are {breakable(_some(texts))}."
-        )
+    kind = "further variant" if study.factors else "variant"
+    if len(texts) == 1:
+        sentences.append(f"The {kind} is {breakable(texts[0])}.")
+    elif texts:
+        sentences.append(f"{kind.capitalize()}s are {breakable(_some(texts))}.")
     return sentences
 
 

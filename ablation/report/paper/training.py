@@ -1,4 +1,4 @@
-"""The sentences of a paper on how models were trained: epochs, batches, optimizer, loss, tested weights."""
+"""The sentences of a paper on how models were trained: epochs, batches, optimizer, loss."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def training(run: Run) -> list[str]:
     rate, loss = _shown(settings.learning_rate), _shown(settings.loss).replace("_", " ")
     unless = f", unless a variant changes {listed(map(setting_name, varied))}" if varied else ""
     sentences = [
-        f"Models were trained for {epochs} with batches of {batch}, by {_optimizer(settings.optimizer)} with a "
-        f"learning rate of {breakable(rate)}, to minimise the {breakable(f'{loss}{unless}')}."
+        f"Models were trained for {epochs} with batches of {batch}, by {_optimizer(settings.optimizer)} with "
+        f"a learning rate of {breakable(rate)}, to minimise the {breakable(f'{loss}{unless}')}."
     ]
     others = {_optimizer(v.training.optimizer): None for v in study.variants}
     if len(others) > 1:
