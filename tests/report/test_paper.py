@@ -101,7 +101,7 @@ def test_its_caption_says_what_marks_and_intervals_mean(texts: dict[str, str]) -
         r"Test accuracy of each variant: the mean over $n = 4$ to 5 seeds, $\pm$ half the width of its 95\% "
         r"confidence interval (Student's t). \ding{51} and \ding{55}: with and without Dropout (0.3), BatchNorm. "
         r"$\Delta$: the difference from plain in percentage points, paired by seed, with the interval from which "
-        r"the verdict is read (paired t-test over seeds; confidence 95\% to 98.8\%: Holm's method over 4 declared "
+        r"the verdict is read (paired t-test over seeds; confidence 95\% to 98.8\%; Holm's method over 4 declared "
         r"questions, $\alpha$ = 0.05). $\blacktriangle$: better, the interval excludes 0. 1 trial of 25 did not "
         r"complete; each variant is compared on the seeds that it and the other one completed. Still improving "
         r"when training ended: plain, +Dropout, +BatchNorm, +both, deeper. Data: Handwritten digits (8x8 scans, "

@@ -86,10 +86,13 @@ def _levels(run: Run, judged: pd.DataFrame) -> str:
         text += f"; confidence {low}" + (f" to {high}" if low != high else "")
     if not judged["declared"].astype(bool).any():
         return f"{text}, not corrected for their number"
+    size = family_size(run.study)
+    if size == 1:
+        return f"{text}; α = {compare.alpha:g}"
     if compare.correction == "holm":
-        family = counted(family_size(run.study), "declared question")
-        return f"{text}: Holm's method over {family}, α = {compare.alpha:g}"
-    return f"{text}, α = {compare.alpha:g} for each, not corrected for their number"
+        family = counted(size, "declared question")
+        return f"{text}; Holm's method over {family}, α = {compare.alpha:g}"
+    return f"{text}; α = {compare.alpha:g} for each, not corrected for their number"
 
 
 def _marks(run: Run, judged: pd.DataFrame) -> str:

@@ -67,6 +67,8 @@ def changes(variant: Variant, study: Study) -> str:
 
 def value_text(value: object) -> str:
     """Return the value of a setting for readers, a number with no more digits than it was given with."""
+    if isinstance(value, dict) and "name" not in value:
+        return ", ".join(f"{key} {value_text(part)}" for key, part in value.items())
     is_fraction = isinstance(value, float) and not value.is_integer()
     return f"{value:g}" if is_fraction else setting_text(value)
 

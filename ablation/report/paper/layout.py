@@ -139,8 +139,8 @@ def _width(column: Column, turned: bool) -> float:
 
 
 def heading_lines(heading: str) -> list[str]:
-    """Return the lines of a heading, each short, however long the heading is."""
-    return textwrap.wrap(heading, _HEADING) or [""]
+    """Return the lines of a heading, each as short as its words are."""
+    return textwrap.wrap(heading, _HEADING, break_long_words=False) or [""]
 
 
 def stacked(heading: str, kind: str = "c") -> str:

@@ -73,12 +73,13 @@ def _judged(run: Run) -> list[str]:
     margin = tex(points(compare.margin, compare, sign=False).replace(" pp", " percentage points"))
     family = f"The study declares {counted(size, 'question')}"
     alpha = rf"$\alpha = {compare.alpha:g}$"
-    if compare.correction == "holm":
-        shared = f"which share {alpha}" if size > 1 else f"decided at {alpha}"
-        level = rf"1 - \alpha / {size}" if size > 1 else r"1 - \alpha"
-        text = rf"{family}, {shared} by Holm's method~\cite{{holm1979simple}}."
+    level = r"1 - \alpha"
+    if size == 1:
+        text = f"{family}, decided at {alpha}."
+    elif compare.correction == "holm":
+        level = rf"1 - \alpha / {size}"
+        text = rf"{family}, which share {alpha} by Holm's method~\cite{{holm1979simple}}."
     else:
-        level = r"1 - \alpha"
         text = f"{family}, each decided at {alpha}, without a correction for their number."
     return [
         text,
