@@ -19,6 +19,7 @@ from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid import study as grid_study
 from ablation.grid.grid_file import read_study
+from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
@@ -112,12 +113,20 @@ class Run(results_run.Run):
         return draw_figures(self, [name])[0]
 
     def write_report(self, pictures: Sequence[Picture] | None = None) -> Path:
-        """Write ``report.html``, ``report.md`` and ``report.tex``; return the path of ``report.html``.
+        """Write ``report.html`` and ``report.md``; return the path of ``report.html``.
 
         Args:
             pictures: What `draw_figures` returned; by default, the figures are drawn.
         """
         return write_report(self, pictures)
+
+    def write_paper(self, folder: str | Path | None = None) -> Path:
+        """Write the pieces of a paper into ``paper/``; return the path of ``paper.tex``.
+
+        Args:
+            folder: The folder in which ``paper/`` is written; by default the run folder.
+        """
+        return write_paper(self, Path(folder) if folder else None)
 
     def write_side_by_side(self, other: results_run.Run) -> Path:
         """Write a page that puts another run beside this one; return its path."""

@@ -248,6 +248,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The folder to write the reports to; by default the run folder.")
     ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Write RUN/paper/ instead: tables, methods and figures for LaTeX."),
+    ] = False,
 ) -> None:
     """Write a run's or a search's tables, figures and reports again, or a page with two runs side by side."""
     from ablation.store.run_folder import is_search
@@ -256,19 +260,26 @@ def report(
         from ablation.search.report import write_search_report
         from ablation.search.results import SearchRun
 
-        if compare:
-            raise RunError("--compare needs a run folder; those of a search are search/ and confirmation/.")
+        if compare or paper:
+            option = "--compare" if compare else "--paper"
+            raise RunError(f"{option} needs a run folder; those of a search are search/ and confirmation/.")
         print(write_search_report(SearchRun(run), out))
         return
     from ablation.export.tables import write_tables
+    from ablation.report.paper.write import write_paper
     from ablation.report.write import write_report, write_side_by_side
     from ablation.results.left_out import refuse_outdated
 
     opened = open_run(run, tested=True)
+    if compare and paper:
+        raise RunError("--paper is about one run, and --compare puts two side by side; give one of them.")
     if compare:
         print(write_side_by_side(opened, open_run(compare, tested=True), out))
         return
     refuse_outdated(opened)
+    if paper:
+        print(write_paper(opened, out))
+        return
     if out is None:
         write_tables(opened)
     print(write_report(opened, folder=out))

@@ -99,3 +99,8 @@ def only_facts(pieces: Pieces) -> Pieces:
     """Reduce pieces of text to their numbers and verdicts; pieces without any are left out."""
     in_each = [(place, _FACT.findall(text)) for place, text in pieces]
     return [(place, " ".join(facts)) for place, facts in in_each if facts]
+
+
+def numbered(text: str) -> Pieces:
+    """Return the lines of a text, each with its number as its place."""
+    return [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1)]

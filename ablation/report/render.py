@@ -1,4 +1,4 @@
-"""A report as HTML, Markdown or LaTeX: templates, and what escapes the text for each."""
+"""A report as HTML or Markdown, and a paper's document: templates, and what escapes the text for each."""
 
 from __future__ import annotations
 
@@ -21,16 +21,6 @@ from ablation.report.document import Report
 REPORT_VERSION = 4
 """Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
 
-_TEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
-    "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
-    "|": r"\textbar{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}", "\N{MINUS SIGN}": "$-$",
-    "×": r"$\times$", "±": r"$\pm$", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$",
-    "★": r"$\bigstar$", "≠": r"$\neq$", "→": r"$\to$",
-    "✓": r"\checkmark{}", "–": "--", "…": r"\dots{}", "·": r"\textperiodcentered{}", "\n": " ",
-    "\x02": r"\texttt{", "\x03": "}",
-}  # fmt: skip
-
 
 def render_html(report: Report, drawn_with: str, other: str = "") -> str:
     """Return the report as one HTML page that contains its pictures.
@@ -51,11 +41,10 @@ def render_markdown(report: Report, folder: Path) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).lstrip()
 
 
-def render_tex(report: Report, folder: Path) -> str:
-    """Return the report as LaTeX (booktabs), for a file in ``folder``."""
-    environment = _environment(folder).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # LaTeX uses braces
-    text = environment.get_template("report.tex").render(report=report, marks=MARKS)
-    return re.sub(r"\n{3,}", "\n\n", text)
+def render_paper(**values: object) -> str:
+    """Return the document that takes in the pieces of a paper, as LaTeX."""
+    environment = _environment(Path()).overlay("<%", "%>", "<<", ">>", "<#", "#>")  # LaTeX uses braces
+    return environment.get_template("paper.tex").render(**values)
 
 
 @cache
@@ -81,9 +70,6 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
     environment.filters["data_url"] = _data_url
     environment.filters["marked"] = _marked
     environment.filters["md"] = _markdown
-    environment.filters["tex"] = _tex
-    environment.filters["label"] = lambda text: re.sub(r"[^A-Za-z0-9]+", "-", text)
-    environment.filters["path"] = lambda picture: _relative(picture.png, folder)
     environment.filters["link"] = lambda picture: quote(_relative(picture.png, folder))
     return environment
 
@@ -107,9 +93,3 @@ def _markdown(text: str) -> str:
     prose = (re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", html.escape(p, quote=False)) for p in parts[::2])
     codes = [f"`{part}`" for part in parts[1::2]]
     return "".join(p + c for p, c in zip(prose, [*codes, ""], strict=True)).replace("\n", " ")
-
-
-def _tex(text: str) -> str:
-    """Escape what LaTeX would read as markup; a letter that its usual fonts lack becomes its number."""
-    letters = (_TEX.get(letter, letter) for letter in str(text))
-    return "".join(s if len(s) > 1 or ord(s) < 0x250 else rf"\texttt{{U+{ord(s):04X}}}" for s in letters)

@@ -17,8 +17,10 @@ from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import DrawnPictures
 from ablation.report.class_page import CLASS_PAGE, class_page
-from ablation.report.page import Page, Pieces, only_facts
-from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown, render_tex
+from ablation.report.document import Report
+from ablation.report.page import Page, Pieces, numbered, only_facts
+from ablation.report.paper.verify import paper_files, paper_pieces
+from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import CLASS_FILE, Classroom
@@ -59,7 +61,7 @@ class Verification:
 
     Attributes:
         differences: All of them, damaged trials first.
-        files: The files that were compared.
+        files: The files that were compared, those of a paper last.
         numbers: How many pieces of text and pictures agree.
         skipped: What was not compared, and why; empty if everything was.
     """
@@ -81,25 +83,28 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         RunError: There is no report, or no trial is completed.
     """
     files = [report] if report else _written(run)
-    if not files or not all(file.is_file() for file in files):
+    paper = [] if report else paper_files(run.folder)
+    if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
     differences = [
         Difference(f"trial {trial.id}", f"{damage}: damaged or edited since it was written", "")
         for trial in run.trials
         if (damage := run.store.damage(trial))
     ]
-    agreed, notes = 0, dict[str, None]()
+    agreed, notes, compared = 0, dict[str, None](), dict[str, tuple[Pieces, Pieces, str]]()
     with tempfile.TemporaryDirectory() as folder:
         is_drawn = run.completed_trials and any(map(_has_pictures, files))
         pictures = draw_figures(run, folder=folder) if is_drawn else DrawnPictures()
         for file in files:
             compare = _class_page if file.name == CLASS_PAGE else _page if file.suffix == ".html" else _lines
-            says, should_say, note = compare(run, file, pictures, Path(folder, file.stem))
-            of_file = list(_differences(file.name, says, should_say))
-            differences += of_file
-            agreed += len(should_say) - len(of_file)
-            notes |= {note: None} if note else {}
-    return Verification(differences, files, agreed, "; ".join(notes))
+            compared[file.name] = compare(run, file, pictures, Path(folder, file.stem))
+        compared |= paper_pieces(run, paper, Path(folder)) if paper else {}
+    for name, (says, should_say, note) in compared.items():
+        of_file = list(_differences(name, says, should_say))
+        differences += of_file
+        agreed += len(should_say) - len(of_file)
+        notes |= {note: None} if note else {}
+    return Verification(differences, [*files, *paper], agreed, "; ".join(notes))
 
 
 def _has_pictures(file: Path) -> bool:
@@ -140,7 +145,7 @@ def _class_page(run: Run, file: Path, _: DrawnPictures, __: Path) -> tuple[Piece
     version = Page(found).meta.get("report-version", "")
     if version in _OLDER_VERSIONS:
         return [], [], _OLDER
-    return _numbered(found), _numbered(class_page(run, classroom)), ""
+    return numbered(found), numbered(class_page(run, classroom)), ""
 
 
 def _lines(run: Run, file: Path, pictures: DrawnPictures, _: Path) -> tuple[Pieces, Pieces, str]:
@@ -148,14 +153,28 @@ def _lines(run: Run, file: Path, pictures: DrawnPictures, _: Path) -> tuple[Piec
     if file.suffix in (".csv", ".parquet"):
         if file.stem not in _OF_TRIALS and _is_older(run):
             return [], [], _OLDER
-        return _numbered(_text_of(file)), _numbered(run.table_text(file.stem)), ""
+        return numbered(_text_of(file)), numbered(run.table_text(file.stem)), ""
     report = study_report(run, pictures.moved(run.figures_folder))
-    text = (render_markdown if file.suffix == ".md" else render_tex)(report, run.folder)
-    found, expected = _numbered(_text_of(file)), _numbered(text)
+    if file.suffix == ".tex":
+        return _trial_lines(numbered(_text_of(file))), _rows_in_tex(report), _OLDER
+    found, expected = numbered(_text_of(file)), numbered(render_markdown(report, run.folder))
     version = re.search(r"report version (\d+)", _text_of(file), re.IGNORECASE)
     if (version[1] if version else "1") not in _OLDER_VERSIONS:
         return found, expected, ""
     return _trial_lines(found), _trial_lines(expected), _OLDER
+
+
+def _rows_in_tex(report: Report) -> Pieces:
+    """Return the facts in the table of the trials as earlier versions wrote it to ``report.tex``."""
+    (table,) = report.sections[-1].tables
+    rows = [table.headings, *([cell.text for cell in row] for row in table.rows)]
+    return only_facts([(f"trial {k}", " & ".join(map(_as_old_tex, row))) for k, row in enumerate(rows, 1)])
+
+
+def _as_old_tex(text: str) -> str:
+    """Return a text with the digits and signs that earlier versions wrote for it as LaTeX."""
+    letters = (c if ord(c) < 0x250 or c in "−–…★→" else f"U+{ord(c):04X}" for c in text.replace("%", r"\%"))
+    return "".join(letters)
 
 
 def _trial_lines(pieces: Pieces) -> Pieces:
@@ -173,10 +192,6 @@ def _is_older(run: Run) -> bool:
     if not file.is_file():
         return False
     return _text_of(file).partition("\n")[0] != run.table_text("comparisons").partition("\n")[0]
-
-
-def _numbered(text: str) -> Pieces:
-    return [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1)]
 
 
 def _text_of(file: Path) -> str:

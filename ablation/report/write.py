@@ -1,4 +1,4 @@
-"""The report: what was compared, what came out, and how it was measured, as HTML, Markdown and LaTeX."""
+"""The report: what was compared, what came out, and how it was measured, as HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid.trial import slug
 from ablation.report.class_page import CLASS_PAGE, class_page
-from ablation.report.render import drawing_software, render_html, render_markdown, render_tex
+from ablation.report.render import drawing_software, render_html, render_markdown
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import Classroom
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
+_OLD_TEX = "% The same report for a paper"
+
 
 def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Path | None = None) -> Path:
-    """Write ``report.html``, its pictures inside, ``report.md`` and ``report.tex``; of a class, its page.
+    """Write ``report.html``, its pictures inside, and ``report.md``; of a class, its page, too.
+
+    A ``report.tex`` that an earlier version wrote beside them is removed, because it would be out of date.
 
     Args:
         run: The run to report.
@@ -38,10 +42,18 @@ def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Pa
     report = study_report(run, pictures)
     store = _store(run, folder)
     store.write("report.md", render_markdown(report, store.folder))
-    store.write("report.tex", render_tex(report, store.folder))
     if classroom := Classroom.read(run.store):
         store.write(CLASS_PAGE, class_page(run, classroom))
+    _remove_old_tex(store.folder)
     return store.write("report.html", render_html(report, drawing_software()))
+
+
+def _remove_old_tex(folder: Path) -> None:
+    """Remove the LaTeX form of a report, which earlier versions wrote; another file of its name stays."""
+    file = folder / "report.tex"
+    with writing(folder):
+        if file.is_file() and file.read_text("utf-8", errors="replace").startswith(_OLD_TEX):
+            file.unlink()
 
 
 def write_side_by_side(run: Run, other: Run, folder: Path | None = None) -> Path:

@@ -96,26 +96,11 @@ def test_every_figure_has_its_place(finished_run: Run, pictures: list[Picture]) 
     assert sorted([report.picture.name, *shown]) == sorted(picture.name for picture in pictures)
 
 
-def test_markdown_and_latex_link_to_pictures_that_exist(finished_run: Run) -> None:
+def test_markdown_links_to_pictures_that_exist(finished_run: Run) -> None:
     markdown = (finished_run.folder / "report.md").read_text("utf-8")
     links = re.findall(r"\]\(([^)]+)\)", markdown)
     assert len(links) == 17
     assert all((finished_run.folder / unquote(link)).is_file() for link in links)
-    latex = (finished_run.folder / "report.tex").read_text("utf-8")
-    paths = re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", latex)
-    assert len(paths) == 17
-    assert all((finished_run.folder / path).is_file() for path in paths)
-
-
-def test_latex_has_every_table_and_balanced_braces(finished_run: Run, tables: dict[str, list[Table]]) -> None:
-    latex = (finished_run.folder / "report.tex").read_text("utf-8")
-    count = sum(len(found) for found in tables.values())
-    for word in (r"\begin{longtable}", r"\toprule", r"\midrule", r"\bottomrule", r"\end{longtable}"):
-        assert latex.count(word) == count
-    bare = re.sub(r"\\[{}]", "", latex)
-    assert bare.count("{") == bare.count("}")
-    assert r"batch\_norm = true" in latex
-    assert not re.search(r"(?<!\\)[_#]", re.sub(r"\\(includegraphics|label)[^\n]*", "", latex))
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +125,6 @@ def test_hostile_names_are_shown_as_text(nasty_run: Run) -> None:
     text = (nasty_run.folder / "report.md").read_text("utf-8")
     assert "<script" not in text
     assert r"\|\`" in text
-    latex = (nasty_run.folder / "report.tex").read_text("utf-8")
-    assert r"\input" not in latex
-    assert r"\$\textbackslash{}input\{x\}\& \texttt{U+1F389}" in latex
 
 
 @pytest.mark.usefixtures("without_report")  # of the run; the report is written when a trial has failed

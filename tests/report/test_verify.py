@@ -31,12 +31,7 @@ def differences(run: Run) -> list[str]:
 def test_an_untouched_run_is_verified(run: Run) -> None:
     found = run.verify()
     assert found.differences == []
-    assert [file.name for file in found.files[:4]] == [
-        "report.html",
-        "report.md",
-        "report.tex",
-        "results.csv",
-    ]
+    assert [file.name for file in found.files[:3]] == ["report.html", "report.md", "results.csv"]
     assert found.numbers > 1000
     assert not found.skipped
 
@@ -72,7 +67,7 @@ def test_a_digit_changed_anywhere_else_in_the_report_is_noticed(run: Run, place:
     assert found[0].startswith("report.html, summary")
 
 
-@pytest.mark.parametrize("name", ["report.md", "report.tex", "results.csv", "history.csv", "cost.csv"])
+@pytest.mark.parametrize("name", ["report.md", "results.csv", "history.csv", "cost.csv"])
 def test_a_digit_changed_in_another_file_is_named_with_its_line(run: Run, name: str) -> None:
     file = run.folder / name
     lines = file.read_text("utf-8").splitlines(keepends=True)
@@ -152,11 +147,10 @@ def test_a_parquet_file_that_was_edited_or_damaged_is_told(run: Run) -> None:
 
 
 def as_written_by_version_1(run: Run) -> None:
-    """Take from the reports what tells their version, and put some of their words as they were."""
+    """Take from the reports what tells their version, put some of their words as they were, add report.tex."""
     for name, mark in (
         ("html", f'<meta name="report-version" content="{REPORT_VERSION}">'),
         ("md", f"<!-- report version {REPORT_VERSION} -->"),
-        ("tex", f"% Report version {REPORT_VERSION}."),
     ):
         file = run.folder / f"report.{name}"
         text = file.read_text("utf-8")
@@ -164,6 +158,15 @@ def as_written_by_version_1(run: Run) -> None:
         file.write_text(
             text.replace(mark, "").replace("Training", "Trained").replace("overfitting", "gap"), "utf-8"
         )
+    rows = [
+        f"{k} & {row.trial_id} & {row.variant} & {row.seed} & {row.status} & {100 * row.test_accuracy:.2f}\\% & "
+        f"{run.store.fingerprint(run.trials[k])} \\\\"
+        for k, row in enumerate(run.results.itertuples())
+    ]
+    head = "% The same report for a paper: take the tables and figures that you need."
+    titles = "Trial & Id & Variant & Seed & Status & Test accuracy & Fingerprint"
+    lines = [head, "\\section{Variants}", "plain & 99.9 & better", "\\section{Trials}", titles, *rows]
+    (run.folder / "report.tex").write_text("\n".join(lines), "utf-8")
 
 
 def test_of_reports_of_another_version_the_trials_are_compared(run: Run) -> None:
@@ -201,3 +204,12 @@ def test_a_version_that_is_not_known_is_compared_as_a_whole(run: Run) -> None:
     )
     file.write_text(text.replace("Training", "Trained"), "utf-8")
     assert differences(run) != []
+
+
+def test_a_latex_report_of_an_earlier_version_is_removed_with_the_next_report(run: Run) -> None:
+    as_written_by_version_1(run)
+    run.write_report([])
+    assert not (run.folder / "report.tex").exists()
+    (run.folder / "report.tex").write_text("My own text.", "utf-8")
+    run.write_report([])
+    assert (run.folder / "report.tex").read_text("utf-8") == "My own text."
