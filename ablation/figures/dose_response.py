@@ -105,7 +105,7 @@ def _caption(run: Run, data: pd.DataFrame) -> str:
         f"Mean {compare.metric_in_words} at each dose, {seeds_phrase(data['n'])}, which are the faint dots. "
         f"Shaded: the simultaneous {level} band of each curve. Marks below the curves: the doses that could "
         f"be the best, filled at the best mean. {method_of_curves(compare)} These results are "
-        f"exploratory. {run.dataset.describe()}."
+        "exploratory."
     )
 
 

@@ -81,8 +81,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"Effects on {metric}, over {seeds_phrase(data['n'])}. Main effects: the mean at a factor's second "
         "level minus the mean at its first. Interactions: how much larger the effect of one factor is at the "
         "second level of the other; the design measures some of them together, as a sum. Bars: the interval "
-        f"from which a verdict is read ({method_phrase(compare)}); shaded: within the margin, in {unit}. "
-        f"{run.dataset.describe()}."
+        f"from which a verdict is read ({method_phrase(compare)}); shaded: within the margin, in {unit}."
     )
     alt = f"Effects on {metric}: " + "; ".join(
         f"{row.effect}: {points(row.difference, compare)}" for row in data.itertuples(index=False)

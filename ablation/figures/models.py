@@ -45,8 +45,7 @@ def drawings(run: Run) -> list[Drawing]:
             f"{name}: the layers of the model as it is (left) and of the variant (right), each with its "
             "class and the shape of its output for one image. A layer is below all layers that it depends "
             "on; lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a "
-            "thick outline: added, or changed. These are facts about the models, the same for every seed. "
-            f"{run.dataset.describe()}."
+            "thick outline: added, or changed. These are facts about the models, the same for every seed."
         )
         pictures.append(
             Drawing(
