@@ -122,9 +122,10 @@ def _rounded(line: tuple[tuple[float, int], ...]) -> tuple[list[float], list[flo
 
 
 def _draw_box(ax: Axes, box: Box) -> None:
+    from matplotlib.colors import to_rgb
     from matplotlib.patches import FancyBboxPatch
 
-    colour = hue(_HUES[box.state]) if box.state else (0.71, 0.71, 0.71)
+    colour = to_rgb(hue(_HUES[box.state]) if box.state else "#b5b5b5")
     height = _HIGHER if box.state else _HEIGHT
     look: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.05", "mutation_aspect": _UNIT / _ROW}
     corner = box.x - _WIDTH / 2, box.row - height / 2
