@@ -18,7 +18,10 @@ Accuracies = Mapping[str, float] | Callable[[str], float]
 
 def invented_dataset(classes: int = 10, test: int = 200) -> Dataset:
     """Return images of noise with labels that are evenly spread over the classes."""
-    random, sizes = np.random.default_rng(0), {"train": 2 * classes + 100, "val": 2 * classes + 50, "test": test}
+    random, sizes = (
+        np.random.default_rng(0),
+        {"train": 2 * classes + 100, "val": 2 * classes + 50, "test": test},
+    )
     parts = [
         Part(random.integers(0, 256, (n, 8, 8, 1), np.uint8), (np.arange(n) % classes).astype(np.int64))
         for n in sizes.values()
@@ -87,7 +90,9 @@ def _result(trial: Trial, right: float, random: np.random.Generator) -> TrialRes
     epochs = trial.training.epochs
     history = tuple(_record(epoch, epochs, right, random) for epoch in range(1, epochs + 1))
     last = history[-1]
-    measured = {name: getattr(last, name) for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")}
+    measured = {
+        name: getattr(last, name) for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    }
     layer = InitialWeights(shape=(1,), digest=f"{trial.seed:08x}")
     return TrialResult(
         trial_id=trial.id, status="completed", history=history, best_epoch=epochs,
@@ -101,7 +106,9 @@ def _result(trial: Trial, right: float, random: np.random.Generator) -> TrialRes
 def _record(epoch: int, epochs: int, right: float, random: np.random.Generator) -> EpochRecord:
     reached = epoch / epochs
     train, val = min(1.0, (right + 0.15) * reached**0.3), min(1.0, right * reached**0.2)
-    train, val, active = (float(np.clip(x + 0.01 * random.standard_normal(), 0, 1)) for x in (train, val, train - 0.1))
+    train, val, active = (
+        float(np.clip(x + 0.01 * random.standard_normal(), 0, 1)) for x in (train, val, train - 0.1)
+    )
     return EpochRecord(
         epoch=epoch, loss=1.2 - active, accuracy=max(0.0, active - 0.03), active_loss=1.1 - active, active_accuracy=active,
         train_loss=1.05 - train, train_accuracy=train, val_loss=1.05 - val, val_accuracy=val, seconds=1.0, order="",

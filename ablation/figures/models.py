@@ -22,7 +22,7 @@ _MOST_PICTURES = 6
 _UNIT, _ROW = 1.9, 0.56  # inches of the width of a box with its margins, and of a row
 _WIDTH, _HEIGHT, _HIGHER = 0.9, 0.62, 0.84  # of a box, in units and rows; of one with a line more
 _SMALLEST = 0.8  # of the usual size of letters, for a long text
-_HUES = {REMOVED: 3, ADDED: 0, CHANGED: 1}
+_HUES = {REMOVED: 1, ADDED: 0, CHANGED: 6}
 
 
 def drawn_accounts(run: Run) -> dict[str, Account]:
