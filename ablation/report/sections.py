@@ -43,7 +43,8 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     lead = f"{run.study.name} · {counted(len(run.study.variants), 'variant')} × {of_each}"
     method = method_phrase(run.compare)
-    in_order = _EFFECTS_FIRST if run.study.design == "fractional" else _SECTIONS
+    asks_effects = run.study.design == "fractional" or run.compare.questions == "effects"
+    in_order = _EFFECTS_FIRST if asks_effects else _SECTIONS
     sections = [make(run, by_figure, links) for make in in_order]
     return Report(
         name=run.study.name,
