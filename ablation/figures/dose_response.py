@@ -10,8 +10,8 @@ from ablation.analysis.dose_curves import are_wide, dose_curves, is_averaged
 from ablation.analysis.dose_phrases import best_phrase, curve_name, method_of_curves
 from ablation.analysis.dose_response import usable_part
 from ablation.analysis.estimates import Measurements
+from ablation.figures.palette import MARKERS
 from ablation.figures.style import (
-    MARKERS,
     Drawing,
     hue,
     label,

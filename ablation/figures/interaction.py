@@ -11,8 +11,8 @@ import pandas as pd
 from ablation.analysis.completed_trials import comparable
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import effect_conclusion
+from ablation.figures.palette import MARKERS
 from ablation.figures.style import (
-    MARKERS,
     Drawing,
     hue,
     label,

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ablation.figures.fonts import further_fonts, without_glyph_warnings
+from ablation.figures.palette import VariantStyle as VariantStyle
+from ablation.figures.palette import hue as hue
+from ablation.figures.palette import variant_styles as variant_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +31,6 @@ FAINT = "#8a8a8a"
 _SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
 
-DASHES = ["--", "-.", ":", "-"]  # distinguish lines without colours; the baseline's line is solid
-MARKERS = "osD^vPX"
 _BETWEEN_ROWS = 0.85  # inches: the label of an axis, and below it a title of two lines
 _ROW_NAME = 36  # letters of a line of a row's name
 
@@ -135,41 +136,6 @@ class DrawnPictures(list[Picture]):
     def moved(self, folder: Path) -> DrawnPictures:
         """Return the same pictures as files of another folder."""
         return DrawnPictures((replace(picture, folder=folder) for picture in self), self.missing)
-
-
-@dataclass(frozen=True)
-class VariantStyle:
-    """How a variant looks in every figure of a study."""
-
-    colour: str
-    marker: str
-    dash: str = "-"
-
-
-HUES = ("#0173b2", "#d55e00", "#029e73", "#cc78bc", "#782d00", "#9678f0", "#96874b", "#692d69")
-"""The colours of variants: four of seaborn's colour-blind palette, and four that were searched for.
-
-The rest of that palette is too pale for a projector. Each of these has a contrast of at least 3 to white
-(WCAG 2.2, criterion 1.4.11). The two that are hardest to tell apart, the baseline's grey included, are
-farther apart than those of seaborn's palette, for readers with normal vision, protanopia, deuteranopia and
-tritanopia (simulated as by Machado et al., 2009).
-"""
-BASELINE_HUE = "#555555"
-
-
-def hue(number: int) -> str:
-    """Return one of `HUES`; they are repeated."""
-    return HUES[number % len(HUES)]
-
-
-def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
-    """Give each variant a colour, the baseline grey, and a marker that distinguishes repeated colours."""
-    others = [name for name in variants if name != baseline]
-    styles = {
-        name: VariantStyle(hue(i), MARKERS[(i // len(HUES)) % len(MARKERS)], DASHES[i % 4])
-        for i, name in enumerate(others)
-    }
-    return {name: styles.get(name, VariantStyle(BASELINE_HUE, "o")) for name in variants}
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ablation import Run, Study
 from ablation.figures import gap_parts, learning_curves, overfitting_gap
 from ablation.figures.catalogue import FIGURES
-from ablation.figures.style import BASELINE_HUE, HUES, in_two_lines, look, variant_styles
+from ablation.figures.palette import BASELINE_HUE, HUES, variant_styles
+from ablation.figures.style import in_two_lines, look
 from ablation.report.sections import study_report
 
 # Colours as readers see them who lack one kind of cone: Machado, Oliveira and Fernandes (2009), at full severity.
