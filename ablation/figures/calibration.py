@@ -46,9 +46,9 @@ def drawings(run: Run) -> list[Drawing]:
         f"Reliability diagrams on the test images: in each of {BINS} bins of confidence, the share of "
         f"{cases} that are predicted correctly. On the diagonal, confidence equals accuracy; below it, a "
         f"model is overconfident. Mean over {seeds_phrase(seeds)}; bars: its 95% confidence interval "
-        f"(Student's t); the area of a mark grows with the number of "
+        "(Student's t); the area of a mark grows with the number of "
         f"{'labels' if is_multi_label else 'images'} in its bin. ECE: expected calibration error, averaged "
-        f"over the seeds. {run.dataset.describe()}."
+        "over the seeds."
     )
     alt = "Expected calibration error: " + "; ".join(f"{v}: {errors[v]:.1%}" for v in variants)
     return [Drawing("calibration", "Calibration", figure, caption, alt)]

@@ -81,14 +81,14 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
 
     A figure that cannot be drawn costs only itself.
     """
-    pictures = DrawnPictures()
+    pictures, images = DrawnPictures(), f"{run.dataset.describe()}."
     for name in names:
         for stale in folder.glob(f"{name}*"):
             if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
         try:
             with look(texts_of(run)), _no_garbage_collected():
-                pictures += [write(drawing, folder, name) for drawing in FIGURES[name](run)]
+                pictures += [write(drawing, folder, name, images) for drawing in FIGURES[name](run)]
         except (AblationError, OSError):
             raise
         except Exception as error:

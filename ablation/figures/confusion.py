@@ -54,8 +54,7 @@ def drawings(run: Run) -> list[Drawing]:
         over = seeds_phrase(completed.loc[completed["variant"] == variant, "seed"].agg(["count"]))
         caption = (
             f"{variant}: of the test images of each true class (row), the percentage that was predicted as "
-            f"each class (column), over {over}; rows add up to 100{absent}. The counts are in confusion.csv. "
-            f"{run.dataset.describe()}."
+            f"each class (column), over {over}; rows add up to 100{absent}. The counts are in confusion.csv."
         )
         confusions = np.nan_to_num(matrix - np.diag(np.diag(matrix)))
         true, predicted = np.unravel_index(confusions.argmax(), confusions.shape)

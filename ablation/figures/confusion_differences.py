@@ -67,7 +67,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"{seeds_phrase(data['pairs'], 'pair')}, seed by seed. Cells with a number, in percentage points, "
         f"differ significantly from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all "
         f"cells of all variants, Benjamini and Hochberg): {len(significant)} of "
-        f"{data['q'].notna().sum():,}. {run.dataset.describe()}."
+        f"{data['q'].notna().sum():,}."
     )
     alt = "Significant differences in confusion: " + (
         "; ".join(

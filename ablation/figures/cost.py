@@ -58,7 +58,7 @@ def drawings(run: Run) -> list[Drawing]:
         "variants for which no other is at least as cheap and at least as accurate, and better in one of the "
         "two; neighbours on it may differ by chance. Multiply-adds: convolutions and Dense layers, for one "
         "image in inference mode; seconds: wall time per trial; memory: peak memory of the trial's process, "
-        f"TensorFlow and the images included. {run.dataset.describe()}."
+        "TensorFlow and the images included."
     )
     alt = "Test accuracy against cost. On the Pareto front: " + "; ".join(
         f"by {_UNITS[c]} {', '.join(run.cost.loc[run.cost[f'pareto_{c}'].astype(bool), 'variant'])}"

@@ -116,8 +116,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"pairs of trials). Above each image: its true {truth}. Below: the most frequent wrong prediction of "
         "the model that is wrong more often, and in how many of the pairs the image is classified correctly, "
         "by the variant and by the baseline. The images were chosen for being extreme: they show how the two "
-        f"differ, but not by how much.{left_out}{channels_note(run.dataset.image_shape[-1])} "
-        f"{run.dataset.describe()}."
+        f"differ, but not by how much.{left_out}{channels_note(run.dataset.image_shape[-1])}"
     )
     alt = "Images on which a variant and the baseline differ: " + "; ".join(
         f"{variant}: {len(better)} classified correctly more often, {len(worse)} less often"

@@ -10,8 +10,8 @@ from ablation.analysis.dose_curves import are_wide, dose_curves, is_averaged
 from ablation.analysis.dose_phrases import best_phrase, curve_name, method_of_curves
 from ablation.analysis.dose_response import usable_part
 from ablation.analysis.estimates import Measurements
+from ablation.figures.palette import MARKERS
 from ablation.figures.style import (
-    MARKERS,
     Drawing,
     hue,
     label,
@@ -105,7 +105,7 @@ def _caption(run: Run, data: pd.DataFrame) -> str:
         f"Mean {compare.metric_in_words} at each dose, {seeds_phrase(data['n'])}, which are the faint dots. "
         f"Shaded: the simultaneous {level} band of each curve. Marks below the curves: the doses that could "
         f"be the best, filled at the best mean. {method_of_curves(compare)} These results are "
-        f"exploratory. {run.dataset.describe()}."
+        "exploratory."
     )
 
 

@@ -68,7 +68,7 @@ def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) ->
         for text in file.read_text("utf-8").split("\n## "):
             texts[text.removeprefix("## ").partition("\n")[0]] = f"## {text.removeprefix('## ').rstrip()}\n"
     for p in pictures:
-        texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.caption}\n"
+        texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.whole_caption}\n"
     file.write_text("\n".join(texts.values()), "utf-8")
     if kept:  # the file is as old as the other figures, by which `Run.is_reported` goes
         os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))

@@ -48,22 +48,32 @@ def effects_data(effects: pd.DataFrame) -> pd.DataFrame:
     order = drawn["kind"].map(_KINDS.index)
     ranked = drawn.assign(order=order, size=drawn["difference"].abs())
     ranked = ranked.sort_values(["order", "size"], ascending=[True, False], kind="stable")
-    names = [_name(row) for row in ranked.to_dict("records")]
+    with_levels = ranked.duplicated(["kind", "effect"], keep=False)
+    names = [_name(row, of) for row, of in zip(ranked.to_dict("records"), with_levels, strict=True)]
     return ranked.assign(name=names).drop(columns=["order", "size"]).reset_index(drop=True)
 
 
-def _name(row: dict[object, object]) -> str:
-    """Return the lines that name an effect: a factor with its level, or interactions, some per line."""
+def _name(row: dict[object, object], with_levels: bool) -> str:
+    """Return the lines that name an effect: a factor with its level, or interactions, some per line.
+
+    Args:
+        row: A row of the table of effects.
+        with_levels: Whether an interaction is named with its levels, because there are others of its factors.
+    """
     if row["kind"] == "main effect":
         return label(f"{row['effect']} = {row['levels']}")
     pairs = interactions_of(str(row["effect"]))
+    if with_levels:
+        return f"{label(pairs[0], 32)}\n{label(str(row['levels']), 32)}"
     lines = [pairs[k : k + _PAIRS_PER_LINE] for k in range(0, len(pairs), _PAIRS_PER_LINE)]
     return " +\n".join(" + ".join(label(pair, 32) for pair in line) for line in lines)
 
 
 def drawings(run: Run) -> list[Drawing]:
-    """Draw one panel per kind of effect; nothing for a full design, whose interactions have a figure."""
-    data = effects_data(run.effects) if run.study.design == "fractional" else pd.DataFrame()
+    """Draw one panel per kind of effect, if effects are what the study asks."""
+    is_fraction = run.study.design == "fractional"
+    asks = is_fraction or run.compare.questions == "effects"
+    data = effects_data(run.effects) if asks else pd.DataFrame()
     if data.empty:
         return []
     kinds = list(dict.fromkeys(data["kind"]))
@@ -73,16 +83,16 @@ def drawings(run: Run) -> list[Drawing]:
     panels = figure.subplots(len(kinds), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     for ax, kind in zip(panels, kinds, strict=True):
         draw_effects(ax, data[data["kind"] == kind], run.compare)
-        ax.set_title(_TITLES[kind], loc="left")
+        ax.set_title(_TITLES[kind] if is_fraction else _TITLES[kind].partition(",")[0], loc="left")
     compare, metric = run.compare, run.compare.metric_in_words
     unit = "percentage points" if compare.in_points else metric
     panels[-1].set_xlabel(f"effect on {metric} ({unit})" if compare.in_points else f"effect on {metric}")
+    together = "; the design measures some of them together, as a sum" if is_fraction else ""
     caption = (
-        f"Effects on {metric}, over {seeds_phrase(data['n'])}. Main effects: the mean at a factor's second "
-        "level minus the mean at its first. Interactions: how much larger the effect of one factor is at the "
-        "second level of the other; the design measures some of them together, as a sum. Bars: the interval "
-        f"from which a verdict is read ({method_phrase(compare)}); shaded: within the margin, in {unit}. "
-        f"{run.dataset.describe()}."
+        f"Effects on {metric}, over {seeds_phrase(data['n'])}. Main effects: the mean at a level of a "
+        "factor minus the mean at its first level. Interactions: how much larger the effect of one factor is "
+        f"at a level of the other than at its first{together}. Bars: the interval "
+        f"from which a verdict is read ({method_phrase(compare)}); shaded: within the margin, in {unit}."
     )
     alt = f"Effects on {metric}: " + "; ".join(
         f"{row.effect}: {points(row.difference, compare)}" for row in data.itertuples(index=False)

@@ -66,7 +66,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"Left: {title.lower()}{read_once}; bars: 95% confidence intervals of the mean (Student's t). Right: "
         f"its difference from the baseline, {baseline}, trained with the same seed; bars: the interval from "
         f"which a verdict is read ({method_phrase(compare)}); shaded: within the margin. Small dots: one "
-        f"per seed; large marks: the mean over {seeds_phrase(summary['n'])}. {run.dataset.describe()}."
+        f"per seed; large marks: the mean over {seeds_phrase(summary['n'])}."
     )
     caption += unfinished_note(run.convergence) and f" {unfinished_note(run.convergence)}"
     alt = f"{title}: " + "; ".join(

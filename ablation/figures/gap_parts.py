@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from ablation.figures.style import (
     INK,
     Drawing,
     VariantStyle,
+    mean_curve,
     new_figure,
     panel_title,
     seeds_phrase,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 PARTS = ["logged_gap", "running_average_lag", "dropout_active_bias", "true_gap"]
 _PANELS_A_ROW = 6
 # Distinguishable in greyscale; neither is a variant's colour.
+_OFF_CENTRE = 0.24  # of the distance of two rows: where the marks of a row are, above and below its bars
 _LAG, _BIAS = "#b9b9b9", "#6b6b6b"
 
 
@@ -73,7 +76,7 @@ def drawings(run: Run) -> list[Drawing]:
         "model was still improving. Dropout-active bias: the log is recorded in training mode, with dropout "
         "active and BatchNorm using the statistics of its batch. Top: after each trial's last epoch; bottom: "
         f"over the epochs. Means over {seeds_phrase(final['n'])}; thin bars and bands: 95% confidence "
-        f"intervals (Student's t). {run.dataset.describe()}."
+        "intervals (Student's t)."
     )
     table = final.pivot(index="variant", columns="metric", values="mean").loc[variants]
     alt = "Logged and true gap after the last epoch: " + "; ".join(
@@ -84,7 +87,10 @@ def drawings(run: Run) -> list[Drawing]:
 
 
 def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw one row per variant: its logged gap, the two parts that mislead, and its true gap."""
+    """Draw one row per variant: its logged gap, the two parts that mislead, and its true gap.
+
+    Numbers are written at the far ends of a row, so that they never touch those of the row above or below.
+    """
     variants = list(final["variant"].unique())
     points = 100 * final.pivot(index="variant", columns="metric", values="mean").loc[variants, PARTS]
     intervals = final.set_index(["variant", "metric"])
@@ -94,22 +100,27 @@ def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -
         ax.barh(row - 0.07, -lag, left=logged, color=_LAG, label="running-average lag" * named, **bar)
         ax.barh(row + 0.07, -bias, left=logged - lag, color=_BIAS, label="dropout-active bias" * named, **bar)
         style = styles[variant]
-        for part, height, face in (("logged_gap", -0.22, "white"), ("true_gap", 0.22, style.colour)):
+        logged_side = 1 if lag + bias > 0 else -1  # on which side of the true gap the logged one is
+        for part, height, face, side in (
+            ("logged_gap", -_OFF_CENTRE, "white", logged_side),
+            ("true_gap", _OFF_CENTRE, style.colour, -logged_side),
+        ):
             mean, low, high = 100 * intervals.loc[(variant, part), ["mean", "low", "high"]]
             ax.plot([low, high], [row + height] * 2, color=style.colour, linewidth=1.2)
             ax.plot(
                 mean, row + height, style.marker, color=style.colour, markerfacecolor=face, markersize=7.5,
                 markeredgewidth=1.6,
             )  # fmt: skip
+            ends = [end for end in (mean, low, high) if not math.isnan(end)]
             ax.annotate(
-                minus(f"{mean:+.1f}"), (mean, row + height),
-                (0, 6 if height < 0 else -6), textcoords="offset points", ha="center",
-                va="bottom" if height < 0 else "top", fontsize=8.5,
+                minus(f"{mean:+.1f}"), (side * max(side * end for end in ends), row + height),
+                (7 * side, 0), textcoords="offset points", ha="left" if side > 0 else "right", va="center",
+                fontsize=8.5,
             )  # fmt: skip
     ax.plot([], [], "o", color=INK, markerfacecolor="white", markeredgewidth=1.6, label="logged gap")
     ax.plot([], [], "o", color=INK, label="true gap")
     ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
-    ax.margins(x=0.08)
+    ax.margins(x=0.1)
     variant_rows(ax, variants)
     ax.legend(ncols=4, fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     ax.set(xlabel="gap (percentage points)", title="After the last epoch")
@@ -127,16 +138,7 @@ def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle, na
     from matplotlib.ticker import MaxNLocator
 
     for part, dashes, word in (("logged_gap", ":", "logged"), ("true_gap", "-", "true")):
-        curve = curves[curves["metric"] == part]
-        ax.plot(curve["epoch"], 100 * curve["mean"], dashes, color=style.colour, linewidth=1.8, label=word)
-        ax.fill_between(
-            curve["epoch"],
-            100 * curve["low"],
-            100 * curve["high"],
-            color=style.colour,
-            alpha=0.15,
-            linewidth=0,
-        )
+        mean_curve(ax, curves[curves["metric"] == part], dashes, style.colour, word, scale=100)
     if named:
         ax.legend(fontsize=8.5, handlelength=2.2)
     ax.axhline(0, color=FAINT, linewidth=1, zorder=0)

@@ -11,8 +11,8 @@ import pandas as pd
 from ablation.analysis.completed_trials import comparable
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import effect_conclusion
+from ablation.figures.palette import MARKERS
 from ablation.figures.style import (
-    MARKERS,
     Drawing,
     hue,
     label,
@@ -93,8 +93,8 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Mean {metric} at each pair of levels, averaged over the other factors within each seed; bars: 95% "
         f"confidence intervals of the mean (Student's t), {seeds_phrase(data['n'])}. Parallel lines mean no "
-        f"interaction. Whether they are parallel is judged within each seed, which the bars do not show. "
-        f"{sentences}{left_out} {run.dataset.describe()}."
+        "interaction. Whether they are parallel is judged within each seed, which the bars do not show. "
+        f"{sentences}{left_out}"
     )
     alt = f"{metric} at each pair of levels: " + "; ".join(
         f"{row.across}={row.across_level}, {row.along}={row.along_level}: {row.mean:.3f}"

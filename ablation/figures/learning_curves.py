@@ -11,6 +11,7 @@ from ablation.analysis.intervals import mean_intervals
 from ablation.figures.style import (
     Drawing,
     VariantStyle,
+    mean_curve,
     panel_title,
     percent_axis,
     regular,
@@ -62,8 +63,7 @@ def drawings(run: Run) -> list[Drawing]:
     _share_rows(axes, blocks)
     caption = (
         "Training (dashed) and validation (solid) accuracy and loss after every epoch, both measured in "
-        f"inference mode: mean over {seeds_phrase(data['n'])} and its 95% confidence interval (Student's t). "
-        f"{run.dataset.describe()}."
+        f"inference mode: mean over {seeds_phrase(data['n'])} and its 95% confidence interval (Student's t)."
     )
     last = data[data["metric"].isin(["train_accuracy", "val_accuracy"])].groupby(
         ["variant", "metric"], sort=False
@@ -90,12 +90,7 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
 
     for part, dashes, word in (("train", "--", "training"), ("val", "-", "validation")):
         curve = data[data["metric"] == f"{part}_{measure}"]
-        ax.plot(
-            curve["epoch"], curve["mean"], color=style.colour, linewidth=1.8, linestyle=dashes, label=word
-        )
-        ax.fill_between(
-            curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.18, linewidth=0
-        )
+        mean_curve(ax, curve, dashes, style.colour, name=word)
     if named:
         ax.legend(loc="best", fontsize=8.5, handlelength=2.2)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))

@@ -22,7 +22,7 @@ _MOST_PICTURES = 6
 _UNIT, _ROW = 1.9, 0.56  # inches of the width of a box with its margins, and of a row
 _WIDTH, _HEIGHT, _HIGHER = 0.9, 0.62, 0.84  # of a box, in units and rows; of one with a line more
 _SMALLEST = 0.8  # of the usual size of letters, for a long text
-_HUES = {REMOVED: 3, ADDED: 0, CHANGED: 1}
+_HUES = {REMOVED: 1, ADDED: 0, CHANGED: 6}
 
 
 def drawn_accounts(run: Run) -> dict[str, Account]:
@@ -45,8 +45,7 @@ def drawings(run: Run) -> list[Drawing]:
             f"{name}: the layers of the model as it is (left) and of the variant (right), each with its "
             "class and the shape of its output for one image. A layer is below all layers that it depends "
             "on; lines lead from the top to the bottom. Hatched and with a broken outline: removed. With a "
-            "thick outline: added, or changed. These are facts about the models, the same for every seed. "
-            f"{run.dataset.describe()}."
+            "thick outline: added, or changed. These are facts about the models, the same for every seed."
         )
         pictures.append(
             Drawing(
@@ -123,9 +122,10 @@ def _rounded(line: tuple[tuple[float, int], ...]) -> tuple[list[float], list[flo
 
 
 def _draw_box(ax: Axes, box: Box) -> None:
+    from matplotlib.colors import to_rgb
     from matplotlib.patches import FancyBboxPatch
 
-    colour = hue(_HUES[box.state]) if box.state else (0.71, 0.71, 0.71)
+    colour = to_rgb(hue(_HUES[box.state]) if box.state else "#b5b5b5")
     height = _HIGHER if box.state else _HEIGHT
     look: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.05", "mutation_aspect": _UNIT / _ROW}
     corner = box.x - _WIDTH / 2, box.row - height / 2

@@ -13,6 +13,7 @@ from ablation.figures.style import (
     VariantStyle,
     interval_row,
     label,
+    mean_curve,
     new_figure,
     seeds_phrase,
     spread,
@@ -57,7 +58,7 @@ def drawings(run: Run) -> list[Drawing]:
         "The overfitting gap: training minus validation accuracy, both measured after the epoch in "
         "inference mode, in percentage points. Left: over the epochs; right: after each trial's last epoch. "
         f"Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% confidence "
-        f"interval (Student's t); small dots: one per seed. {run.dataset.describe()}."
+        "interval (Student's t); small dots: one per seed."
     )
     alt = "Overfitting gap after the last epoch: " + "; ".join(
         f"{row.variant}: {100 * row.mean:.1f} percentage points" for row in final.itertuples(index=False)
@@ -73,12 +74,7 @@ def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantSty
     variants = list(curves["variant"].unique())
     for variant in variants:
         curve = curves[curves["variant"] == variant]
-        colour = styles[variant].colour
-        dash = styles[variant].dash
-        ax.plot(curve["epoch"], 100 * curve["mean"], dash, color=colour, linewidth=2)
-        ax.fill_between(
-            curve["epoch"], 100 * curve["low"], 100 * curve["high"], color=colour, alpha=0.15, linewidth=0
-        )
+        mean_curve(ax, curve, styles[variant].dash, styles[variant].colour, width=2, scale=100)
         ends.append((curve["epoch"].iloc[-1], 100 * curve["mean"].iloc[-1]))
     ax.axhline(0, color=FAINT, linewidth=1)
     low, high = ax.get_ylim()

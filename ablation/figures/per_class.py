@@ -63,8 +63,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"{share}; mean over {seeds_phrase(run.per_class['n'])}. Colour: difference from "
         f"{run.study.baseline}; orange: above, purple: below. A dot marks differences that are significantly "
         f"different from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all cells): "
-        f"{significant} of {int(q.notna().sum().sum())}. 95% intervals are in per_class.csv. "
-        f"{run.dataset.describe()}."
+        f"{significant} of {int(q.notna().sum().sum())}. 95% intervals are in per_class.csv."
     )
     means = accuracy.mean()
     title = f"Per-{kind} accuracy"

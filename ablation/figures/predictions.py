@@ -80,8 +80,7 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Test images with {contents}. Blue cells are correct; orange cells, marked ×, are wrong. The "
         f"{half} images on the left were drawn at random, the {len(data.indices) - half} on the right are "
-        f"among those on which the variants disagree most.{channels_note(dataset.image_shape[-1])} "
-        f"{dataset.describe()}."
+        f"among those on which the variants disagree most.{channels_note(dataset.image_shape[-1])}"
     )
     true = tested.labels[data.indices]
     alt = f"Predictions on {len(true)} test images. Correct: " + "; ".join(

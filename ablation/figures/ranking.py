@@ -36,7 +36,7 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Variants in the order of their mean {metric}, over {seeds_phrase(table['n'])}; bars: the ranks "
         f"that each can have, from the verdicts on all pairs ({method_phrase(compare)})."
-        f"{_confidence(compare)} Filled marks: no variant is shown to be better. {run.dataset.describe()}."
+        f"{_confidence(compare)} Filled marks: no variant is shown to be better."
     )
     alt = "Possible ranks: " + "; ".join(
         f"{row.variant}: {row.rank_low} to {row.rank_high}" for row in table.itertuples(index=False)

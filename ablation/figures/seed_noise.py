@@ -76,12 +76,12 @@ def drawings(run: Run) -> list[Drawing]:
         f"difference from {run.study.baseline} in test accuracy, as shares of the variance: more seeds would "
         "reduce the first, more test images the second, and either would reduce their interaction. Beside "
         "each bar: the standard error in percentage points (pp). There are no intervals, because the figure "
-        f"shows the trials themselves and shares of a variance. {run.dataset.describe()}."
+        "shows the trials themselves and shares of a variance."
     )
     if not has_components:
         caption = (
             f"{trials[0].upper()}{trials[1:]}; {parallel}. There are no intervals, because the figure shows "
-            f"the trials themselves. {run.dataset.describe()}."
+            "the trials themselves."
         )
     spreads = seeds.std(axis=1)
     alt = f"Standard deviation of {metric} over seeds: " + "; ".join(

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ablation.figures.fonts import further_fonts, without_glyph_warnings
+from ablation.figures.palette import VariantStyle as VariantStyle
+from ablation.figures.palette import hue as hue
+from ablation.figures.palette import variant_styles as variant_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +31,7 @@ FAINT = "#8a8a8a"
 _SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
 
-DASHES = ["--", "-.", ":", "-"]  # distinguish lines without colours; the baseline's line is solid
-MARKERS = "osD^vPX"
+_BETWEEN_ROWS = 0.85  # inches: the label of an axis, and below it a title of two lines
 _ROW_NAME = 36  # letters of a line of a row's name
 
 _RC: dict[str, Any] = {
@@ -62,7 +64,7 @@ class Drawing:
         name: The file name without its extension.
         title: A heading for the report.
         figure: The drawing.
-        caption: What the figure shows, of which images, with n and the kind of interval.
+        caption: What the figure shows, with n and the kind of interval; `write` adds of which images.
         alt: What a reader who cannot see the figure should know.
     """
 
@@ -75,7 +77,17 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on disk, ``<folder>/<name>.png`` and ``.svg``, of the figure named ``figure``."""
+    """A picture on disk, ``<folder>/<name>.png`` and ``.svg``, of the figure named ``figure``.
+
+    Attributes:
+        name: The file name without its extension.
+        title: A heading.
+        caption: What it shows, with n and the kind of interval.
+        alt: What a reader who cannot see it should know.
+        folder: The folder of its files.
+        figure: The figure that it belongs to.
+        images: Which images it is of, in a sentence; a page that shows many pictures says it once.
+    """
 
     name: str
     title: str
@@ -83,6 +95,12 @@ class Picture:
     alt: str
     folder: Path
     figure: str
+    images: str
+
+    @property
+    def whole_caption(self) -> str:
+        """The caption of the picture if it is shown alone."""
+        return f"{self.caption} {self.images}"
 
     @property
     def png(self) -> Path:
@@ -118,41 +136,6 @@ class DrawnPictures(list[Picture]):
     def moved(self, folder: Path) -> DrawnPictures:
         """Return the same pictures as files of another folder."""
         return DrawnPictures((replace(picture, folder=folder) for picture in self), self.missing)
-
-
-@dataclass(frozen=True)
-class VariantStyle:
-    """How a variant looks in every figure of a study."""
-
-    colour: Any
-    marker: str
-    dash: str = "-"
-
-
-_HUES = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#56b4e9")
-
-
-def hues() -> list[Any]:
-    """Return seaborn's colour-blind palette without its grey, the baseline's, and its pale yellow.
-
-    It is written out: seaborn takes more than a second to import, and the live page needs no more of it.
-    """
-    return list(_HUES)
-
-
-def hue(number: int) -> Any:
-    """Return one of `hues`; they are repeated."""
-    return hues()[number % len(hues())]
-
-
-def variant_styles(variants: Sequence[str], baseline: str) -> dict[str, VariantStyle]:
-    """Give each variant a colour, the baseline grey, and a marker that distinguishes repeated colours."""
-    others = [name for name in variants if name != baseline]
-    styles = {
-        name: VariantStyle(hue(i), MARKERS[(i // len(hues())) % len(MARKERS)], DASHES[i % 4])
-        for i, name in enumerate(others)
-    }
-    return {name: styles.get(name, VariantStyle("#555555", "o")) for name in variants}
 
 
 @contextmanager
@@ -200,8 +183,11 @@ def panel_title(ax: Axes, name: str, width: int = 20) -> None:
 
 def in_two_lines(name: str, width: int) -> str:
     """Return a name as `label` does, a long one in two lines of about ``width`` letters."""
-    lines = textwrap.wrap(label(name, 2 * width), width) or [""]
-    return "\n".join([lines[0], " ".join(lines[1:])]) if lines[1:] else lines[0]
+    for longest in range(2 * width, width, -1):  # lines that end with a word may hold fewer letters
+        lines = textwrap.wrap(label(name, longest), width)
+        if len(lines) <= 2:
+            break
+    return "\n".join(lines[:2])
 
 
 def spread(positions: Sequence[float], distance: float) -> list[float]:
@@ -222,6 +208,38 @@ def spread(positions: Sequence[float], distance: float) -> list[float]:
     for rank, i in enumerate(order):
         result[i] = placed[rank]
     return result
+
+
+def mean_curve(
+    ax: Axes,
+    curve: pd.DataFrame,
+    dashes: str,
+    colour: str,
+    name: str = "",
+    width: float = 1.8,
+    scale: float = 1.0,
+) -> None:
+    """Draw a mean over the epochs with its interval: a line in a band, or of one epoch a mark with a bar.
+
+    Args:
+        ax: The panel to draw in.
+        curve: ``epoch``, ``mean``, ``low`` and ``high``, one row per epoch; the latter two may be NaN.
+        dashes: The style of the line; the mark of a solid line is filled, any other one is hollow.
+        colour: The colour.
+        name: What the legend calls it, if it has one.
+        width: The width of the line.
+        scale: What the values are multiplied by: 100 shows shares as percentage points.
+    """
+    epochs, (means, low, high) = curve["epoch"], (scale * curve[c] for c in ("mean", "low", "high"))
+    if len(curve) > 1:
+        ax.plot(epochs, means, linestyle=dashes, color=colour, linewidth=width, label=name)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
+        return
+    face = colour if dashes == "-" else "white"
+    ax.plot(epochs, means, "o", color=colour, markerfacecolor=face, markersize=6, label=name, zorder=3)
+    ax.vlines(epochs, low, high, color=colour, linewidth=1.4)
+    epoch = float(epochs.iloc[0])
+    ax.set_xlim(epoch - 0.3, epoch + 0.9)  # with room for names on the right
 
 
 def percent_axis(axis: Any) -> None:
@@ -328,7 +346,7 @@ def regular(rows: int, columns: int, width: float, height: float) -> Figure:
     figure = new_figure(width * columns, height * rows, layout=None)
     figure.subplots_adjust(
         left=1 / (width * columns), right=1, bottom=0.6 / (height * rows), top=1 - 0.4 / (height * rows),
-        wspace=0.14, hspace=0.75 / (height - 0.75),
+        wspace=0.14, hspace=_BETWEEN_ROWS / (height - _BETWEEN_ROWS),
     )  # fmt: skip
     return figure
 
@@ -350,10 +368,17 @@ def small_multiples(
     return figure, panels[:count]
 
 
-def write(drawing: Drawing, folder: Path, figure_name: str) -> Picture:
-    """Write a drawing of a figure as PNG and SVG."""
+def write(drawing: Drawing, folder: Path, figure_name: str, images: str) -> Picture:
+    """Write a drawing of a figure as PNG and SVG.
+
+    Args:
+        drawing: The drawing.
+        folder: The folder that the files are written to.
+        figure_name: The figure that it belongs to.
+        images: Which images it is of, in a sentence.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name)
+    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, images)
     figure = drawing.figure
     with look():
         if figure.get_layout_engine():

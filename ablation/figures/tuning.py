@@ -49,8 +49,7 @@ def drawings(run: Run) -> list[Drawing]:
     caption = (
         f"Lines: the best {metric} so far of each variant, after each proposal of the {tune.tuner} oracle. "
         f"Dots: the proposals, each the mean over n = {seeds} of the {metric} after the last epoch. There "
-        "are no intervals, because the scores were used to choose, so that the best of them is optimistic. "
-        f"{run.dataset.describe()}."
+        "are no intervals, because the scores were used to choose, so that the best of them is optimistic."
     )
     last = data.groupby(["search", "variant"], sort=False)["best"].last()
     alt = "Best score after all proposals: " + "; ".join(

@@ -48,7 +48,7 @@ def drawings(run: Run) -> list[Drawing]:
         "mode to that in inference mode (log scale). At a ratio of 1, its moving variance is the variance of "
         "its input at inference; dropout before it raises the ratio (Li et al., 2018, arXiv:1801.05134). "
         f"Small dots: one per seed; large marks: the mean over {seeds_phrase(data['n'])}; bars: its 95% "
-        f"confidence interval (Student's t). {run.dataset.describe()}."
+        "confidence interval (Student's t)."
     )
     means = data.groupby("variant", sort=False)["mean"].max()
     alt = "Largest mean ratio over the layers: " + "; ".join(f"{v}: {m:.2f}" for v, m in means.items())

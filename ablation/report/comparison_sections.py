@@ -11,6 +11,7 @@ from ablation.figures.style import Picture
 from ablation.grid.study_diff import study_digest
 from ablation.report import comparison_tables as tables
 from ablation.report.document import Section, code
+from ablation.report.key_results import comparison_findings, effect_findings
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
@@ -46,6 +47,7 @@ def comparison_section(run: Run, pictures: Pictures, links: TrialLinks) -> Secti
         [text],
         [*pictures.get("ranking", []), *(pictures.get("forest", []) if pictures.get("effects") else [])],
         tables=drawn,
+        findings=comparison_findings(run, links),
         notes=[*([FAILED_MEANS] if further[1].rows else []), declared],
         lines=changes or [],
     )
@@ -126,5 +128,5 @@ def effects_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section 
             f"them{', and the list below the tables names the groups' if aliases else ''}."
         )
     drawn = pictures.get("interaction", [])
-    notes = [missing] if missing else []
-    return Section("effects", "Factor effects", [text], drawn, effects, notes, aliases)
+    notes, found = [missing] if missing else [], effect_findings(run, links)
+    return Section("effects", "Factor effects", [text], drawn, effects, notes, aliases, findings=found)

@@ -88,10 +88,12 @@ class Section:
         title: Its heading.
         text: Paragraphs above figures and tables.
         pictures: Figures.
+        findings: Sentences with the trials behind them, below the paragraphs.
+        further: Figures that stay closed until a reader opens them.
         tables: Tables, below the figures.
         notes: Small print below the tables.
         lines: A list below the small print.
-        folded: Whether the tables are closed until a reader opens them.
+        folded: Whether the section is closed until a reader opens it.
     """
 
     id: str
@@ -102,6 +104,8 @@ class Section:
     notes: Sequence[str] = ()
     lines: Sequence[str] = ()
     folded: bool = False
+    findings: Sequence[Finding] = ()
+    further: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Report:
         question: The question of the study.
         lead: Its size, in one line.
         facts: Further facts, in one line.
-        warnings: What to know before relying on the findings.
-        findings: The findings, the most important first.
+        warnings: What to know before relying on the findings, the most important first.
+        findings: The answer to the question, in a few sentences, what is resolved first.
         picture: The first figure.
         sections: The sections, in their order.
         trials: The trials that the numbers come from, in the order in which they are numbered.

@@ -1,4 +1,4 @@
-"""The findings of a run, in sentences, the most important first."""
+"""The findings of a run in sentences, as its sections give them in full, and what to know before them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,6 @@ _RELATIONS = {
     "unresolved": "Unresolved against",
     "": "No verdict against",
 }
-
-
-def findings(run: Run, links: TrialLinks) -> list[Finding]:
-    """Say which variant has the best mean, what is decided, what the factors do, and how large the gap is."""
-    if run.results["status"].eq("completed").any():
-        return [
-            *_best_mean(run, links),
-            *_comparisons(run, links),
-            *_effects(run, links),
-            *_overfitting_gap(run, links),
-        ]
-    return [Finding("No trial is completed yet.")]
 
 
 def warnings(run: Run, links: TrialLinks) -> list[Finding]:
@@ -73,7 +61,7 @@ def missing_figures(pictures: Sequence[Picture]) -> list[Finding]:
     ]
 
 
-def _best_mean(run: Run, links: TrialLinks) -> list[Finding]:
+def best_mean(run: Run, links: TrialLinks) -> list[Finding]:
     """Name the variant whose mean is best, and say whether its lead over the baseline is resolved."""
     compare = run.compare
     completed = completed_results(run.results).dropna(subset=[compare.metric])
@@ -119,7 +107,7 @@ def _rank_of_best(ranking: pd.DataFrame, best: str) -> str:
     return f" No variant is shown to be better than any of {names}{more}. Their order is not resolved."
 
 
-def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
+def comparison_findings(run: Run, links: TrialLinks) -> list[Finding]:
     """Say what each comparison supports; where they are many, the unresolved ones are only counted up."""
     declared = run.baseline_comparisons[run.baseline_comparisons["declared"].astype(bool)]
     rows = [row for row in declared.to_dict("records") if row["n"]]
@@ -142,7 +130,8 @@ def _comparisons(run: Run, links: TrialLinks) -> list[Finding]:
     return sentences
 
 
-def _effects(run: Run, links: TrialLinks) -> list[Finding]:
+def effect_findings(run: Run, links: TrialLinks) -> list[Finding]:
+    """Say what each effect supports; where there are many, the unresolved ones are only counted up."""
     if len(run.study.factors) < 2 and run.compare.questions == "variants":
         return []  # the only effects are the comparisons
     of_factors = run.effects[run.effects["kind"].isin(ASKED)].dropna(subset=["low"])
@@ -167,7 +156,7 @@ def _effects(run: Run, links: TrialLinks) -> list[Finding]:
     return sentences
 
 
-def _overfitting_gap(run: Run, links: TrialLinks) -> list[Finding]:
+def gap_findings(run: Run, links: TrialLinks) -> list[Finding]:
     """Say how far the baseline overfits, and which variant has the smallest gap."""
     completed = completed_results(run.results)
     summary = mean_intervals(completed, ["variant"], MEASURES).set_index(["metric", "variant"])["mean"]

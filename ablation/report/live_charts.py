@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ablation.analysis.phrases import minus
-from ablation.figures.style import VariantStyle
+from ablation.figures.palette import VariantStyle
 from ablation.results.live import Curve, Epoch, LiveState
 
 _WIDTH, _HEIGHT = 440, 300

@@ -20,7 +20,7 @@ from ablation.analysis.phrases import (
     signed_points,
 )
 from ablation.analysis.questions import COMPARISON
-from ablation.figures.style import variant_styles
+from ablation.figures.palette import variant_styles
 from ablation.grid.value_text import counted
 from ablation.report.live_charts import Chart, live_charts, swatch
 from ablation.report.render import page_template

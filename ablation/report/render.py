@@ -18,7 +18,7 @@ from ablation.analysis.phrases import MARKS
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
-REPORT_VERSION = 4
+REPORT_VERSION = 5
 """Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
 
 
@@ -68,6 +68,7 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
     )
     environment.globals["report_version"] = REPORT_VERSION
     environment.filters["data_url"] = _data_url
+    environment.filters["first_sentence"] = _first_sentence
     environment.filters["marked"] = _marked
     environment.filters["md"] = _markdown
     environment.filters["link"] = lambda picture: quote(_relative(picture.png, folder))
@@ -80,6 +81,11 @@ def _relative(file: Path, folder: Path) -> str:
 
 def _data_url(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(picture.png.read_bytes()).decode("ascii")
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of a text, or the whole text if nothing in it looks like the end of one."""
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", text, maxsplit=1)[0]
 
 
 def _marked(text: str) -> Markup:

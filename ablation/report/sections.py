@@ -10,17 +10,18 @@ from ablation.analysis.phrases import method_phrase
 from ablation.figures.style import Picture
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
+from ablation.report.answer import answer
 from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
 from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
 from ablation.report.dose_section import dose_section
-from ablation.report.key_results import findings, missing_figures, warnings
+from ablation.report.key_results import best_mean, gap_findings, missing_figures, warnings
 from ablation.report.model_section import model_section
 from ablation.report.trial_links import TrialLinks
-from ablation.report.tuning_section import tuning_findings, tuning_section
+from ablation.report.tuning_section import tuning_section
 from ablation.results.precision import bfloat16_note
 from ablation.results.run import Run
 
-_MOST_CLASSES = 20  # whose table is open
+_MOST_MATRICES = 6  # which are all shown; of more, three are
 _LEFT_OPEN = {"train_size": "all", "jit_compile": "by device"}  # what a setting means where none is given
 
 
@@ -36,19 +37,22 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
     by_figure: dict[str, list[Picture]] = {}
     for picture in pictures:
         by_figure.setdefault(picture.figure, []).append(picture)
-    seed_list = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
+    is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    seed_list = f"{seeds[0]} to {seeds[-1]}" if is_range or len(seeds) > 10 else ", ".join(map(str, seeds))
     counts = sorted({len(run.study.seeds_of(variant.name)) for variant in run.study.variants})
     of_each = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     lead = f"{run.study.name} · {counted(len(run.study.variants), 'variant')} × {of_each}"
-    in_order = _EFFECTS_FIRST if run.study.design == "fractional" else _SECTIONS
+    method = method_phrase(run.compare)
+    asks_effects = run.study.design == "fractional" or run.compare.questions == "effects"
+    in_order = _EFFECTS_FIRST if asks_effects else _SECTIONS
     sections = [make(run, by_figure, links) for make in in_order]
     return Report(
         name=run.study.name,
         question=run.study.question,
         lead=f"{lead} ({seed_list})",
-        facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}.",
+        facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}. {method[0].upper()}{method[1:]}.",
         warnings=[*warnings(run, links), *missing_figures(pictures)],
-        findings=[*findings(run, links), *tuning_findings(run)],
+        findings=answer(run, links),
         picture=next(iter(by_figure.get("effects") or by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
@@ -65,7 +69,7 @@ def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         "minus validation accuracy. Seconds per trial: wall time."
     )
     table = tables.variants_table(run, links)
-    return Section("variants", "Variants", tables=[table], notes=[note])
+    return Section("variants", "Variants", tables=[table], notes=[note], findings=best_mean(run, links))
 
 
 def _overfitting(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
@@ -85,7 +89,8 @@ def _overfitting(run: Run, pictures: Pictures, links: TrialLinks) -> Section | N
         "which it is scored. The results of trials that evaluate the last epoch do not include this gain."
     )
     table = tables.inflation_table(run, links)
-    return Section("overfitting", "Overfitting", [text], drawn, [table], [note])
+    found = gap_findings(run, links)
+    return Section("overfitting", "Overfitting", [text], drawn, [table], [note], findings=found)
 
 
 def _classes(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
@@ -121,7 +126,24 @@ def _classes(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
 
 def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
     drawn = pictures.get("confusion", [])
-    return Section("confusion", "Confusion matrices", pictures=drawn) if drawn else None
+    if not drawn:
+        return None
+    if len(drawn) <= _MOST_MATRICES:
+        return Section("confusion", "Confusion matrices", pictures=drawn)
+    variants = list(run.confusion["variant"].unique())  # one matrix each, in this order
+    means = run.results.groupby("variant")["test_accuracy"].mean().reindex(variants)
+    chosen = {run.study.baseline: "the baseline", str(means.idxmax()): "the highest mean test accuracy"}
+    chosen.setdefault(str(means.idxmin()), "the lowest")
+    of_variant = dict(zip(variants, drawn, strict=True))
+    shown = {name: why for name, why in chosen.items() if name in of_variant}
+    further = [picture for name, picture in of_variant.items() if name not in shown]
+    text = (
+        f"Shown are the matrices of {', '.join(f'{name} ({why})' for name, why in shown.items())}. The "
+        f"{len(further)} other ones are folded below."
+    )
+    return Section(
+        "confusion", "Confusion matrices", [text], [of_variant[name] for name in shown], further=further
+    )
 
 
 def _images(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
@@ -202,7 +224,7 @@ def _pairing(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         f"{when_pairing_pays()} Both need at least three pairs."
     )
     filled = [table for table in (hashes, gain) if table and table.rows]
-    return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [])
+    return Section("pairing", "Pairing", [text], (), filled, [note] if gain.rows else [], folded=True)
 
 
 def _variance_shift(run: Run, pictures: Pictures, links: TrialLinks) -> Section | None:
@@ -235,7 +257,7 @@ def _dataset(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     if "split" in run.study.vary:
         text.append("The table counts the images of one split; each seed draws as many images.")
     table = Table([kind, "Training", "Validation", "Test"], rows, sortable=True)
-    return Section("dataset", "Dataset", text, tables=[table], folded=len(counts) > _MOST_CLASSES)
+    return Section("dataset", "Dataset", text, tables=[table], folded=True)
 
 
 def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
@@ -301,7 +323,7 @@ def _reproduce(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
                 environments[key].append(value)
     rows = [_pair(key, " | ".join(values)) for key, values in environments.items()]
     environment_tables = [Table(["Environment", "All trials"], rows)] if rows else []
-    return Section("reproduce", "Reproducibility", text, tables=environment_tables)
+    return Section("reproduce", "Reproducibility", text, tables=environment_tables, folded=True)
 
 
 def _trials(run: Run, pictures: Pictures, links: TrialLinks) -> Section:

@@ -17,6 +17,7 @@ from ablation.report.tables import in_unit, verdict_cell
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
+_MOST_CHANGED = 3  # verdicts that are given in the answer; the section has all of them
 _CLOSE = 0.1  # of the range of a setting: choices that are no farther apart agree
 _NOT_FINISHED = (
     "The grid declares `tune:`, and tuning is not finished. The same `ablation run` command, without --only "
@@ -49,8 +50,34 @@ def tuning_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section |
     ]
     return Section(
         "tuning", "Each variant at its own best", [_method(run), *_asked(run)], pictures.get("tuning", []),
-        tables, notes, _standings(run),
+        tables, notes, _standings(run), findings=tuning_findings(run),
     )  # fmt: skip
+
+
+def tuning_answer(run: Run) -> list[Finding]:
+    """Say in one sentence which verdicts change if every variant is tuned; none without tuning."""
+    if not run.study.tune or not run.tuning.comparisons:
+        return []
+    given, tuned = _rows(run, AS_GIVEN), _rows(run, run.tuning.whole_budget)
+    changed = [
+        f"{name} is {tuned.loc[name, 'verdict'] or 'without a verdict'} "
+        f"(as given: {given.loc[name, 'verdict'] or 'no verdict'})"
+        for name in tuned.index
+        if name != run.study.baseline and given.loc[name, "verdict"] != tuned.loc[name, "verdict"]
+    ]
+    if not changed:
+        return [Finding("No verdict changes if every variant is tuned with the same budget.")]
+    more = (
+        f", and {counted(len(changed) - _MOST_CHANGED, 'more verdict')} change"
+        if len(changed) > _MOST_CHANGED
+        else ""
+    )
+    return [
+        Finding(
+            f"With each variant tuned with the same budget, and compared with {run.study.baseline} at its "
+            f"own best: {'; '.join(changed[:_MOST_CHANGED])}{more}."
+        )
+    ]
 
 
 def tuning_findings(run: Run) -> list[Finding]:

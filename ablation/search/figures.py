@@ -64,8 +64,10 @@ def draw_search_figures(search_run: SearchRun, folder: Path) -> list[Picture]:
     settings = search_run.search.settings
     texts = [settings.objective, *settings.space, *(str(p.choice) for p in settings.space.values())]
     warn_of_missing_characters(texts)
+    images = f"{search_run.explored.dataset.describe()}."
     with look(texts):
-        return [write(drawing, folder, drawing.name) for make in _FIGURES if (drawing := make(search_run))]
+        drawn = [drawing for make in _FIGURES if (drawing := make(search_run))]
+        return [write(drawing, folder, drawing.name, images) for drawing in drawn]
 
 
 def _trials(search_run: SearchRun) -> Drawing:
@@ -110,9 +112,7 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
         f"dots: one per seed; large dots: the mean over n = {seeds}. There are no "
         "intervals, because the scores were used to choose. Line: the best mean so far, which is optimistic "
         "because it was chosen; the confirmation shows by how much. Dashed: the baseline, from which the "
-        f"search started, with the same seeds. "
-        f"{f'Left out: {failed} without a score. ' if missing else ''}"
-        f"{search_run.explored.dataset.describe()}."
+        f"search started, with the same seeds.{f' Left out: {failed} without a score.' if missing else ''}"
     )
     of_all = counted(len(search_run.table), "proposal")
     alt = f"{title}: the best mean {metric} of {of_all} is {best.iloc[-1]:.3f}; "
@@ -138,8 +138,7 @@ def _parallel_coordinates(search_run: SearchRun) -> Drawing:
     caption = (
         f"Each line is one of {counted(len(table), 'proposal')}, with the value of every searched setting; "
         f"colour: its mean {settings.objective_name} over n = {counted(len(settings.seeds), 'seed')}; "
-        "lighter is higher. A line is broken where a setting was not searched because of a condition. "
-        f"{search_run.explored.dataset.describe()}."
+        "lighter is higher. A line is broken where a setting was not searched because of a condition."
     )
     best = table.loc[table["objective"].idxmax() if settings.maximise else table["objective"].idxmin()]
     alt = "The best proposal: " + ", ".join(f"{name} {yaml_text(best[name])}" for name in names)
@@ -193,8 +192,7 @@ def _importance(search_run: SearchRun) -> Drawing | None:
         "Permutation importance: how much less of the variance of the objective a forest of 300 trees, "
         f"fitted to n = {trials:.0f} proposals, explains once the setting's values are shuffled (Breiman, "
         "2001). Bars: means over 50 shuffles; lines: their 2.5% and 97.5% quantiles, which do not cover "
-        f"other proposals. On out-of-bag proposals, the forest explains {explained:.0%} of the variance. "
-        f"{search_run.explored.dataset.describe()}."
+        f"other proposals. On out-of-bag proposals, the forest explains {explained:.0%} of the variance."
     )
     alt = "Importance: " + "; ".join(f"{r.parameter} {r.importance:.2f}" for r in table.itertuples())
     return Drawing("importance", "Importance of the settings", figure, caption, alt)

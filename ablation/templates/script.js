@@ -24,14 +24,23 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// An enlarged figure fits the window; its actual size may be larger, and is scrolled.
 const picture = document.getElementById("picture");
+const size = document.getElementById("size");
+function showActualSize(isActual) {
+  picture.classList.toggle("actual", isActual);
+  size.setAttribute("aria-pressed", String(isActual));
+}
+size.addEventListener("click", () => showActualSize(size.getAttribute("aria-pressed") === "false"));
 for (const button of document.querySelectorAll(".enlarge")) {
   button.addEventListener("click", () => {
     const [shown, image] = [picture.querySelector("img"), button.querySelector("img")];
     shown.src = image.src;
     shown.alt = image.alt;
     picture.classList.toggle("photographs", button.parentElement.classList.contains("photographs"));
+    showActualSize(false);
     picture.showModal();
+    size.hidden = image.naturalWidth <= shown.clientWidth;
   });
 }
 
@@ -57,9 +66,65 @@ document.addEventListener("click", (event) => {
   sources.showModal();
 });
 
-// What is folded is printed, too, except the list of all trials where that is long.
+// Sections fold. A link to one that is folded opens it, and so does the address of the page.
+const sections = [...document.querySelectorAll("section > details")];
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = target && target.closest("details:not([open])");
+  if (!folded) return;
+  folded.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", openTarget);
+document.querySelector("nav").addEventListener("click", (event) => {
+  if (event.target.closest("a")?.hash === location.hash) openTarget(); // the address stays, so nothing else tells
+});
+openTarget();
+
+const fold = document.getElementById("fold");
+fold.hidden = sections.length === 0;
+fold.addEventListener("click", () => {
+  const isFolding = fold.textContent === "Fold all";
+  for (const section of sections) section.open = !isFolding;
+  fold.textContent = isFolding ? "Unfold all" : "Fold all";
+});
+
+// The navigation marks the section that one reads: the last one that begins above a third of the window.
+const links = [...document.querySelectorAll("nav a")];
+const targets = links.map((link) => document.querySelector(link.hash));
+function markCurrent() {
+  const isAtEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  let current = targets.findLastIndex((target) => target.getBoundingClientRect().top <= innerHeight / 3);
+  if (isAtEnd && scrollY > 0) current = targets.length - 1;
+  links.forEach((link, number) => {
+    if (number !== Math.max(current, 0)) link.removeAttribute("aria-current");
+    else if (!link.hasAttribute("aria-current")) {
+      link.setAttribute("aria-current", "true");
+      const list = link.closest("ul"); // scrolled by itself, for the page should stay where it is
+      list.scrollTo({ left: link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2 });
+    }
+  });
+}
+let isWaiting = false;
+addEventListener("scroll", () => {
+  if (isWaiting) return;
+  isWaiting = true;
+  requestAnimationFrame(() => {
+    isWaiting = false;
+    markCurrent();
+  });
+}, { passive: true });
+addEventListener("resize", markCurrent);
+markCurrent();
+
+// What is folded is printed, too, except the list of all trials where that is long; then it folds again.
+let opened = [];
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details")) {
-    if (folded.querySelectorAll("tr").length < 60) folded.open = true;
-  }
+  opened = [...document.querySelectorAll("details:not([open])")].filter(
+    (folded) => folded.querySelectorAll("tr").length < 60,
+  );
+  for (const folded of opened) folded.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const folded of opened) folded.open = false;
 });

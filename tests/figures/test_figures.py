@@ -45,10 +45,13 @@ def test_all_figures_are_drawn_as_png_and_svg(finished_run: Run, tmp_path: Path)
     for picture in pictures:
         assert picture.png.read_bytes().startswith(b"\x89PNG")
         assert "<svg" in picture.svg.read_text("utf-8")
-        assert "60 training, 40 validation and 50 test images" in picture.caption
+        assert "60 training, 40 validation and 50 test images" in picture.images
+        assert (
+            "validation and 50 test images" not in picture.caption
+        )  # which a page of many pictures says once
         assert picture.alt
     captions = (tmp_path / "captions.md").read_text("utf-8")
-    assert all(picture.caption in captions for picture in pictures)
+    assert all(picture.whole_caption in captions for picture in pictures)
 
 
 @pytest.mark.parametrize("second_process", ["works", "fails"])

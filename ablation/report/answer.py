@@ -1,0 +1,162 @@
+"""The first screen of a report: the answer to the study's question, in two or three sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ablation.analysis.open_questions import RESOLVED, Answer, declared_answers
+from ablation.analysis.phrases import Row, confidence_phrase, effect_conclusion, interval_phrase, points
+from ablation.analysis.questions import COMPARISON
+from ablation.grid.value_text import counted
+from ablation.report.document import Finding
+from ablation.report.key_results import best_mean
+from ablation.report.open_line import listed, open_questions, shared_n
+from ablation.report.trial_links import TrialLinks
+from ablation.report.tuning_section import tuning_answer
+from ablation.results.run import Run
+
+_MOST = 3  # results of a kind that are given with their intervals; the sections have all of them
+
+
+def answer(run: Run, links: TrialLinks) -> list[Finding]:
+    """Answer the study's question: what is resolved first, then all that is open in one line.
+
+    Each verdict that is given is that of the tables, with its interval and n. Where many questions have the
+    same verdict, those of the largest differences are given, and the others are counted.
+    """
+    if not run.results["status"].eq("completed").any():
+        return [Finding("No trial is completed yet.")]
+    answers = _answers(run)
+    if not answers:
+        return [_nothing_asked(run, links)]
+    ranked = best_mean(run, links) if len(run.ranking) else []
+    comparisons = [
+        a for a in answers if a.question.kind == COMPARISON and a.question.detail == run.study.baseline
+    ]
+    effects = [a for a in answers if a.question.kind != COMPARISON]
+    return [
+        *ranked,
+        *_resolved_comparisons(run, links, [a.row for a in comparisons]),
+        *_resolved_effects(run, links, [a.row for a in effects]),
+        *tuning_answer(run),
+        *open_questions(run, links, [a for a in answers if a.is_open]),
+    ]
+
+
+def _answers(run: Run) -> list[Answer]:
+    return declared_answers(run.study, run.compare, run.comparisons, run.effects, run.seeds_needed)
+
+
+def _nothing_asked(run: Run, links: TrialLinks) -> Finding:
+    """Say what a study measured that declares no question that can be answered."""
+    found = best_mean(run, links)
+    if found:
+        return Finding(
+            f"No question is declared that these variants can answer. {found[0].text}", "", found[0].trials
+        )
+    metric, name = run.compare.metric, run.study.baseline
+    value = float(run.results.loc[run.results["variant"] == name, metric].mean())
+    text = f"{value:.1%}" if run.compare.in_points else f"{value:.4f}"
+    n = counted(len(links.of(name)), "seed")
+    return Finding(
+        f"{name} has a mean {run.compare.metric_in_words} of {text} (n = {n}). There is no other variant to "
+        "compare it with.",
+        "",
+        links.of(name),
+    )
+
+
+# What is resolved
+
+
+def _resolved_comparisons(run: Run, links: TrialLinks, rows: Sequence[Row]) -> list[Finding]:
+    """Return a sentence for each verdict that a comparison with the baseline has."""
+    found, metric, baseline = list[Finding](), run.compare.metric_in_words, run.study.baseline
+    for verdict in RESOLVED:
+        of_verdict = _largest([row for row in rows if row["verdict"] == verdict])
+        if not of_verdict:
+            continue
+        relation = f"{verdict} than {baseline} in {metric}"
+        if verdict == "equivalent":
+            margin = points(run.compare.margin, run.compare, sign=False)
+            relation = f"equivalent to {baseline} in {metric}, within ±{margin}"
+        if len(of_verdict) == 1:
+            text = f"{_estimates(of_verdict, run, 'variant')} is {relation}."
+        elif len(of_verdict) <= _MOST:
+            text = f"{_estimates(of_verdict, run, 'variant')} are {relation}{shared_n(of_verdict, 'pair')}."
+        else:
+            text = (
+                f"{len(of_verdict)} variants are {relation}{shared_n(of_verdict, 'pair')}; the largest "
+                f"differences are those of {_estimates(of_verdict[:_MOST], run, 'variant')}."
+            )
+        trials = {place for row in of_verdict for place in links.pairs(str(row["variant"]))}
+        found.append(Finding(text, verdict, tuple(sorted(trials))))
+    return _with_reservations(found, [row for row in rows if row["verdict"] in RESOLVED])
+
+
+def _with_reservations(found: list[Finding], rows: Sequence[Row]) -> list[Finding]:
+    """Add to the last sentence what its verdicts depend on; the section on comparisons has the details."""
+    reservations = []
+    if any(row["unfinished"] for row in rows):
+        reservations.append(
+            "Some of these variants were still improving, so this holds for this budget of epochs."
+        )
+    if any(row["failed_seeds"] for row in rows):
+        reservations.append("This includes seeds in which training collapsed.")
+    if not found or not reservations:
+        return found
+    *others, last = found
+    return [*others, Finding(" ".join([last.text, *reservations]), last.verdict, last.trials)]
+
+
+def _resolved_effects(run: Run, links: TrialLinks, rows: Sequence[Row]) -> list[Finding]:
+    """Return a sentence for each verdict that a main effect has, and one on interactions."""
+    found, metric, factors = list[Finding](), run.compare.metric_in_words, len(run.study.factors)
+    main = [row for row in rows if row["kind"] == "main effect"]
+    for verdict, effect in (
+        ("better", f"make {metric} better"),
+        ("worse", f"make {metric} worse"),
+        ("equivalent", f"change {metric} by less than the margin"),
+    ):
+        of_verdict = _largest([row for row in main if row["verdict"] == verdict])
+        if not of_verdict:
+            continue
+        text = effect_conclusion(of_verdict[0], run.compare, factors)
+        if len(of_verdict) > 1:
+            more = f" and {len(of_verdict) - _MOST} more" if len(of_verdict) > _MOST else ""
+            text = (
+                f"{_estimates(of_verdict[:_MOST], run, 'effect')}{more} {effect}, each averaged over the "
+                f"other factors{shared_n(of_verdict, 'seed')}."
+            )
+        trials = {place for row in of_verdict for place in links.effect(row)}
+        found.append(Finding(text, verdict, tuple(sorted(trials))))
+    others = [row for row in rows if row["kind"] != "main effect"]
+    resolved = _largest([row for row in others if row["verdict"] in RESOLVED])
+    if resolved:
+        text = effect_conclusion(resolved[0], run.compare, factors)
+        if further := len(resolved) - 1:
+            verb = "have" if further > 1 else "has"
+            text += f" {counted(further, 'further interaction')} {verb} a verdict, too."
+        found.append(Finding(text, str(resolved[0]["verdict"]), links.effect(resolved[0])))
+    return found
+
+
+def _largest(rows: Sequence[Row]) -> list[Row]:
+    """Return rows in the order of their differences, the largest first, and equivalent ones last."""
+    return sorted(rows, key=lambda row: (row["verdict"] == "equivalent", -abs(float(row["difference"]))))
+
+
+def _estimates(rows: Sequence[Row], run: Run, name: str) -> str:
+    """Return names with their differences and intervals, as a list in a sentence."""
+    unit, same_n = " points" if run.compare.in_points else "", len({row["n"] for row in rows}) == 1
+    texts = []
+    for row in rows:
+        subject = str(row["variant"]) if name == "variant" else f"{row['effect']} = {row['levels']}"
+        interval = f"{confidence_phrase(row['confidence'])} interval {interval_phrase(row, run.compare)}"
+        n = (
+            ""
+            if same_n and len(rows) > 1
+            else f", n = {counted(row['n'], 'pair' if name == 'variant' else 'seed')}"
+        )
+        texts.append(f"{subject} ({points(row['difference'], run.compare)}{unit}, {interval}{n})")
+    return listed(texts, "and")
