@@ -14,10 +14,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from ablation.analysis.phrases import MARKS
+from ablation.charts.library import library_version, packed_library
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
-REPORT_VERSION = 4
+REPORT_VERSION = 5
 """Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
 
 _TEX = {
@@ -58,8 +59,9 @@ def render_tex(report: Report, folder: Path) -> str:
 
 
 def drawing_software() -> str:
-    """Name the software that draws the figures, with versions: another may set every pixel differently."""
-    return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
+    """Name the software that draws figures and charts, with versions: another may set pixels differently."""
+    drawn_with = [f"{name} {version(name)}" for name in ("matplotlib", "seaborn")]
+    return ", ".join([*drawn_with, f"plotly {library_version()}"])
 
 
 def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
@@ -70,7 +72,9 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals["report_version"] = REPORT_VERSION
+    environment.globals["packed_library"] = packed_library
     environment.filters["data_url"] = _data_url
     environment.filters["marked"] = _marked
     environment.filters["md"] = _markdown
