@@ -38,13 +38,18 @@ def simulated_run(folder: Path, variants: list[str], seeds: int, epochs: int, na
     folder.mkdir(parents=True, exist_ok=True)
     grid = folder / "grid.yaml"
     lines = [f"  v{k}: {{learning_rate: {0.001 * (k + 1):.4f}}}" for k in range(1, len(variants))]
-    grid.write_text(GRID.format(name="simulated", epochs=epochs, seeds=seeds, variants="\n".join(lines)), "utf-8")
+    grid.write_text(
+        GRID.format(name="simulated", epochs=epochs, seeds=seeds, variants="\n".join(lines)), "utf-8"
+    )
     study = read_study(grid)
     renamed = tuple(
-        variant.model_copy(update={"name": new}) for variant, new in zip(study.variants, variants, strict=True)
+        variant.model_copy(update={"name": new})
+        for variant, new in zip(study.variants, variants, strict=True)
     )
     study = Study.of(
-        study.model_copy(update={"variants": renamed, "baseline": variants[0], "name": name, "question": name})
+        study.model_copy(
+            update={"variants": renamed, "baseline": variants[0], "name": name, "question": name}
+        )
     )
     dataset = prepare_dataset(study.dataset)
     store = Store(folder / "run")

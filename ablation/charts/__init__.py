@@ -1,1 +1,1 @@
-"""The interactive charts of a report as plain data: what a page's scripts draw, computed from a run's tables."""
+"""The interactive charts of a report as plain data: what the page's scripts draw."""

@@ -25,7 +25,8 @@ def curves_data(history: pd.DataFrame, places: Places) -> list[dict[str, Any]]:
         For each variant its ``seeds``, the ``trials`` by their places, the ``epochs``, and of each of
         `MEASURES` the ``mean`` over the seeds at every epoch with its 95% interval from ``low`` to ``high``
         (Student's t), ``n`` seeds, and ``every`` seed's values, (seeds, epochs); a seed that ended early has
-        fewer. ``seconds`` has the same of the wall time since the start of training, without an interval.
+        fewer. The gap of a seed is the difference of its accuracies, and is not repeated. ``seconds`` has
+        the same of the wall time since the start of training, without an interval.
     """
     if history.empty:
         return []
@@ -61,7 +62,8 @@ def _of_variant(variant: str, rows: pd.DataFrame, means: pd.DataFrame, places: P
                 "high": compact(at_epochs["high"]),
                 "n": whole(at_epochs["n"].fillna(0)),
             }
-        curves[measure]["every"] = [compact(of_seed[measure]) for of_seed in by_seed]
+        if measure != "gap":
+            curves[measure]["every"] = [compact(of_seed[measure]) for of_seed in by_seed]
     return curves
 
 

@@ -1,4 +1,4 @@
-"""All charts of a run: one value that JSON can hold, which the page's scripts draw and `verify` recomputes."""
+"""All charts of a run: one value that JSON can hold, which the page draws and `verify` recomputes."""
 
 from __future__ import annotations
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
 from ablation.figures.style import VariantStyle, variant_styles
 from ablation.results.run import Run
 
 DARK_GROUND = "#14171c"  # of style.css
 _CONTRAST = 4.5  # WCAG 2.2 asks 3 of lines, and 4.5 of text
 _MARKERS = {
-    "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "P": "cross", "X": "x",
+    "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down",
+    "P": "cross", "X": "x",
 }  # fmt: skip
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
 
@@ -68,5 +67,5 @@ def lightened(colour: RGB, ground: RGB) -> RGB:
 
 
 def _luminance(colour: RGB) -> float:
-    linear: list[Any] = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     return float(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])

@@ -28,7 +28,9 @@ def calibration_data(table: pd.DataFrame, errors: pd.DataFrame, places: Places) 
     found = []
     for variant, bins in table.groupby("variant", sort=False):
         of_variant = errors[errors["variant"] == variant]
-        columns = {name: compact(bins[name]) for name in ("confidence", "accuracy", "low", "high", "above", "up_to")}
+        columns = {
+            name: compact(bins[name]) for name in ("confidence", "accuracy", "low", "high", "above", "up_to")
+        }
         counts = {name: whole(bins[name]) for name in ("n", "images")}
         found.append(
             {

@@ -78,6 +78,11 @@ const chartDrawings = (() => {
   const indexOf = (data, name) => data.variants.findIndex((look) => look.variant === name);
   const colourOf = (view, look) => (view.dark ? look.dark : look.colour);
 
+  const gapsOf = (curve) => curve.train_accuracy.every.map((train, s) => train.map((share, k) => {
+    const validation = curve.val_accuracy.every[s][k];
+    return share === null || validation === null ? null : share - validation;
+  }));
+
   // The curves of one measure in one panel: of each variant the mean with its interval, or every seed. The
   // names of traces begin with -v and the variant's number, so that a style rule can hide them at once.
   function curves(data, view, measure, panel, { scale = 1, dash, say, what }) {
@@ -85,6 +90,7 @@ const chartDrawings = (() => {
     for (const curve of data.curves.variants) {
       const index = indexOf(data, curve.variant);
       const [look, found] = [data.variants[index], curve[measure]];
+      const every = measure === "gap" ? gapsOf(curve) : found.every;
       const colour = colourOf(view, look);
       const inSeconds = view.choice.against === "seconds";
       const dashes = dash ?? look.dash;
@@ -94,7 +100,7 @@ const chartDrawings = (() => {
       if (view.choice.lines === "every") {
         const [allX, allY] = [[], []];
         curve.seeds.forEach((seed, s) => {
-          const y = times(found.every[s]);
+          const y = times(every[s]);
           const x = inSeconds ? curve.seconds.every[s] : curve.epochs.slice(0, y.length);
           for (let k = 0; k < y.length; k++) { allX.push(x[k]); allY.push(y[k]); }
           allX.push(null);
@@ -103,7 +109,7 @@ const chartDrawings = (() => {
             variant: index, axes: namesOf(panel), x, y, span: extent(y), wide: extent(x), colour,
             say: (k) => ({
               head: `${curve.variant}, seed ${seed}`, trials: [curve.trials[s]],
-              lines: [`${what}: ${say(found.every[s][k])}`, at(k, x[k])],
+              lines: [`${what}: ${say(every[s][k])}`, at(k, x[k])],
             }),
           });
         });
@@ -130,7 +136,7 @@ const chartDrawings = (() => {
       series.push({
         variant: index, axes: namesOf(panel), x, y, span: extent([...y, ...low, ...high]), wide: extent(x), colour,
         say: (k) => ({
-          head: curve.variant, trials: curve.trials.filter((_, s) => k < found.every[s].length),
+          head: curve.variant, trials: curve.trials.filter((_, s) => k < every[s].length),
           lines: [
             `${what}: ${say(found.mean[k])}, mean over ${plural(found.n[k], "seed")}`,
             from(found.low[k], found.high[k], say), at(k, x[k]),
@@ -227,8 +233,8 @@ const chartDrawings = (() => {
       sayMean: (v) => [`Gap after the last epoch: ${say(v.mean)}, mean over ${plural(v.n, "seed")}`, from(v.low, v.high, say)],
     });
     const series = [...over.series, ...last.series];
-    const [left, right, top, bottom] = twoDomains(view, 0.5);
-    const nameRoom = view.narrow ? right : { domain: [0.68, 1] };
+    const [left, right, top, bottom] = twoDomains(view, 0.45);
+    const nameRoom = view.narrow ? right : { domain: [0.45 + Math.min(0.25, 240 / view.width), 1] }; // for names
     return {
       traces: [...over.traces, ...last.traces], series, rows: true,
       layout: layout(view, Math.max(view.narrow ? 640 : 360, heightOfRows(last.names.length, view)), {
@@ -279,8 +285,8 @@ const chartDrawings = (() => {
         yaxis: rowAxis(view, left.names, { ...top, anchor: "x" }),
         yaxis2: rowAxis(view, left.names, { ...bottom, anchor: "x2", showticklabels: view.narrow }),
         shapes: [
+          vertical("2", -margin, view, { type: "rect", x1: margin, fillcolor: view.colours.line, opacity: 0.6, line: { width: 0 } }),
           vertical("2", 0, view),
-          vertical("2", -margin, view, { type: "rect", x1: margin, fillcolor: view.colours.panel, line: { width: 0 } }),
         ],
         annotations: [heading(chart.metric[0].toUpperCase() + chart.metric.slice(1), ""), heading("Difference from the baseline", "2"), ...verdicts],
       }),
@@ -307,7 +313,7 @@ const chartDrawings = (() => {
       });
       traces.push({ // the name, which a rule of style hides where there are many
         type: "scatter", hoverinfo: "skip", uid: `-v${index}-name-cost`, mode: "text", x: [entry[by]], y: [entry.accuracy],
-        text: [inert(`  ${short(entry.variant, 24)}`)], textposition: "middle right", textfont: { color: colour, size: 11 },
+        text: [inert(` ${short(entry.variant, 24)}`)], textposition: "top right", textfont: { color: colour, size: 11 },
       });
       series.push({
         variant: index, axes: ["xaxis", "yaxis"], colour, x: [entry[by]], y: [entry.accuracy],
@@ -325,6 +331,7 @@ const chartDrawings = (() => {
     const [low, high] = extent(known.map((entry) => entry[by]));
     const isLog = low > 0 && high > 10 * low;
     const wide = isLog ? padded([Math.log10(low), Math.log10(high)], 0.12) : padded([low, high], 0.15);
+    if (view.shown.size <= FEW) wide[1] += 0.12 * (wide[1] - wide[0]); // for the name of the last one
     return {
       traces, series, shared: ["yaxis"],
       layout: layout(view, 380, {

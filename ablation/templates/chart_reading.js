@@ -30,6 +30,7 @@ class ChartReader {
   }
 
   set series(series) {
+    if (series.length !== this.#series.length) this.#at = null;
     this.#series = series;
     this.hide();
   }
@@ -146,11 +147,18 @@ class ChartReader {
     this.ring.hidden = this.label.hidden = false;
     const [left, top] = [x[k] + this.drawn.offsetLeft, y[k] + this.drawn.offsetTop];
     this.ring.style.translate = `${left}px ${top}px`;
+    this.#place(left, top);
+  }
+
+  // The label lies beside its point, or above or below it where there is no room.
+  #place(left, top) {
+    const { offsetWidth: width, offsetHeight: height } = this.label;
+    const within = (value, most) => Math.max(0, Math.min(value, most));
+    const [right, bottom] = [this.plot.clientWidth - width, this.plot.clientHeight - height];
     const isRight = left > this.plot.clientWidth / 2;
-    const room = this.plot.clientWidth - this.label.offsetWidth;
-    const beside = isRight ? left - this.label.offsetWidth - 14 : left + 14;
-    const above = Math.max(0, Math.min(top - this.label.offsetHeight / 2, this.plot.clientHeight - this.label.offsetHeight));
-    this.label.style.translate = `${Math.max(0, Math.min(beside, room))}px ${above}px`;
+    let [x, y] = [isRight ? left - width - 14 : left + 14, within(top - height / 2, bottom)];
+    if (x < 0 || x > right) [x, y] = [within(left - width / 2, right), top > height + 14 ? top - height - 14 : top + 14];
+    this.label.style.translate = `${x}px ${y}px`;
   }
 
   #named(places) {
