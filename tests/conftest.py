@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from ablation import Run, Study
 from ablation.data.datasets import Dataset, prepare_dataset
@@ -79,6 +81,21 @@ def pictures(finished_run: Run) -> list[Picture]:
 def one_thread() -> None:
     """TensorFlow in this process starts and computes as a worker's does."""
     start_tensorflow(1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of pages."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = next((name for name in found if name), None)
+    if path is None and os.environ.get("CI"):
+        pytest.fail("CI needs Chromium to test the report in: .ci/run installs it")
+    if path is None:
+        pytest.skip("no Chromium: the report is not tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

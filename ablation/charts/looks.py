@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from ablation.figures.style import VariantStyle, variant_styles
 from ablation.results.run import Run
 

@@ -175,10 +175,12 @@ const chartDrawings = (() => {
     };
   }
 
-  // One row per shown variant: the mean with its interval, and below it one tick per seed. Ticks of a variant
-  // are one line with gaps: thousands of separate marks would take plotly.js half a second.
+  // One row per shown variant: the mean with its interval, and below it one tick per seed. All ticks of a
+  // colour are one line with gaps, and so are all intervals: thousands of marks, or a hundred traces, would
+  // take plotly.js half a second.
   function rows(data, view, entries, panel, { scale, say, what, sayMean }) {
-    const [traces, series, names] = [[], [], []];
+    const [series, names, lines] = [[], [], {}];
+    const means = { x: [], y: [], color: [], symbol: [] };
     for (const entry of entries) {
       const index = indexOf(data, entry.variant);
       if (!view.shown.has(index)) continue;
@@ -186,19 +188,18 @@ const chartDrawings = (() => {
       const values = entry.of;
       if (!values) continue;
       const colour = colourOf(view, data.variants[index]);
-      const common = { ...axesOf(panel), type: "scatter", hoverinfo: "skip" };
       const scaled = (value) => (value === null ? null : value * scale);
-      const ticks = { x: [], y: [] };
+      const { ticks, bars } = (lines[colour] ??= { ticks: { x: [], y: [] }, bars: { x: [], y: [] } });
       for (const value of values.values) {
         ticks.x.push(scaled(value), scaled(value), null);
         ticks.y.push(row + 0.2, row + 0.38, null);
       }
-      traces.push({ ...common, ...ticks, mode: "lines", line: { color: translucent(colour, 0.6), width: 1.5 } });
-      traces.push({
-        ...common, x: [values.low, values.mean, values.high].map(scaled), y: [row, row, row], mode: "lines+markers",
-        line: { color: colour, width: 2.5 },
-        marker: { color: colour, symbol: data.variants[index].marker, size: [0, 10, 0], opacity: 1, line: { width: 0 } },
-      });
+      bars.x.push(scaled(values.low), scaled(values.high), null);
+      bars.y.push(row, row, null);
+      means.x.push(scaled(values.mean));
+      means.y.push(row);
+      means.color.push(colour);
+      means.symbol.push(data.variants[index].marker);
       series.push({
         variant: index, axes: namesOf(panel), colour,
         x: [values.mean, ...values.values].map(scaled), y: [row, ...values.values.map(() => row + 0.29)],
@@ -211,42 +212,57 @@ const chartDrawings = (() => {
           },
       });
     }
+    const common = { ...axesOf(panel), type: "scatter", hoverinfo: "skip", mode: "lines" };
+    const traces = Object.entries(lines).flatMap(([colour, { ticks, bars }]) => [
+      { ...common, ...ticks, line: { color: translucent(colour, 0.6), width: 1.5 } },
+      { ...common, ...bars, line: { color: colour, width: 2.5 } },
+    ]);
+    const { x, y, ...marker } = means;
+    traces.push({ ...common, x, y, mode: "markers", marker: { ...marker, size: 10, opacity: 1, line: { width: 0 } } });
     return { traces, series, names };
   }
 
+  // The room for names is measured here, because plotly.js draws all twice to find it.
+  const roomFor = (view, names) => 14 + Math.max(0, ...names.map((name) => view.textWidth(name)));
+  const fixed = { automargin: false };
   const rowAxis = (view, names, more) => axis(view, {
+    automargin: false,
     range: [Math.max(names.length, 1) - 0.4, -0.6], tickvals: names.map((_, k) => k), ticktext: names.map(inert),
     showgrid: false, showline: false, ticklen: 0, ...more,
   });
-  const heightOfRows = (count, view) => (view.narrow ? 2 : 1) * (110 + Math.max(count, 2) * (count > 12 ? 24 : 34));
+  const heightOfRows = (count) => 110 + Math.max(count, 2) * (count > 12 ? 24 : 34);
   const vertical = (panel, x, view, more) => ({
     type: "line", xref: `x${panel}`, yref: `y${panel} domain`, x0: x, x1: x, y0: 0, y1: 1,
     line: { color: view.colours.soft, width: 1 }, layer: "below", ...more,
   });
 
+  const sayGap = (gap) => `${points(gap)} points`;
+
   function overfittingGap(data, view) {
-    const say = (gap) => `${points(gap)} points`;
-    const over = curves(data, view, "gap", "", { scale: 100, say, what: "Overfitting gap" });
-    const entries = data.overfitting_gap.variants.map((entry) => ({ ...entry, of: entry }));
-    const last = rows(data, view, entries, "2", {
-      scale: 100, say, what: "Gap after the last epoch",
-      sayMean: (v) => [`Gap after the last epoch: ${say(v.mean)}, mean over ${plural(v.n, "seed")}`, from(v.low, v.high, say)],
-    });
-    const series = [...over.series, ...last.series];
-    const [left, right, top, bottom] = twoDomains(view, 0.45);
-    const nameRoom = view.narrow ? right : { domain: [0.45 + Math.min(0.25, 240 / view.width), 1] }; // for names
+    const { traces, series } = curves(data, view, "gap", "", { scale: 100, say: sayGap, what: "Overfitting gap" });
     return {
-      traces: [...over.traces, ...last.traces], series, rows: true,
-      layout: layout(view, Math.max(view.narrow ? 640 : 360, heightOfRows(last.names.length, view)), {
-        xaxis: axis(view, { ...left, range: padded(extent(over.series.flatMap((one) => one.wide)), 0.02), title: along(view), anchor: "y" }),
-        yaxis: axis(view, { ...top, range: rangeOf(series, view.shown, "yaxis", "span"), title: "gap (percentage points)", anchor: "x" }),
-        xaxis2: axis(view, { ...nameRoom, range: rangeOf(series, view.shown, "xaxis2", "span"), title: "gap (percentage points)", anchor: "y2" }),
-        yaxis2: rowAxis(view, last.names, { ...bottom, anchor: "x2" }),
-        shapes: [
-          { type: "line", xref: "x domain", yref: "y", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: view.colours.soft, width: 1 }, layer: "below" },
-          vertical("2", 0, view),
-        ],
-        annotations: [heading("Over the epochs", ""), heading("After the last epoch", "2")],
+      traces, series, shared: ["yaxis"],
+      layout: layout(view, 360, {
+        xaxis: axis(view, { range: padded(extent(series.flatMap((one) => one.wide)), 0.02), title: along(view) }),
+        yaxis: axis(view, { range: rangeOf(series, view.shown, "yaxis", "span"), title: "gap (percentage points)" }),
+        shapes: [{ type: "line", xref: "x domain", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: view.colours.soft, width: 1 }, layer: "below" }],
+      }),
+    };
+  }
+
+  function lastGap(data, view) {
+    const what = "Gap after the last epoch";
+    const { traces, series, names } = rows(data, view, data.overfitting_gap.variants.map((entry) => ({ ...entry, of: entry })), "", {
+      scale: 100, say: sayGap, what,
+      sayMean: (v) => [`${what}: ${sayGap(v.mean)}, mean over ${plural(v.n, "seed")}`, from(v.low, v.high, sayGap)],
+    });
+    return {
+      traces, series, rows: true,
+      layout: layout(view, heightOfRows(names.length), {
+        margin: { l: roomFor(view, names), r: 16, t: 8, b: 44 },
+        xaxis: axis(view, { ...fixed, range: rangeOf(series, view.shown, "xaxis", "span"), title: "gap (percentage points)" }),
+        yaxis: rowAxis(view, names, {}),
+        shapes: [vertical("", 0, view)],
       }),
     };
   }
@@ -266,29 +282,30 @@ const chartDrawings = (() => {
     });
     const series = [...left.series, ...right.series];
     const shownRows = chart.variants.filter((entry) => view.shown.has(indexOf(data, entry.variant)));
-    const verdicts = view.width > 820 ? shownRows.map((entry, row) => ({
-      text: inert(entry.difference ? entry.difference.verdict : "baseline"), showarrow: false,
-      xref: "x2 domain", yref: "y2", x: 1, y: row, xanchor: "left", xshift: 8,
-      font: { color: view.colours[entry.difference?.verdict.split(" ")[1]] ?? view.colours.soft },
-    })) : [];
-    const [first, second, top, bottom] = view.narrow ? twoDomains(view)
-      : [{ domain: [0, 0.45] }, { domain: [0.48, verdicts.length ? 0.86 : 1] }, { domain: [0, 1] }, { domain: [0, 1] }];
+    const verdicts = view.width > 820 ? shownRows.map((entry) => entry.difference?.verdict || "baseline") : [];
+    const [first, second, top, bottom] = twoDomains(view);
     const spans = rangeOf(series, view.shown, "xaxis2", "span");
     const margin = scale * chart.margin;
     const range = right.series.length ? [Math.min(spans[0], -1.3 * margin), Math.max(spans[1], 1.3 * margin)] : [-2 * margin, 2 * margin];
     const unit = chart.in_points ? "percentage points" : chart.metric;
+    const beside = { // in one trace, because as many annotations take ten times as long
+      ...axesOf("2"), type: "scatter", mode: "text", hoverinfo: "skip", cliponaxis: false, textposition: "middle right",
+      x: verdicts.map(() => range[1]), y: verdicts.map((_, row) => row), text: verdicts.map((verdict) => inert(`  ${verdict}`)),
+      textfont: { color: verdicts.map((verdict) => view.colours[verdict.split(" ")[1]] || view.colours.soft) },
+    };
     return {
-      traces: [...left.traces, ...right.traces], series, rows: true,
-      layout: layout(view, heightOfRows(left.names.length, view), {
-        xaxis: axis(view, { ...first, range: rangeOf(series, view.shown, "xaxis", "span"), title: chart.metric, anchor: "y", ticksuffix: chart.in_points ? "%" : "" }),
-        xaxis2: axis(view, { ...second, range, title: `difference (${unit})`, anchor: "y2" }),
+      traces: [...left.traces, ...right.traces, beside], series, rows: true,
+      layout: layout(view, (view.narrow ? 2 : 1) * heightOfRows(left.names.length), {
+        margin: { l: roomFor(view, left.names), r: verdicts.length ? Math.min(roomFor(view, verdicts) + 8, 260) : 14, t: 26, b: 44 },
+        xaxis: axis(view, { ...fixed, ...first, range: rangeOf(series, view.shown, "xaxis", "span"), title: chart.metric, anchor: "y", ticksuffix: chart.in_points ? "%" : "" }),
+        xaxis2: axis(view, { ...fixed, ...second, range, title: `difference (${unit})`, anchor: "y2" }),
         yaxis: rowAxis(view, left.names, { ...top, anchor: "x" }),
         yaxis2: rowAxis(view, left.names, { ...bottom, anchor: "x2", showticklabels: view.narrow }),
         shapes: [
           vertical("2", -margin, view, { type: "rect", x1: margin, fillcolor: view.colours.line, opacity: 0.6, line: { width: 0 } }),
           vertical("2", 0, view),
         ],
-        annotations: [heading(chart.metric[0].toUpperCase() + chart.metric.slice(1), ""), heading("Difference from the baseline", "2"), ...verdicts],
+        annotations: [heading(chart.metric[0].toUpperCase() + chart.metric.slice(1), ""), heading("Difference from the baseline", "2")],
       }),
     };
   }
@@ -446,6 +463,6 @@ const chartDrawings = (() => {
 
   return {
     FEW, extent, padded, rangeOf,
-    draw: { forest, overfitting_gap: overfittingGap, learning_curves: learningCurves, confusion, calibration, cost },
+    draw: { forest, overfitting_gap: overfittingGap, last_gap: lastGap, learning_curves: learningCurves, confusion, calibration, cost },
   };
 })();

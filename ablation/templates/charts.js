@@ -32,13 +32,19 @@
     script.remove();
   }
 
+  const canvas = make("canvas").getContext("2d");
+  function textWidth(text) {
+    canvas.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    return canvas.measureText(text).width;
+  }
+
   // What a chart needs to know of the page and of the reader's choices.
   function viewOf(chart) {
     const width = chart.plot.clientWidth;
     const names = ["ink", "soft", "line", "panel", "better", "worse", "equivalent", "unresolved"];
     const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
     return {
-      shown, width, narrow: width < 640, dark: dark.matches, font: getComputedStyle(document.body).fontFamily,
+      shown, width, textWidth, narrow: width < 640, dark: dark.matches, font: getComputedStyle(document.body).fontFamily,
       colours: { ...colours, grid: colours.line }, choice: chart.choice,
     };
   }
@@ -61,7 +67,7 @@
   function restore() {
     for (const chart of charts) chart.element.remove();
     document.querySelector(".chart-bar")?.remove();
-    for (const figure of document.querySelectorAll("figure.charted")) figure.classList.remove("charted");
+    for (const figure of document.querySelectorAll("figure")) figure.classList.remove("charted", "replaced");
   }
 
   // A variant is switched off by a rule of style, in all charts at once. What a rule cannot do is done for
@@ -102,9 +108,13 @@
   };
   const kinds = {
     forest: { choices: [], note: "Large marks: means with their intervals; ticks below: one per seed. Shaded: within the margin." },
-    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Bands and bars: 95% intervals of the mean; ticks: one per seed." },
+    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Bands: 95% intervals of the mean." },
+    last_gap: {
+      figure: "overfitting_gap", title: "Overfitting gap after the last epoch", choices: [],
+      note: "Large marks: means with their 95% intervals; ticks below: one per seed.",
+    },
     learning_curves: { choices: ["measure", "against", "lines"], note: "Measured after every epoch, in inference mode. Bands: 95% intervals of the mean." },
-    confusion: { choices: ["one", "other"], note: "Of the test images of each true class (row), the percentage that is predicted as each class (column); compared with another variant, the difference in percentage points." },
+    confusion: { title: "Confusion matrices", choices: ["one", "other"], note: "Of the test images of each true class (row), the percentage that is predicted as each class (column); compared with another variant, the difference in percentage points." },
     calibration: { choices: [], note: "On the diagonal, confidence equals accuracy; below it, a model is overconfident. The size of a mark grows with the number of predictions in its bin." },
     cost: { choices: ["cost"], note: "Bars: 95% intervals of the mean. Line: the Pareto front of all variants." },
   };
@@ -123,7 +133,7 @@
   function build(name, figures) {
     const figure = figures[0];
     const title = figure.querySelector(".enlarge").getAttribute("aria-label").replace("Enlarge: ", "");
-    const shownTitle = name === "confusion" ? "Confusion matrices" : title;
+    const shownTitle = kinds[name].title ?? title;
     const chart = { name, choice: {}, isStale: true, isInSight: false };
     const describedBy = `chart-${name}-help`;
     chart.drawn = make("div", { className: "chart-drawn" });
@@ -148,8 +158,8 @@
     chart.element = make("div", { className: "chart" }, make("p", { className: "chart-title", textContent: shownTitle }), controls, help, chart.plot, note);
     chart.element.dataset.chart = name;
     chart.reader = new ChartReader(chart.plot, chart.drawn, live, (one) => one.variant === null || shown.has(one.variant));
-    figure.prepend(chart.element);
-    for (const one of figures) one.classList.add(one === figure ? "charted" : "replaced", "charted");
+    figure.querySelector(".enlarge").before(chart.element);
+    for (const one of figures) one.classList.add(one === figure ? "charted" : "replaced");
     charts.push(chart);
   }
 
@@ -196,8 +206,9 @@
   }
 
   for (const name of Object.keys(draw)) {
-    const figures = [...document.querySelectorAll(`figure[data-figure="${name}"]`)];
-    if (data[name] && figures.length) build(name, figures);
+    const figure = kinds[name].figure ?? name;
+    const figures = [...document.querySelectorAll(`figure[data-figure="${figure}"]`)];
+    if (data[figure] && figures.length) build(name, figures);
   }
   if (!charts.length) return;
   const controls = bar();
@@ -205,15 +216,7 @@
   first.closest("figure").before(controls);
   document.body.append(live);
   document.body.classList.add("with-charts");
-  if (charts.some((chart) => chart.choice.other !== undefined)) baselineFirst();
   update();
-
-  // A confusion matrix is first that of the second variant, beside the baseline's where there is one.
-  function baselineFirst() {
-    const chart = charts.find((one) => one.name === "confusion");
-    const at = data.confusion.variants.findIndex((entry) => entry.variant === data.variants[data.baseline].variant);
-    chart.element.querySelector("select").value = chart.choice.one = String(Math.max(at, 0));
-  }
 
   const inSight = new IntersectionObserver((entries) => {
     for (const entry of entries) {

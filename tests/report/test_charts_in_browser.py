@@ -17,13 +17,14 @@ from ablation.figures.style import Picture
 
 NASTY = '<b>bold</b> <a href="javascript:alert(1)">x</a></script><script>alert(2)</script><img src=x onerror=alert(3)>'
 VARIANTS = ["plain", "+Dropout", NASTY, "%{y} $x^2$ &lt; __proto__"]
-CHARTS = ["forest", "overfitting_gap", "learning_curves", "confusion", "calibration", "cost"]
+FIGURES = ["forest", "overfitting_gap", "learning_curves", "confusion", "calibration", "cost"]
+CHARTS = [*FIGURES, "last_gap"]
 
 
 def blank_pictures(folder: Path, confusions: int) -> list[Picture]:
     """Return a small white picture per figure: the page is tested, and not matplotlib."""
     Image.new("RGB", (300, 200), "white").save(folder / "blank.png")
-    names = [name for name in CHARTS for _ in range(confusions if name == "confusion" else 1)]
+    names = [name for name in FIGURES for _ in range(confusions if name == "confusion" else 1)]
     return [
         Picture("blank", f"The figure {name}", "A caption.", "An alternative.", folder, name)
         for name in names
@@ -217,7 +218,7 @@ def test_without_javascript_the_page_shows_the_figures(browser: Browser, run: Ru
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto((run.folder / "report.html").as_uri())
-        for name in CHARTS:
+        for name in FIGURES:
             assert page.locator(f'figure[data-figure="{name}"] img').first.is_visible()
             assert page.locator(f'figure[data-figure="{name}"] figcaption').first.is_visible()
         assert page.locator(".chart").count() == 0
