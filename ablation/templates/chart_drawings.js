@@ -65,7 +65,7 @@ const chartDrawings = (() => {
 
   // Two panels beside each other, on a narrow page one below the other.
   const twoDomains = (view, left = 0.48) => view.narrow
-    ? [{ domain: [0, 1] }, { domain: [0, 1] }, { domain: [0.58, 1] }, { domain: [0, 0.42] }]
+    ? [{ domain: [0, 1] }, { domain: [0, 1] }, { domain: [0.6, 1] }, { domain: [0, 0.38] }]
     : [{ domain: [0, left] }, { domain: [left + 0.05, 1] }, { domain: [0, 1] }, { domain: [0, 1] }];
 
   const heading = (text, panel) => ({

@@ -6,6 +6,7 @@
 class ChartReader {
   #series = [];
   #at = null; // the series and the point that is read, as indices
+  #tapped = null;
   #isShown;
   #live;
 
@@ -78,7 +79,11 @@ class ChartReader {
   #click(event) {
     if (event.target === this.label) return; // it was clicked by the line below
     const at = this.#nearest(...this.#position(event));
-    if (at) this.#openTrials(at);
+    if (!at) return;
+    const isRead = this.#tapped?.join() === at.join();
+    this.#tapped = at;
+    if (event.pointerType === "touch" && !isRead) this.#show(at, false); // a second tap opens the trials
+    else this.#openTrials(at);
   }
 
   // The page's own dialog of trials opens for an element that names them.

@@ -108,12 +108,12 @@
   };
   const kinds = {
     forest: { choices: [], note: "Large marks: means with their intervals; ticks below: one per seed. Shaded: within the margin." },
-    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Bands: 95% intervals of the mean." },
+    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
     last_gap: {
       figure: "overfitting_gap", title: "Overfitting gap after the last epoch", choices: [],
       note: "Large marks: means with their 95% intervals; ticks below: one per seed.",
     },
-    learning_curves: { choices: ["measure", "against", "lines"], note: "Measured after every epoch, in inference mode. Bands: 95% intervals of the mean." },
+    learning_curves: { choices: ["measure", "against", "lines"], note: "Measured after every epoch, in inference mode. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
     confusion: { title: "Confusion matrices", choices: ["one", "other"], note: "Of the test images of each true class (row), the percentage that is predicted as each class (column); compared with another variant, the difference in percentage points." },
     calibration: { choices: [], note: "On the diagonal, confidence equals accuracy; below it, a model is overconfident. The size of a mark grows with the number of predictions in its bin." },
     cost: { choices: ["cost"], note: "Bars: 95% intervals of the mean. Line: the Pareto front of all variants." },
@@ -220,22 +220,19 @@
 
   const inSight = new IntersectionObserver((entries) => {
     for (const entry of entries) {
-      const chart = charts.find((one) => one.plot === entry.target);
+      const chart = charts.find((one) => one.element === entry.target);
       chart.isInSight = entry.isIntersecting;
       if (chart.isInSight && chart.isStale) refresh(chart);
     }
     controls.classList.toggle("in-sight", charts.some((chart) => chart.isInSight));
-  });
+  }, { rootMargin: "100px 0px" });
   const sizes = new ResizeObserver((entries) => {
     for (const entry of entries) {
       const chart = charts.find((one) => one.plot === entry.target);
       const width = Math.round(entry.contentRect.width);
-      if (chart.width === undefined || chart.width === width) {
-        chart.width = width;
-        continue;
-      }
+      const isNew = chart.width !== undefined && chart.width !== width;
       chart.width = width;
-      redraw(chart);
+      if (isNew) redraw(chart);
     }
   });
   function redraw(chart) {
@@ -244,7 +241,7 @@
     if (chart.isInSight) show(chart);
   }
   for (const chart of charts) {
-    inSight.observe(chart.plot);
+    inSight.observe(chart.element);
     sizes.observe(chart.plot);
   }
   dark.addEventListener("change", () => charts.forEach(redraw));
