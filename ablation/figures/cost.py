@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_UNITS = {
+UNITS = {
     "parameters": "parameters",
     "multiply_adds": "multiply-adds per image",
     "seconds": "seconds per trial",
@@ -49,7 +49,7 @@ def drawings(run: Run) -> list[Drawing]:
     panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for ax, cost in zip(panels, costs, strict=True):
         draw_cost(ax, cost_data(run.cost, cost), styles)
-        ax.set_xlabel(_UNITS[cost])
+        ax.set_xlabel(UNITS[cost])
     panels[0].set_ylabel("test accuracy")
     percent_axis(panels[0].yaxis)
     caption = (
@@ -61,7 +61,7 @@ def drawings(run: Run) -> list[Drawing]:
         "TensorFlow and the images included."
     )
     alt = "Test accuracy against cost. On the Pareto front: " + "; ".join(
-        f"by {_UNITS[c]} {', '.join(run.cost.loc[run.cost[f'pareto_{c}'].astype(bool), 'variant'])}"
+        f"by {UNITS[c]} {', '.join(run.cost.loc[run.cost[f'pareto_{c}'].astype(bool), 'variant'])}"
         for c in costs
     )
     return [Drawing("cost", "Accuracy against cost", figure, caption, alt)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from ablation.figures.style import Picture
 
@@ -123,6 +124,7 @@ class Report:
         sections: The sections, in their order.
         trials: The trials that the numbers come from, in the order in which they are numbered.
         drawn: The trials behind the figures, by their place in that list.
+        charts: The data of the interactive charts, as `chart_data` returned them; empty for none.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Report:
     sections: Sequence[Section] = ()
     trials: Sequence[str] = field(default_factory=list)
     drawn: tuple[int, ...] = ()
+    charts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def drawn_sources(self) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 
+from ablation.charts.library import unpacked
 from ablation.digest import short_digest
 
 Pieces = list[tuple[str, str]]
@@ -13,6 +17,7 @@ Pieces = list[tuple[str, str]]
 _SHOWN = ("alt", "content", "data-trials", "data-value", "href", "id")
 _NUMBERS = ("data-trials", "data-value")
 _VOID = ("br", "img", "link", "meta")
+_CHARTS, _LIBRARY = "chart-data", "chart-library"  # scripts of the page
 
 
 class Page(HTMLParser):
@@ -27,6 +32,7 @@ class Page(HTMLParser):
         self._section = "summary"
         self._headings: list[str] = []
         self._row: list[str] = []
+        self._script = ""  # the id of the script that one is in
         self.feed(text)
         self.close()
 
@@ -45,6 +51,7 @@ class Page(HTMLParser):
         given = {name: value or "" for name, value in attributes}
         if tag not in _VOID:
             self._open.append(tag)
+        self._script = given.get("id", "") if tag == "script" else ""
         if tag == "meta" and "name" in given:
             self.meta[given["name"]] = given.get("content", "")
         if tag == "thead":
@@ -64,12 +71,20 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Step out of an element."""
+        self._script = ""
         if tag in self._open:
             while self._open.pop() != tag:
                 pass
 
     def handle_data(self, data: str) -> None:
         """Keep text, and what of it says where one is."""
+        if self._script == _LIBRARY:
+            digest = short_digest(unpacked(data.strip()), 12)
+            self.pieces.append(("the charting library", f"bitmap {digest}"))
+            return
+        if self._script == _CHARTS:
+            self.pieces += chart_pieces(data)
+            return
         text = " ".join(data.split())
         if not text:
             return
@@ -90,6 +105,26 @@ class Page(HTMLParser):
         column = len(self._row) - 1
         heading = self._headings[column] if column < len(self._headings) else f"column {column + 1}"
         return f"{self._section}, row {self._row[0] or '?'}, {heading}"
+
+
+def chart_pieces(text: str) -> Pieces:
+    """Return the data of the charts row by row, each with its place: the chart, the variant, the column."""
+    try:
+        return list(_rows(json.loads(text), "the data of the charts"))
+    except ValueError:
+        return [("the data of the charts", "what is not JSON")]
+
+
+def _rows(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _rows(inner, f"{place}, {key.replace('_', ' ')}")
+    elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+        for k, inner in enumerate(value):
+            name = inner.get("variant", k) if isinstance(inner, dict) else k
+            yield from _rows(inner, f"{place}, {name}")
+    else:
+        yield place, " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 _FACT = re.compile(r"[+\N{MINUS SIGN}-]?\d(?:[\d,.]*\d)?%?|\b(?:better|worse|equivalent|unresolved)\b")

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from ablation.analysis.phrases import MARKS
+from ablation.charts.library import library_version, packed_library
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
@@ -54,8 +55,9 @@ def page_template(name: str) -> jinja2.Template:
 
 
 def drawing_software() -> str:
-    """Name the software that draws the figures, with versions: another may set every pixel differently."""
-    return ", ".join(f"{name} {version(name)}" for name in ("matplotlib", "seaborn"))
+    """Name the software that draws figures and charts, with versions: another may set pixels differently."""
+    drawn_with = [f"{name} {version(name)}" for name in ("matplotlib", "seaborn")]
+    return ", ".join([*drawn_with, f"plotly {library_version()}"])
 
 
 def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
@@ -66,7 +68,9 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals["report_version"] = REPORT_VERSION
+    environment.globals["packed_library"] = packed_library
     environment.filters["data_url"] = _data_url
     environment.filters["first_sentence"] = _first_sentence
     environment.filters["marked"] = _marked

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ablation.analysis.confusion import FALSE_DISCOVERIES
 from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import method_phrase
+from ablation.charts.data import chart_data
 from ablation.figures.style import Picture
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
@@ -57,6 +58,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         sections=[section for section in sections if section],
         trials=[trial.id for trial in run.trials],
         drawn=links.all(),
+        charts=chart_data(run, by_figure),
     )
 
 

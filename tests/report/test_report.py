@@ -121,6 +121,9 @@ def test_hostile_names_are_shown_as_text(nasty_run: Run) -> None:
     assert re.findall(r"<script[^>]*>", page) == [
         '<script type="application/json" id="trials-behind">',
         "<script>",
+        '<script type="application/json" id="chart-data">',
+        '<script type="text/plain" id="chart-library">',
+        "<script>",
     ]
     text = (nasty_run.folder / "report.md").read_text("utf-8")
     assert "<script" not in text

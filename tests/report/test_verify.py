@@ -95,6 +95,34 @@ def test_a_digit_changed_in_a_trials_file_is_named(run: Run, name: str) -> None:
         assert found[0] == said
 
 
+def test_a_number_changed_in_the_data_of_the_charts_is_named_with_its_place(run: Run) -> None:
+    file = run.folder / "report.html"
+    page = file.read_text("utf-8")
+    start = page.index('"variant":"+both"', page.index('"forest":'))
+    digit = re.compile(r'"values":\[0\.(\d)').search(page, start)
+    assert digit
+    changed = str((int(digit[1]) + 1) % 10)
+    file.write_text(page[: digit.start(1)] + changed + page[digit.end(1) :], "utf-8")
+    found = differences(run)
+    assert len(found) == 1
+    assert found[0].startswith(
+        f"report.html, the data of the charts, forest, variants, +both, values: says '0.{changed}"
+    )
+
+
+def test_a_charting_library_that_was_changed_is_noticed_and_data_that_cannot_be_read(run: Run) -> None:
+    file = run.folder / "report.html"
+    page = file.read_text("utf-8")
+    library = re.search(r'id="chart-library">.{2000}(.)', page)
+    assert library
+    other = "A" if library[1] != "A" else "B"
+    changed = page[: library.start(1)] + other + page[library.end(1) :]
+    file.write_text(changed, "utf-8")
+    assert [line.split(": says")[0] for line in differences(run)] == ["report.html, the charting library"]
+    file.write_text(page.replace('id="chart-data">{', 'id="chart-data">{{'), "utf-8")
+    assert any("says 'what is not JSON'" in line for line in differences(run))
+
+
 def test_a_whole_row_that_is_gone_is_noticed(run: Run) -> None:
     file = run.folder / "report.html"
     page = file.read_text("utf-8")

@@ -1,0 +1,288 @@
+"""The charts answer mouse and keyboard, offline, whatever the variants are named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page
+from simulated_runs import simulated_run
+
+from ablation import Run
+from ablation.figures.style import Picture
+
+NASTY = '<b>bold</b> <a href="javascript:alert(1)">x</a></script><script>alert(2)</script><img src=x onerror=alert(3)>'
+VARIANTS = ["plain", "+Dropout", NASTY, "%{y} $x^2$ &lt; __proto__"]
+FIGURES = ["forest", "overfitting_gap", "learning_curves", "confusion", "calibration", "cost"]
+CHARTS = [*FIGURES, "last_gap"]
+
+
+def blank_pictures(folder: Path, confusions: int) -> list[Picture]:
+    """Return a small white picture per figure: the page is tested, and not matplotlib."""
+    Image.new("RGB", (300, 200), "white").save(folder / "blank.png")
+    names = [name for name in FIGURES for _ in range(confusions if name == "confusion" else 1)]
+    return [
+        Picture("blank", f"The figure {name}", "A caption.", "An alternative.", folder, name)
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("charted")
+    run = simulated_run(folder, VARIANTS, seeds=3, epochs=4, name=NASTY)
+    run.write_report(blank_pictures(folder, len(VARIANTS)))
+    return run
+
+
+@pytest.fixture
+def page(browser: Browser, run: Run) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
+        page = context.new_page()
+        page.goto((run.folder / "report.html").as_uri())
+        yield page
+
+
+def chart(page: Page, name: str) -> None:
+    """Scroll to a chart, and wait until it is drawn."""
+    page.locator(f'.chart[data-chart="{name}"]').scroll_into_view_if_needed()
+    page.locator(
+        f'.chart[data-chart="{name}"] .drawn .main-svg, .chart[data-chart="{name}"] .drawn'
+    ).first.wait_for()
+
+
+def plot(page: Page, name: str) -> Locator:
+    chart(page, name)
+    return page.locator(f'.chart[data-chart="{name}"] .chart-plot')
+
+
+def said(page: Page) -> str:
+    return page.locator("[role=status]").inner_text()
+
+
+def label(page: Page, name: str) -> list[str]:
+    return page.locator(f'.chart[data-chart="{name}"] .chart-label > *').all_inner_texts()
+
+
+def press(page: Page, name: str, *keys: str) -> str:
+    plot(page, name).focus()
+    for key in keys:
+        page.keyboard.press(key)
+    return said(page)
+
+
+def choose(page: Page, name: str, **choices: str) -> None:
+    for menu, value in choices.items():
+        page.locator(f'.chart[data-chart="{name}"] select[name={menu}]').select_option(value)
+        page.wait_for_function(
+            "name => !document.querySelector(`.chart[data-chart=${name}] .chart-label:not([hidden])`)",
+            arg=name,
+        )
+    page.wait_for_timeout(150)
+
+
+def visible_names(page: Page) -> list[str]:
+    return page.locator('.chart[data-chart="forest"] .ytick text').all_text_contents()
+
+
+def test_all_charts_are_drawn_offline_without_an_error_a_request_or_a_dialog(
+    browser: Browser, run: Run
+) -> None:
+    with browser.new_context(offline=True, viewport={"width": 1280, "height": 720}) as context:
+        page, requests, errors = context.new_page(), [], []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("dialog", lambda dialog: (errors.append(dialog.message), dialog.dismiss()))
+        address = (run.folder / "report.html").as_uri()
+        page.goto(address)
+        for name in CHARTS:
+            press(page, name, "ArrowRight", "ArrowDown", "ArrowDown")
+        page.locator(".chart-bar button", has_text="None").click()
+        page.locator(".chart-bar button", has_text="All").click()
+        assert page.locator(".drawn").count() == len(CHARTS)
+        assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [address]
+        assert errors == []
+        assert page.locator(".chart a, .chart svg a, .chart img").count() == 0
+        assert page.evaluate("Object.prototype.variant") is None
+
+
+def test_the_mouse_reads_a_value_with_its_seed_and_trial(page: Page, run: Run) -> None:
+    area = plot(page, "forest")
+    value = run.results.query("variant == '+Dropout' and seed == 2").iloc[0]
+    press(page, "forest", "ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight")
+    box = page.locator('.chart[data-chart="forest"] .chart-ring').bounding_box()
+    page.keyboard.press("Escape")
+    assert box
+    area.hover(position={"x": 1, "y": 1})
+    page.mouse.move(box["x"] + 9, box["y"] + 9)
+    assert label(page, "forest") == [
+        "+Dropout, seed 2",
+        f"test accuracy: {value['test_accuracy']:.1%}",
+        value["trial_id"],
+    ]
+    page.mouse.click(box["x"] + 9, box["y"] + 9)
+    assert page.locator("#sources li").all_inner_texts() == [value["trial_id"]]
+
+
+def test_the_keyboard_reads_every_chart_point_by_point(page: Page, run: Run) -> None:
+    last = run.history.query("variant == 'plain' and epoch == 4")
+    spoken = press(page, "learning_curves", "ArrowRight", "End")
+    assert spoken.startswith(
+        f"plain, Training accuracy: {last['train_accuracy'].mean():.1%}, mean over 3 seeds, 95% interval"
+    )
+    assert spoken.endswith("epoch 4")
+    assert press(page, "learning_curves", "ArrowDown").startswith("+Dropout, Training accuracy")
+    assert press(page, "learning_curves", "ArrowDown").startswith(f"{NASTY}, Training accuracy")
+    assert press(page, "learning_curves", "Home").endswith("epoch 1")
+    gap = last["true_gap"].mean()
+    assert f"Overfitting gap: {100 * gap:.1f}".replace("-", "−") in press(
+        page, "overfitting_gap", "ArrowRight", "End"
+    )
+    assert "expected calibration error" in press(page, "calibration", "ArrowRight")
+    assert ", parameters: 1000" in press(page, "cost", "ArrowRight")
+    page.keyboard.press("Enter")
+    trials = [trial.id for trial in run.trials if trial.variant == "plain"]
+    assert page.locator("#sources li").all_inner_texts() == trials
+
+
+def test_a_switch_acts_on_all_charts(page: Page) -> None:
+    chart(page, "forest")
+    assert visible_names(page)[:2] == ["plain", "+Dropout"]
+    page.locator(".chart-bar label", has_text="+Dropout").click()
+    assert "+Dropout" not in visible_names(page)
+    for name in ("overfitting_gap", "learning_curves", "calibration", "cost"):
+        spoken = press(page, name, "ArrowRight", "ArrowDown")
+        assert spoken.startswith(NASTY), name
+        hidden = page.locator(f'.chart[data-chart="{name}"] [class*="trace-v1-"]').all()
+        assert hidden
+        assert not any(trace.is_visible() for trace in hidden)
+    page.locator(".chart-bar button", has_text="Only the baseline").click()
+    chart(page, "forest")
+    assert set(visible_names(page)) == {"plain"}
+    checked = page.locator(".chart-bar input:checked")
+    assert checked.count() == 1
+    page.locator('.chart[data-chart="forest"] button', has_text="Choose variants").click()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert checked.count() == 2
+    assert "+Dropout" in visible_names(page)
+
+
+def test_measure_axis_and_every_seed_are_the_readers_choice(page: Page, run: Run) -> None:
+    trial = run.history.query("variant == 'plain' and seed == 0")
+    chart(page, "learning_curves")
+    choose(page, "learning_curves", measure="loss", against="seconds", lines="every")
+    spoken = press(page, "learning_curves", "ArrowRight", "End")
+    loss, seconds = trial["train_loss"].iloc[-1], trial["seconds"].sum()
+    assert spoken == f"plain, seed 0, Training cross-entropy loss: {loss:.4g}, epoch 4, after {seconds:.4g} s"
+    assert label(page, "learning_curves")[-1] == run.trials[0].id
+    assert press(page, "learning_curves", "ArrowDown").startswith("plain, seed 1")
+    chart(page, "cost")
+    choose(page, "cost", cost="seconds")
+    assert "seconds per trial: 10" in press(page, "cost", "ArrowRight")
+
+
+def test_a_confusion_matrix_is_that_of_a_variant_or_its_difference_from_another(page: Page, run: Run) -> None:
+    chart(page, "confusion")
+    cells = run.confusion.query("true == '0' and predicted == '1'").set_index("variant")
+    one, other = cells.loc["+Dropout"], cells.loc["plain"]
+    choose(page, "confusion", one="1")
+    spoken = press(page, "confusion", "Home", "ArrowRight")
+    assert spoken.startswith(f"0 predicted as 1, +Dropout: {one['share']:.1%}, {one['count']} of ")
+    choose(page, "confusion", other="0")
+    spoken = press(page, "confusion", "Home", "ArrowRight")
+    difference = f"{100 * (one['share'] - other['share']):+.1f}".replace("-", "−").replace("+0.0", "0.0")
+    assert f"plain: {other['share']:.1%}" in spoken
+    assert spoken.endswith(f"difference: {difference} points")
+
+
+def test_the_static_figure_is_one_click_away_and_what_is_printed(page: Page) -> None:
+    chart(page, "forest")
+    figure = page.locator('figure[data-figure="forest"] .enlarge')
+    assert not figure.is_visible()
+    page.locator('.chart[data-chart="forest"] button', has_text="Static figure").click()
+    assert page.locator("#picture img").is_visible()
+    page.keyboard.press("Escape")
+    page.emulate_media(media="print")
+    assert figure.is_visible()
+    assert not page.locator(".chart").first.is_visible()
+    assert page.locator('figure[data-figure="confusion"] .enlarge:visible').count() == len(VARIANTS)
+
+
+def test_without_javascript_the_page_shows_the_figures(browser: Browser, run: Run) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto((run.folder / "report.html").as_uri())
+        for name in FIGURES:
+            assert page.locator(f'figure[data-figure="{name}"] img').first.is_visible()
+            assert page.locator(f'figure[data-figure="{name}"] figcaption').first.is_visible()
+        assert page.locator(".chart").count() == 0
+
+
+def test_a_library_that_cannot_be_unpacked_leaves_the_figures(
+    browser: Browser, run: Run, tmp_path: Path
+) -> None:
+    text = (run.folder / "report.html").read_text("utf-8")
+    broken = tmp_path / "broken.html"
+    broken.write_text(text.replace('id="chart-library">', 'id="chart-library">AAAA'), "utf-8")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(broken.as_uri())
+        page.locator('figure[data-figure="forest"]').scroll_into_view_if_needed()
+        page.locator('figure[data-figure="forest"] img').wait_for(state="visible")
+        assert page.locator(".chart, .chart-bar").count() == 0
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_no_serious_fault_of_accessibility_in_the_charts(browser: Browser, run: Run, look: str) -> None:
+    width = 390 if look == "phone" else 1280
+    scheme = "dark" if look == "dark" else "light"
+    with browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto((run.folder / "report.html").as_uri())
+        for name in CHARTS:
+            press(page, name, "ArrowRight")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        faults = Axe().run(page, context={"include": [[".chart"], [".chart-bar"]]}).response["violations"]
+        serious = [
+            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+@pytest.mark.slow
+def test_thirty_variants_of_fifty_seeds_open_and_answer_at_once(browser: Browser, tmp_path: Path) -> None:
+    names = ["plain", *(f"variant {k}" for k in range(1, 30))]
+    run = simulated_run(tmp_path, names, seeds=50, epochs=30)
+    page_file = run.write_report()
+    assert page_file.stat().st_size < 10e6
+    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
+        page = context.new_page()
+        page.goto(page_file.as_uri())
+        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        assert paint < 2000
+        for name in CHARTS:
+            chart(page, name)
+            time.sleep(1)
+            took = page.evaluate(TOGGLE)
+            assert min(took) < 200, name
+
+
+TOGGLE = """
+async () => {
+  const box = document.querySelectorAll(".chart-bar input")[3];
+  const took = [];
+  for (let k = 0; k < 4; k++) {
+    const start = performance.now();
+    box.click();
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    took.push(performance.now() - start);
+  }
+  return took;
+}
+"""
