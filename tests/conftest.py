@@ -84,21 +84,6 @@ def one_thread() -> None:
     start_tensorflow(1)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, for the tests of pages."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next((name for name in found if name), None)
-    if path is None and os.environ.get("CI"):
-        pytest.fail("CI needs Chromium to test the report in: .ci/run installs it")
-    if path is None:
-        pytest.skip("no Chromium: the report is not tested in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
     """A Ray cluster of two cores in this machine, to which this process stays connected."""
