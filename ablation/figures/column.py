@@ -46,7 +46,7 @@ _LETTERS: dict[Any, Any] = {
 }
 _ROW, _ROW_OF_TWO = 0.17, 0.27  # inches
 _MOST_ROWS = 40  # which are as high as a page
-_MOST_CURVES = 7  # lines in a panel that can be told apart
+_MOST_CURVES = 7  # lines in a panel that can be distinguished
 _MOST_PANELS = 30
 _NAME = 20  # letters
 

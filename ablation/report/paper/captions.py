@@ -65,7 +65,7 @@ def _caption(sentences: list[str]) -> str:
 
 
 def _components_sentence(run: Run) -> str:
-    """Say what the check marks mean, with the level that each stands for."""
+    """Say what the check marks mean, with the level that each one is."""
     switches = [component for component in components(run.study) if component.on]
     if not switches:
         return ""

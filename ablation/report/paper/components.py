@@ -84,7 +84,7 @@ def levels_text(variant: Variant, study: Study) -> str:
     return ", ".join(parts)
 
 
-def told_apart(study: Study) -> bool:
+def have_distinct_levels(study: Study) -> bool:
     """Return whether the levels of the factors alone tell every two variants apart."""
     levels = [tuple(sorted(variant.levels.items())) for variant in study.variants]
     return all(variant.crossed for variant in study.variants) and len(set(levels)) == len(levels)

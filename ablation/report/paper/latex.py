@@ -48,7 +48,7 @@ def _breakable_word(word: str, longest: int) -> str:
     for piece in re.findall(r"[^_=,/.:-]+[_=,/.:-]*|[_=,/.:-]+", word):
         cut = len(piece) > longest
         parts += [piece[k : k + run] for k in range(0, len(piece), run)] if cut else [piece]
-        if len(parts) > 1 and len(parts[-1]) == 1:  # no sign stands alone in a line
+        if len(parts) > 1 and len(parts[-1]) == 1:  # no sign is alone in a line
             parts[-2:] = ["".join(parts[-2:])]
     return r"\allowbreak{}".join(map(tex, parts))
 

@@ -11,7 +11,7 @@ from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import Row, points
 from ablation.grid.study import Variant
 from ablation.report.paper.captions import effects_caption, variants_caption
-from ablation.report.paper.components import changes, components, setting_name, told_apart
+from ablation.report.paper.components import changes, components, have_distinct_levels, setting_name
 from ablation.report.paper.latex import tex
 from ablation.report.paper.layout import (
     Column,
@@ -42,7 +42,7 @@ def variants_table(run: Run) -> str:
     """Return the table of the variants as LaTeX, in as many parts as fit a page each."""
     study = run.study
     names, numbers = _named(run), _numbers(run)
-    layout = fitting(names, _components(run), numbers, nameless=told_apart(study))
+    layout = fitting(names, _components(run), numbers, nameless=have_distinct_levels(study))
     if layout is None:
         layout = without_components(names, numbers)
     return _parts(layout, variants_caption(run, layout), "tab:ablation")
