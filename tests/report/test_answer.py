@@ -11,6 +11,7 @@ import pytest
 from invented_runs import Accuracies, invented_run
 
 from ablation import Run, Study
+from ablation.figures.effects import drawings
 from ablation.grid.trial import Trial
 from ablation.report.document import Finding
 from ablation.report.sections import study_report
@@ -162,7 +163,8 @@ def test_where_effects_are_the_question_they_are_the_answer(invent: Invent, desi
         return 0.6 + 0.2 * ("Dropout" in name) - 0.2 * ("tanh" in name)
 
     changes = {"seeds: 5": factors, "{margin": "{questions: effects, margin"}
-    better, worse, *_, open_ = answer(invent(accuracy, changes, deviation=0.01))
+    run = invent(accuracy, changes, deviation=0.01)
+    better, worse, *_, open_ = answer(run)
     assert better.text.startswith(
         "Averaged over the other factors, dropout = 0.3 makes test accuracy better (+"
     )
@@ -171,6 +173,8 @@ def test_where_effects_are_the_question_they_are_the_answer(invent: Invent, desi
     )
     assert open_.text.startswith("Unresolved: the ")
     assert " on test accuracy (n = 5 seeds). Detecting a difference of 3.0 pp" in open_.text
+    assert study_report(run, []).sections[0].id == "effects"
+    assert [drawing.title for drawing in drawings(run)] == ["Effects on test accuracy"]
 
 
 def test_a_verdict_on_training_that_was_not_finished_says_so(invent: Invent) -> None:

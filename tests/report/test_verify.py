@@ -211,6 +211,17 @@ def test_of_reports_of_another_version_the_trials_are_compared(run: Run) -> None
     )
 
 
+def test_a_report_of_the_version_before_is_not_compared_by_its_wording(run: Run) -> None:
+    """Its first screen named every comparison, and its captions named the images."""
+    file = run.folder / "report.html"
+    mark = 'name="report-version" content="{}"'
+    text = file.read_text("utf-8")
+    assert mark.format(REPORT_VERSION) in text
+    text = text.replace(mark.format(REPORT_VERSION), mark.format(REPORT_VERSION - 1))
+    file.write_text(text.replace("</figcaption>", " 60 training images.</figcaption>"), "utf-8")
+    assert run.verify(file).differences == []
+
+
 @pytest.mark.parametrize("name", ["html", "md", "tex"])
 def test_a_trials_number_changed_in_a_report_of_another_version_is_named(run: Run, name: str) -> None:
     as_written_by_version_1(run)

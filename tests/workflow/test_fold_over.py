@@ -172,7 +172,7 @@ def test_the_report_has_effects_first_and_names_aliases(run: Run, first: Run) ->
         "dropout × activation is measured together with learning_rate × width: this design cannot tell them apart.",
     ]
     assert [table.caption.partition(":")[0] for table in effects.tables] == ["Main effects", "Interactions"]
-    sentences = " ".join(finding.text for finding in report.findings)
+    sentences = " ".join(finding.text for finding in effects.findings)
     assert "At least one of the interactions dropout × learning_rate and width × activation" in sentences
     folded = study_report(run, [])
     captions = [table.caption for table in folded.sections[0].tables]
@@ -180,7 +180,8 @@ def test_the_report_has_effects_first_and_names_aliases(run: Run, first: Run) ->
         "Interactions that the fold-over separates, over all variants",
         "Effects that were declared, with the variants of the fold-over (exploratory)",
     ]
-    assert any("together, dropout = 0.95 and learning_rate = 1e-06 give" in f.text for f in folded.findings)
+    found = folded.sections[0].findings
+    assert any("together, dropout = 0.95 and learning_rate = 1e-06 give" in f.text for f in found)
     assert any(warning.text.startswith("The design was folded over on") for warning in folded.warnings)
 
 
