@@ -19,7 +19,6 @@
   const live = make("div", { className: "hidden-text", role: "status" });
   const rules = document.head.appendChild(make("style"));
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
   // plotly.js is packed in the page, and unpacked once, when the first chart needs it.
   let library;
@@ -32,21 +31,25 @@
     script.remove();
   }
 
+  // The colours and the font of the page, looked up once, since each look makes the browser compute styles.
+  let theme;
+  function readTheme() {
+    const [root, body] = [getComputedStyle(document.documentElement), getComputedStyle(document.body)];
+    const names = ["ink", "soft", "line", "panel", "better", "worse", "equivalent", "unresolved"];
+    const colours = Object.fromEntries(names.map((name) => [name, root.getPropertyValue(`--${name}`).trim()]));
+    theme = { dark: dark.matches, font: body.fontFamily, colours: { ...colours, grid: colours.line } };
+  }
+
   const canvas = make("canvas").getContext("2d");
   function textWidth(text) {
-    canvas.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    canvas.font = `12px ${theme.font}`;
     return canvas.measureText(text).width;
   }
 
   // What a chart needs to know of the page and of the reader's choices.
   function viewOf(chart) {
     const width = chart.plot.clientWidth;
-    const names = ["ink", "soft", "line", "panel", "better", "worse", "equivalent", "unresolved"];
-    const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
-    return {
-      shown, width, textWidth, narrow: width < 640, dark: dark.matches, font: getComputedStyle(document.body).fontFamily,
-      colours: { ...colours, grid: colours.line }, choice: chart.choice,
-    };
+    return { ...theme, shown, width, textWidth, narrow: width < 640, choice: chart.choice };
   }
 
   async function show(chart) {
@@ -216,6 +219,7 @@
   first.closest("figure").before(controls);
   document.body.append(live);
   document.body.classList.add("with-charts");
+  readTheme();
   update();
 
   const inSight = new IntersectionObserver((entries) => {
@@ -244,5 +248,8 @@
     inSight.observe(chart.element);
     sizes.observe(chart.plot);
   }
-  dark.addEventListener("change", () => charts.forEach(redraw));
+  dark.addEventListener("change", () => {
+    readTheme();
+    charts.forEach(redraw);
+  });
 })();
