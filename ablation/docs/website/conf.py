@@ -51,6 +51,7 @@ CONTENTS = {
         "experiments/augmentation",
         "experiments/optimizer",
         "experiments/training-size",
+        "experiments/dropout-rate",
     ],
     "Develop": ["ablation/docs/architecture", "ablation/docs/decisions", "CONTRIBUTING", "CHANGELOG"],
 }
