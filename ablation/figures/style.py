@@ -137,7 +137,7 @@ def hues() -> list[Any]:
 
     It is written out: seaborn takes more than a second to import, and the live page needs no more of it.
     """
-    return list(_HUES)
+    return [tuple(int(text[k : k + 2], 16) / 255 for k in (1, 3, 5)) for text in _HUES]
 
 
 def hue(number: int) -> Any:
