@@ -67,8 +67,8 @@ class ProgressRecorder:
 class Renewal:
     """Writes the page, and says when it is due again: so late that all pages stay within `SHARE` of a core.
 
-    The first page is not counted. It compiles the template, and reads what was trained before, which takes a few
-    thousandths of the time that a trial of a second took.
+    The first page is not counted. It compiles the template, and reads what was trained before, which takes a
+    few thousandths of a second per trial.
 
     Args:
         folder: The run folder.
