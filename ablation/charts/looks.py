@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablation.figures.style import VariantStyle, variant_styles
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.results.run import Run
 
 DARK_GROUND = "#14171c"  # of style.css

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.calibration import BINS
-from ablation.figures.style import (
-    FAINT,
-    Drawing,
-    VariantStyle,
-    panel_title,
-    percent_axis,
-    seeds_phrase,
-    small_multiples,
-    variant_styles,
-)
+from ablation.figures.palette import VariantStyle, variant_styles
+from ablation.figures.style import FAINT, Drawing, panel_title, percent_axis, seeds_phrase, small_multiples
 from ablation.results.run import Run
 
 if TYPE_CHECKING:

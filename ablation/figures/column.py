@@ -15,17 +15,16 @@ from ablation.figures.effects import effects_data
 from ablation.figures.forest import difference_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     Drawing,
-    VariantStyle,
     in_two_lines,
     label,
     look,
     new_figure,
     percent_axis,
     seeds_phrase,
-    variant_styles,
 )
 from ablation.results.run import Run
 

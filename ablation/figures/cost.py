@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.trial_tables import COSTS
-from ablation.figures.style import (
-    FAINT,
-    Drawing,
-    VariantStyle,
-    label,
-    new_figure,
-    percent_axis,
-    seeds_phrase,
-    spread,
-    variant_styles,
-)
+from ablation.figures.palette import VariantStyle, variant_styles
+from ablation.figures.style import FAINT, Drawing, label, new_figure, percent_axis, seeds_phrase, spread
 from ablation.results.run import Run
 
 if TYPE_CHECKING:

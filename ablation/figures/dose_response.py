@@ -10,16 +10,8 @@ from ablation.analysis.dose_curves import are_wide, dose_curves, is_averaged
 from ablation.analysis.dose_phrases import best_phrase, curve_name, method_of_curves
 from ablation.analysis.dose_response import usable_part
 from ablation.analysis.estimates import Measurements
-from ablation.figures.palette import MARKERS
-from ablation.figures.style import (
-    Drawing,
-    hue,
-    label,
-    percent_axis,
-    seeds_phrase,
-    small_multiples,
-    spread,
-)
+from ablation.figures.palette import MARKERS, hue
+from ablation.figures.style import Drawing, label, percent_axis, seeds_phrase, small_multiples, spread
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
 from ablation.results.run import Run

@@ -9,15 +9,8 @@ import pandas as pd
 from ablation.analysis.aliases import SEPARATED, interactions_of
 from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
 from ablation.figures.forest import DECIDED
-from ablation.figures.style import (
-    FAINT,
-    Drawing,
-    beside,
-    hue,
-    label,
-    new_figure,
-    seeds_phrase,
-)
+from ablation.figures.palette import hue
+from ablation.figures.style import FAINT, Drawing, beside, label, new_figure, seeds_phrase
 from ablation.grid.compare_settings import CompareSettings
 from ablation.results.run import Run
 

@@ -10,17 +10,16 @@ from ablation.analysis.completed_trials import comparable
 from ablation.analysis.convergence import unfinished_note
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import MARKS, interval_phrase, method_phrase, points
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     Drawing,
-    VariantStyle,
     beside,
     interval_row,
     new_figure,
     percent_axis,
     seeds_phrase,
     variant_rows,
-    variant_styles,
 )
 from ablation.grid.compare_settings import CompareSettings
 from ablation.results.run import Run

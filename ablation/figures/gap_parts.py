@@ -9,17 +9,16 @@ import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import minus, signed_points
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     INK,
     Drawing,
-    VariantStyle,
     mean_curve,
     new_figure,
     panel_title,
     seeds_phrase,
     variant_rows,
-    variant_styles,
 )
 from ablation.results.run import Run
 

@@ -11,16 +11,8 @@ import pandas as pd
 from ablation.analysis.completed_trials import comparable
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import effect_conclusion
-from ablation.figures.palette import MARKERS
-from ablation.figures.style import (
-    Drawing,
-    hue,
-    label,
-    percent_axis,
-    seeds_phrase,
-    small_multiples,
-    spread,
-)
+from ablation.figures.palette import MARKERS, hue
+from ablation.figures.style import Drawing, label, percent_axis, seeds_phrase, small_multiples, spread
 from ablation.grid.study import Study
 from ablation.results.run import Run
 

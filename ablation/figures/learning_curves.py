@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
-from ablation.figures.style import (
-    Drawing,
-    VariantStyle,
-    mean_curve,
-    panel_title,
-    percent_axis,
-    regular,
-    seeds_phrase,
-    variant_styles,
-)
+from ablation.figures.palette import VariantStyle, variant_styles
+from ablation.figures.style import Drawing, mean_curve, panel_title, percent_axis, regular, seeds_phrase
 from ablation.results.run import Run
 
 if TYPE_CHECKING:

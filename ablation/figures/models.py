@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ablation.figures.model_graph import ADDED, CHANGED, REMOVED, Box, Graph, graphs
-from ablation.figures.style import FAINT, INK, Drawing, hue, label, new_figure
+from ablation.figures.palette import hue
+from ablation.figures.style import FAINT, INK, Drawing, label, new_figure
 from ablation.grid.trial import slug
 from ablation.grid.value_text import counted
 from ablation.models.ablated.account import Account, Size

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     Drawing,
-    VariantStyle,
     interval_row,
     label,
     mean_curve,
@@ -18,7 +18,6 @@ from ablation.figures.style import (
     seeds_phrase,
     spread,
     variant_rows,
-    variant_styles,
 )
 from ablation.results.run import Run
 

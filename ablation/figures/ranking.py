@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.phrases import confidence_phrase, method_phrase
-from ablation.figures.style import (
-    FAINT,
-    Drawing,
-    VariantStyle,
-    beside,
-    new_figure,
-    seeds_phrase,
-    variant_rows,
-    variant_styles,
-)
+from ablation.figures.palette import VariantStyle, variant_styles
+from ablation.figures.style import FAINT, Drawing, beside, new_figure, seeds_phrase, variant_rows
 from ablation.grid.compare_settings import CompareSettings
 from ablation.results.run import Run
 

@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     Drawing,
-    VariantStyle,
     beside,
     new_figure,
     percent_axis,
     seeds_phrase,
     variant_rows,
-    variant_styles,
 )
 from ablation.results.run import Run
 

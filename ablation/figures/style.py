@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ablation.figures.fonts import further_fonts, without_glyph_warnings
-from ablation.figures.palette import VariantStyle as VariantStyle
-from ablation.figures.palette import hue as hue
-from ablation.figures.palette import variant_styles as variant_styles
+from ablation.figures.palette import VariantStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

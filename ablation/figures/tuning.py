@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ablation.figures.style import (
-    Drawing,
-    VariantStyle,
-    beside,
-    label,
-    new_figure,
-    percent_axis,
-    spread,
-    variant_styles,
-)
+from ablation.figures.palette import VariantStyle, variant_styles
+from ablation.figures.style import Drawing, beside, label, new_figure, percent_axis, spread
 from ablation.grid.value_text import counted
 from ablation.results.run import Run
 

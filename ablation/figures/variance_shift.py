@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
+from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
     Drawing,
-    VariantStyle,
     interval_row,
     label,
     seeds_phrase,
     small_multiples,
     variant_rows,
-    variant_styles,
 )
 from ablation.results.run import Run
 

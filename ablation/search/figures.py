@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ablation.figures.fonts import warn_of_missing_characters
+from ablation.figures.palette import hue
 from ablation.figures.style import (
     FAINT,
     Drawing,
     Picture,
     beside,
-    hue,
     label,
     look,
     new_figure,

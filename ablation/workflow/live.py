@@ -68,7 +68,7 @@ class Renewal:
     """Writes the page, and says when it is due again: so late that all pages stay within `SHARE` of a core.
 
     The first page is not counted. It compiles the template, and reads what was trained before, which takes a
-    thousandth of the time that a trial of a second took.
+    few thousandths of a second per trial.
 
     Args:
         folder: The run folder.

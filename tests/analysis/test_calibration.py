@@ -9,7 +9,8 @@ from ablation import Run
 from ablation.analysis.calibration import calibration_errors, calibration_table
 from ablation.data.predictions import Predictions
 from ablation.figures.calibration import draw_reliability
-from ablation.figures.style import small_multiples, variant_styles
+from ablation.figures.palette import variant_styles
+from ablation.figures.style import small_multiples
 
 
 def trial(confidence: list[float], right: list[bool]) -> Predictions:

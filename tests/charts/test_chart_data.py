@@ -19,7 +19,7 @@ from ablation.charts.looks import DARK_GROUND, contrast, lightened, rgb
 from ablation.charts.places import Places
 from ablation.charts.predictions import MOST_CELLS, confusion_data
 from ablation.figures.learning_curves import learning_curves_data
-from ablation.figures.style import hues, variant_styles
+from ablation.figures.palette import HUES, variant_styles
 
 VARIANTS = ["plain", "+Dropout", "+BatchNorm"]
 ALL = ["forest", "overfitting_gap", "learning_curves", "confusion", "calibration", "cost"]
@@ -66,7 +66,7 @@ def test_variants_look_as_in_the_figures(data: dict[str, Any], run: Run) -> None
 
 def test_every_colour_can_be_seen_on_a_dark_page() -> None:
     ground = rgb(DARK_GROUND)
-    for colour in [*hues(), "#555555", "#000000"]:
+    for colour in [*HUES, "#555555", "#000000"]:
         assert contrast(lightened(rgb(colour), ground), ground) >= 4.5
     assert lightened((1, 1, 1), ground) == (1, 1, 1)
     assert contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)

@@ -27,10 +27,11 @@ from ablation.figures.image_panels import channels_note, show_image
 from ablation.figures.interaction import interaction_data
 from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
+from ablation.figures.palette import variant_styles
 from ablation.figures.per_class import per_class_data
 from ablation.figures.predictions import sample_data
 from ablation.figures.seed_noise import noise_data, seed_data
-from ablation.figures.style import Picture, label, new_figure, spread, variant_styles
+from ablation.figures.style import Picture, label, new_figure, spread
 from ablation.figures.variance_shift import variance_shift_data
 
 
