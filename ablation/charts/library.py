@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import zlib
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,5 +33,5 @@ def unpacked(packed: str) -> bytes:
     """Return what `packed_library` packed; what cannot be unpacked is returned as it is."""
     try:
         return gzip.decompress(base64.b64decode(packed, validate=True))
-    except (ValueError, OSError, EOFError):
+    except (ValueError, OSError, EOFError, zlib.error):
         return packed.encode()

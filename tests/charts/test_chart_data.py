@@ -178,3 +178,5 @@ def test_the_library_is_packed_and_comes_out_whole() -> None:
     assert b"plotly.js v" in source[:200]
     assert len(packed_library()) < 2.5e6
     assert unpacked("no library") == b"no library"
+    damaged = packed_library()[:2000] + "AAAA" + packed_library()[2004:]
+    assert unpacked(damaged) == damaged.encode()
