@@ -26,7 +26,7 @@ def blank_pictures(folder: Path, confusions: int) -> list[Picture]:
     Image.new("RGB", (300, 200), "white").save(folder / "blank.png")
     names = [name for name in FIGURES for _ in range(confusions if name == "confusion" else 1)]
     return [
-        Picture("blank", f"The figure {name}", "A caption.", "An alternative.", folder, name)
+        Picture("blank", f"The figure {name}", "A caption.", "An alternative.", folder, name, "Digits.")
         for name in names
     ]
 

@@ -8,11 +8,8 @@ from collections.abc import Iterator
 import pytest
 from invented_runs import invented_run
 from playwright.sync_api import Browser, Page
-from test_report_in_browser import browser
 
 from ablation import Run, Study
-
-__all__ = ["browser"]  # a fixture
 
 GRID = """
     study: frame
