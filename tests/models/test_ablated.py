@@ -191,7 +191,7 @@ def test_a_block_is_matched_once_at_its_end() -> None:
     account = account_of(sequential(), [remove(layers=("conv*", "norm1", "pool"))])
     assert [layer.name for layer in account.removed] == ["conv1", "norm1", "conv2", "pool"]
     assert [(layer.name, layer.output) for layer in account.added] == [
-        ("pool_crop", "5 × 5 × 3"),  # what a stride of two takes of 6 × 6: no convolution has a remainder
+        ("pool_crop", "5 × 5 × 3"),  # no convolution has a remainder
         ("pool_match", "3 × 3 × 6"),
     ]
 

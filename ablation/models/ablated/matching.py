@@ -45,7 +45,7 @@ def matching_layers(given: Shape, wanted: Shape, path: str, had_weights: bool) -
         raise _unfit(path, given, wanted, "a linear layer does not make images larger")
     strides = [1 if a is None or b is None else a // b for a, b in sides]
     # What the last stride would leave over is cropped, too: on a remainder, the gradient of a convolution of
-    # one pixel with strides writes beyond its memory in TensorFlow 2.21 (oneDNN; 74 pixels to 37, 3 channels).
+    # one pixel with strides writes beyond its memory in TensorFlow 2.21 (oneDNN; 74 pixels to 37).
     crops = [
         0 if a is None or b is None else a - (b - 1) * s - 1 for (a, b), s in zip(sides, strides, strict=True)
     ]
