@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ablation import Run, Study
 from ablation.data.datasets import Dataset, Part
+from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.settings import DenseSettings, TrainingSettings
+from ablation.grid.study import Variant
 from ablation.grid.trial import EpochRecord, InitialWeights, Trial, TrialResult
 from ablation.store.run_folder import Store
 
@@ -55,6 +58,7 @@ def invented_run(
     store = Store(folder)
     store.open(study, dataset)
     accuracy = accuracies if callable(accuracies) else accuracies.__getitem__
+    names = [variant.name for variant in study.variants]
     difficulty = np.random.default_rng(1).random(len(dataset.test))
     for k, trial in enumerate(study.trials(dataset.digest)):
         if leave(trial):
@@ -68,8 +72,39 @@ def invented_run(
         probabilities = _probabilities(dataset, difficulty, share, random)
         np.save(scratch / "test_probabilities.npy", probabilities)
         right = float((probabilities.argmax(axis=1) == dataset.test.labels).mean())
-        store.commit(trial, _result(trial, right, random))
+        store.commit(trial, _result(trial, names.index(trial.variant), right, random))
     return Run(folder)
+
+
+def run_of_variants(
+    folder: Path, names: Sequence[str], seeds: int, epochs: int, name: str = "invented"
+) -> Run:
+    """Return an invented run of variants with any names, the first one the baseline.
+
+    Args:
+        folder: The run folder.
+        names: The names of the variants, however odd.
+        seeds: The number of seeds of each.
+        epochs: The number of epochs of each trial.
+        name: The name of the study, and its question.
+    """
+    variants = tuple(
+        Variant(
+            name=variant, model=DenseSettings(), levels={}, crossed=False,
+            training=TrainingSettings(epochs=epochs, learning_rate=0.001 * (k + 1)),
+        )
+        for k, variant in enumerate(names)
+    )  # fmt: skip
+    study = Study(
+        name=name,
+        question=name,
+        dataset=DatasetSettings(validation_size=50),
+        variants=variants,
+        factors={},
+        baseline=names[0],
+        seeds=tuple(range(seeds)),
+    )
+    return invented_run(study, folder, lambda variant: 0.5 + 0.04 * (list(names).index(variant) % 8))
 
 
 def _probabilities(
@@ -85,8 +120,8 @@ def _probabilities(
     return probabilities.astype(np.float32)
 
 
-def _result(trial: Trial, right: float, random: np.random.Generator) -> TrialResult:
-    """Return the result of a trial whose accuracies rise to that of its test, and a little above it."""
+def _result(trial: Trial, place: int, right: float, random: np.random.Generator) -> TrialResult:
+    """Return the result of a trial of the variant in this place, whose accuracies rise to that of its test, and a little above it."""
     epochs = trial.training.epochs
     history = tuple(_record(epoch, epochs, right, random) for epoch in range(1, epochs + 1))
     last = history[-1]
@@ -97,8 +132,8 @@ def _result(trial: Trial, right: float, random: np.random.Generator) -> TrialRes
     return TrialResult(
         trial_id=trial.id, status="completed", history=history, best_epoch=epochs,
         metrics=measured | {"test_accuracy": right, "test_loss": 1 - right},
-        parameters=1000 + 100 * len(trial.variant), multiply_adds=5000 + 10 * len(trial.variant),
-        seconds=60.0, timing={"train": 50.0}, memory=500.0 + len(trial.variant),
+        parameters=1000 * (place + 1), multiply_adds=2000 * (place + 1), seconds=60.0, timing={"train": 50.0},
+        memory=500.0 + place,
         provenance={"machine": "invented"}, initial_weights={"dense_1": layer}, structure="same",
     )  # fmt: skip
 

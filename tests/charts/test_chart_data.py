@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from simulated_runs import simulated_run
+from invented_runs import run_of_variants
 
 from ablation import Run
 from ablation.charts.compact import compact, number
@@ -27,7 +27,7 @@ ALL = ["forest", "overfitting_gap", "learning_curves", "confusion", "calibration
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return simulated_run(tmp_path_factory.mktemp("charts"), VARIANTS, seeds=3, epochs=4)
+    return run_of_variants(tmp_path_factory.mktemp("charts"), VARIANTS, seeds=3, epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_the_last_gap_is_that_of_the_last_epoch(data: dict[str, Any], run: Run) 
 
 def test_confusions_are_counts_and_calibration_its_table(data: dict[str, Any], run: Run) -> None:
     confusion = data["confusion"]
-    assert confusion["classes"] == [str(digit) for digit in range(10)]
+    assert confusion["classes"] == [f"class {digit}" for digit in range(10)]
     for variant in VARIANTS:
         counts = pd.DataFrame(of(confusion, variant)["counts"])
         expected = run.confusion.query("variant == @variant")["count"].to_numpy().reshape(10, 10)
@@ -167,7 +167,7 @@ def test_only_figures_that_a_page_shows_have_charts(run: Run) -> None:
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:
-    data = chart_data(simulated_run(tmp_path, VARIANTS[:2], seeds=1, epochs=1), ALL)
+    data = chart_data(run_of_variants(tmp_path, VARIANTS[:2], seeds=1, epochs=1), ALL)
     assert of(data["curves"], "plain")["gap"]["low"] == [None]
     assert of(data["forest"], "+Dropout")["difference"]["low"] is None
     assert json.dumps(data, allow_nan=False)

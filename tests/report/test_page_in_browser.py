@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from invented_runs import invented_run
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from ablation import Run, Study
 
@@ -52,9 +52,11 @@ def open_sections(page: Page) -> list[str]:
 def test_the_first_screen_has_the_answer_how_it_was_measured_and_the_forest_plot(page: Page) -> None:
     assert page.locator("header .findings li").count() == 2
     assert bottom(page, "header .facts") < 400
-    forest = page.locator("main > figure img").bounding_box()
-    assert forest is not None
-    assert forest["y"] < 500
+    forest = page.locator('main > figure .chart[data-chart="forest"]')
+    expect(forest.locator(".drawn")).to_have_count(1)
+    box = forest.bounding_box()
+    assert box is not None
+    assert box["y"] < 500
     page.locator("header .findings li").first.click(position={"x": 200, "y": 5})
     assert page.locator("#sources p").inner_text() == "From 6 trials"
 
@@ -64,7 +66,7 @@ def test_an_enlarged_figure_fits_the_window_until_its_actual_size_is_asked_for(
     page: Page, width: int, height: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": height})
-    page.locator(".enlarge").first.click()
+    page.get_by_role("button", name="Static figure").first.click()
     dialog, image, stage = (page.locator(f"#picture{inner}") for inner in ("", " img", " .stage"))
     frame, shown = dialog.bounding_box(), image.bounding_box()
     assert frame is not None
@@ -86,8 +88,7 @@ def test_the_navigation_stays_in_sight_and_marks_where_one_is(page: Page, width:
     assert current.inner_text() == "Summary"
     page.locator("#support").scroll_into_view_if_needed()
     page.evaluate("document.getElementById('support').scrollIntoView()")
-    page.wait_for_function("document.querySelector('nav a[aria-current]').hash === '#support'")
-    assert current.count() == 1
+    expect(current).to_have_attribute("href", "#support")
     box, link = page.locator("nav").bounding_box(), current.bounding_box()
     assert box is not None
     assert link is not None
