@@ -261,7 +261,10 @@ def not_estimated(effects: pd.DataFrame) -> str:
     missing = effects[effects["n"] == 0]
     counts = missing["kind"].value_counts(sort=False)
     kinds = ", ".join(f"{_KINDS[str(kind)]} ({count})" for kind, count in counts.items())
-    return f"Not estimated: {kinds}. The reason for the first one: {missing['reason'].iloc[0]}."
+    reason = missing["reason"].iloc[0]
+    if reason == "exploratory":  # which is why it has no verdict, and not why it has no estimate
+        reason = "no seed has completed all trials of its contrast"
+    return f"Not estimated: {kinds}. The reason for the first one: {reason}."
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,8 @@ _NO_FIGURES = (
     "model_graph",
     "parallel_drawing",
     "style",
+    "column",
+    "palette",
 )
 
 

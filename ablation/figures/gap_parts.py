@@ -120,6 +120,7 @@ def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -
     ax.plot([], [], "o", color=INK, label="true gap")
     ax.axvline(0, color=FAINT, linewidth=1, zorder=0)
     ax.margins(x=0.1)
+    ax.use_sticky_edges = False  # bars without a length would end the axis in the middle of a mark
     variant_rows(ax, variants)
     ax.legend(ncols=4, fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     ax.set(xlabel="gap (percentage points)", title="After the last epoch")

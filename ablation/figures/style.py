@@ -171,7 +171,7 @@ def label(name: str, longest: int = 36) -> str:
     """Return a name as text that matplotlib draws literally, its middle left out if it is too long."""
     half = (longest - 1) // 2
     short = name if len(name) <= longest else f"{name[: longest - 1 - half]}…{name[-half:]}"
-    return short.replace("\\", "\\\\").replace("$", r"\$").replace("\n", " ")
+    return short.replace("$", r"\$").replace("\n", " ")
 
 
 def panel_title(ax: Axes, name: str, width: int = 20) -> None:

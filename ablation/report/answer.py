@@ -10,7 +10,7 @@ from ablation.analysis.questions import COMPARISON
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
 from ablation.report.key_results import best_mean
-from ablation.report.open_line import listed, open_questions, shared_n
+from ablation.report.open_line import listed, open_questions, shared_n, some
 from ablation.report.trial_links import TrialLinks
 from ablation.report.tuning_section import tuning_answer
 from ablation.results.run import Run
@@ -90,23 +90,25 @@ def _resolved_comparisons(run: Run, links: TrialLinks, rows: Sequence[Row]) -> l
                 f"differences are those of {_estimates(of_verdict[:_MOST], run, 'variant')}."
             )
         trials = {place for row in of_verdict for place in links.pairs(str(row["variant"]))}
+        text = " ".join([text, *_reservations(of_verdict, baseline)])
         found.append(Finding(text, verdict, tuple(sorted(trials))))
-    return _with_reservations(found, [row for row in rows if row["verdict"] in RESOLVED])
+    return found
 
 
-def _with_reservations(found: list[Finding], rows: Sequence[Row]) -> list[Finding]:
-    """Add to the last sentence what its verdicts depend on; the section on comparisons has the details."""
-    reservations = []
-    if any(row["unfinished"] for row in rows):
-        reservations.append(
-            "Some of these variants were still improving, so this holds for this budget of epochs."
+def _reservations(rows: Sequence[Row], baseline: str) -> list[str]:
+    """Return what verdicts depend on, in sentences; the section on comparisons has the details."""
+    improving = [str(row["variant"]) for row in rows if row["unfinished"] not in ("", baseline)]
+    if any(row["unfinished"] not in ("", row["variant"]) for row in rows):
+        improving.append(baseline)
+    texts = []
+    if improving:
+        verb = "was" if len(improving) == 1 else "were"
+        texts.append(
+            f"{some(improving, 'and')} {verb} still improving, so this holds for this budget of epochs."
         )
     if any(row["failed_seeds"] for row in rows):
-        reservations.append("This includes seeds in which training collapsed.")
-    if not found or not reservations:
-        return found
-    *others, last = found
-    return [*others, Finding(" ".join([last.text, *reservations]), last.verdict, last.trials)]
+        texts.append("This includes seeds in which training collapsed.")
+    return texts
 
 
 def _resolved_effects(run: Run, links: TrialLinks, rows: Sequence[Row]) -> list[Finding]:

@@ -194,7 +194,7 @@ def _accuracies(train: float, val: float) -> list[str]:
 def _variant_row(state: LiveState, name: str, mark: Markup) -> VariantRow:
     """Return what is known of a variant: the mean of its completed seeds or, before, of those that run."""
     trials = [trial for trial in state.trials if trial.variant == name]
-    seeds = f"{sum(trial.is_done for trial in trials)} of {len(trials)}"
+    seeds = f"{sum(trial.status == 'completed' for trial in trials)} of {len(trials)}"
     ends = [trial.curve[-1] for trial in trials if trial.status == "completed" and trial.curve]
     is_so_far = not ends
     ends = ends or [trial.curve[-1] for trial in trials if trial.curve and not trial.is_done]

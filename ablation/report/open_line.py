@@ -61,12 +61,12 @@ def _unresolved(run: Run, answers: Sequence[Answer]) -> str:
     asked = []
     if with_baseline:
         verb = "differs" if len(with_baseline) == 1 else "differ"
-        asked.append(f"whether {_some(with_baseline, 'or')} {verb} from {baseline} in {metric}")
+        asked.append(f"whether {some(with_baseline, 'or')} {verb} from {baseline} in {metric}")
     if others:
         asked.append(f"{counted(len(others), 'comparison')} of other variants with each other")
     if effects:
         of = "effect" if len(effects) == 1 else f"{len(effects)} effects"
-        asked.append(f"the {of} of {_some(effects, 'and')} on {metric}")
+        asked.append(f"the {of} of {some(effects, 'and')} on {metric}")
     unit = "pair" if with_baseline or others else "seed"
     return f"Unresolved: {', and '.join(asked)}{shared_n([a.row for a in answers], unit)}."
 
@@ -88,7 +88,7 @@ def _name(answer: Answer, run: Run) -> str:
     )
 
 
-def _some(names: Sequence[str], word: str) -> str:
+def some(names: Sequence[str], word: str) -> str:
     """Return names as a list in a sentence; of many or long names, some and the number of the others."""
     shown = len(names) if len(names) <= _MOST else _MOST // 2
     while shown > 1 and sum(map(len, names[:shown])) > _MOST_LETTERS:
@@ -104,7 +104,7 @@ def _without_verdict(run: Run, answers: Sequence[Answer]) -> Iterable[str]:
         by_reason.setdefault(str(answer.row["reason"]), []).append(_name(answer, run))
     for reason, names in by_reason.items():
         verb = "has" if len(names) == 1 else "have"
-        yield f"{_some(names, 'and')} {verb} no verdict: {reason}."
+        yield f"{some(names, 'and')} {verb} no verdict: {reason}."
 
 
 def _what_resolves(run: Run, answers: Sequence[Answer]) -> str:
@@ -118,7 +118,7 @@ def _what_resolves(run: Run, answers: Sequence[Answer]) -> str:
 
     needed, texts = [], []
     if found.by_seeds:
-        needed.append(f"about {_further_seeds(found)}{of(found.by_seeds)}")
+        needed.append(f"{_further_seeds(found)}{of(found.by_seeds)}")
     if found.by_images:
         limit = "" if is_mixed else ", whatever the number of seeds"
         test = f"at least {found.images:,} test images instead of {images:,}"
@@ -136,11 +136,11 @@ def _what_resolves(run: Run, answers: Sequence[Answer]) -> str:
 def _further_seeds(found: Remedy) -> str:
     """Return how many further seeds are needed, how certain that number is, and how long they take."""
     if math.isinf(found.seeds):
-        return f"{MOST_SEEDS:,} more seeds per variant, or more than that"
+        return f"more than {MOST_SEEDS:,} seeds per variant"
     high = f"more than {MOST_SEEDS:,}" if math.isinf(found.high) else f"{found.high:,.0f}"
     time = "" if math.isnan(found.seconds) else f"; {duration(found.seconds)} of training on one worker"
     seeds = counted(round(found.seeds), "more seed")
-    return f"{seeds} per variant (80% interval {found.low:,.0f} to {high}{time})"
+    return f"about {seeds} per variant (80% interval {found.low:,.0f} to {high}{time})"
 
 
 def shared_n(rows: Sequence[Row], unit: str) -> str:

@@ -22,7 +22,7 @@ const chartDrawings = (() => {
     const [left, right, top, bottom] = twoDomains(view);
     const range = padded(extent(series.filter((one) => view.shown.has(one.variant)).flatMap((one) => one.span)));
     const wide = padded(extent(series.flatMap((one) => one.wide)), 0.02);
-    const form = inShares ? { tickformat: ".0%" } : {};
+    const form = inShares ? { tickformat: ".2~%" } : {};
     return {
       traces, series, shared: ["yaxis", "yaxis2"],
       layout: layout(view, view.narrow ? 560 : 380, {
@@ -152,7 +152,7 @@ const chartDrawings = (() => {
       traces, series, shared: ["yaxis"],
       layout: layout(view, 380, {
         xaxis: axis(view, { type: isLog ? "log" : "linear", range: wide, title: name, exponentformat: "SI", ...(isLog ? { dtick: high > 100 * low ? 1 : "D1" } : {}) }),
-        yaxis: axis(view, { range: rangeOf(series, view.shown, "yaxis", "span"), title: "test accuracy", tickformat: ".0%" }),
+        yaxis: axis(view, { range: rangeOf(series, view.shown, "yaxis", "span"), title: "test accuracy", tickformat: ".2~%" }),
       }),
     };
   }

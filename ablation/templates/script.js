@@ -83,6 +83,7 @@ openTarget();
 
 const fold = document.getElementById("fold");
 fold.hidden = sections.length === 0;
+for (const hint of document.querySelectorAll(".scripted")) hint.hidden = false;
 fold.addEventListener("click", () => {
   const isFolding = fold.textContent === "Fold all";
   for (const section of sections) section.open = !isFolding;

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from studies import results_of, study_of
 
@@ -17,6 +18,7 @@ from ablation.analysis.phrases import (
     effect_conclusion,
     interval_phrase,
     method_phrase,
+    not_estimated,
     p_phrase,
     points,
 )
@@ -233,3 +235,17 @@ def test_three_redundant_remedies_are_not_said_to_be_worth_more_together(gains: 
     else:
         assert all(" than " not in s or "unresolved" in s for s in sentences)
     assert not any("worth more" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("exploratory", "no seed has completed all trials of its contrast"),
+        ("0 seeds; a verdict needs 3", "0 seeds; a verdict needs 3"),
+    ],
+)
+def test_that_an_effect_is_exploratory_is_no_reason_for_its_having_no_estimate(
+    reason: str, said: str
+) -> None:
+    effects = pd.DataFrame({"kind": ["main effect"], "n": [0], "reason": [reason]})
+    assert not_estimated(effects) == f"Not estimated: main effects (1). The reason for the first one: {said}."

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from ablation import Run, Study
 from ablation.analysis.trial_tables import _on_front
@@ -308,6 +309,8 @@ def test_samples_are_half_random_and_half_disputed() -> None:
 
 def test_names_that_matplotlib_would_read_as_formulas_are_drawn_as_they_are() -> None:
     assert label("$x$") == r"\$x\$"
+    for name in ("$x$", "a \\ b", "a\\$b$", "\\\\"):
+        assert Text()._preprocess_math(label(name)) == (name, False)
     assert len(label("a" * 50)) == 36
     assert label("+Dropout 0.1 and a long name +BatchNorm", 20) == "+Dropout 0…BatchNorm"
 

@@ -127,6 +127,15 @@ def test_numbers_of_neighbouring_rows_do_not_touch(tmp_path: Path, epochs: int) 
         assert touching(drawing.figure) == []
 
 
+def test_marks_at_the_ends_of_the_axis_are_whole_with_one_seed(tmp_path: Path) -> None:
+    (drawing,) = gap_parts.drawings(run_of(tmp_path, ["+Dropout"], seeds=1, epochs=1))
+    ax = next(ax for ax in drawing.figure.axes if ax.get_xlabel() == "gap (percentage points)")
+    marks = [float(x) for line in ax.lines if line.get_markersize() == 7.5 for x in line.get_xdata()]
+    low, high = ax.get_xlim()
+    assert low < min(marks)
+    assert max(marks) < high
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["two", "eight", "thirty", "long", "one epoch", "one seed"])
 def test_no_labels_of_any_figure_touch(tmp_path: Path, kind: str) -> None:

@@ -180,9 +180,24 @@ def test_where_effects_are_the_question_they_are_the_answer(invent: Invent, desi
 def test_a_verdict_on_training_that_was_not_finished_says_so(invent: Invent) -> None:
     (better,) = answer(invent({"plain": 0.6, "good": 0.9}, {"epochs: 1,": "epochs: 6,"}))
     assert better.text.endswith(
-        " is better than plain in test accuracy. Some of these variants were still improving, so this holds for this "
-        "budget of epochs."
+        " is better than plain in test accuracy. good and plain were still improving, so this holds for this budget "
+        "of epochs."
     )
+
+
+def test_a_reservation_follows_the_verdict_that_it_is_about(invent: Invent) -> None:
+    run = invent({"plain": 0.6, "good": 0.9, "bad": 0.3})
+    run.comparisons.loc[run.comparisons["variant"] == "good", "unfinished"] = "good"
+    run.comparisons.loc[run.comparisons["variant"] == "bad", "unfinished"] = ""
+    better, worse = answer(run)
+    assert better.text.endswith(". good was still improving, so this holds for this budget of epochs.")
+    assert worse.text.endswith(" is worse than plain in test accuracy.")
+
+
+def test_more_seeds_than_are_searched_for_are_said_without_a_number_of_them(invent: Invent) -> None:
+    margin = {"{margin: 3pp": "{margin: 0.01pp"}
+    (open_,) = answer(invent({"plain": 0.6, "open": 0.601}, margin, deviation=0.05))
+    assert open_.text.endswith("with a power of 80% takes more than 10,000 seeds per variant.")
 
 
 def test_caveats_and_details_move_to_their_sections_and_none_is_lost(invent: Invent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ def test_it_says_how_far_the_run_is_and_what_is_settled() -> None:
     assert "Open: c against plain." in text
     assert "plain, seed 4: failed, no memory" in text
     assert "plain 2 7 of 20" in text  # is running
-    assert "c 3 of 5 88.9% 71.1% +17.8 open" in text
+    assert "c 2 of 5 88.9% 71.1% +17.8 open" in text  # a failed seed is not part of the mean
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,14 @@ def test_each_phase_is_said(phase: Phase, said: str) -> None:
     is_final = phase == "ended"
     assert ('<a href="report.html">' in page) == is_final
     assert ("http-equiv" in page or "location.reload" in page) != is_final
+
+
+def test_a_run_that_ended_without_verdicts_promises_none() -> None:
+    page = live_html(state_of(["plain", "a", "b", "c"], "ended"), 3)
+    assert "c 2 of 5 88.9% 71.1% +17.8 no verdict" in text_of(page)
+    assert '<td class="">no verdict</td>' in page  # no class of a verdict, which would draw a box
+    nothing = live_html(dataclasses.replace(state_of(["plain"], "ended"), verdicts=[]), 3)
+    assert "Verdicts None. " in text_of(nothing)
 
 
 def test_means_are_thick_and_seeds_that_run_thin() -> None:

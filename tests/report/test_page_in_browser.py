@@ -137,6 +137,7 @@ def test_without_javascript_all_can_be_read(browser: Browser, framed_run: Run) -
         page = context.new_page()
         page.goto((framed_run.folder / "report.html").as_uri())
         assert not page.locator("#fold").is_visible()  # it would do nothing
+        assert not page.get_by_text("Click a number to see").is_visible()
         page.locator("#trials").click()
         assert page.locator("#trials ~ .scroll").is_visible()
 

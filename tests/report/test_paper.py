@@ -257,6 +257,7 @@ def test_a_fractional_design_has_a_table_of_its_effects(tmp_path: Path) -> None:
 
 def test_a_run_that_is_not_finished_says_so(tmp_path: Path) -> None:
     text = pieces(untrained_run(GRID, tmp_path, lambda trial, result: result if trial.seed < 3 else None))
+    assert "how they were treated.** 10 planned trials not run yet.\n" in text["checklist.md"]
     assert "Preliminary: 10 of 25 planned trials have not run yet." in text["table.tex"]
     assert (
         r"anytime-valid t-tests~\cite{lai1976confidence,wang2025anytime} at level 0.005"

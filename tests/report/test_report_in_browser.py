@@ -115,7 +115,10 @@ def test_every_link_leads_to_a_section(page: Page) -> None:
 
 def test_it_prints(page: Page) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF")
+    hint = page.get_by_text("Click a number to see")
+    assert hint.is_visible()
     page.emulate_media(media="print")
+    assert not hint.is_visible()  # there is nothing to click on paper
     assert not page.locator("nav").is_visible()
     assert page.locator("#variants").is_visible()
 

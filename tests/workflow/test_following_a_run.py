@@ -77,6 +77,7 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
         page.goto((out / "live.html").as_uri())
         plain.goto((out / "live.html").as_uri())
         wait_for(page, "training")
+        page.wait_for_selector("path.seed", state="attached", timeout=60_000)
         shown = page.content()
         assert bar(shown)["running"] == 1
         assert 'class="seed"' in shown

@@ -158,7 +158,7 @@ def _failed(run: Run) -> list[str]:
     pending = int((results["status"] == "pending").sum())
     notes = [f"{counted(pending, 'planned trial')} not run yet."] if pending else []
     if troubles.empty:
-        return [*notes, "None."]
+        return notes or ["None."]
     named = ", ".join(
         f"{row['variant']} seed {row['seed']} ({row['status']})" for row in troubles.to_dict("records")
     )

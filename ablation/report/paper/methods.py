@@ -127,7 +127,8 @@ def _uses(study: Study, setting: str, part: str) -> bool:
 def _architecture(variant: Variant) -> str:
     model = variant.model
     if isinstance(model, CnnSettings):
-        blocks = ", ".join(f"[{', '.join(map(str, block))}]" for block in block_filters(model))
+        # not in square brackets, in which numbers are citations
+        blocks = ", ".join(f"({', '.join(map(str, block))})" for block in block_filters(model))
         dense = listed(map(str, dense_units(model)))
         hidden = f", followed by hidden Dense layers of {dense} units" if model.dense else ""
         return (
