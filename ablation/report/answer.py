@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ablation.analysis.open_questions import RESOLVED, Answer, declared_answers
-from ablation.analysis.phrases import Row, confidence_phrase, effect_conclusion, interval_phrase, points
+from ablation.analysis.phrases import (
+    MARKS,
+    Row,
+    confidence_phrase,
+    effect_conclusion,
+    interval_phrase,
+    points,
+)
 from ablation.analysis.questions import COMPARISON
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
@@ -33,11 +40,15 @@ def answer(run: Run, links: TrialLinks) -> list[Finding]:
     comparisons = [
         a for a in answers if a.question.kind == COMPARISON and a.question.detail == run.study.baseline
     ]
-    effects = [a for a in answers if a.question.kind != COMPARISON]
+    effects = [a.row for a in answers if a.question.kind != COMPARISON]
+    of_variants = _resolved_comparisons(run, links, [a.row for a in comparisons])
+    of_factors = (
+        _effects_in_one(run, links, effects) if of_variants else _resolved_effects(run, links, effects)
+    )
     return [
         *ranked,
-        *_resolved_comparisons(run, links, [a.row for a in comparisons]),
-        *_resolved_effects(run, links, [a.row for a in effects]),
+        *of_variants,
+        *of_factors,
         *tuning_answer(run),
         *open_questions(run, links, [a for a in answers if a.is_open]),
     ]
@@ -109,6 +120,20 @@ def _reservations(rows: Sequence[Row], baseline: str) -> list[str]:
     if any(row["failed_seeds"] for row in rows):
         texts.append("This includes seeds in which training collapsed.")
     return texts
+
+
+def _effects_in_one(run: Run, links: TrialLinks, rows: Sequence[Row]) -> list[Finding]:
+    """Return one sentence on all effects that have a verdict, beside the sentences on variants."""
+    resolved = [row for row in rows if row["verdict"] in RESOLVED]
+    if not resolved:
+        return []
+    named = [{**row, "effect": f"{MARKS[str(row['verdict'])]} {row['effect']}"} for row in resolved[:_MOST]]
+    more = f", and {len(resolved) - _MOST} more" if len(resolved) > _MOST else ""
+    text = (
+        f"Effects of the factors on {run.compare.metric_in_words}: {_estimates(named, run, 'effect')}{more}"
+    )
+    trials = {place for row in resolved for place in links.effect(row)}
+    return [Finding(f"{text}{shared_n(resolved[:_MOST], 'seed')}.", "", tuple(sorted(trials)))]
 
 
 def _resolved_effects(run: Run, links: TrialLinks, rows: Sequence[Row]) -> list[Finding]:

@@ -177,6 +177,30 @@ def test_where_effects_are_the_question_they_are_the_answer(invent: Invent, desi
     assert [drawing.title for drawing in drawings(run)] == ["Effects on test accuracy"]
 
 
+def test_beside_variants_the_effects_of_factors_are_one_sentence(invent: Invent) -> None:
+    accuracies = {"plain": 0.5, "+Dropout": 0.7, "+BatchNorm": 0.6, "+both": 0.6}
+    changes = {
+        "compare: {margin: 3pp,": "factors: {dropout: [0, 0.3], batch_norm: [false, true]}\n"
+        "compare: {margin: 3pp, questions: both,",
+    }
+    run = invent(accuracies.__getitem__, changes)
+    findings = answer(run)
+    assert [finding.verdict for finding in findings][:2] == ["better", ""]
+    rows = run.effects.query("kind in ('main effect', 'interaction') and verdict in ('better', 'worse')")
+    assert len(rows) >= 2
+    parts = []
+    for row in rows.to_dict("records"):
+        mark = {"better": "▲", "worse": "▼"}[row["verdict"]]
+        values = [f"{100 * row[key]:+.1f}".replace("-", "−") for key in ("difference", "low", "high")]
+        level = f"{100 * row['confidence']:.1f}".removesuffix(".0")
+        parts.append(
+            f"{mark} {row['effect']} = {row['levels']} ({values[0]} points, {level}% interval {values[1]} to "
+            f"{values[2]})"
+        )
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}"
+    assert findings[1].text == f"Effects of the factors on test accuracy: {listed} (n = 5 seeds)."
+
+
 def test_a_verdict_on_training_that_was_not_finished_says_so(invent: Invent) -> None:
     (better,) = answer(invent({"plain": 0.6, "good": 0.9}, {"epochs: 1,": "epochs: 6,"}))
     assert better.text.endswith(
