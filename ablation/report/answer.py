@@ -16,6 +16,7 @@ from ablation.analysis.phrases import (
 from ablation.analysis.questions import COMPARISON
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
+from ablation.report.dose_section import dose_answer
 from ablation.report.key_results import best_mean
 from ablation.report.open_line import listed, open_questions, shared_n, some
 from ablation.report.trial_links import TrialLinks
@@ -49,6 +50,7 @@ def answer(run: Run, links: TrialLinks) -> list[Finding]:
         *ranked,
         *of_variants,
         *of_factors,
+        *dose_answer(run, links),
         *tuning_answer(run),
         *open_questions(run, links, [a for a in answers if a.is_open]),
     ]

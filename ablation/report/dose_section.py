@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ablation.analysis.dose_phrases import dose_conclusion, method_of_curves
+from ablation.analysis.dose_curves import is_averaged
+from ablation.analysis.dose_phrases import best_phrase, curve_name, dose_conclusion, method_of_curves
 from ablation.analysis.phrases import Row, confidence_phrase, percent, points
 from ablation.figures.style import Picture
 from ablation.grid.value_text import counted
-from ablation.report.document import Cell, Section, Table, code
+from ablation.report.document import Cell, Finding, Section, Table, code
 from ablation.report.tables import in_unit
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
 
+_MOST_ANSWERED = 2  # curves that the first screen names
 _MOST_CURVES = 6  # of a run whose sentences and numbers are in the report; the table on disk has all
 
 
@@ -47,6 +49,28 @@ def dose_section(run: Run, pictures: Mapping[str, Sequence[Picture]], links: Tri
     drawn = pictures.get("dose_response", [])
     notes = [] if drawn else [method_of_curves(run.compare)]  # which the caption has
     return Section("dose-response", "Dose–response curves", text, drawn, [t for t in tables if t.rows], notes)
+
+
+def dose_answer(run: Run, links: TrialLinks) -> list[Finding]:
+    """Say which doses could be the best, in one sentence; with many curves, of those that are averaged."""
+    curves = [curve for _, curve in run.dose_response.groupby(["factor", "where"], sort=False)]
+    usable = [curve[curve["reason"] == ""] for curve in curves]
+    usable = [curve for curve in usable if len(curve)]
+    single = [curve for curve in usable if not is_averaged(str(curve["where"].iloc[0]))]
+    averaged = [curve for curve in usable if is_averaged(str(curve["where"].iloc[0]))]
+    chosen = single if len(single) <= _MOST_ANSWERED else averaged
+    rows = [(curve, curve.to_dict("records")[0]) for curve in chosen[:_MOST_ANSWERED]]
+    if not rows:
+        return []
+    names = "; ".join(f"{best_phrase(curve)} of {curve_name(row)}" for curve, row in rows)
+    level = confidence_phrase(rows[0][1]["confidence"])
+    counts = sorted({int(row["n"]) for _, row in rows})
+    n = counted(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    text = (
+        f"Doses that could be the best in {run.compare.metric_in_words}, at {level} confidence: {names} "
+        f"(n = {n}; exploratory)."
+    )
+    return [Finding(text, "", tuple(sorted({place for _, row in rows for place in links.curve(row)})))]
 
 
 def _table(curves: Sequence[pd.DataFrame], run: Run, links: TrialLinks) -> Table:

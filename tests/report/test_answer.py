@@ -201,6 +201,19 @@ def test_beside_variants_the_effects_of_factors_are_one_sentence(invent: Invent)
     assert findings[1].text == f"Effects of the factors on test accuracy: {listed} (n = 5 seeds)."
 
 
+def test_a_factor_of_doses_is_answered_by_the_doses_that_could_be_the_best(invent: Invent) -> None:
+    changes = {"seeds: 5": "factors: {dropout: [0, 0.1, 0.4]}\nseeds: 5"}
+    run = invent(
+        {"plain": 0.6, "+Dropout 0.1": 0.8, "+Dropout 0.4": 0.4}.__getitem__, changes, deviation=0.01
+    )
+    (finding,) = [finding for finding in answer(run) if finding.text.startswith("Doses")]
+    assert finding.text == (
+        "Doses that could be the best in test accuracy, at 95% confidence: 0.1 of dropout (n = 5 seeds; "
+        "exploratory)."
+    )
+    assert len(finding.trials) == 15
+
+
 def test_a_verdict_on_training_that_was_not_finished_says_so(invent: Invent) -> None:
     (better,) = answer(invent({"plain": 0.6, "good": 0.9}, {"epochs: 1,": "epochs: 6,"}))
     assert better.text.endswith(
