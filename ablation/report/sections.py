@@ -288,6 +288,9 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
     flat = [variant.settings for variant in run.study.variants]
     shared = {k: v for k, v in flat[0].items() if all(k in other and other[k] == v for other in flat)}
     data = run.study.dataset.model_dump(mode="json", exclude_none=True, exclude={"path", "on_error"})
+    shared = {
+        key: value for key, value in shared.items() if value or key not in data
+    }  # else it is the dataset's
     settings = {f"dataset {key}": value for key, value in data.items()} | shared
     settings["streams that follow the seed"] = run.study.vary
     settings |= {key: words for key, words in _LEFT_OPEN.items() if settings.get(key, key) is None}

@@ -242,3 +242,10 @@ def test_caveats_and_details_move_to_their_sections_and_none_is_lost(invent: Inv
     sections = {section.id: section for section in study_report(run, []).sections}
     assert sections["variants"].findings[0].text.startswith("good has the highest mean test accuracy: ")
     assert sections["support"].findings[0].text.startswith("good is better than plain in test accuracy (")
+
+
+def test_what_is_set_for_the_dataset_is_listed_once(invent: Invent) -> None:
+    run = invent({"plain": 0.5, "other": 0.6}, {"test_size: 200": "test_size: 200, label_noise: 0.25"})
+    (methods,) = [section for section in study_report(run, []).sections if section.id == "measured"]
+    listed = {row[0].text: row[1].text for row in methods.tables[0].rows}
+    assert {key: text for key, text in listed.items() if "noise" in key} == {"dataset label noise": "0.25"}
