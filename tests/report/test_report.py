@@ -84,7 +84,8 @@ def test_settings_are_shown_as_a_reader_would_write_them(tables: dict[str, list[
     assert settings["dropout after"] == "conv, flatten, dense"
     assert settings["early stopping"] == settings["augmentation"] == "none"
     assert settings["learning rate"] == "0.001"
-    assert (settings["train size"], settings["jit compile"]) == ("all", "by device")
+    assert (settings["dataset train size"], settings["jit compile"]) == ("60", "by device")
+    assert "train size" not in settings  # it is that of the dataset
     assert settings["streams that follow the seed"] == "init, order, dropout, augmentation"
     assert "dropout" not in settings  # a factor is no shared setting
 
