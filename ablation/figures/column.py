@@ -92,8 +92,7 @@ def _differences(run: Run) -> Drawing | None:
     caption = (
         f"Difference in {compare.metric_in_words} from {baseline}{_unit(run)}. Large marks: the mean over "
         f"{seeds_phrase(shown['n'], 'pair')}; bars: the interval from which the verdict is read; small dots: "
-        f"one "
-        f"per seed; shaded: within the margin; {_marks(set(shown['verdict']))}.{left_out}"
+        f"one per seed; shaded: within the margin; {_marks(set(shown['verdict']))}.{left_out}"
     )
     return Drawing("differences", "Differences", figure, caption, "")
 
@@ -114,12 +113,9 @@ def _effects(run: Run) -> Drawing | None:
     left_out = f" The {len(shown)} largest of {len(data)} effects." if len(shown) < len(data) else ""
     caption = (
         f"Effects on {run.compare.metric_in_words}{_unit(run)}: main effects of the factors, and "
-        f"interactions, of "
-        f"which the design measures some as a sum. Marks: the mean over {seeds_phrase(shown['n'])}; bars: "
-        f"the "
-        f"interval from which the verdict is read; shaded: within the margin; "
-        f"{_marks(set(shown['verdict']))}."
-        f"{left_out}"
+        "interactions, of which the design measures some as a sum. Marks: the mean over "
+        f"{seeds_phrase(shown['n'])}; bars: the interval from which the verdict is read; shaded: within the "
+        f"margin; {_marks(set(shown['verdict']))}.{left_out}"
     )
     return Drawing("effects", "Effects", figure, caption, "")
 
