@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 from processes import command, start, wait_until
 
 from ablation import Run, Study, watch_run
@@ -35,6 +35,17 @@ GRID = """
 
 def wait_for(page: Page, phase: str) -> None:
     page.wait_for_function(f"document.body?.dataset.phase == '{phase}'", timeout=150_000)
+
+
+def shown(page: Page) -> str:
+    """Return what the page shows, which may be renewing itself at this moment."""
+    while True:
+        try:
+            page.wait_for_load_state()
+            return page.content()
+        except Error as error:
+            if "navigating" not in str(error):
+                raise
 
 
 def bar(page: str) -> dict[str, int]:
@@ -78,10 +89,10 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
         plain.goto((out / "live.html").as_uri())
         wait_for(page, "training")
         page.wait_for_selector("path.seed, path.mean", state="attached", timeout=60_000)
-        shown = page.content()
+        started = shown(page)
         training.kill()
-        assert bar(shown)["running"] <= 1  # 0 between two trials
-        assert sum(bar(shown).values()) == 9
+        assert bar(started)["running"] <= 1  # 0 between two trials
+        assert sum(bar(started).values()) == 9
         assert f"{out / 'live.html'} follows the run: open it in a browser." in (
             training.communicate()[0] or ""
         )
@@ -97,7 +108,7 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
             def progressed(self, progress: Progress) -> None:
                 if progress.record and not self.seen:
                     wait_for(page, "training")
-                    self.seen = page.content()
+                    self.seen = shown(page)
 
         looking = Looking()
         run = Study.from_yaml(grid).run(out, executor="inline", observer=looking)  # not live itself
@@ -105,9 +116,9 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
         wait_for(page, "ended")
         output, _ = watching.communicate(timeout=60)
         assert (watching.returncode, output) == (0, f"{out / 'live.html'}\n")
-        wait_until(lambda: 'data-phase="ended"' in plain.content())
+        wait_until(lambda: 'data-phase="ended"' in shown(plain))
 
-        assert bar(page.content())["completed"] == 9
+        assert bar(shown(page))["completed"] == 9
         assert page.get_by_role("link", name="the report").get_attribute("href") == "report.html"
         verdicts = page.locator(".verdicts .verdict").all_inner_texts()
         declared = run.comparisons.set_index("variant")["verdict"]
