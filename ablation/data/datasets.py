@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.data.array_files import load_npz
 from ablation.data.arrays import RawImages
 from ablation.data.class_counts import ClassCounts, absent_class_notes, class_counts
 from ablation.data.duplicates import duplicate_notes
@@ -245,21 +246,21 @@ class Dataset:
     @classmethod
     def load(cls, file: Path) -> Dataset:
         """Read a dataset from a file that `save` wrote."""
-        with np.load(file, allow_pickle=False) as stored:
-            train, val, test = (
-                Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
-            )
-            names = tuple(str(name) for name in stored["class_names"])
-            scale, offset, origin = stored["scale"], stored["offset"], str(stored["origin"])
-            pool = None
-            if "normalise" in stored:
-                rest = Part(stored["rest_images"], stored["rest_labels"])
-                pool = Pool(rest, str(stored["normalise"]), "pool_includes_test" in stored)
-            noise = float(stored["label_noise"]) if "label_noise" in stored else 0.0
-            has_own_val = "has_own_val" in stored and bool(stored["has_own_val"])
-            notes = tuple(str(note) for note in stored["notes"]) if "notes" in stored else ()
-            images = train, val, test, names, scale, offset, origin, pool
-            return cls(*images, label_noise=noise, has_own_val=has_own_val, notes=notes)
+        stored = load_npz(file)
+        train, val, test = (
+            Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
+        )
+        names = tuple(str(name) for name in stored["class_names"])
+        scale, offset, origin = stored["scale"], stored["offset"], str(stored["origin"])
+        pool = None
+        if "normalise" in stored:
+            rest = Part(stored["rest_images"], stored["rest_labels"])
+            pool = Pool(rest, str(stored["normalise"]), "pool_includes_test" in stored)
+        noise = float(stored["label_noise"]) if "label_noise" in stored else 0.0
+        has_own_val = "has_own_val" in stored and bool(stored["has_own_val"])
+        notes = tuple(str(note) for note in stored["notes"]) if "notes" in stored else ()
+        images = train, val, test, names, scale, offset, origin, pool
+        return cls(*images, label_noise=noise, has_own_val=has_own_val, notes=notes)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         parts = {"train": self.train, "val": self.val, "test": self.test}

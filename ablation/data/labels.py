@@ -143,7 +143,7 @@ def _check_range(parts: Mapping[PartName, Labels], names: Sequence[str], classes
     """Raise an error for labels out of range, and for classes or labels that no training image has."""
     labels = parts["train"]
     if labels.ndim == 2:
-        is_present = labels.any(axis=0)
+        present = np.flatnonzero(labels.any(axis=0))
     else:
         for name, part in parts.items():
             if not 0 <= part.min() <= part.max() < classes:
@@ -151,9 +151,10 @@ def _check_range(parts: Mapping[PartName, Labels], names: Sequence[str], classes
                     f"{where}: {IN_WORDS[name]} labels range from {part.min()} to {part.max()}; "
                     f"expected 0 to {classes - 1}."
                 )
-        is_present = np.bincount(labels, minlength=classes) > 0
-    if not is_present.all():
-        missing = int(np.flatnonzero(~is_present)[0])
+        present = np.unique(labels)
+    if len(present) < classes:
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        missing = int(gaps[0]) if len(gaps) else len(present)
         largest = "" if labels.ndim == 2 else f" The largest label is {labels.max()}."
         if labels.ndim == 1 and labels.min() == 1 and not names:
             largest += " If the labels begin with 1, subtract 1 from all of them."

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.data.array_files import load_npz
 from ablation.data.arrays import RawImages, raw_images
+from ablation.data.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, read_cifar10, read_cifar100
 from ablation.data.hubs import read_hub
 from ablation.data.labelled_pictures import read_csv, read_folder
 from ablation.data.user_images import read_loader
@@ -22,19 +20,6 @@ from ablation.errors import DatasetError
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.tensorflow_setup import quiet_stderr
 
-CIFAR10_CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
-CIFAR100_CLASSES = tuple(
-    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
-    can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
-    dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
-    lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree
-    pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea
-    seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
-    telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman
-    worm""".split()
-)
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -62,9 +47,9 @@ def read_source(settings: DatasetSettings) -> RawImages:
     if settings.path is None:
         return _from_keras(settings.name)
     if settings.name == "cifar10":
-        return _cifar10(Path(settings.path))
+        return read_cifar10(Path(settings.path))
     if settings.name == "cifar100":
-        return _cifar100(Path(settings.path))
+        return read_cifar100(Path(settings.path))
     raise DatasetError(f"{settings.name}: `path` or --data-dir must be an .npz file, not {settings.path}.")
 
 
@@ -115,113 +100,6 @@ def _from_keras(name: str) -> RawImages:
     return raw_images({**arrays, "class_names": _KERAS_CLASSES[name]}, _TITLES[name], name)
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers, text, numbers and NumPy arrays, and rejects everything else."""
-
-    _allowed = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which an image file does not need")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-
-
-def _unpickle(content: bytes, file: str) -> dict[str, Any]:
-    try:
-        data = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-        return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in data.items()}
-    except Exception as error:
-        raise DatasetError(f"{file} is not a CIFAR batch: {error}.") from None
-
-
-def _reader(path: Path, marker: str) -> Callable[[str], dict[str, Any]]:
-    """Return a function that reads a batch by its name, from a folder or a tar archive.
-
-    Args:
-        path: The folder that contains the batches, its parent folder, or the archive.
-        marker: The name of a file that every such folder contains.
-
-    Raises:
-        DatasetError: The path is neither such a folder nor an archive that can be read.
-    """
-    if path.is_file():
-        try:
-            with tarfile.open(path) as archive:
-                members = {Path(m.name).name: m for m in archive.getmembers() if m.isfile()}
-                contents = {
-                    name: stream.read() for name, m in members.items() if (stream := archive.extractfile(m))
-                }
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise DatasetError(f"{path} cannot be read as a tar archive: {error}.") from None
-
-        def read_member(name: str) -> dict[str, Any]:
-            if name not in contents:
-                raise DatasetError(f"{path} contains no file named {name}.")
-            return _unpickle(contents[name], f"{path}:{name}")
-
-        return read_member
-
-    folders = [path, *sorted(p for p in path.glob("*") if p.is_dir())] if path.is_dir() else []
-    folder = next((f for f in folders if (f / marker).is_file()), None)
-    if folder is None:
-        raise DatasetError(
-            f"{path} contains no file named {marker}; expected a CIFAR python folder or archive."
-        )
-
-    def read_file(name: str) -> dict[str, Any]:
-        try:
-            return _unpickle((folder / name).read_bytes(), str(folder / name))
-        except OSError as error:
-            raise DatasetError(f"{folder / name} cannot be read: {error.strerror}.") from None
-
-    return read_file
-
-
-def _cifar10(path: Path) -> RawImages:
-    read = _reader(path, "data_batch_1")
-    batches = [read(f"data_batch_{k}") for k in range(1, 6)]
-    x, y = _cifar_rows(batches, "labels", path)
-    x_test, y_test = _cifar_rows([read("test_batch")], "labels", path)
-    names = tuple(name.decode() for name in read("batches.meta").get("label_names", ()))
-    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
-    origin = _cifar_origin("CIFAR-10", x, x_test)
-    return raw_images({**arrays, "class_names": names or CIFAR10_CLASSES}, origin, path)
-
-
-def _cifar100(path: Path) -> RawImages:
-    read = _reader(path, "meta")
-    x, y = _cifar_rows([read("train")], "fine_labels", path)
-    x_test, y_test = _cifar_rows([read("test")], "fine_labels", path)
-    names = tuple(name.decode() for name in read("meta").get("fine_label_names", ()))
-    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
-    origin = _cifar_origin("CIFAR-100", x, x_test)
-    return raw_images({**arrays, "class_names": names or CIFAR100_CLASSES}, origin, path)
-
-
-def _cifar_origin(title: str, train: NDArray[Any], test: NDArray[Any]) -> str:
-    if (len(train), len(test)) == (50_000, 10_000):
-        return title
-    return f"A part of {title} ({len(train):,} of 50,000 training and {len(test):,} of 10,000 test images)"
-
-
-def _cifar_rows(batches: list[dict[str, Any]], key: str, path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return images, (n, 32, 32, 3), from rows of 3,072 values, channel by channel; and labels, (n,)."""
-    try:
-        rows = np.concatenate([batch["data"] for batch in batches])
-        labels = np.concatenate([np.asarray(batch[key], np.int64) for batch in batches])
-        return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
-    except (KeyError, ValueError, TypeError) as error:
-        raise DatasetError(f"{path} is not a CIFAR python folder: {error}.") from None
-
-
 def _npz(path: Path, settings: DatasetSettings) -> RawImages:
     """Read x_train, y_train, x_val, ..., y_test, or x and y, and the optional class_names."""
     try:
@@ -246,18 +124,4 @@ def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError("it contains a single array; save images and labels together by numpy.savez")
     if not start.startswith(b"PK") or not zipfile.is_zipfile(path):
         raise ValueError("it is damaged, or another kind of file; use numpy.savez")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {}
-        for name in file.files:
-            try:
-                arrays[name] = file[name]
-            except ValueError as error:
-                if "Object" not in str(error):
-                    raise
-                raise ValueError(
-                    f"the array {name} contains Python objects. Save labels that are names as text, with "
-                    "y.astype(str), and images as one array of numbers, all of the same size"
-                ) from None
-            if not isinstance(arrays[name], np.ndarray):
-                raise ValueError(f"it contains {name}, which is no array; use numpy.savez")
-        return arrays
+    return load_npz(path)

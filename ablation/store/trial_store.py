@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.data.array_files import load_npy
 from ablation.errors import writing
 from ablation.files import files_below, json_text, write_atomically
 from ablation.grid.study import SaveModels
@@ -247,12 +248,9 @@ class TrialStore:
     def test_probabilities(self, trial: Trial) -> NDArray[np.float32] | None:
         """Return a trial's probabilities of shape (test images, classes), or None if it has none."""
         try:
-            probabilities: NDArray[np.float32] = np.load(
-                self.place(trial) / "test_probabilities.npy", allow_pickle=False
-            )
+            return load_npy(self.place(trial) / "test_probabilities.npy")
         except (OSError, ValueError, EOFError):
             return None
-        return probabilities
 
 
 def _folders_in(folder: Path) -> Iterator[Path]:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ablation.data.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ablation.data.datasets import Dataset, prepare_dataset
-from ablation.data.readers import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ablation.errors import DatasetError
 from ablation.grid.dataset_settings import DatasetSettings
 

@@ -1,0 +1,80 @@
+"""Read files of NumPy arrays whose headers may promise more than there is."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+_UNKNOWN_MEMORY = 16 * 2**30
+
+
+def load_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz file by their names, and run none of the code that pickles may contain.
+
+    Before any memory is taken, the size that each array promises is compared with that of its bytes, and that
+    of all arrays with the memory of this machine.
+
+    Raises:
+        OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error: The file cannot be read,
+            is damaged, or contains something else than arrays of numbers and text.
+    """
+    with zipfile.ZipFile(path) as archive:
+        _require_memory(sum(member.file_size for member in archive.infolist()))
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if not member.filename.endswith(".npy"):
+                raise ValueError(f"it contains {name}, which is no array; use numpy.savez")
+            with archive.open(member) as stream:
+                _check_header(stream, member.file_size, f"the array {name}")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def load_npy(path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file, as `load_npz` does.
+
+    Raises:
+        OSError, EOFError, ValueError: The file cannot be read, is damaged, or contains something else.
+    """
+    size = path.stat().st_size
+    _require_memory(size)
+    with path.open("rb") as stream:
+        _check_header(stream, size, "the array")
+    array: NDArray[Any] = np.load(path, allow_pickle=False)
+    return array
+
+
+def _check_header(stream: IO[bytes], size: int, what: str) -> None:
+    """Raise ValueError if an array is not of plain numbers or text, or has other bytes than it says."""
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{what} has a header of an unknown version")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError(
+            f"{what} contains Python objects. Save labels that are names as text, with y.astype(str), and "
+            "images as one array of numbers, all of the same size"
+        )
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        raise ValueError(f"{what} has {size - stream.tell():,} bytes, which is not what its header says")
+
+
+def _require_memory(size: int) -> None:
+    if size > (memory := _memory()):
+        raise ValueError(f"its arrays have {size:,} bytes, and this machine has {memory:,} bytes of memory")
+
+
+def _memory() -> int:
+    """Return the memory of this machine in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return _UNKNOWN_MEMORY
