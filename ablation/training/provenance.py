@@ -53,15 +53,29 @@ def processor() -> dict[str, str]:
 def code_provenance(folder: Path) -> dict[str, str]:
     """Return the git commit of the folder's repository, and whether tracked files were changed since.
 
+    Git runs programs that a repository's configuration names, and the repository may be anybody's. Those that
+    looking for changes would run are switched off; a filter cannot be, and where there is one, nobody looks.
+
     Returns:
-        ``git commit`` and ``git dirty``; empty if the folder is in no repository, or git is not installed.
+        ``git commit`` and ``git dirty`` (yes, no or unknown); empty if the folder is in no repository, or git
+        is not installed.
     """
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        settings = _git(folder, "config", "--list", "--name-only", "--show-scope")
     except (OSError, subprocess.SubprocessError):
         return {}
+    if any(_is_own_filter(*line.partition("\t")[::2]) for line in settings.splitlines()):
+        return {"git commit": commit, "git dirty": "unknown"}
+    try:
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
+    except (OSError, subprocess.SubprocessError):
+        return {"git commit": commit, "git dirty": "unknown"}
     return {"git commit": commit, "git dirty": "yes" if changed else "no"}
+
+
+def _is_own_filter(scope: str, name: str) -> bool:
+    return scope not in ("system", "global") and name.startswith("filter.")
 
 
 def numeric(provenance: Mapping[str, str]) -> dict[str, str]:
@@ -186,7 +200,16 @@ def _keras_file() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """Return what git prints, without what the repository's configuration would have it run."""
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder)]
     run = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=10,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
     )
     return run.stdout.strip()

@@ -88,7 +88,9 @@ class Environment:
         commit, dirty = self.one("git commit"), self.values.get("git dirty", [])
         if not commit:
             return ""
-        return f"git commit {commit}" + (", with changes that were not committed" if "yes" in dirty else "")
+        changes = ", with changes that were not committed" if "yes" in dirty else ""
+        unknown = ", not checked for changes that were not committed" if "unknown" in dirty else ""
+        return f"git commit {commit}{changes or unknown}"
 
 
 def listed(parts: Iterable[str]) -> str:
