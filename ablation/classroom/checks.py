@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from ablation.classroom.contradictions import contradiction
 from ablation.classroom.hand_ins import MOST_BYTES, Fault
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError
 from ablation.files import files_below
 from ablation.grid.trial import Trial
 from ablation.grid.value_text import counted
+from ablation.results.contradictions import contradiction
 from ablation.results.left_out import trained_by_earlier_code
 from ablation.results.run import Run
 from ablation.store.model_layers import kept_accounts

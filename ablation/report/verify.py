@@ -24,6 +24,7 @@ from ablation.report.render import REPORT_VERSION, drawing_software, render_html
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import CLASS_FILE, Classroom
+from ablation.results.contradictions import contradiction
 from ablation.results.run import TABLES, Run
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
@@ -75,22 +76,20 @@ class Verification:
 def verify_run(run: Run, report: Path | None = None) -> Verification:
     """Recompute a run's tables, figures and reports, and compare them with the files.
 
+    Of each trial, the metrics are computed from its kept predictions, and the batch orders from its seed.
+
     Args:
         run: The run that the files are of.
         report: A report.html to compare, wherever it lies; by default every report and table of the run.
 
     Raises:
-        RunError: There is no report, or no trial is completed.
+        RunError: There is no report, no trial is completed, or the images are missing.
     """
     files = [report] if report else _written(run)
     paper = [] if report else paper_files(run.folder)
     if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
-    differences = [
-        Difference(f"trial {trial.id}", f"{damage}: damaged or edited since it was written", "")
-        for trial in run.trials
-        if (damage := run.store.damage(trial))
-    ]
+    differences = list(_of_trials(run))
     agreed, notes, compared = 0, dict[str, None](), dict[str, tuple[Pieces, Pieces, str]]()
     with tempfile.TemporaryDirectory() as folder:
         is_drawn = run.completed_trials and any(map(_has_pictures, files))
@@ -105,6 +104,20 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         agreed += len(should_say) - len(of_file)
         notes |= {note: None} if note else {}
     return Verification(differences, [*files, *paper], agreed, "; ".join(notes))
+
+
+def _of_trials(run: Run) -> Iterator[Difference]:
+    """Yield what is wrong with trials: with their files, or with what their predictions and settings say."""
+    for trial in run.trials:
+        where, result = f"trial {trial.id}", run.trial_results.get(trial.id)
+        if damage := run.store.damage(trial):
+            yield Difference(where, f"{damage}: damaged or edited since it was written", "")
+        elif (
+            result
+            and result.status in ("completed", "diverged")
+            and (problem := contradiction(run.store, trial, result, run.dataset))
+        ):
+            yield Difference(where, f"{problem}: edited since it was trained", "")
 
 
 def _has_pictures(file: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -93,6 +95,38 @@ def test_a_digit_changed_in_a_trials_file_is_named(run: Run, name: str) -> None:
     if name != "trial.json":
         said = f"trial {trial.id}: {name} does not match its checksum: damaged or edited since it was written"
         assert found[0] == said
+
+
+def of_trials(run: Run) -> list[str]:
+    """Return the differences that are no mere consequences in tables and reports."""
+    return [difference for difference in differences(run) if difference.startswith("trial ")]
+
+
+def forge(run: Run, trial_id: str, **metrics: float) -> None:
+    """Change metrics of a trial, and write its checksums so that they agree."""
+    folder = run.folder / "trials" / trial_id
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    result["metrics"] |= metrics
+    (folder / "result.json").write_text(json.dumps(result), "utf-8")
+    record = json.loads((folder / "trial.json").read_text("utf-8"))
+    record["files"]["result.json"] = hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
+    (folder / "trial.json").write_text(json.dumps(record), "utf-8")
+
+
+def test_metrics_that_the_predictions_do_not_give_are_named_though_all_checksums_agree(run: Run) -> None:
+    trial = run.trials[0]
+    before = run.trial_results[trial.id].metrics["test_accuracy"]
+    forge(run, trial.id, test_accuracy=0.99)
+    assert of_trials(run) == [
+        f"trial {trial.id}: test_accuracy is 0.9900, and its predictions give {before:.4f}: edited since it was "
+        "trained"
+    ]
+    forge(run, trial.id, test_accuracy=before, val_accuracy=0.99)
+    assert re.fullmatch(
+        rf"trial {trial.id}: val_accuracy is 0\.9900, and the history of the epochs says 0\.\d{{4}}: edited since "
+        "it was trained",
+        *of_trials(run),
+    )
 
 
 def test_a_number_changed_in_the_data_of_the_charts_is_named_with_its_place(run: Run) -> None:
