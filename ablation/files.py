@@ -17,12 +17,13 @@ def atomic_writer(file: Path, durable: bool = False, *, partial: Path | None = N
     Args:
         file: The file. Another process sees either its old content or its new content, never a part of it.
         durable: Have the new content on the disk before it replaces the old one.
-        partial: The temporary file in the same folder, ``.<name>.partial`` by default. Name another one where
-            a program that watches the folder would read a file of that name.
+        partial: The temporary file in the same folder, ``.<name>.<process>.partial`` by default. Name another
+            one where a program that watches the folder would read a file of that name.
     """
-    partial = partial or file.with_name(f".{file.name}.partial")
+    partial = partial or file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as stream:
+        partial.unlink(missing_ok=True)  # whatever it is: "xb" follows no link
+        with partial.open("xb") as stream:
             yield stream
             if durable:
                 stream.flush()

@@ -13,6 +13,7 @@ from ablation.figures.catalogue import FIGURES, draw, texts_of
 from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import DrawnPictures, Picture
+from ablation.files import write_atomically
 from ablation.results.run import Run
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
@@ -69,7 +70,7 @@ def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) ->
             texts[text.removeprefix("## ").partition("\n")[0]] = f"## {text.removeprefix('## ').rstrip()}\n"
     for p in pictures:
         texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.whole_caption}\n"
-    file.write_text("\n".join(texts.values()), "utf-8")
+    write_atomically(file, "\n".join(texts.values()))
     if kept:  # the file is as old as the other figures, by which `Run.is_reported` goes
         os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 

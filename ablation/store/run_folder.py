@@ -16,6 +16,7 @@ from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
+from ablation.store.links import refuse_links
 from ablation.store.lock import RUN, exclusive, locked
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
@@ -49,6 +50,7 @@ class Store(TrialStore):
         Raises:
             RunError: The folder cannot be written to, or other shards are running another study.
         """
+        refuse_links(self.folder)
         digest = dataset.digest
         record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
         text = json_text(record)
@@ -85,6 +87,7 @@ class Store(TrialStore):
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.folder)
         with locked(self.folder, part, opening):
             yield
 
@@ -97,6 +100,7 @@ class Store(TrialStore):
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.folder)
         with exclusive(self.folder):
             yield
 
@@ -119,8 +123,9 @@ class Store(TrialStore):
         """Return the study that was last run here, and the digest of its dataset.
 
         Raises:
-            RunError: The folder is not a run folder, or its study file is damaged.
+            RunError: The folder is not a run folder, it contains a link, or its study file is damaged.
         """
+        refuse_links(self.folder)
         return self._read_study(self.study_file)
 
     def _read_study(self, file: Path) -> tuple[Study, str]:

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -264,11 +264,19 @@ def _checksum(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _leads_out(name: str) -> bool:
+    """Return whether the name of a file is one of another folder, on any system."""
+    paths = PurePosixPath(name), PureWindowsPath(name)
+    return any(path.is_absolute() or path.drive or ".." in path.parts for path in paths)
+
+
 def _damage(folder: Path, with_model: bool = False) -> str:
     """Say which file of a trial is not what was written, the first of several; empty if all are."""
     try:
         files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
         for name, checksum in files.items():
+            if _leads_out(name):
+                return f"trial.json names {name!r}, which is no file of the trial"
             if name == MODEL and not with_model:  # models are large
                 continue
             if _checksum(folder / name) != checksum:

@@ -1,0 +1,45 @@
+"""A run folder contains no links, so that one from somebody else leads nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ablation.errors import RunError
+
+_READ_OR_WRITTEN = ("figures", "logs", "paper", "progress", "tensorboard")
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a run folder in which something is a link that would be read or written.
+
+    The folder itself may be reached by a link. What a user's callbacks wrote is neither read nor written.
+
+    Raises:
+        RunError: There is a link.
+    """
+    for entry in _entries(folder):
+        if entry.is_symlink():
+            raise RunError(
+                f"{entry.path} is a link, which may lead out of the run folder. Put what it leads to in its "
+                "place, or remove it."
+            )
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what lies in a run folder and in the folders that belong to it."""
+    yield from _inside(folder)
+    for name in _READ_OR_WRITTEN:
+        yield from _inside(folder / name)
+    for trials in (folder / "trials", folder / "trials" / ".running"):
+        for trial in _inside(trials):
+            yield trial
+            if trial.is_dir(follow_symlinks=False):
+                yield from _inside(Path(trial.path))
+
+
+def _inside(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        yield from entries
