@@ -24,6 +24,7 @@ from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
 from ablation.results.notes import run_notes
+from ablation.results.seal import seal_of
 from ablation.results.summary import study_html, summary_html
 from ablation.search import results as search_results
 from ablation.search import run as search_run
@@ -136,9 +137,13 @@ class Run(results_run.Run):
         """Write the run for other tools; see `ablation.export.formats.export_run`."""
         return export_run(self, formats, tracking_uri)
 
-    def verify(self, report: str | Path | None = None) -> Verification:
+    def verify(self, report: str | Path | None = None, seal: str = "") -> Verification:
         """Compare tables and reports with the trials; see `ablation.report.verify.verify_run`."""
-        return verify_run(self, Path(report) if report else None)
+        return verify_run(self, Path(report) if report else None, seal)
+
+    def seal(self) -> str:
+        """Return one digest of all trials and the declared study; see `ablation.results.seal.seal_of`."""
+        return seal_of(self)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracies of each variant and the verdicts."""

@@ -26,6 +26,7 @@ from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import CLASS_FILE, Classroom
 from ablation.results.contradictions import contradiction
 from ablation.results.run import TABLES, Run
+from ablation.results.seal import seal_of
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
 _OLDER_VERSIONS = [str(version) for version in range(1, REPORT_VERSION)]
@@ -73,7 +74,7 @@ class Verification:
     skipped: str
 
 
-def verify_run(run: Run, report: Path | None = None) -> Verification:
+def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verification:
     """Recompute a run's tables, figures and reports, and compare them with the files.
 
     Of each trial, the metrics are computed from its kept predictions, and the batch orders from its seed.
@@ -81,6 +82,7 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     Args:
         run: The run that the files are of.
         report: A report.html to compare, wherever it lies; by default every report and table of the run.
+        seal: The digest that `seal_of` gave when the run was sealed, if it was.
 
     Raises:
         RunError: There is no report, no trial is completed, or the images are missing.
@@ -89,7 +91,7 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
     paper = [] if report else paper_files(run.folder)
     if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
-    differences = list(_of_trials(run))
+    differences = [*_of_seal(run, seal), *_of_trials(run)]
     agreed, notes, compared = 0, dict[str, None](), dict[str, tuple[Pieces, Pieces, str]]()
     with tempfile.TemporaryDirectory() as folder:
         is_drawn = run.completed_trials and any(map(_has_pictures, files))
@@ -104,6 +106,19 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         agreed += len(should_say) - len(of_file)
         notes |= {note: None} if note else {}
     return Verification(differences, [*files, *paper], agreed, "; ".join(notes))
+
+
+def _of_seal(run: Run, seal: str) -> Iterator[Difference]:
+    """Yield a difference if a run is no longer what it was when it was sealed."""
+    if not seal:
+        return
+    try:
+        now = seal_of(run)
+    except RunError as error:
+        yield Difference("the seal", str(error).rstrip("."), "")
+    else:
+        if now != seal:
+            yield Difference("the seal", seal, now)
 
 
 def _of_trials(run: Run) -> Iterator[Difference]:

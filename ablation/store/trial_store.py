@@ -196,9 +196,13 @@ class TrialStore:
         return _damage(folder, with_model=True) if folder.is_dir() else ""
 
     def fingerprint(self, trial: Trial) -> str:
-        """Return a hash of all the files of a trial; empty if it has none."""
+        """Return a short hash of all the files of a trial; empty if it has none."""
+        return self.checksum(trial)[:12]
+
+    def checksum(self, trial: Trial) -> str:
+        """Return the SHA-256 of all the files of a trial; empty if it has none."""
         record = self.place(trial) / "trial.json"  # holds a checksum of each other file
-        return _checksum(record)[:12] if record.is_file() else ""
+        return _checksum(record) if record.is_file() else ""
 
     def is_finished(self, trial: Trial, result: TrialResult | None, save_models: SaveModels = False) -> bool:
         """Return whether a trial need not be run again.

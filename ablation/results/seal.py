@@ -1,0 +1,40 @@
+"""One digest of all that a study rests on, for the appendix of a paper or the tag of a repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ablation.errors import RunError
+from ablation.results.run import Run
+
+
+def seal_of(run: Run) -> str:
+    """Return the digest of a run: of the study as it was declared before the first trial, and of all trials.
+
+    Whoever has it can tell later whether any trial, with its settings, history, predictions and saved model,
+    is still what it was: no trial can be changed, added or left out without another digest. Comparisons,
+    figures and reports follow from the trials and are not part of it.
+
+    Raises:
+        RunError: What was declared is not known, a planned trial has no result, or one is damaged.
+    """
+    declared = run.store.declared()
+    if declared is None:
+        raise RunError(
+            f"{run.folder} cannot be sealed: declared.json, the study before its first trial, is missing or "
+            "damaged."
+        )
+    for trial in run.trials:
+        where = f"{run.folder} cannot be sealed: {trial.variant}, seed {trial.seed}"
+        if trial.id not in run.trial_results:
+            raise RunError(f"{where}, has no result yet.")
+        if damage := run.store.damage(trial):
+            raise RunError(f"{where}: {damage}.")
+    study, dataset_digest = declared
+    content = {
+        "declared": study.model_dump(mode="json"),
+        "dataset": dataset_digest,
+        "trials": sorted(f"{trial.id} {run.store.checksum(trial)}" for trial in run.trials),
+    }
+    return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
