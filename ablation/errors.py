@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ablation.control_characters import visible
+
 
 class AblationError(Exception):
     """Base class of the errors that the command line shows as a message instead of a traceback."""
@@ -94,6 +96,6 @@ def writing(folder: Path) -> Iterator[None]:
 def show_warning(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
     """Print a warning that is meant for the user as a sentence; others as Python does."""
     if issubclass(category, AblationWarning):
-        print(f"Warning: {message}", file=sys.stderr)
+        print(f"Warning: {visible(str(message))}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, *place[:2]), end="", file=sys.stderr)

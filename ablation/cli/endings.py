@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ablation.control_characters import visible
 from ablation.errors import AblationError, RunError
 
 if TYPE_CHECKING:
@@ -66,5 +67,5 @@ def seeds_of(text: str | None) -> list[int] | None:
 
 def fail(error: AblationError) -> None:
     """Print an error that is meant for the user, and end with exit code 2."""
-    print(f"Error: {error}", file=sys.stderr)
+    print(f"Error: {visible(str(error))}", file=sys.stderr)
     sys.exit(2)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablation.control_characters import control_in, visible
 from ablation.data.part_names import IN_WORDS, PartName
 from ablation.errors import DatasetError, did_you_mean
 
@@ -36,6 +37,7 @@ def as_labels(
         DatasetError: The labels do not match each other or the names, are out of range, or are all the same;
             or no training image has one of them.
     """
+    refuse_control(names, where)
     first = parts["train"]
     if any(part.shape[1:] != first.shape[1:] for part in parts.values()):
         shapes = " and ".join(
@@ -64,6 +66,7 @@ def _numbered(
 ) -> tuple[dict[PartName, NDArray[Any]], Sequence[str]]:
     """Replace names of classes by their numbers; without a list of names, they are sorted."""
     texts = {name: part.astype(str) for name, part in parts.items()}
+    refuse_control(np.unique(texts["train"]).tolist(), where)
     if not names:
         _refuse_unclear(texts, where)
     valid = names or sorted_names(set(texts["train"].tolist()))
@@ -79,6 +82,16 @@ def _numbered(
     return {
         n: np.array([numbers[text] for text in part.tolist()], np.int64) for n, part in texts.items()
     }, valid
+
+
+def refuse_control(names: Iterable[str], where: object) -> None:
+    """Refuse names of classes that cannot be shown, such as those of folders that are not in UTF-8."""
+    for name in names:
+        if control := control_in(name):
+            raise DatasetError(
+                f"{where}: the name of the class '{visible(name)}' contains {control}, which cannot be "
+                "shown; rename the class."
+            )
 
 
 def is_missing(label: str) -> bool:

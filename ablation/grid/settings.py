@@ -334,7 +334,7 @@ class TrainingSettings(Settings):
     label_noise: LabelNoise = 0.0
     """The share of training and validation labels that are wrong; see ``dataset.label_noise``, which fixes it
     for all variants."""
-    batch_size: Count = 64
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
     """The number of images per training step."""
     optimizer: OptimizerName | Component = "adam"
     """The Keras optimizer, by its name."""

@@ -52,7 +52,7 @@ def _require_fraction_or_whole(gpus: float) -> float:
 
 Vary = Annotated[tuple[Stream, ...], Field(min_length=1), AfterValidator(_in_stream_order)]
 SaveModels = bool | Literal["raw"]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # a year; systems cannot wait for ever
 Engine = Literal["tensorflow", "jax"]
 Design = Literal["full", "fractional"]
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_require_fraction_or_whole)]
@@ -106,7 +106,7 @@ class StudyOptions(Settings):
     """Whether each trial saves its trained model as ``model.keras``. With ``raw``, the model takes the images
     as they are, for example with values from 0 to 255; otherwise they must be normalised first. The last
     state of training is kept, too, and a later run with more epochs continues from it."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """The number of threads per trial. A trial's results depend on it. To save time, run more trials at once
     rather than more threads per trial."""
     vary: Vary = DEFAULT_VARY

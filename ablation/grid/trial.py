@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from ablation.control_characters import visible
 from ablation.digest import short_digest
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode, UserModelSettings
@@ -20,6 +21,7 @@ TRAINING_VERSION = 6
 # Increased if the change is in how models of the user's own are built: built-in ones then keep their trials.
 USER_MODEL_VERSION = 2
 
+Shown = Annotated[str, AfterValidator(visible)]  # what code of a user may have written, as it can be shown
 Status = Literal["completed", "failed", "diverged", "timeout", "pending"]
 
 
@@ -165,14 +167,14 @@ class TrialResult(Record):
     seconds: float = 0.0
     timing: dict[str, float] = {}
     memory: float | None = None
-    cause: str = ""
+    cause: Shown = ""
     provenance: dict[str, str] = {}
     initial_weights: dict[str, InitialWeights] = {}
     variance_shift: dict[str, float] = {}
     structure: str = ""
     files: dict[str, str] = {}
     model: Literal["", "normalised", "raw"] = ""
-    unsaved: str = ""
+    unsaved: Shown = ""
 
     @property
     def is_completed(self) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from ablation.control_characters import control_in
 from ablation.errors import GridError
 from ablation.grid.yaml_syntax import syntax_error
 
@@ -76,9 +77,11 @@ def read_yaml(file: Path) -> LocatedYaml:
 
     Raises:
         GridError: The file is missing, too large, not UTF-8, not YAML, or not a mapping; a key is
-            duplicated; an anchor contains itself, or the anchors expand to more than 100,000 values.
+            duplicated; an anchor contains itself, or there are more than 100,000 values.
     """
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise GridError(f"{file}: expected a file, and not a pipe or a device.")
         if file.stat().st_size > _MOST_BYTES:
             raise GridError(f"{file}: the file is larger than 1 MB; expected about a page of text.")
         text = file.read_text("utf-8-sig")
@@ -114,12 +117,14 @@ def read_yaml(file: Path) -> LocatedYaml:
 
 
 def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0) -> int:
-    """Count the values below a node, with aliases expanded, and reject a document that never ends."""
+    """Count the values below a node, aliases expanded; reject what never ends, and what cannot be shown."""
     if id(node) in above:
         raise GridError(f"{file}, line {node.start_mark.line + 1}: an anchor contains itself.")
     so_far += 1
     if so_far > _MOST_NODES:
-        raise GridError(f"{file}: the anchors expand to more than {_MOST_NODES:,} values.")
+        raise GridError(f"{file}: the file has more than {_MOST_NODES:,} values, those of anchors expanded.")
+    if isinstance(node, ScalarNode):
+        _refuse_control(node, file)
     if isinstance(node, (MappingNode, SequenceNode)):
         if isinstance(node, MappingNode):
             _refuse_equal_keys(node, file)
@@ -129,12 +134,23 @@ def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0)
     return so_far
 
 
+def _refuse_control(node: ScalarNode, file: str, is_key: bool = False) -> None:
+    """Refuse what cannot be shown; in a key, which is a name, line breaks and tabs, too."""
+    breaks = "".join(character for character in node.value if is_key and character in "\n\t")
+    if control := control_in(node.value) or "".join(f"U+{ord(character):04X}" for character in breaks[:1]):
+        raise GridError(
+            f"{file}, line {node.start_mark.line + 1}: '{ascii(node.value)[1:-1][:80]}' contains {control}, "
+            "a control character, which cannot be shown; remove it."
+        )
+
+
 def _refuse_equal_keys(node: MappingNode, file: str) -> None:
     """Refuse keys that differ in their quotation marks alone, as ``1`` and ``"1"``: labels are text."""
     first: dict[str, Node] = {}
     for key, _ in node.value:
         if not isinstance(key.value, str):
             continue
+        _refuse_control(key, file, is_key=True)
         other = first.setdefault(key.value, key)
         if key.tag != other.tag:
             line, before = (place.start_mark.line + 1 for place in (key, other))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
+from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, writing
 from ablation.files import json_text, write_atomically
@@ -16,8 +17,8 @@ from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
-from ablation.store.links import refuse_links
 from ablation.store.lock import RUN, exclusive, locked
+from ablation.store.plain_files import require_plain_files
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
 
@@ -50,7 +51,7 @@ class Store(TrialStore):
         Raises:
             RunError: The folder cannot be written to, or other shards are running another study.
         """
-        refuse_links(self.folder)
+        require_plain_files(self.folder)
         digest = dataset.digest
         record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
         text = json_text(record)
@@ -87,7 +88,7 @@ class Store(TrialStore):
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        refuse_links(self.folder)
+        require_plain_files(self.folder)
         with locked(self.folder, part, opening):
             yield
 
@@ -100,7 +101,7 @@ class Store(TrialStore):
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        refuse_links(self.folder)
+        require_plain_files(self.folder)
         with exclusive(self.folder):
             yield
 
@@ -125,13 +126,15 @@ class Store(TrialStore):
         Raises:
             RunError: The folder is not a run folder, it contains a link, or its study file is damaged.
         """
-        refuse_links(self.folder)
+        require_plain_files(self.folder)
         return self._read_study(self.study_file)
 
     def _read_study(self, file: Path) -> tuple[Study, str]:
         refuse_file(self.folder)
         try:
             record = json.loads(file.read_text("utf-8"))
+            if control_in(record):
+                raise ValueError("control characters, which no grid file may contain")
             study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
@@ -142,7 +145,7 @@ class Store(TrialStore):
                     "confirmation/."
                 )
             raise RunError(message) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
 
     def prepared_dataset(

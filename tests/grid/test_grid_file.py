@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -583,6 +584,29 @@ WRONG = {
         "FILE, line 1, ablate: leave_one_in is not a valid value. Did you mean 'leave_one_out'?\n"
         "    1 | {study: s, ablate: leave_one_in}",
     ),
+    "a hundred thousand threads": (
+        "{study: s, threads: 100000}",
+        "FILE, line 1, threads: expected a value less than or equal to 1024, not 100000.\n"
+        "    1 | {study: s, threads: 100000}",
+    ),
+    "a timeout of three hundred years": (
+        "{study: s, timeout: 1e10}",
+        "FILE, line 1, timeout: expected a value less than or equal to 31536000, not 10000000000.0.\n"
+        "    1 | {study: s, timeout: 1e10}",
+    ),
+    "a batch without end": (
+        "{study: s, training: {batch_size: 100000000000}}",
+        "FILE, line 1, training.batch_size: expected a value less than or equal to 1000000, not 100000000000.\n"
+        "    1 | {study: s, training: {batch_size: 100000000000}}",
+    ),
+    "millions of cells": (
+        "study: s\nfactors: {dropout: ["
+        + ", ".join(f"0.{k:03}" for k in range(900))
+        + "], width: ["
+        + ", ".join(f"1.{k:03}" for k in range(900))
+        + "]}",
+        "FILE, line 2, factors: the grid has 810,000 combinations, and so more than 100,000 trials.",
+    ),
     "an anchor in itself": ("study: &a [*a]", "FILE, line 1: an anchor contains itself."),
     "a python object": (
         "study: !!python/object/apply:os.system [ls]",
@@ -598,7 +622,16 @@ def test_a_wrong_grid_is_told_with_its_place(case: str, write_grid: WriteGrid) -
     file = write_grid(text)
     with pytest.raises(GridError) as error:
         Study.from_yaml(file)
-    assert str(error.value).replace(str(file), "FILE") == message
+    said = str(error.value).replace(str(file), "FILE")
+    assert (said if "\n" in message else said.partition("\n")[0]) == message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "grid.yaml")
+    with pytest.raises(GridError) as error:
+        Study.from_yaml(tmp_path / "grid.yaml")
+    assert str(error.value) == f"{tmp_path / 'grid.yaml'}: expected a file, and not a pipe or a device."
 
 
 @pytest.mark.parametrize(("lines", "message"), MISTAKES)
@@ -647,7 +680,7 @@ def test_a_missing_or_binary_or_huge_file_is_told(tmp_path: Path) -> None:
 def test_anchors_cannot_unfold_without_end(write_grid: WriteGrid) -> None:
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 9)]
-    with pytest.raises(GridError, match="the anchors expand to more than 100,000 values"):
+    with pytest.raises(GridError, match="the file has more than 100,000 values, those of anchors expanded"):
         Study.from_yaml(write_grid("\n".join(lines)))
 
 

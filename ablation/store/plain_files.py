@@ -1,4 +1,4 @@
-"""A run folder contains no links, so that one from somebody else leads nowhere."""
+"""A run folder consists of files and folders, so that one from somebody else leads nowhere else."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ablation.errors import RunError
 _READ_OR_WRITTEN = ("figures", "logs", "paper", "progress", "tensorboard")
 
 
-def refuse_links(folder: Path) -> None:
-    """Refuse a run folder in which something is a link that would be read or written.
+def require_plain_files(folder: Path) -> None:
+    """Refuse a run folder in which something that would be read or written is a link, a pipe or a device.
 
     The folder itself may be reached by a link. What a user's callbacks wrote is neither read nor written.
 
     Raises:
-        RunError: There is a link.
+        RunError: There is such a thing.
     """
     for entry in _entries(folder):
         if entry.is_symlink():
@@ -26,6 +26,8 @@ def refuse_links(folder: Path) -> None:
                 f"{entry.path} is a link, which may lead out of the run folder. Put what it leads to in its "
                 "place, or remove it."
             )
+        if not (entry.is_file() or entry.is_dir()):
+            raise RunError(f"{entry.path} is neither a file nor a folder. Remove it.")
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -58,6 +58,17 @@ def test_a_link_in_a_run_folder_is_refused_and_nothing_is_written(
     assert outside.stat().st_mtime_ns == before
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
+@pytest.mark.parametrize("name", ["the study", "a table", "a trial's result"])
+def test_a_pipe_in_a_run_folder_is_refused_and_nobody_waits_for_it(copied: Path, name: str) -> None:
+    place = PLACES[name](copied)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(RunError) as caught:
+        Run(copied)
+    assert str(caught.value) == f"{place} is neither a file nor a folder. Remove it."
+
+
 def test_the_run_folder_itself_may_be_reached_by_a_link(copied: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").symlink_to(copied)
     assert len(Run(tmp_path / "elsewhere").results) == len(Run(copied).results)
