@@ -93,9 +93,12 @@ class Run(results_run.Run):
         """What to know before trusting the numbers, as notes of one or two sentences each."""
         return run_notes(self)
 
-    def audit(self) -> pd.DataFrame:
-        """Return `pairing` with the trials that are not trained yet, whose models are built for it."""
-        return audit_pairing(self)
+    def audit(self, trust: bool = False) -> pd.DataFrame:
+        """Return `pairing` with the trials that are not trained yet, whose models are built for it.
+
+        Building them runs code that the run names; ``trust`` allows it.
+        """
+        return audit_pairing(self, trust)
 
     def write_tables(self) -> None:
         """Write every table as a file; see `ablation.export.tables.write_tables`."""

@@ -361,13 +361,18 @@ def watch(run: RunArgument = None) -> None:
 
 
 @app.command()
-def audit(run: RunArgument = None) -> None:
+def audit(
+    run: RunArgument = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Allow code that the run names to build models not trained yet.")
+    ] = False,
+) -> None:
     """Check that the trials are paired: compare their initial weights and batch orders."""
     from ablation.cli.terminal import print_audit
     from ablation.workflow.audit import audit_pairing
 
     opened = open_run(run)
-    pairing = audit_pairing(opened)
+    pairing = audit_pairing(opened, trust)
     print_audit(opened, pairing)
     exit_1_unless(bool(pairing["paired"].fillna(True).all()))
 

@@ -137,6 +137,7 @@ def code_files_read(folder: Path | None) -> Iterator[set[Path]]:
 
 
 def _module(name: str, folder: Path) -> ModuleType:
+    _refuse_standard_library(name)
     if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))
     for module, version in user_modules(name, folder).items():
@@ -160,6 +161,15 @@ def _module(name: str, folder: Path) -> ModuleType:
     _imported.update(user_modules(name, folder))  # importing it may have changed the path
     _read_at_import.setdefault(folder, set()).update(read)
     return loaded
+
+
+def _refuse_standard_library(name: str) -> None:
+    """Refuse a module of Python's own, which builds no model and could do anything else."""
+    if name.partition(".")[0] in sys.stdlib_module_names:
+        raise AblationError(
+            f"'{name}' is a module of Python's standard library. If it is a file of yours, give the file "
+            "another name, because Python finds its own module first."
+        )
 
 
 def _forget_bytecode(file: Path) -> None:
