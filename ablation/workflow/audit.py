@@ -42,6 +42,7 @@ def _refuse_code(run: Run, trials: Sequence[Trial]) -> None:
     if names:
         are = "is" if len(trials) == 1 else "are"
         raise RunError(
-            f"{run.folder}: {counted(len(trials), 'trial')} {are} not trained yet, and building the models for "
-            f"the audit would run {', '.join(names)}. If you trust this run, repeat the command with --trust."
+            f"{run.folder}: {counted(len(trials), 'trial')} {are} not trained yet, and building the models "
+            f"for the audit would run {', '.join(names)}. If you trust this run, repeat the command with "
+            "--trust."
         )
