@@ -15,6 +15,7 @@ from ablation.report.render import drawing_software, render_html, render_markdow
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import Classroom
+from ablation.results.derived import record_derived
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
@@ -45,7 +46,10 @@ def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Pa
     if classroom := Classroom.read(run.store):
         store.write(CLASS_PAGE, class_page(run, classroom))
     _remove_old_tex(store.folder)
-    return store.write("report.html", render_html(report, drawing_software()))
+    written = store.write("report.html", render_html(report, drawing_software()))
+    if folder is None:
+        record_derived(run)
+    return written
 
 
 def _remove_old_tex(folder: Path) -> None:

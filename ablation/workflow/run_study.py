@@ -18,6 +18,7 @@ from ablation.export.tensorboard import TensorBoard
 from ablation.grid.study import Study
 from ablation.grid.trial import slug
 from ablation.report.write import write_report
+from ablation.results.derived import are_derived
 from ablation.results.run import Run
 from ablation.store.run_folder import RUNS, Store
 from ablation.training.provenance import code_provenance
@@ -81,7 +82,7 @@ def run_study(
     with store.locked(shard.name, partial(_open, store, study, dataset)), page:
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over)
         observer.planned(run.trials, tasks)
-        if not tasks and run.is_reported:
+        if not tasks and run.is_reported and are_derived(run):
             return run
         _train_and_tabulate(run, tasks, runner, observer, shard)
         while max_seeds or fold_over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,28 @@ def test_a_run_with_nothing_left_to_do_writes_nothing_anew(
     assert written() == before
     (tmp_path / "run" / "report.html").unlink()
     assert written()["report.html"] > before["report.html"]
+
+
+@pytest.mark.parametrize("harm", ["removed", "edited"])
+def test_whatever_follows_from_the_trials_is_restored_if_it_is_gone_or_edited(
+    finished_run: Run, tiny_study: Study, tmp_path: Path, harm: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run.folder, run, copy_function=shutil.copy2)
+    names = ("results.csv", "effects.csv", "report.md", "figures/forest.png", "figures/captions.md")
+    kept = {name: (run / name).read_bytes() for name in names}
+    for name in names:
+        before = (run / name).stat()
+        (run / name).unlink()
+        if harm == "edited":
+            (run / name).write_bytes(kept[name][:-1])
+            os.utime(
+                run / name, ns=(before.st_atime_ns, before.st_mtime_ns)
+            )  # by the clock, nothing has changed
+    recorder = Recorder()
+    run_study(tiny_study, run, observer=recorder)
+    assert recorder.ran == []
+    assert {name: (run / name).read_bytes() for name in names} == kept
 
 
 @pytest.mark.usefixtures("without_report")

@@ -1,0 +1,54 @@
+"""What follows from the trials of a run: tables, figures and reports, and whether they are still there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ablation.files import json_text
+from ablation.results.run import TABLES, Run
+
+DERIVED = "derived.json"
+
+
+def record_derived(run: Run) -> None:
+    """Write down which files follow from the trials as they are now, each with its digest.
+
+    Raises:
+        RunError: The run folder cannot be written to.
+    """
+    files = {os.path.relpath(file, run.folder): _digest(file) for file in _files(run) if file.is_file()}
+    run.store.write(DERIVED, json_text({"trials": _trials(run), "files": files}))
+
+
+def are_derived(run: Run) -> bool:
+    """Return whether the files that were recorded are there, undamaged, and follow from the trials of now."""
+    try:
+        record = json.loads((run.folder / DERIVED).read_text("utf-8"))
+        files = dict(record["files"])
+        return record["trials"] == _trials(run) and all(
+            _digest(run.folder / name) == digest for name, digest in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _files(run: Run) -> Iterator[Path]:
+    tables = (f"{table}.{end}" for table in TABLES for end in ("csv", "parquet"))
+    yield from (run.folder / name for name in ("report.html", "report.md", *tables))
+    for end in ("png", "svg", "md"):
+        yield from sorted(run.figures_folder.glob(f"*.{end}"))
+
+
+def _trials(run: Run) -> str:
+    """Return a digest of the study and of all its trials."""
+    trials = [run.store.checksum(trial) for trial in run.trials]
+    return hashlib.sha256(json.dumps([run.study.model_dump(mode="json"), trials]).encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
