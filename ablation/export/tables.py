@@ -15,7 +15,8 @@ def write_tables(run: Run) -> None:
         RunError: The run folder cannot be written to.
     """
     run.refresh()
-    for name in TABLES:
-        run.store.write(f"{name}.csv", run.table_text(name))
-    if has_parquet():
-        write_parquet(run)
+    with run.store.deriving():
+        for name in TABLES:
+            run.store.write(f"{name}.csv", run.table_text(name))
+        if has_parquet():
+            write_parquet(run)

@@ -41,7 +41,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
     target = Path(folder) if folder else run.figures_folder
     warn_of_missing_characters(texts_of(run))
-    with writing(target):
+    with writing(target), run.store.deriving():
         return _drawn(run, only, target)
 
 

@@ -38,6 +38,11 @@ def write_report(run: Run, pictures: Sequence[Picture] | None = None, folder: Pa
     Raises:
         RunError: The folder cannot be written to.
     """
+    with run.store.deriving():
+        return _written(run, pictures, folder)
+
+
+def _written(run: Run, pictures: Sequence[Picture] | None, folder: Path | None) -> Path:
     if pictures is None:
         pictures = draw_figures(run) if run.completed_trials else []
     report = study_report(run, pictures)

@@ -20,6 +20,7 @@ from ablation.errors import RunError, writing
 
 RUN = "run"
 _SHORT = "opening"  # the lock of `exclusive`: it is held for a short time, and others wait for it
+_DERIVED = "derived"  # the lock of `deriving`
 _PATIENCE = 600.0  # seconds; preparing a dataset or drawing the report takes at most that long
 
 
@@ -64,6 +65,36 @@ def locked(
         _release(lock, owner)
 
 
+_of_derived: dict[Path, FileLock] = {}  # one per folder, because the same lock can be held twice by a thread
+
+
+@contextmanager
+def deriving(folder: Path) -> Iterator[None]:
+    """Write what follows from the trials of a folder, as one process does at a time; wait for others first.
+
+    Tables, figures and reports are then of one state. Who holds the lock may call this again. In a folder
+    that cannot be written to, nobody writes.
+
+    Raises:
+        RunError: Another process held the folder for ten minutes.
+    """
+    lock = _of_derived.setdefault(folder.absolute(), FileLock(folder / f"{_DERIVED}.lock"))
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise RunError(
+            f"{folder}: another process has been writing tables, figures or reports for ten minutes. Wait "
+            "until it ends, or end it."
+        ) from None
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Do something in a folder that only one process may do at a time; wait for other processes first.
@@ -84,7 +115,7 @@ def active_holders(folder: Path, part: str) -> list[str]:
     return [
         name
         for name in sorted(file.stem for file in folder.glob("*.lock"))
-        if name not in (part, _SHORT) and _is_held(folder / f"{name}.lock")
+        if name not in (part, _SHORT, _DERIVED) and _is_held(folder / f"{name}.lock")
     ]
 
 

@@ -17,7 +17,7 @@ from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
-from ablation.store.lock import RUN, exclusive, locked
+from ablation.store.lock import RUN, deriving, exclusive, locked
 from ablation.store.plain_files import require_plain_files
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
@@ -103,6 +103,16 @@ class Store(TrialStore):
             self.folder.mkdir(parents=True, exist_ok=True)
         require_plain_files(self.folder)
         with exclusive(self.folder):
+            yield
+
+    @contextmanager
+    def deriving(self) -> Iterator[None]:
+        """Write what follows from the trials; see `ablation.store.lock.deriving`.
+
+        Raises:
+            RunError: Another process held the folder for ten minutes.
+        """
+        with deriving(self.folder):
             yield
 
     def declare(self, declared: tuple[Study, str] | None) -> None:

@@ -48,7 +48,7 @@ def write_paper(run: Run, folder: Path | None = None) -> Path:
     warn_of_missing_characters(texts_of(run))
     drawings = column_drawings(run)
     texts = paper_texts(run, drawings, drawing_software())
-    with writing(target):
+    with writing(target), run.store.deriving():
         target.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_atomically(target / name, text)
