@@ -47,7 +47,7 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
 
     from ablation.grid.seeding import Randomness
     from ablation.models.build import build_model
-    from ablation.search.proposer import decoded, hyperparameters
+    from ablation.search.oracle import decoded, hyperparameters
 
     search = Search.from_yaml(grid)
     settings = search.settings

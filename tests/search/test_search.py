@@ -21,7 +21,7 @@ from ablation.errors import GridError, RunError
 from ablation.grid.search_space import Parameter
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
-from ablation.search.proposer import Proposer
+from ablation.search.proposer import make_proposer
 from ablation.search.report import search_report
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
@@ -80,7 +80,7 @@ def proposals(
     search: Search, folder: Path, score: Callable[[int], float | None]
 ) -> list[list[tuple[object, ...]]]:
     """What an oracle proposes, round by round, when its k-th proposal is told the k-th score."""
-    proposer, rounds, told = Proposer(search, folder), [], 0
+    proposer, rounds, told = make_proposer(search, folder), [], 0
     for proposed in proposer.rounds():
         rounds.append([(p.name, repr(p.values), p.epochs, p.goes_on_from) for p in proposed])
         for proposal in proposed:
@@ -159,7 +159,7 @@ def test_the_study_of_the_same_file_does_not_mind_its_search(write_search: Calla
 
 def test_conditions_and_scales_are_kept(write_search: Callable[..., Path], tmp_path: Path) -> None:
     search = Search.from_yaml(write_search(trials=60))
-    found = Proposer(search, tmp_path)
+    found = make_proposer(search, tmp_path)
     (proposed,) = (found.rounds().__next__(),)
     rates = np.array([p.values["learning_rate"] for p in proposed])
     assert rates.min() >= 1e-4
