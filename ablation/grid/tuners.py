@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 BudgetedTuner = Literal["random", "grid", "bayesian", "tpe", "cma_es"]
 """The tuners that make a number of proposals that is known beforehand."""
-Tuner = BudgetedTuner | Literal["hyperband"]
+Tuner = Literal["random", "grid", "bayesian", "hyperband", "tpe", "cma_es"]
 Pruner = Literal["median", "successive_halving", "hyperband"]
 
 

@@ -138,6 +138,10 @@ def proposals(
             "hyperband sets the number of trials itself",
         ),
         (
+            "{space: {dropout: [0, 0.1]}, tuner: hyperbnd}",
+            "hyperbnd is not a valid value. Did you mean 'hyperband'?",
+        ),
+        (
             "{space: {dropout: [0, 0.1]}, pruner: median}",
             "a pruner needs a sampler of Optuna, `tuner: tpe` or `tuner: cma_es`, not random.",
         ),
