@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable
@@ -76,10 +75,10 @@ def quality(proposal: Proposal) -> float:
 
 
 def proposed(
-    search: Search, score: Callable[[Proposal], float | None] = quality
+    search: Search, score: Callable[[Proposal], float | None] = quality, folder: Path = Path("unused")
 ) -> list[tuple[Proposal, float | None]]:
     """What is proposed, with its scores."""
-    proposer, made = make_proposer(search, Path(tempfile.mkdtemp())), list[tuple[Proposal, float | None]]()
+    proposer, made = make_proposer(search, folder), list[tuple[Proposal, float | None]]()
     for proposals in proposer.rounds():
         for proposal in proposals:
             made.append((proposal, score(proposal)))
@@ -244,9 +243,11 @@ def test_cma_es_adapts_a_single_range_and_one_under_a_condition(
 
 
 @pytest.mark.parametrize(("epochs", "factor"), [(4, 2), (4, 3), (27, 3), (20, 3), (243, 3), (7, 7)])
-def test_the_rungs_are_those_of_hyperband(epochs: int, factor: int, searched: Callable[..., Search]) -> None:
+def test_the_rungs_are_those_of_hyperband(
+    epochs: int, factor: int, searched: Callable[..., Search], tmp_path: Path
+) -> None:
     if epochs == 20:  # an oracle takes seconds to ask
-        hyperband = proposed(searched(f"tuner: hyperband, factor: {factor}", epochs=epochs))
+        hyperband = proposed(searched(f"tuner: hyperband, factor: {factor}", epochs=epochs), folder=tmp_path)
         assert sorted({proposal.epochs for proposal, _ in hyperband}) == rungs(epochs, factor)
     made = proposed(
         searched(f"tuner: tpe, pruner: median, trials: 1, factor: {factor}", epochs=epochs), lambda p: 0.5
