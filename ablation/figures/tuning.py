@@ -39,7 +39,7 @@ def drawings(run: Run) -> list[Drawing]:
         percent_axis(axes[0].yaxis)
     metric, seeds = tune.objective_name, counted(tune.seeds, "seed")
     caption = (
-        f"Lines: the best {metric} so far of each variant, after each proposal of the {tune.tuner} oracle. "
+        f"Lines: the best {metric} so far of each variant, after each proposal of the {tune.proposer_name}. "
         f"Dots: the proposals, each the mean over n = {seeds} of the {metric} after the last epoch. There "
         "are no intervals, because the scores were used to choose, so that the best of them is optimistic."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -51,9 +53,27 @@ class Parameter(Settings):
         return self.range is not None and all(isinstance(end, int) for end in self.range)
 
     @property
+    def stepped(self) -> list[float | int]:
+        """All values of a range with a step; each is computed from the range's beginning."""
+        assert self.range is not None
+        assert self.step is not None
+        (low, high), step = self.range, self.step
+        steps = int((math.log(high / low, step) if self.log else (high - low) / step) + 1e-8)
+        values = [low * step**k if self.log else low + k * step for k in range(steps + 1)]
+        return [int(value) if self.is_whole else min(float(value), float(high)) for value in values]
+
+    @property
     def extremes(self) -> tuple[Any, ...]:
         """The values to validate: all choices, or the two ends of a range."""
         return self.choice if self.choice is not None else (self.range or ())
+
+
+def in_order(space: Mapping[str, Parameter]) -> list[str]:
+    """Return the names of the parameters, each after those that it depends on."""
+    placed: list[str] = []
+    while len(placed) < len(space):
+        placed += [n for n, p in space.items() if n not in placed and all(k in placed for k in p.when)]
+    return placed
 
 
 class SpaceSettings(Settings):

@@ -146,3 +146,20 @@ def check_objective(
     if settings.judged.direction_trouble:
         key = "direction" if settings.direction else "objective"
         raise source.error((section, key), settings.judged.direction_trouble)
+
+
+def check_sampler(section: str, tuner: str, space: dict[str, Parameter], source: LocatedYaml) -> None:
+    """Refuse CMA-ES for a space that has nothing that it can adapt.
+
+    Args:
+        section: The section of the grid file that has the space.
+        tuner: The tuner.
+        space: The space.
+        source: The grid file, for errors.
+
+    Raises:
+        GridError: The space has no range.
+    """
+    if tuner == "cma_es" and all(parameter.range is None for parameter in space.values()):
+        message = "cma_es adapts ranges of numbers, and this space has only choices. Use tpe, random or grid."
+        raise source.error((section, "tuner"), message)

@@ -11,7 +11,14 @@ from ablation.errors import did_you_mean
 from ablation.grid.key_places import why_not_varied
 from ablation.grid.schema_errors import validate
 from ablation.grid.search_space import Parameter
-from ablation.grid.space_checks import changed, check_objective, check_space, settings_of, spelled_out
+from ablation.grid.space_checks import (
+    changed,
+    check_objective,
+    check_sampler,
+    check_space,
+    settings_of,
+    spelled_out,
+)
 from ablation.grid.study import Study, StudyOptions, Variant
 from ablation.grid.tune_settings import TuneSettings
 from ablation.grid.variants import Known
@@ -57,12 +64,7 @@ def read_tune(
         example = "{learning_rate: {range: [0.0001, 0.1], log: true}}"
         message = f"tuning needs a `space:` of settings to search, for example `space: {example}`."
         raise source.error(("tune", "space") if "space" in section else ("tune",), message)
-    if section.get("tuner") == "hyperband":
-        message = (
-            "hyperband decides its own number of proposals, so that no budget can be declared. Use random, "
-            "grid or bayesian."
-        )
-        raise source.error(("tune", "tuner"), message)
+    _refuse_rungs(section, source)
     settings = validate(
         TuneSettings, section | {"space": spelled_out("tune", space, known)}, source, {}, ("tune",)
     )
@@ -71,6 +73,7 @@ def read_tune(
     for variant in variants:
         check_space("tune", settings.space, variant, source)
     check_objective("tune", settings, variants, source)
+    check_sampler("tune", settings.tuner, settings.space, source)
     if (most := settings.most_trials) and any(budget >= most for budget in settings.budgets or ()):
         message = f"each of these must be smaller than the whole budget, which is {most} proposals."
         raise source.error(("tune", "budgets"), message)
@@ -84,6 +87,22 @@ def read_tune(
         message = f"tuning needs seeds below {SEEDS_BELOW:,}; searches and tuned variants use those above."
         raise source.error(("seeds",), message)
     return settings
+
+
+def _refuse_rungs(section: dict[str, Any], source: LocatedYaml) -> None:
+    """Refuse what trains some proposals for a part of the epochs only."""
+    if section.get("tuner") == "hyperband":
+        message = (
+            "hyperband decides its own number of proposals, so that no budget can be declared. Use random, "
+            "grid, bayesian, tpe or cma_es."
+        )
+        raise source.error(("tune", "tuner"), message)
+    if "pruner" in section:
+        message = (
+            "pruners belong to a `search:`. Here, every proposal is trained for all of its epochs, so that "
+            "all variants get the same budget. Remove this key."
+        )
+        raise source.error(("tune", "pruner"), message)
 
 
 def _refuse_declared_difference(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablation.analysis.phrases import conclusion, interval_phrase, method_phrase, points
 from ablation.analysis.tuning import AS_GIVEN, standing
+from ablation.grid.tuners import method_sentence
 from ablation.grid.value_text import counted
 from ablation.report.comparison_sections import Pictures
 from ablation.report.comparison_tables import value_text
@@ -122,14 +123,16 @@ def _method(run: Run) -> str:
     tune = run.study.tune
     assert tune
     budget = counted(run.tuning.whole_budget, "proposal")
+    choices = [name for name, parameter in tune.space.items() if parameter.range is None]
     return (
         "A variant that is judged at settings that suit another variant is judged unfairly. So every variant "
-        f"was tuned, too, with the same budget: {budget} of the {tune.tuner} oracle, each trained with "
+        f"was tuned, too, with the same budget: {budget} of the {tune.proposer_name}, each trained with "
         f"{counted(tune.seeds, 'seed')}, and scored by the {tune.objective_name} after the last epoch. The "
         "best one was then trained with seeds that neither the study nor a search has used, and compared "
         f"with {run.study.baseline} at its own best ({method_phrase(run.compare)}). A second search, with "
-        "another seed of the oracle and other seeds of training, shows how certain the choice is. Only the "
-        "comparisons, as given and tuned, read the test images; each of the two is a family of its own."
+        "another seed for the proposals and other seeds of training, shows how certain the choice is. Only "
+        "the comparisons, as given and tuned, read the test images; each of the two is a family of its own. "
+        f"{method_sentence(tune.tuner, choices=', '.join(choices))}"
     )
 
 

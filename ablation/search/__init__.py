@@ -1,1 +1,1 @@
-"""Search: keras-tuner proposes, the study's own executor and store run it, fresh seeds confirm it."""
+"""Search: keras-tuner or Optuna proposes, the study's executor and store run it, fresh seeds confirm it."""

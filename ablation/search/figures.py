@@ -108,8 +108,8 @@ def _scores(search_run: SearchRun, name: str, title: str, axis: str, x: np.ndarr
     missing = int(search_run.table["objective"].isna().sum())
     failed, seeds = counted(missing, "proposal"), counted(len(settings.seeds), "seed")
     caption = (
-        f"{metric.capitalize()} after the last epoch of every proposal of the {settings.tuner} oracle. Small "
-        f"dots: one per seed; large dots: the mean over n = {seeds}. There are no "
+        f"{metric.capitalize()} after the last epoch of every proposal of the {settings.proposer_name}. "
+        f"Small dots: one per seed; large dots: the mean over n = {seeds}. There are no "
         "intervals, because the scores were used to choose. Line: the best mean so far, which is optimistic "
         "because it was chosen; the confirmation shows by how much. Dashed: the baseline, from which the "
         f"search started, with the same seeds.{f' Left out: {failed} without a score.' if missing else ''}"

@@ -1,201 +1,39 @@
-"""Proposals of what to try next: keras-tuner's oracles propose settings and receive their scores."""
+"""The proposer of a search: an oracle of keras-tuner or a sampler of Optuna."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from ablation.grid.search_space import Parameter
-from ablation.grid.settings import HyperModelSettings
-from ablation.grid.value_text import yaml_text
-from ablation.models.hypermodel import load_hypermodel
-from ablation.search.hypermodel import complete, declared_hyperparameters, open_parameters
-from ablation.search.proposal import Proposal
+from ablation.errors import RunError
+from ablation.grid.tuners import SAMPLERS
+from ablation.search.oracle import OracleProposer
+from ablation.search.proposal import Proposer
+from ablation.search.sampler import SamplerProposer
 from ablation.search.settings import Search
-from ablation.tensorflow_setup import quiet_stderr
+
+_NEEDED = {"tpe": ("optuna",), "cma_es": ("optuna", "cmaes")}
 
 
-class Proposer:
-    """An oracle of keras-tuner, asked in rounds.
-
-    The proposals of a round depend only on the search and on the scores of earlier rounds. So a search that
-    was killed, or that runs on other workers, makes the same proposals again, and only the trials themselves
-    need to be kept. In a round, ``random`` and ``grid`` propose everything, ``bayesian`` proposes as many
-    settings as the search says, and ``hyperband`` proposes one rung of all its brackets.
+def make_proposer(search: Search, folder: Path) -> Proposer:
+    """Return the proposer that a search names.
 
     Args:
         search: The search.
         folder: The folder where keras-tuner writes its own state, which is never read.
     """
+    return SamplerProposer(search) if search.settings.tuner in SAMPLERS else OracleProposer(search, folder)
 
-    def __init__(self, search: Search, folder: Path) -> None:
-        self._space = search.settings.space
-        self._tuner = search.settings.tuner
-        self._worst = -1e12 if search.settings.maximise else 1e12
-        self._per_round = search.settings.parallel if search.settings.tuner == "bayesian" else None
-        self._hypermodel = _hypermodel(search)
-        self._oracle = _oracle(search, self._hypermodel)
-        self._oracle.verbose = 0
-        self._oracle._set_project_dir(str(folder), "oracle")
-        self._open: dict[str, Any] = {}
 
-    @property
-    def space(self) -> dict[str, Parameter]:
-        """The parameters that are searched; a HyperModel's grow as proposals meet further ones."""
-        return open_parameters(self._oracle.get_space()) if self._hypermodel else self._space
+def require_tuner(tuner: str) -> None:
+    """Refuse a tuner whose packages are not installed.
 
-    def rounds(self) -> Iterator[list[Proposal]]:
-        """Yield the proposals of each round; `tell` must be called for each before the next round."""
-        while proposals := self._round():
-            yield proposals
-
-    def tell(self, proposal: Proposal, score: float | None) -> None:
-        """Tell the oracle the score of a proposal; None if it failed, which does not end the search."""
-        trial = self._open.pop(proposal.name)
-        if trial.status != "RUNNING":  # a trial of a grid has ended already, because its score has no effect
-            return
-        if self._tuner == "hyperband" and (score is None or not math.isfinite(score)):
-            score = self._worst  # a rung waits for all of its trials, so that a failed one must rank last
-        self._end(trial, score)
-
-    def _end(self, trial: Any, score: float | None) -> None:
-        if score is None or not math.isfinite(score):
-            trial.status = "INVALID"
-        else:
-            self._oracle.update_trial(trial.trial_id, {self._oracle.objective.name: score})
-            trial.status = "COMPLETED"
-        self._oracle.end_trial(trial)
-
-    def _round(self) -> list[Proposal]:
-        proposals: list[Proposal] = []
-        while self._per_round is None or len(proposals) < self._per_round:
-            trial = self._oracle.create_trial(f"tuner{len(proposals)}")
-            if trial.status != "RUNNING":
-                break
-            values = self._values(trial)
-            given = trial.hyperparameters.values
-            earlier = given.get("tuner/trial_id")
-            proposal = Proposal(
-                name=_name(trial.trial_id),
-                values=values,
-                epochs=given.get("tuner/epochs"),
-                goes_on_from=_name(earlier) if earlier else None,
+    Raises:
+        RunError: A package is missing.
+    """
+    for package in _NEEDED.get(tuner, ()):
+        if find_spec(package) is None:
+            raise RunError(
+                f"`tuner: {tuner}` needs {package}, which is not installed: "
+                "pip install 'ablation-harness[optuna]'"
             )
-            self._open[proposal.name] = trial
-            proposals.append(proposal)
-            if self._tuner in ("grid", "random"):  # any score does: they propose the same whatever it is
-                self._end(trial, self._worst)
-        return proposals
-
-    def _values(self, trial: Any) -> dict[str, Any]:
-        """Return the settings that a trial of keras-tuner proposes, without those that are not active.
-
-        A HyperModel is built to find out. It may meet hyperparameters that no earlier build has met; these
-        are searched from the next proposal on.
-        """
-        if self._hypermodel:
-            with quiet_stderr():
-                values = complete(self._hypermodel, trial)
-            self._oracle.update_space(trial.hyperparameters)
-            return values
-        return {
-            name: decoded(parameter, trial.hyperparameters.values[name])
-            for name, parameter in self._space.items()
-            if trial.hyperparameters.is_active(name)
-        }
-
-
-def _name(trial_id: str) -> str:
-    return f"trial {int(trial_id):02d}"
-
-
-def _oracle(search: Search, hypermodel: Any | None) -> Any:
-    import keras_tuner
-
-    settings = search.settings
-    common: dict[str, Any] = {
-        "objective": keras_tuner.Objective(settings.objective, "max" if settings.maximise else "min"),
-        "hyperparameters": (
-            declared_hyperparameters(hypermodel)[0] if hypermodel else hyperparameters(settings.space)
-        ),
-        "allow_new_entries": bool(hypermodel),
-        "tune_new_entries": bool(hypermodel),
-        "seed": settings.seed + 1,  # keras-tuner replaces 0 by a random seed
-        "max_retries_per_trial": 0,
-        "max_consecutive_failed_trials": 10**9,  # failed trials never end the search
-    }
-    match settings.tuner:
-        case "random":
-            return keras_tuner.oracles.RandomSearchOracle(max_trials=settings.most_trials, **common)
-        case "grid":
-            return keras_tuner.oracles.GridSearchOracle(max_trials=settings.most_trials, **common)
-        case "bayesian":
-            return keras_tuner.oracles.BayesianOptimizationOracle(max_trials=settings.most_trials, **common)
-        case _:
-            return keras_tuner.oracles.HyperbandOracle(
-                max_epochs=search.baseline.training.epochs,
-                factor=settings.factor,
-                hyperband_iterations=settings.iterations,
-                **common,
-            )
-
-
-def _hypermodel(search: Search) -> Any | None:
-    model = search.baseline.model
-    if isinstance(model, HyperModelSettings):
-        return load_hypermodel(model.hypermodel, Path(model.folder))[0]
-    return None
-
-
-def hyperparameters(space: dict[str, Parameter]) -> Any:
-    """Return the space as keras-tuner's hyperparameters, each registered after those that it depends on."""
-    import keras_tuner
-
-    registered = keras_tuner.HyperParameters()
-    for name in _in_order(space):
-        with ExitStack() as scopes:
-            for other, value in space[name].when.items():
-                scopes.enter_context(registered.conditional_scope(other, [_encoded(space[other], value)]))
-            _register(registered, name, space[name])
-    return registered
-
-
-def _register(hyperparameters: Any, name: str, parameter: Parameter) -> None:
-    if parameter.choice is not None:
-        hyperparameters.Choice(name, [_encoded(parameter, value) for value in parameter.choice])
-        return
-    assert parameter.range is not None
-    low, high = parameter.range
-    sampling = "log" if parameter.log else "linear"
-    if parameter.is_whole:
-        # A step on a log scale is a factor there, so that one without a step is left to keras-tuner.
-        step = None if parameter.log and not parameter.step else int(parameter.step or 1)
-        hyperparameters.Int(name, int(low), int(high), step=step, sampling=sampling)
-    else:
-        hyperparameters.Float(name, float(low), float(high), step=parameter.step, sampling=sampling)
-
-
-def _encoded(parameter: Parameter, value: Any) -> Any:
-    """Return a choice in a form that keras-tuner accepts: numbers as they are, anything else as text."""
-    choices = parameter.choice or ()
-    kinds = {type(choice) for choice in choices}
-    return value if kinds in ({int}, {float}, {bool}) else yaml_text(value)
-
-
-def decoded(parameter: Parameter, value: Any) -> Any:
-    """Return a value of keras-tuner as a value of the setting."""
-    if parameter.choice is None:
-        return value
-    return next(choice for choice in parameter.choice if _encoded(parameter, choice) == value)
-
-
-def _in_order(space: dict[str, Parameter]) -> list[str]:
-    """Return the names of the parameters, each after those that it depends on."""
-    placed: list[str] = []
-    while len(placed) < len(space):
-        ready = [n for n, p in space.items() if n not in placed and all(k in placed for k in p.when)]
-        placed += ready
-    return placed

@@ -22,6 +22,7 @@ from ablation.analysis.phrases import (
 from ablation.errors import writing
 from ablation.figures.style import Picture
 from ablation.files import write_atomically
+from ablation.grid.tuners import method_sentence
 from ablation.grid.value_text import counted, setting_text
 from ablation.report.document import Cell, Finding, Report, Section, Table, code, plain
 from ablation.report.render import drawing_software, render_html
@@ -34,12 +35,8 @@ from ablation.search.results import SearchRun
 from ablation.search.tables import winner
 from ablation.store.run_folder import figures_folder
 
-_REPEATABLE = {
-    "random": "whatever the scores",
-    "grid": "whatever the scores",
-    "bayesian": "given the same scores, which are identical to the bit on the same kind of processor",
-    "hyperband": "given the same scores, which are identical to the bit on the same kind of processor",
-}
+_SAME_SCORES = "given the same scores, which are identical to the bit on the same kind of processor"
+_REPEATABLE = {"random": "whatever the scores", "grid": "whatever the scores"}
 
 
 def write_search_report(search_run: SearchRun, folder: Path | None = None) -> Path:
@@ -72,7 +69,7 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
     search, run = search_run.search, search_run.confirmed
     settings, figures = search.settings, {picture.name: picture for picture in pictures}
     proposals, of_each = counted(len(search_run.table), "proposal"), counted(len(settings.seeds), "seed")
-    tried = f"{proposals} × {of_each} by the {settings.tuner} oracle"
+    tried = f"{proposals} × {of_each} by the {settings.proposer_name}"
     fresh = counted(len(run.study.seeds), "fresh seed")
     seeds = f"the best {len(search_run.confirmation)} confirmed with {fresh}"
     trials = [trial.id for side in (search_run.explored, run) for trial in side.trials]
@@ -90,7 +87,7 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
             Section(
                 "trials-tried", "Proposals", (),
                 [figures[name] for name in ("budget", "parallel_coordinates") if name in figures],
-                [_tried(search_run)], [_TRIED.format(metric=_metric(search_run))],
+                [_tried(search_run)], _how_tried(search_run),
             ),
             _important(search_run, [figures[name] for name in ("importance",) if name in figures]),
             _reproduction(search_run),
@@ -103,8 +100,23 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
 _TRIED = (
     "{metric} after the last epoch: the mean over the seeds and their standard deviation; no best epoch is "
     "picked. A proposal with a trial that failed or diverged has no score, because a mean over the remaining "
-    "trials would flatter it; the failure is reported to the oracle, and the search continues."
+    "trials would flatter it; the failure is reported to what makes the proposals, and the search continues."
 )
+_PRUNED = (
+    "A pruned proposal was stopped before its last epoch, because others were better after as many epochs; "
+    "its score is that of its last epoch, and it has no rank. A proposal that is not pruned goes on as a "
+    "further proposal with the same settings and more epochs."
+)
+
+
+def _how_tried(search_run: SearchRun) -> list[str]:
+    """Say who made the proposals, how they were scored, and which were stopped early."""
+    settings = search_run.search.settings
+    choices = [name for name, parameter in settings.space.items() if parameter.range is None]
+    method = method_sentence(settings.tuner, settings.pruner, ", ".join(choices))
+    pruned = counted(int((search_run.table["status"] == "pruned").sum()), "proposal")
+    last = [f"{_PRUNED} Pruned: {pruned}."] if settings.has_rungs else []
+    return [method, _TRIED.format(metric=_metric(search_run)), *last]
 
 
 def _metric(search_run: SearchRun) -> str:
@@ -286,10 +298,10 @@ def _important(search_run: SearchRun, pictures: Sequence[Picture]) -> Section:
 def _reproduction(search_run: SearchRun) -> Section:
     settings = search_run.search.settings
     text = [
-        "The same command resumes the search wherever it was stopped, and gives the same result: the oracle "
-        f"repeats its proposals, {_REPEATABLE[settings.tuner]}, and a finished trial is never trained again. "
-        f"The trials are in {code('search/')} and {code('confirmation/')}, the search in "
-        f"{code('search.json')}.",
+        "The same command resumes the search wherever it was stopped, and gives the same result: the "
+        f"proposals are repeated, {_REPEATABLE.get(settings.tuner, _SAME_SCORES)}, and a finished trial is "
+        f"never trained again. The trials are in {code('search/')} and {code('confirmation/')}, the search "
+        f"in {code('search.json')}.",
     ]
     values = settings.model_dump(mode="json", exclude={"space", "confirm"}, exclude_none=True)
     rows = [[Cell(key, kind="row"), *plain(setting_text(value))] for key, value in values.items()]

@@ -19,7 +19,7 @@ from ablation.grid.trial import slug
 from ablation.results.run import Run
 from ablation.search.ablate import ablation_study
 from ablation.search.proposal import Proposal
-from ablation.search.proposer import Proposer
+from ablation.search.proposer import make_proposer, require_tuner
 from ablation.search.report import write_search_report
 from ablation.search.results import SearchRun
 from ablation.search.settings import Search
@@ -45,7 +45,7 @@ def run_search(
 
     Every proposal is a variant of a study, which is trained with the seeds of the search by the same kind of
     executor and into the same kind of store; the test set is not read. What is finished is never trained
-    again: when the search is run again, the oracle makes the same proposals and receives the same scores.
+    again: when the search is run again, the same proposals are made, and they receive the same scores.
 
     Args:
         search: The search to run.
@@ -60,8 +60,10 @@ def run_search(
         The search with its results.
 
     Raises:
-        AblationError: The dataset, the folder or an option cannot be used, or no proposal completed.
+        AblationError: The dataset, the folder or an option cannot be used, a package is missing, or no
+            proposal completed.
     """
+    require_tuner(search.settings.tuner)
     folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or NullObserver()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def _explore(
     address: str | None,
     observer: Observer,
 ) -> None:
-    """Train what the oracle proposes, round by round, until it proposes nothing more."""
+    """Train what is proposed, round by round, until nothing more is proposed."""
     store = Store(folder / "search")
     asked = search.study.dataset, search.study.vary
     dataset = store.prepared_dataset(*asked) or prepare_dataset(*asked)
@@ -116,7 +118,7 @@ def _explore(
     proposals: list[Proposal] = []
     with store.locked(), closing(runner), tempfile.TemporaryDirectory() as scratch:
         with quiet_stderr():  # keras-tuner imports TensorFlow
-            proposer = Proposer(search, Path(scratch))
+            proposer = make_proposer(search, Path(scratch))
         for proposed in proposer.rounds():
             proposals += proposed
             search = search.with_space(proposer.space)
@@ -128,6 +130,7 @@ def _explore(
             for proposal in proposed:
                 score = float(scores[proposal.name])
                 proposer.tell(proposal, None if math.isnan(score) else score)
+        _write_record(search, _with_pruned(search, proposals, Run(store.folder)), folder)
         store.forget_states()
         write_tables(Run(store.folder))
 
@@ -143,10 +146,22 @@ def _search_study(search: Search, proposals: Sequence[Proposal]) -> Study:
         "seeds": settings.seeds,
         "compare": settings.judged,
         "reads_test": False,
-        "keeps_states": settings.tuner == "hyperband",
+        "keeps_states": settings.has_rungs,
         "save_models": False,
     }
     return search.study.model_copy(update=changes)
+
+
+def _with_pruned(search: Search, proposals: Sequence[Proposal], run: Run) -> list[Proposal]:
+    """Mark the proposals that have a score, but were trained for a part of the epochs and never went on."""
+    scores = search_table(search, proposals, run).set_index("trial")["objective"]
+    gone_on, epochs = {p.goes_on_from for p in proposals}, search.baseline.training.epochs
+    return [
+        p.model_copy(update={"pruned": True})
+        if p.epochs not in (None, epochs) and p.name not in gone_on and not math.isnan(scores[p.name])
+        else p
+        for p in proposals
+    ]
 
 
 def _alone(variant: Variant) -> Variant:

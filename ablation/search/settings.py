@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -14,15 +14,21 @@ from ablation.grid.schema_errors import validate
 from ablation.grid.search_space import Parameter, SpaceSettings
 from ablation.grid.settings import HyperModelSettings
 from ablation.grid.settings_group import Settings
-from ablation.grid.space_checks import changed, check_objective, check_space, spelled_out
+from ablation.grid.space_checks import (
+    changed,
+    check_objective,
+    check_sampler,
+    check_space,
+    spelled_out,
+)
 from ablation.grid.study import Seeds, Study, Variant
-from ablation.grid.value_text import yaml_text
+from ablation.grid.tuners import SAMPLERS, Pruner, Tuner, proposer_name
+from ablation.grid.value_text import counted, yaml_text
 from ablation.grid.variants import Known
-from ablation.grid.yaml_positions import read_yaml
+from ablation.grid.yaml_positions import LocatedYaml, read_yaml
 from ablation.models.user_model import refuse_overruled
 from ablation.search.hypermodel import hypermodel_space
 
-Tuner = Literal["random", "grid", "bayesian", "hyperband"]
 _TRIALS = 20
 
 
@@ -42,22 +48,28 @@ class SearchSettings(SpaceSettings):
     """Used instead of a space: ``module:object``, your own keras-tuner ``HyperModel`` or ``build`` function,
     which declares its hyperparameters itself."""
     tuner: Tuner = "random"
-    """The keras-tuner oracle that makes the proposals. A proposal is one combination of settings."""
+    """What makes the proposals: an oracle of keras-tuner, or Optuna's sampler ``tpe`` or ``cma_es``, which
+    need the extra ``optuna``. A proposal is one combination of settings."""
+    pruner: Pruner | None = None
+    """For ``tpe`` and ``cma_es``: Optuna's pruner, which stops proposals early that are behind others after
+    the same number of epochs."""
     trials: Count | None = None
     """The number of proposals to try. The default is 20 or, for ``grid``, all combinations. It cannot be
-    given for ``hyperband``, which sets the number itself."""
+    given for ``hyperband``, which sets the number itself. With a pruner, a proposal that goes on from an
+    earlier one is not counted again."""
     seeds: Seeds = (0, 1)
     """The seeds that every proposal is trained with."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """The seed of the oracle."""
+    """The seed of the oracle or the sampler."""
     parallel: Count = 2
-    """The number of proposals that ``bayesian`` makes before it receives their scores. It is part of the
-    search and does not depend on the number of workers, so that a machine with more cores finds the same
-    settings."""
+    """The number of proposals that ``bayesian``, ``tpe`` and ``cma_es`` make before they receive their
+    scores. It is part of the search and does not depend on the number of workers, so that a machine with more
+    cores finds the same settings."""
     factor: Annotated[int, Field(ge=2)] = 3
-    """For ``hyperband``: the factor by which each rung is narrowed."""
+    """For ``hyperband`` and pruners: the factor between the epochs of a rung and of the next one, by which
+    successive halving and Hyperband also narrow each rung."""
     iterations: Count = 1
-    """For ``hyperband``: how many times the whole procedure is repeated."""
+    """For the tuner ``hyperband``: how many times the whole procedure is repeated."""
     confirm: Confirmation = Confirmation()
     """How the best proposals are confirmed."""
 
@@ -65,6 +77,16 @@ class SearchSettings(SpaceSettings):
     def most_trials(self) -> int | None:
         """The largest number of proposals to try; None if the tuner decides when to end."""
         return None if self.tuner in ("hyperband", "grid") and not self.trials else self.trials or _TRIALS
+
+    @property
+    def has_rungs(self) -> bool:
+        """Whether proposals are first trained for a part of the epochs, and some then go on."""
+        return self.tuner == "hyperband" or self.pruner is not None
+
+    @property
+    def proposer_name(self) -> str:
+        """What makes the proposals, in words."""
+        return proposer_name(self.tuner, self.pruner)
 
 
 class Search(Settings):
@@ -157,12 +179,41 @@ def read_search(file: Path, needs_images: bool = True) -> Search:
             ("search", "trials"),
             "hyperband sets the number of trials itself; set `factor` or `iterations` instead.",
         )
-    if settings.tuner == "hyperband" and "epochs" in space:
+    if settings.has_rungs and "epochs" in space:
         raise source.error(
             ("search", "space", "epochs"),
-            "hyperband sets the number of epochs itself, up to the `epochs` of `training`.",
+            f"{settings.pruner or settings.tuner} sets the number of epochs itself, up to the `epochs` of "
+            "`training`.",
         )
+    _check_optuna(search, source)
     return search
+
+
+def _check_optuna(search: Search, source: LocatedYaml) -> None:
+    """Refuse what Optuna cannot search or prune.
+
+    Raises:
+        GridError: The tuner or the pruner does not fit the rest of the search.
+    """
+    settings, epochs = search.settings, search.baseline.training.epochs
+    if settings.pruner and settings.tuner not in SAMPLERS:
+        raise source.error(
+            ("search", "pruner"),
+            f"a pruner needs a sampler of Optuna, `tuner: tpe` or `tuner: cma_es`, not {settings.tuner}.",
+        )
+    if settings.hypermodel and settings.tuner in SAMPLERS:
+        raise source.error(
+            ("search", "tuner"),
+            f"{settings.tuner} cannot search a HyperModel, whose hyperparameters are those of keras-tuner; "
+            "use random, grid, bayesian or hyperband.",
+        )
+    if settings.pruner and epochs < settings.factor:
+        raise source.error(
+            ("search", "pruner"),
+            f"with {counted(epochs, 'epoch')} and factor {settings.factor}, there is no shorter training "
+            "after which proposals could be compared. Raise `training.epochs`, or remove the pruner.",
+        )
+    check_sampler("search", settings.tuner, settings.space, source)
 
 
 def _of_hypermodel(search: Search, name: str, folder: Path) -> Search:

@@ -28,7 +28,8 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
         ``trial``; the searched settings, empty if a condition leaves one out; ``epochs``; ``seeds``, the
         number of completed ones; ``objective``, the mean over the seeds of the value after the last epoch,
         NaN unless all seeds completed, because a mean of the survivors would flatter; ``deviation`` over the
-        seeds; ``seconds`` of training that the search had spent when the proposal was done; ``status``;
+        seeds; ``seconds`` of training that the search had spent when the proposal was done; ``status``,
+        ``pruned`` for one that was stopped before its last epoch because others were better;
         ``goes_on_from``; and ``rank``, where 1 is best, among the proposals that were trained for the most
         epochs that their settings ask for.
     """
@@ -55,13 +56,13 @@ def search_table(search: Search, proposals: Sequence[Proposal], run: Run) -> pd.
                 "objective": float(values.mean()) if whole else math.nan,
                 "deviation": float(values.std(ddof=1)) if whole and planned > 1 else math.nan,
                 "seconds": total,
-                "status": "completed" if whole else ", ".join(troubles),
+                "status": ("pruned" if proposal.pruned else "completed") if whole else ", ".join(troubles),
                 "goes_on_from": proposal.goes_on_from or "",
             }
         )
     table = pd.DataFrame(rows)
     longest = ~table["trial"].isin(table["goes_on_from"])
-    if search.settings.tuner == "hyperband":  # proposals that were dropped were trained for fewer epochs
+    if search.settings.has_rungs:  # pruned proposals were trained for fewer epochs
         longest &= table["epochs"] == search.baseline.training.epochs
     ranked = table["objective"].where(longest)
     table["rank"] = ranked.rank(ascending=not search.settings.maximise, method="first")

@@ -17,6 +17,7 @@ from ablation.grid.tuning import SEARCHES, SEEDS_BELOW
 from ablation.report.write import write_report
 from ablation.results.run import Run
 from ablation.results.tuning import tuned_folder
+from ablation.search.proposer import require_tuner
 from ablation.store.run_folder import Store
 from ablation.tuning.search import explore
 from ablation.workflow.observers import NullObserver, Observer
@@ -52,9 +53,12 @@ def run_and_tune(
 
     Raises:
         GridError: A seed is one of those that tuning uses itself.
-        RunError: No proposal for a variant was trained with all of its seeds.
+        RunError: No proposal for a variant was trained with all of its seeds, or the tuner needs a package
+            that is not installed.
     """
     refuse_reserved_seeds(study)
+    if study.tune and not only and shard.is_whole:
+        require_tuner(study.tune.tuner)
     options: dict[str, Any] = {"workers": workers, "executor": executor, "address": address}
     observer = observer or NullObserver()
     run = run_study(

@@ -1,4 +1,4 @@
-"""The two searches that tune the variants: keras-tuner proposes for all variants side by side."""
+"""The two searches that tune the variants: settings are proposed for all variants side by side."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ablation.grid.study import Study, Variant
 from ablation.grid.tuning import TunedProposal, proposals_of, same_plan, search_study, space_of
 from ablation.results.run import Run
 from ablation.results.tuning import search_folder
-from ablation.search.proposal import Proposal
-from ablation.search.proposer import Proposer
+from ablation.search.proposal import Proposal, Proposer
+from ablation.search.proposer import make_proposer
 from ablation.search.settings import Search, SearchSettings
 from ablation.store.run_folder import Store
 from ablation.tensorflow_setup import quiet_stderr
@@ -93,7 +93,7 @@ def _propose_and_train(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         with quiet_stderr():  # keras-tuner imports TensorFlow
             proposers = {
-                variant.name: Proposer(search_of(study, variant, search), scratch / f"{place}")
+                variant.name: make_proposer(search_of(study, variant, search), scratch / f"{place}")
                 for place, variant in enumerate(study.variants)
             }
         for proposed in _rounds(proposers):

@@ -2,6 +2,7 @@
 
     pip install '.[benchmark]'
     python experiments/benchmark/search.py            # the search of digits.yaml
+    python experiments/benchmark/search.py --tuners random tpe cma_es tpe+median
 
 (a) `ablation search`, including its confirmation with fresh seeds, its figures and its report;
 (b) keras-tuner: the same space, oracle, seed, trials and executions per trial, `fit` on arrays.
@@ -9,6 +10,9 @@
 Each of the two is a process of its own, timed from start to end. They take turns as often as `--repeats`
 says. Then the best setting of (b) is confirmed as (a) confirms its own, with the same fresh seeds. So the
 two answers are compared by what they are worth, and not by the score that each search gave them.
+
+With `--tuners`, (a) is run once with each of these tuners, where `tpe+median` names a pruner, too. `--epochs`
+and `--trials` make that smaller.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ def tuner(grid: Path, folder: Path) -> dict[str, Any]:
 
     from ablation.grid.seeding import Randomness
     from ablation.models.build import build_model
-    from ablation.search.proposer import decoded, hyperparameters
+    from ablation.search.oracle import decoded, hyperparameters
 
     search = Search.from_yaml(grid)
     settings = search.settings
@@ -101,6 +105,28 @@ def _means(run: Any, name: str) -> dict[str, Any]:
 WAYS = {"a": harness, "b": tuner}
 
 
+def compare_tuners(names: list[str], epochs: int, trials: int) -> None:
+    """Run (a) with each tuner, and print what it cost and what it found."""
+    print(f"{'tuner':<24} epochs trained  best in the search  confirmed: validation   test accuracy")
+    for name in names:
+        tuner, _, pruner = name.partition("+")
+        grid = json.loads(json.dumps(read_yaml(DIGITS).data))
+        grid["training"]["epochs"] = epochs
+        grid["search"] |= {"tuner": tuner, "trials": trials} | ({"pruner": pruner} if pruner else {})
+        if tuner == "hyperband":
+            del grid["search"]["trials"]
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "grid.yaml").write_text(json.dumps(grid))
+            found = harness(folder / "grid.yaml", folder)
+            searched = SearchRun(folder / "out")
+            table = searched.table.set_index("trial")["epochs"]
+            again = table.loc[[p.goes_on_from for p in searched.proposals if p.goes_on_from]].sum()
+            trained = len(searched.search.settings.seeds) * int(table.sum() - again)
+        scores = f"{found['searched']:19.1%} {found['val']:22.1%} {found['test']:15.1%}"
+        print(f"{name:<24} {trained:14} {scores}", flush=True)
+
+
 def main() -> None:
     """Parse the command line; `--way` is how this script starts itself."""
     if len(sys.argv) > 1 and sys.argv[1] == "--way":
@@ -109,7 +135,14 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--tuners", nargs="+", help="tuners to compare, such as tpe or tpe+median")
+    parser.add_argument("--epochs", type=int, default=40, help="with --tuners")
+    parser.add_argument("--trials", type=int, default=20, help="with --tuners")
+    given = parser.parse_args()
+    if given.tuners:
+        compare_tuners(given.tuners, given.epochs, given.trials)
+        return
+    repeats = given.repeats
     for turn in range(repeats):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -90,8 +90,19 @@ def test_it_is_part_of_what_is_declared_only_where_it_is_given(write_grid: Calla
         (
             "{space: {batch_size: [8, 16]}, tuner: hyperband}",
             "tune.tuner",
-            "hyperband decides its own number of proposals, so that no budget can be declared. Use random, grid "
-            "or bayesian.",
+            "hyperband decides its own number of proposals, so that no budget can be declared. Use random, grid, "
+            "bayesian, tpe or cma_es.",
+        ),
+        (
+            "{space: {batch_size: [8, 16]}, tuner: tpe, pruner: median}",
+            "tune.pruner",
+            "pruners belong to a `search:`. Here, every proposal is trained for all of its epochs, so that all variants "
+            "get the same budget. Remove this key.",
+        ),
+        (
+            "{space: {batch_size: [8, 16]}, tuner: cma_es}",
+            "tune.tuner",
+            "cma_es adapts ranges of numbers, and this space has only choices. Use tpe, random or grid.",
         ),
         (
             "{space: {batch_size: [8, 16]}, trails: 3}",

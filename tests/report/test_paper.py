@@ -364,3 +364,29 @@ def test_a_run_without_a_completed_trial_has_no_paper(tmp_path: Path) -> None:
 
 def test_the_columns_fit_the_narrowest_usual_column() -> None:
     assert COLUMN / 72.27 * 2.54 < 8.4
+
+
+@pytest.mark.parametrize(
+    ("tuner", "sentence", "cited"),
+    [
+        (
+            "tpe",
+            r"each variant was tuned by two TPE~\cite{bergstra2011algorithms} searches with Optuna~\cite{akiba2019optuna}, each",
+            {"bergstra2011algorithms", "akiba2019optuna"},
+        ),
+        (
+            "random",
+            r"each variant was tuned by two random searches with KerasTuner~\cite{omalley2019kerastuner}, each",
+            {"omalley2019kerastuner"},
+        ),
+    ],
+)
+def test_methods_name_what_tuned_the_variants(
+    tuner: str, sentence: str, cited: set[str], tmp_path: Path
+) -> None:
+    grid = "study: s\nvariants: {wide: {width: 2}}\nseeds: 3\n"
+    grid += f"tune: {{space: {{learning_rate: {{range: [0.001, 0.1]}}}}, tuner: {tuner}}}\n"
+    texts = pieces(untrained_run(grid, tmp_path))
+    assert sentence in " ".join(texts["methods.tex"].split())
+    tuning = {"bergstra2011algorithms", "akiba2019optuna", "omalley2019kerastuner"}
+    assert {key for key in tuning if key in texts["references.bib"]} == cited

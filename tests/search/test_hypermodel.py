@@ -13,7 +13,7 @@ import pytest
 from ablation.errors import GridError
 from ablation.grid.search_space import Parameter
 from ablation.search.hypermodel import declared_hyperparameters
-from ablation.search.proposer import Proposer
+from ablation.search.proposer import make_proposer
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
 from ablation.search.settings import Search
@@ -102,7 +102,7 @@ def searched(tmp_path: Path) -> Iterator[Callable[..., Search]]:
 
 def proposed(search: Search, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Parameter]]:
     """What is proposed when all scores are equal, and what had been searched when it ended."""
-    proposer, values = Proposer(search, folder), list[dict[str, Any]]()
+    proposer, values = make_proposer(search, folder), list[dict[str, Any]]()
     for proposals in proposer.rounds():
         for proposal in proposals:
             values.append(proposal.values)

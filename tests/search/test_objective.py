@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ablation.errors import GridError
-from ablation.search.proposer import Proposer
+from ablation.search.oracle import OracleProposer
 from ablation.search.report import search_report
 from ablation.search.run import run_search
 from ablation.search.settings import Search
@@ -50,7 +50,7 @@ def test_a_declared_metric_is_an_objective_with_its_direction(
 ) -> None:
     search = search_of(tmp_path, metrics, objective)
     assert (search.settings.maximise, search.settings.in_points) == (maximise, in_points)
-    assert Proposer(search, tmp_path)._oracle.objective.direction == ("max" if maximise else "min")
+    assert OracleProposer(search, tmp_path)._oracle.objective.direction == ("max" if maximise else "min")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from ablation.errors import GridError, RunError
 from ablation.grid.search_space import Parameter
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
-from ablation.search.proposer import Proposer
+from ablation.search.proposer import make_proposer
 from ablation.search.report import search_report
 from ablation.search.results import SearchRun
 from ablation.search.run import run_search
@@ -80,7 +80,7 @@ def proposals(
     search: Search, folder: Path, score: Callable[[int], float | None]
 ) -> list[list[tuple[object, ...]]]:
     """What an oracle proposes, round by round, when its k-th proposal is told the k-th score."""
-    proposer, rounds, told = Proposer(search, folder), [], 0
+    proposer, rounds, told = make_proposer(search, folder), [], 0
     for proposed in proposer.rounds():
         rounds.append([(p.name, repr(p.values), p.epochs, p.goes_on_from) for p in proposed])
         for proposal in proposed:
@@ -137,6 +137,31 @@ def proposals(
             "{space: {dropout: [0, 0.1]}, tuner: hyperband, trials: 3}",
             "hyperband sets the number of trials itself",
         ),
+        (
+            "{space: {dropout: [0, 0.1]}, tuner: hyperbnd}",
+            "hyperbnd is not a valid value. Did you mean 'hyperband'?",
+        ),
+        (
+            "{space: {dropout: [0, 0.1]}, pruner: median}",
+            "a pruner needs a sampler of Optuna, `tuner: tpe` or `tuner: cma_es`, not random.",
+        ),
+        (
+            "{space: {dropout: [0, 0.1]}, tuner: tpe, pruner: medain}",
+            "medain is not a valid value. Did you mean 'median'?",
+        ),
+        (
+            "{space: {dropout: [0, 0.1]}, tuner: cma_es}",
+            "cma_es adapts ranges of numbers, and this space has only choices. Use tpe, random or grid.",
+        ),
+        (
+            "{space: {dropout: [0, 0.1]}, tuner: tpe, pruner: hyperband, factor: 40}",
+            "with 30 epochs and factor 40, there is no shorter training after which proposals could be compared. Raise "
+            "`training.epochs`, or remove the pruner.",
+        ),
+        (
+            "{space: {epochs: [1, 2]}, tuner: tpe, pruner: median}",
+            "median sets the number of epochs itself, up to the `epochs` of `training`.",
+        ),
         ("{space: {epochs: [1, 2]}, tuner: hyperband}", "hyperband sets the number of epochs itself"),
         ("{space: {dropout: [0, 0.1]}, objective: test_accuracy}", "search.objective"),
         ("{space: {dropout: [0, 0.1]}, tunr: random}", "unknown key 'tunr'. Did you mean 'tuner'?"),
@@ -159,7 +184,7 @@ def test_the_study_of_the_same_file_does_not_mind_its_search(write_search: Calla
 
 def test_conditions_and_scales_are_kept(write_search: Callable[..., Path], tmp_path: Path) -> None:
     search = Search.from_yaml(write_search(trials=60))
-    found = Proposer(search, tmp_path)
+    found = make_proposer(search, tmp_path)
     (proposed,) = (found.rounds().__next__(),)
     rates = np.array([p.values["learning_rate"] for p in proposed])
     assert rates.min() >= 1e-4
@@ -176,7 +201,7 @@ def test_conditions_and_scales_are_kept(write_search: Callable[..., Path], tmp_p
 # What the oracles propose
 
 
-@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband"])
+@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband", "tpe", "cma_es"])
 def test_the_same_scores_bring_the_same_proposals(
     tuner: str, write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -191,21 +216,22 @@ def test_the_same_scores_bring_the_same_proposals(
     scores = np.random.default_rng(0).random(100)
     runs = [proposals(search, tmp_path / str(k), lambda k: float(scores[k])) for k in range(2)]
     assert runs[0] == runs[1]
-    expected = {"random": [6], "grid": [6], "bayesian": [2, 2, 2], "hyperband": [6, 1]}[tuner]
+    expected = {"random": [6], "grid": [6], "hyperband": [6, 1]}.get(tuner, [2, 2, 2])
     assert [len(proposed) for proposed in runs[0]][: len(expected)] == expected or tuner == "hyperband"
     if tuner in ("random", "grid"):
         assert proposals(search, tmp_path / "other", lambda k: float(scores[-k - 1])) == runs[0]
 
 
-def test_seed_0_means_0(write_search: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("tuner", ["random", "tpe", "cma_es"])
+def test_seed_0_means_0(tuner: str, write_search: Callable[..., Path], tmp_path: Path) -> None:
     first, second, other = (
-        proposals(Search.from_yaml(write_search(seed=seed)), tmp_path / f"{k}", lambda k: 0.5)
+        proposals(Search.from_yaml(write_search(tuner=tuner, seed=seed)), tmp_path / f"{k}", lambda k: 0.5)
         for k, seed in enumerate((0, 0, 1))
     )
     assert first == second != other
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband", "tpe", "cma_es"])
 def test_failed_trials_never_end_a_search(
     tuner: str, write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -417,11 +443,15 @@ def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tuner", ["bayesian", "random"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"tuner": "bayesian"}, {"tuner": "random"}, {"tuner": "tpe", "pruner": "median", "factor": 2}],
+    ids=lambda changes: changes["tuner"],
+)
 def test_killed_at_any_moment_it_ends_with_the_same_table(
-    tuner: str, write_search: Callable[..., Path], tmp_path: Path
+    changes: dict[str, object], write_search: Callable[..., Path], tmp_path: Path
 ) -> None:
-    grid, out = write_search(tuner=tuner, trials=4), tmp_path / "killed"
+    grid, out = write_search(trials=4, **changes), tmp_path / "killed"
     code = "from ablation.cli.app import main; main()"
     command = [sys.executable, "-c", code, "search", "--grid", str(grid), "--out", str(out), "--workers", "2"]
     for trials in (1, 4, 9, 12):

@@ -154,7 +154,7 @@ def test_a_second_run_asks_trains_and_writes_nothing(copied: Run, monkeypatch: p
         raise AssertionError("an oracle was asked")
 
     before = {file: file.stat().st_mtime_ns for file in copied.folder.rglob("*.*") if file.suffix != ".lock"}
-    monkeypatch.setattr("ablation.tuning.search.Proposer", asked)
+    monkeypatch.setattr("ablation.tuning.search.make_proposer", asked)
     monkeypatch.setattr("ablation.workflow.run_study.write_report", report_in_brief)
     planned = Planned()
     ablation.run_study(copied.study, copied.folder, executor="inline", observer=planned)

@@ -115,8 +115,9 @@ def _chosen(run: Run) -> str:
         )
     budget = counted(tune.most_trials, "proposal") if tune.most_trials else "all combinations"
     return (
-        f"Each variant is compared as given and tuned by two {tune.tuner} searches: {budget} per variant, "
-        f"{counted(tune.seeds, 'seed')} each; proposals were scored on validation images."
+        f"Each variant is compared as given and tuned by two searches of the {tune.proposer_name}: "
+        f"{budget} per variant, {counted(tune.seeds, 'seed')} each; proposals were scored on "
+        "validation images."
     )
 
 

@@ -167,6 +167,25 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
         "Invernizzi, Luca and others",
         "{KerasTuner}", 2019, url="https://github.com/keras-team/keras-tuner",
     ),
+    "akiba2019optuna": _entry(
+        "inproceedings",
+        "Akiba, Takuya and Sano, Shotaro and Yanase, Toshihiko and Ohta, Takeru and Koyama, Masanori",
+        "{Optuna}: A Next-Generation Hyperparameter Optimization Framework", 2019,
+        booktitle="Proceedings of the ACM SIGKDD International Conference on Knowledge Discovery and Data "
+        "Mining", pages="2623--2631",
+    ),
+    # tuning
+    "bergstra2011algorithms": _entry(
+        "inproceedings",
+        r"Bergstra, James and Bardenet, R{\'e}mi and Bengio, Yoshua and K{\'e}gl, Bal{\'a}zs",
+        "Algorithms for Hyper-Parameter Optimization", 2011, booktitle=_NEURIPS, volume="24",
+        pages="2546--2554",
+    ),
+    "hansen2001completely": _entry(
+        "article", "Hansen, Nikolaus and Ostermeier, Andreas",
+        "Completely Derandomized Self-Adaptation in Evolution Strategies", 2001,
+        journal="Evolutionary Computation", volume="9", number="2", pages="159--195",
+    ),
 }  # fmt: skip
 
 

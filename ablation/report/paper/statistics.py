@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablation.analysis.phrases import points
 from ablation.analysis.questions import family_size
 from ablation.grid.study_diff import study_digest
+from ablation.grid.tuners import SAMPLERS
 from ablation.grid.value_text import counted
 from ablation.report.paper.latex import breakable, tex
 from ablation.results.run import Run
@@ -143,8 +144,13 @@ def _tuned(run: Run) -> list[str]:
         return []
     most = counted(tune.most_trials, "proposal") if tune.most_trials else "all combinations"
     return [
-        rf"Besides, each variant was tuned by two {tune.tuner} searches with "
-        rf"KerasTuner~\cite{{omalley2019kerastuner}}, "
+        rf"Besides, each variant was tuned by two {_searches(tune.tuner)}, "
         f"each of {most} with {counted(tune.seeds, 'seed')} each; the results of this paper are those of the "
         "variants as given."
     ]
+
+
+def _searches(tuner: str) -> str:
+    if sampler := SAMPLERS.get(tuner):
+        return rf"{sampler.name}~\cite{{{sampler.key}}} searches with Optuna~\cite{{akiba2019optuna}}"
+    return rf"{tuner} searches with KerasTuner~\cite{{omalley2019kerastuner}}"
