@@ -5,7 +5,7 @@ Each method is a thin wrapper around a function of another module, which accepts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid import study as grid_study
 from ablation.grid.grid_file import read_study
+from ablation.grid.overrides import overrides_of
 from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
@@ -38,17 +39,23 @@ class Study(grid_study.Study):
     """A study that can be read from a grid file and run."""
 
     @classmethod
-    def from_yaml(cls, path: str | Path, data_dir: str | Path | None = None) -> Study:
+    def from_yaml(
+        cls,
+        path: str | Path,
+        data_dir: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Study:
         """Read and validate a grid file.
 
         Args:
             path: The grid file.
             data_dir: The folder, archive or .npz file to read the images from, instead of the grid's.
+            settings: Settings to put in the place of those of the file, like ``{"training.epochs": 5}``.
 
         Raises:
             GridError: The file is not a valid grid; the message says where, and what was expected.
         """
-        study = read_study(Path(path), needs_images=data_dir is None)
+        study = read_study(Path(path), data_dir is None, overrides_of(settings))
         return cls.of(study.with_overrides(data_dir=data_dir) if data_dir else study)
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablation.cli.endings import exit_1_unless
-from ablation.cli.options import DataOption
+from ablation.cli.options import DataOption, GridArgument, GridOption, SetOption, grid_of
 
 
 def init(
@@ -34,16 +34,20 @@ def init(
 
 
 def check(
-    grid: Annotated[Path, typer.Argument(metavar="FILE", help="The grid file.")],
+    file: GridArgument = None,
+    grid: GridOption = None,
+    settings: SetOption = None,
     data_dir: DataOption = None,
 ) -> None:
     """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
     from ablation.cli.console_check import print_check
     from ablation.grid.grid_file import read_study
+    from ablation.grid.overrides import parse_overrides
     from ablation.grid.setting_place import located
     from ablation.workflow.check import check_study
 
-    with located(grid):
-        checked = check_study(read_study(grid, not data_dir).with_overrides(data_dir=data_dir))
+    grid, overrides = grid_of(file, grid), parse_overrides(settings or ())
+    with located(grid, overrides):
+        checked = check_study(read_study(grid, not data_dir, overrides).with_overrides(data_dir=data_dir))
     print_check(checked)
     exit_1_unless(not any(variant.error for variant in checked.variants))

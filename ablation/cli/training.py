@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ablation.cli.completion import variants
 from ablation.cli.endings import exit_1_unless, has_completed, interruptible, seeds_of
 from ablation.cli.options import (
     AddressOption,
@@ -15,20 +16,25 @@ from ablation.cli.options import (
     EngineOption,
     ExecutorOption,
     FoldOverOption,
+    GridArgument,
     GridOption,
     LiveOption,
     MaxSeedsOption,
     PrecisionOption,
     RunFolderOption,
     SeedsOption,
+    SetOption,
     ShardOption,
     WorkersOption,
+    grid_of,
     require_both,
 )
 
 
 def run(
-    grid: GridOption,
+    file: GridArgument = None,
+    grid: GridOption = None,
+    settings: SetOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
     dataset: DatasetOption = None,
     data_dir: DataOption = None,
@@ -36,7 +42,9 @@ def run(
     workers: WorkersOption = None,
     seeds: SeedsOption = None,
     precision: PrecisionOption = None,
-    only: Annotated[list[str] | None, typer.Option(help="Train this variant only; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Train this variant only; repeatable.", autocompletion=variants)
+    ] = None,
     executor: ExecutorOption = "local",
     engine: EngineOption = None,
     address: AddressOption = None,
@@ -58,12 +66,14 @@ def run(
     from ablation.executors.make import require_executor
     from ablation.executors.shard import Shard
     from ablation.grid.grid_file import read_study
+    from ablation.grid.overrides import parse_overrides
     from ablation.grid.setting_place import located
 
+    grid, overrides = grid_of(file, grid), parse_overrides(settings or ())
     require_both(until_resolved, max_seeds)
     require_executor(executor, address)
     part = Shard.parse(shard)
-    read = read_study(grid, not (dataset or data_dir))
+    read = read_study(grid, not (dataset or data_dir), overrides)
     study = read.with_overrides(dataset, data_dir, seeds_of(seeds), engine, precision)
     options: dict[str, Any] = {
         "only": only or (), "workers": workers, "shard": part, "max_seeds": max_seeds, "fold_over": fold_over,
@@ -71,7 +81,7 @@ def run(
     if dry_run:
         from ablation.tuning.plan import plan_run
 
-        with located(grid):
+        with located(grid, overrides):
             print_plan(plan_run(study, out, **options))
         return
     print_engine(study, executor)
@@ -80,7 +90,7 @@ def run(
     from ablation.workflow.progress import LiveProgress
 
     options |= {"executor": executor, "address": address, "tensorboard": tensorboard, "live": live}
-    with located(grid), interruptible(), LiveProgress() as progress:
+    with located(grid, overrides), interruptible(), LiveProgress() as progress:
         finished = run_and_tune(study, out, observer=progress, **options)
     print_results(finished)
     print_fold_over(finished, fold_over)
@@ -104,7 +114,9 @@ def merge(
 
 
 def search(
-    grid: GridOption,
+    file: GridArgument = None,
+    grid: GridOption = None,
+    settings: SetOption = None,
     data_dir: DataOption = None,
     out: Annotated[
         Path | None, typer.Option(help="The search's folder; by default experiments/runs/STUDY-search.")
@@ -118,16 +130,18 @@ def search(
 ) -> None:
     """Search for the best settings, and confirm them with fresh seeds against the baseline."""
     from ablation.cli.console_search import print_search
+    from ablation.grid.overrides import parse_overrides
     from ablation.grid.setting_place import located
     from ablation.search.run import run_search
     from ablation.search.settings import read_search
     from ablation.workflow.progress import LiveProgress
 
-    planned = read_search(grid, not data_dir)
+    grid, overrides = grid_of(file, grid), parse_overrides(settings or ())
+    planned = read_search(grid, not data_dir, overrides)
     if data_dir:
         study = planned.study.with_overrides(data_dir=data_dir)
         planned = planned.model_copy(update={"study": study})
-    with located(grid), interruptible(), LiveProgress() as progress:
+    with located(grid, overrides), interruptible(), LiveProgress() as progress:
         finished = run_search(
             planned,
             out,
