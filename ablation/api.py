@@ -25,14 +25,19 @@ from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
 from ablation.results.notes import run_notes
+from ablation.results.overview import list_runs as list_runs
 from ablation.results.summary import study_html, summary_html
 from ablation.search import results as search_results
 from ablation.search import run as search_run
 from ablation.search.settings import Search
+from ablation.tuning.plan import plan_run
 from ablation.tuning.run import run_and_tune
 from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
+from ablation.workflow.check import check_study
+from ablation.workflow.clean import clean_run as clean_run
 from ablation.workflow.progress import LiveProgress
+from ablation.workflow.records import check_record, dry_run_record, run_record
 
 
 class Study(grid_study.Study):
@@ -72,6 +77,23 @@ class Study(grid_study.Study):
         """
         with LiveProgress() as progress:
             return run_study(self, out, **{"observer": progress, **options})
+
+    def check_record(self) -> dict[str, Any]:
+        """Return what ``ablation check FILE --json`` prints: sizes, and layers that differ.
+
+        Raises:
+            AblationError: The images are missing or not usable, or the study does not fit them.
+        """
+        return check_record(check_study(self))
+
+    def plan_record(self, out: str | Path | None = None, **options: Any) -> dict[str, Any]:
+        """Return what ``ablation run FILE --dry-run --json`` prints: what `run` would train.
+
+        Args:
+            out: The run folder; by default ``experiments/runs/<study>``.
+            options: The options of `ablation.tuning.plan.plan_run`.
+        """
+        return dry_run_record(plan_run(self, out, **options))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the question, and how each variant differs from the baseline."""
@@ -146,6 +168,17 @@ class Run(results_run.Run):
     def verify(self, report: str | Path | None = None) -> Verification:
         """Compare tables and reports with the trials; see `ablation.report.verify.verify_run`."""
         return verify_run(self, Path(report) if report else None)
+
+    def record(self, command: str = "status") -> dict[str, Any]:
+        """Return what ``ablation COMMAND RUN --json`` prints; see `ablation.workflow.records`.
+
+        Args:
+            command: ``status``, ``compare``, ``plan``, ``audit`` or ``verify``.
+
+        Raises:
+            RunError: There is no such record, or no report to verify.
+        """
+        return run_record(self, command)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracies of each variant and the verdicts."""

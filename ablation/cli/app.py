@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from ablation.cli.classroom import classroom
-from ablation.cli.endings import fail
+from ablation.cli.endings import fail, warn
+from ablation.cli.housekeeping import clean, runs
 from ablation.cli.results import audit, compare, export, figures, plan, report, status, verify, watch
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
-from ablation.errors import AblationError, show_warning
+from ablation.errors import AblationError
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     init,
@@ -31,6 +32,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     status,
     watch,
     audit,
+    runs,
+    clean,
 )
 """The commands, in the order in which the help lists them."""
 
@@ -65,7 +68,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
-    warnings.showwarning = show_warning
+    warnings.showwarning = warn
     try:
         app(prog_name="ablation")
     except AblationError as error:

@@ -51,7 +51,8 @@ def setting_keys(incomplete: str) -> list[str]:
         keys = [f"factors.{key}" for key in sorted(MODEL_KEYS | TRAINING_KEYS)]
     else:
         keys = [f"{section}.{key}" for section, names in SECTIONS.items() for key in sorted(names)]
-        keys += [*(STUDY_KEYS & StudyOptions.model_fields.keys() - SECTIONS.keys()), "study", "baseline"]
+        keys += sorted(STUDY_KEYS & StudyOptions.model_fields.keys() - SECTIONS.keys())
+        keys += ["study", "baseline"]
         keys.append("factors.")
     return _beginning(incomplete, [key if key.endswith(".") else f"{key}=" for key in keys])
 
@@ -62,7 +63,8 @@ def variants(context: typer.Context, incomplete: str) -> list[str]:
     from ablation.grid.grid_file import read_study
     from ablation.grid.overrides import parse_overrides
 
-    file = context.params.get("file") or context.params.get("grid")
+    named = (context.params.get("file"), context.params.get("grid"), *context.args)  # before a lone --only
+    file = next(filter(None, named), None)
     try:
         overrides = parse_overrides(context.params.get("settings") or ())
         study = read_study(Path(file), False, overrides) if file else None

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ablation.cli.completion import datasets, engines, executors, grid_files, runs, setting_keys
+from ablation.cli.completion import datasets, engines, executors, grid_files, runs, setting_keys, variants
 from ablation.errors import GridError
 
 GridArgument = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="[FILE]", help="The grid file that describes the study.", autocompletion=grid_files
-    ),
+    typer.Argument(metavar="FILE", help="The grid file that describes the study.", autocompletion=grid_files),
 ]
 GridOption = Annotated[
     Path | None,
@@ -79,10 +77,19 @@ FoldOverOption = Annotated[
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Also write RUN/live.html, a page that follows the run, and open it.")
 ]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option(help="Train this variant only; repeatable.", autocompletion=variants)
+]
+TensorBoardOption = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
+]
+UntilResolvedOption = Annotated[
+    bool, typer.Option("--until-resolved", help="Add seeds to unresolved comparisons; needs --max-seeds.")
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
+    typer.Argument(metavar="RUN", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
 
 

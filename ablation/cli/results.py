@@ -11,6 +11,7 @@ import typer
 
 from ablation.cli.completion import figure_names, formats, runs
 from ablation.cli.endings import exit_1_unless, open_run
+from ablation.cli.json_output import JsonOption, print_json
 from ablation.cli.options import RunArgument
 from ablation.errors import RunError
 
@@ -100,9 +101,10 @@ def export(
 def verify(
     report: Annotated[
         Path | None,
-        typer.Argument(metavar="[REPORT]", help="A report.html, or a run folder; by default the newest run."),
+        typer.Argument(metavar="REPORT", help="A report.html, or a run folder; by default the newest run."),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="The run folder, if the report is not in it.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Recompute a report's numbers from the trials, and list any that differ."""
     from ablation.cli.terminal import print_verification
@@ -112,33 +114,60 @@ def verify(
     if file and not run and not (file.parent / "study.json").is_file():
         raise RunError(f"{file} is not in a run folder; name the run folder of the report with --run.")
     folder = run or (file.parent if file else report)
-    verification = verify_run(open_run(folder, tested=True), file)
-    print_verification(verification)
+    opened = open_run(folder, tested=True)
+    verification = verify_run(opened, file)
+    if as_json:
+        from ablation.workflow.records import verify_record
+
+        print_json(verify_record(opened, verification))
+    else:
+        print_verification(verification)
     exit_1_unless(not verification.differences)
 
 
-def compare(run: RunArgument = None) -> None:
+def compare(run: RunArgument = None, as_json: JsonOption = False) -> None:
     """Compare variants with the baseline or each other; show effects, dose-response curves and noise."""
+    opened = open_run(run)
+    if as_json:
+        from ablation.workflow.records import compare_record
+
+        print_json(compare_record(opened))
+        return
     from ablation.cli.terminal import print_comparisons
 
-    print_comparisons(open_run(run))
+    print_comparisons(opened)
 
 
-def plan(run: RunArgument = None) -> None:
+def plan(run: RunArgument = None, as_json: JsonOption = False) -> None:
     """Estimate how many seeds each declared question needs, using a run as the pilot study."""
+    opened = open_run(run)
+    if as_json:
+        from ablation.workflow.records import plan_record
+
+        print_json(plan_record(opened))
+        return
     from ablation.cli.terminal import print_seeds_needed
 
-    print_seeds_needed(open_run(run))
+    print_seeds_needed(opened)
 
 
-def status(run: RunArgument = None) -> None:
+def status(
+    run: RunArgument = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Renew it until no process trains the run any more, or Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show which trials are finished, which failed, and which are still to do."""
-    from ablation.cli.console_tuning import print_tuning
-    from ablation.cli.terminal import print_status
+    from ablation.cli.console_status import show_state, show_status
 
-    opened = open_run(run)
-    print_status(opened)
-    print_tuning(opened)
+    if not watch:
+        show_status(open_run(run), as_json)
+        return
+    from ablation.workflow.follow import follow_run
+
+    with suppress(KeyboardInterrupt):
+        follow_run(open_run(run).folder, lambda run, state: show_state(run, state, as_json))
 
 
 def watch(run: RunArgument = None) -> None:
@@ -149,12 +178,17 @@ def watch(run: RunArgument = None) -> None:
         watch_run(open_run(run).folder, print)
 
 
-def audit(run: RunArgument = None) -> None:
+def audit(run: RunArgument = None, as_json: JsonOption = False) -> None:
     """Check that the trials are paired: compare their initial weights and batch orders."""
     from ablation.cli.terminal import print_audit
     from ablation.workflow.audit import audit_pairing
 
     opened = open_run(run)
     pairing = audit_pairing(opened)
-    print_audit(opened, pairing)
+    if as_json:
+        from ablation.workflow.records import audit_record
+
+        print_json(audit_record(opened, pairing))
+    else:
+        print_audit(opened, pairing)
     exit_1_unless(bool(pairing["paired"].fillna(True).all()))

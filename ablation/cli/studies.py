@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ablation.cli.endings import exit_1_unless
+from ablation.cli.json_output import JsonOption, print_json
 from ablation.cli.options import DataOption, GridArgument, GridOption, SetOption, grid_of
 
 
@@ -38,6 +39,7 @@ def check(
     grid: GridOption = None,
     settings: SetOption = None,
     data_dir: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Validate a grid file, build every variant, and show in which layers it differs from the baseline."""
     from ablation.cli.console_check import print_check
@@ -49,5 +51,10 @@ def check(
     grid, overrides = grid_of(file, grid), parse_overrides(settings or ())
     with located(grid, overrides):
         checked = check_study(read_study(grid, not data_dir, overrides).with_overrides(data_dir=data_dir))
-    print_check(checked)
+    if as_json:
+        from ablation.workflow.records import check_record
+
+        print_json(check_record(checked))
+    else:
+        print_check(checked)
     exit_1_unless(not any(variant.error for variant in checked.variants))

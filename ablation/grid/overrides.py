@@ -88,9 +88,10 @@ def _parsed(text: str) -> Override:
 def _path(data: Mapping[str, Any], override: Override) -> tuple[Any, ...]:
     """Return the keys of an override; keys that are there count first, because they may contain dots."""
     path: list[Any] = []
-    inner, rest = data, override.key
+    inner: Any = data
+    rest = override.key
     while rest:
-        node: Any = {} if inner is None else inner
+        node = {} if inner is None else inner
         if not isinstance(node, Mapping):
             whole, kind = ".".join(map(str, path)), "a list" if isinstance(node, list) else f"{node!r}"
             raise GridError(f"{override.place}: `{whole}` is {kind} and has no keys; set it as a whole.")
