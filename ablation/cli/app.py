@@ -12,6 +12,7 @@ import typer
 from ablation.cli.classroom import classroom
 from ablation.cli.endings import fail, warn
 from ablation.cli.housekeeping import clean, runs
+from ablation.cli.json_output import only_json
 from ablation.cli.results import audit, compare, export, figures, plan, report, status, verify, watch
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
@@ -70,6 +71,7 @@ def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
     warnings.showwarning = warn
     try:
-        app(prog_name="ablation")
+        with only_json():
+            app(prog_name="ablation")
     except AblationError as error:
         fail(error)

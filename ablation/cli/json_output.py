@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -29,8 +30,17 @@ def require_dry_run(as_json: bool, dry_run: bool) -> None:
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    """Print what `ablation.workflow.records` returns."""
-    print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False), flush=True)
+    """Print what `ablation.workflow.records` returns, inside `only_json` as well as outside of it."""
+    stream = sys.__stdout__ if sys.stdout is sys.stderr else sys.stdout
+    print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False), file=stream, flush=True)
+
+
+def only_json() -> AbstractContextManager[object]:
+    """Let nothing but `print_json` write to the standard output, if the command line asks for JSON.
+
+    What else is printed goes to the error output: downloads, for example, and a user's own code.
+    """
+    return redirect_stdout(sys.stderr) if is_json_asked() else nullcontext()
 
 
 def is_json_asked() -> bool:

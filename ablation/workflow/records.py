@@ -39,7 +39,7 @@ Record = dict[str, Any]
 
 
 def status_record(run: Run) -> Record:
-    """Return how far a run is: its trials, their results, the means of the variants, the verdicts so far."""
+    """Return how far a run is: its trials, their results, the variants' means, the verdicts so far."""
     counts = run.results["status"].value_counts()
     completed = completed_results(run.results)
     has_test = run.study.reads_test and not completed.empty
@@ -53,6 +53,7 @@ def status_record(run: Run) -> Record:
         results=run.results,
         means=means,
         verdicts=verdicts,
+        tuned=run.tuned if run.study.tune else [],
         notes=[*earlier_code_notes(run), *identical_notes(run)],
     )
 

@@ -22,6 +22,13 @@ _LOADED = "print('LOADED', *sorted({'tensorflow', 'keras', 'pandas', 'matplotlib
         ("ablation run --dataset cifar", ["cifar10", "cifar100"]),
         ("ablation export --to t", ["tensorboard"]),
         ("ablation status ", ["experiments/runs/new", "experiments/runs/old"]),
+        ("ablation run ", ["grid.yaml", "experiments/digits.yml"]),
+        ("ablation check --grid exp", ["experiments/digits.yml"]),
+        ("ablation run grid.yaml -s training.ep", ["training.epochs="]),
+        ("ablation search -s factors.dropout", ["factors.dropout=", "factors.dropout_after="]),
+        ("ablation run grid.yaml --only ", ["plain", "+Dropout"]),
+        ("ablation run -s factors.batch_norm=[false,true] --grid grid.yaml --only +B", ["+BatchNorm"]),
+        ("ablation run experiments/digits.yml --only ", []),
     ],
 )
 def test_names_are_completed_and_nothing_heavy_is_imported(
@@ -32,11 +39,13 @@ def test_names_are_completed_and_nothing_heavy_is_imported(
         folder.mkdir(parents=True)
         (folder / "study.json").touch()
         os.utime(folder / "study.json", (1e9 - age, 1e9 - age))
+    (tmp_path / "grid.yaml").write_text("study: s\nfactors: {dropout: [0, 0.3]}\n")
+    (tmp_path / "experiments" / "digits.yml").write_text("study: [unfinished\n")
     monkeypatch.setenv("_ABLATION_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
     done = ablation(cwd=tmp_path, after=_LOADED)
-    assert done.stdout.splitlines() == [*offered, "LOADED"], done.stderr
+    assert [*filter(None, done.stdout.splitlines())] == [*offered, "LOADED"], done.stderr
 
 
 def test_every_figure_is_offered() -> None:
