@@ -36,6 +36,7 @@ from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
 from ablation.workflow.check import check_study
 from ablation.workflow.clean import clean_run as clean_run
+from ablation.workflow.follow import follow_run as follow_run
 from ablation.workflow.progress import LiveProgress
 from ablation.workflow.records import check_record, dry_run_record, run_record
 

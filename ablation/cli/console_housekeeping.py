@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +59,7 @@ def print_leftovers(folder: Path, leftovers: Sequence[Leftover], is_removed: boo
     if is_removed:
         console.print(Text(f"Removed {size}. The trials of the study are untouched."))
     else:
-        console.print(Text(f"`ablation clean {folder} --yes` removes {size}."), soft_wrap=True)
+        console.print(Text(f"`ablation clean {quote(str(folder))} --yes` removes {size}."), soft_wrap=True)
 
 
 def _state(run: RunOverview) -> str:

@@ -79,7 +79,9 @@ def newest_run(folder: Path = RUNS) -> Path:
     """
     for run_folder in runs_below(folder):
         return run_folder
-    raise RunError(f"there is no run in {folder}; start one with `ablation run FILE`, or name a run folder.")
+    raise RunError(
+        f"there is no run in {folder}; start one with `ablation run --grid FILE`, or name a run folder."
+    )
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

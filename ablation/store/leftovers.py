@@ -14,7 +14,7 @@ from ablation.grid.trial import Trial, content_of
 from ablation.store.run_folder import Store
 
 LeftoverKind = Literal["unused trial", "earlier result", "unfinished", "kept state"]
-_EARLIER = re.compile(r"s\d+-[0-9a-f]{8}\.[0-9a-f]{8}")  # how `TrialStore.commit` names a former result
+_EARLIER = re.compile(r"s\d+-[0-9a-f]{8}\.[0-9a-f]{8}$")  # how `TrialStore.commit` names a former result
 _REMOVED = ".removed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -257,3 +258,7 @@ def test_watching_a_run_that_nobody_trains_shows_it_once(run_in_progress: Run) -
     assert said.endswith(
         "The run has stopped before its end; the same `ablation run` command continues it.\n"
     )
+    record = json.loads(command("status", run_in_progress.folder, "--watch", "--json"))
+    assert record["trials"] == {
+        "planned": 6, "completed": 5, "failed": 0, "diverged": 0, "timeout": 0, "pending": 1,
+    }  # fmt: skip
