@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from processes import ablation
+from typer.main import get_command
 
-from ablation.cli.completion import figure_names
+from ablation.cli.app import app
+from ablation.cli.completion import figure_names, setting_keys, variants
 from ablation.figures.catalogue import FIGURES
 
 _LOADED = "print('LOADED', *sorted({'tensorflow', 'keras', 'pandas', 'matplotlib'} & set(sys.modules)))"
@@ -23,12 +25,9 @@ _LOADED = "print('LOADED', *sorted({'tensorflow', 'keras', 'pandas', 'matplotlib
         ("ablation export --to t", ["tensorboard"]),
         ("ablation status ", ["experiments/runs/new", "experiments/runs/old"]),
         ("ablation run ", ["grid.yaml", "experiments/digits.yml"]),
-        ("ablation check --grid exp", ["experiments/digits.yml"]),
         ("ablation run grid.yaml -s training.ep", ["training.epochs="]),
-        ("ablation search -s factors.dropout", ["factors.dropout=", "factors.dropout_after="]),
         ("ablation run grid.yaml --only ", ["plain", "+Dropout"]),
         ("ablation run -s factors.batch_norm=[false,true] --grid grid.yaml --only +B", ["+BatchNorm"]),
-        ("ablation run experiments/digits.yml --only ", []),
     ],
 )
 def test_names_are_completed_and_nothing_heavy_is_imported(
@@ -46,6 +45,22 @@ def test_names_are_completed_and_nothing_heavy_is_imported(
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
     done = ablation(cwd=tmp_path, after=_LOADED)
     assert [*filter(None, done.stdout.splitlines())] == [*offered, "LOADED"], done.stderr
+
+
+def test_keys_of_factors_are_offered_where_a_factor_is_begun() -> None:
+    assert setting_keys("factors.dropout") == ["factors.dropout=", "factors.dropout_after="]
+    assert setting_keys("fac") == ["factors."]
+    assert len(setting_keys("")) == len(set(setting_keys(""))) > 40
+
+
+def test_variants_of_a_file_with_a_mistake_are_not_offered(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("study: [unfinished\n")
+    command = get_command(app).commands["run"]
+    context = command.make_context("run", [str(grid)], resilient_parsing=True)
+    assert variants(context, "") == []
+    grid.write_text("study: s\nfactors: {dropout: [0, 0.3]}\n")
+    assert variants(context, "") == ["plain", "+Dropout"]
 
 
 def test_every_figure_is_offered() -> None:

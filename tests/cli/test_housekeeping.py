@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_folder_arguments import command
 from untrained_runs import untrained_run
@@ -208,6 +208,7 @@ def test_the_trials_of_a_tuning_stay(tmp_path: Path) -> None:
         ablation.clean_run(tuned)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_size_is_short_and_near(size: int) -> None:
     number, unit = size_text(size).split()

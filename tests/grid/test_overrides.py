@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import TINY_GRID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablation import Search, Study
@@ -120,6 +120,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.int
 MAPPINGS = st.recursive(VALUES, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     data=st.dictionaries(KEYS, MAPPINGS, max_size=3),
     keys=st.lists(KEYS, min_size=1, max_size=3),
