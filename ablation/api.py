@@ -5,7 +5,7 @@ Each method is a thin wrapper around a function of another module, which accepts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +19,50 @@ from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid import study as grid_study
 from ablation.grid.grid_file import read_study
+from ablation.grid.overrides import overrides_of
 from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
 from ablation.results.notes import run_notes
+from ablation.results.overview import list_runs as list_runs
 from ablation.results.seal import seal_of
 from ablation.results.summary import study_html, summary_html
 from ablation.search import results as search_results
 from ablation.search import run as search_run
 from ablation.search.settings import Search
+from ablation.tuning.plan import plan_run
 from ablation.tuning.run import run_and_tune
 from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
+from ablation.workflow.check import check_study
+from ablation.workflow.clean import clean_run as clean_run
+from ablation.workflow.follow import follow_run as follow_run
 from ablation.workflow.progress import LiveProgress
+from ablation.workflow.records import check_record, dry_run_record, run_record
 
 
 class Study(grid_study.Study):
     """A study that can be read from a grid file and run."""
 
     @classmethod
-    def from_yaml(cls, path: str | Path, data_dir: str | Path | None = None) -> Study:
+    def from_yaml(
+        cls,
+        path: str | Path,
+        data_dir: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Study:
         """Read and validate a grid file.
 
         Args:
             path: The grid file.
             data_dir: The folder, archive or .npz file to read the images from, instead of the grid's.
+            settings: Settings to put in the place of those of the file, like ``{"training.epochs": 5}``.
 
         Raises:
             GridError: The file is not a valid grid; the message says where, and what was expected.
         """
-        study = read_study(Path(path), needs_images=data_dir is None)
+        study = read_study(Path(path), data_dir is None, overrides_of(settings))
         return cls.of(study.with_overrides(data_dir=data_dir) if data_dir else study)
 
     @classmethod
@@ -66,6 +79,23 @@ class Study(grid_study.Study):
         """
         with LiveProgress() as progress:
             return run_study(self, out, **{"observer": progress, **options})
+
+    def check_record(self) -> dict[str, Any]:
+        """Return what ``ablation check FILE --json`` prints: sizes, and layers that differ.
+
+        Raises:
+            AblationError: The images are missing or not usable, or the study does not fit them.
+        """
+        return check_record(check_study(self))
+
+    def plan_record(self, out: str | Path | None = None, **options: Any) -> dict[str, Any]:
+        """Return what ``ablation run FILE --dry-run --json`` prints: what `run` would train.
+
+        Args:
+            out: The run folder; by default ``experiments/runs/<study>``.
+            options: The options of `ablation.tuning.plan.plan_run`.
+        """
+        return dry_run_record(plan_run(self, out, **options))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the question, and how each variant differs from the baseline."""
@@ -147,6 +177,17 @@ class Run(results_run.Run):
     def seal(self) -> str:
         """Return one digest of all trials and the declared study; see `ablation.results.seal.seal_of`."""
         return seal_of(self)
+
+    def record(self, command: str = "status") -> dict[str, Any]:
+        """Return what ``ablation COMMAND RUN --json`` prints; see `ablation.workflow.records`.
+
+        Args:
+            command: ``status``, ``compare``, ``plan``, ``audit`` or ``verify``.
+
+        Raises:
+            RunError: There is no such record, or no report to verify.
+        """
+        return run_record(self, command)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracies of each variant and the verdicts."""

@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from ablation.cli.endings import exit_1_unless
-from ablation.cli.options import GridOption
+from ablation.cli.options import GridArgument, GridOption, grid_of
 
 classroom = typer.Typer(help="A study in a class, one or more seeds per student.", no_args_is_help=True)
 
 
 @classroom.command()
 def deal(
-    grid: GridOption,
     students: Annotated[int, typer.Option(min=1, help="The number of students.")],
     out: Annotated[Path, typer.Option(help="The folder to write the students' folders to.")],
+    file: GridArgument = None,
+    grid: GridOption = None,
     seeds_each: Annotated[int, typer.Option(min=1, help="The number of seeds per student.")] = 1,
     wheel: Annotated[
         Path | None,
@@ -27,7 +28,7 @@ def deal(
     """Write one folder per student: the grid with seeds of their own, and a README with three commands."""
     from ablation.classroom.deal import deal as deal_study
 
-    for folder in deal_study(grid, students, out, seeds_each, wheel):
+    for folder in deal_study(grid_of(file, grid), students, out, seeds_each, wheel):
         print(folder)
 
 

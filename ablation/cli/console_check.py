@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
+from ablation.cli.console import new_console
 from ablation.cli.terminal import results_table
 from ablation.grid.value_text import counted
 from ablation.workflow.check import Check
@@ -12,7 +12,7 @@ from ablation.workflow.check import Check
 
 def print_check(check: Check) -> None:
     """Print each variant's size, and the layers in which it differs from the baseline."""
-    console = Console()
+    console = new_console()
     console.print(Text(check.description, style="bold"))
     console.print(Text(check.classes))
     table = results_table("variant", "parameters", "multiply-adds", "layers")

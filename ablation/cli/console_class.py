@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
+from ablation.cli.console import new_console
 from ablation.grid.value_text import counted
 from ablation.report.class_page import CLASS_PAGE
 from ablation.results.classroom import Classroom
@@ -13,7 +13,7 @@ from ablation.results.run import Run
 
 def print_class(run: Run) -> bool:
     """Print which hand-ins count and why the others do not; return whether all of them count."""
-    console, classroom = Console(), Classroom.read(run.store)
+    console, classroom = new_console(), Classroom.read(run.store)
     assert classroom is not None
     console.print(f"class   {run.folder / CLASS_PAGE}", soft_wrap=True, highlight=False, markup=False)
     aside = counted(len(classroom.set_aside), "hand-in")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from ablation.analysis.alias_phrases import design_notes
+from ablation.cli.console import new_console
 from ablation.workflow.fold_over import fold_sentence
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def print_design(study: Study) -> None:
     """Print what a fractional design cannot tell apart; nothing for a full one."""
     for note in design_notes(study):
-        Console().print(Text(note), soft_wrap=True)
+        new_console().print(Text(note), soft_wrap=True)
 
 
 def print_fold_over(run: Run, is_asked: bool) -> None:
     """Print why a fold-over that was asked for added nothing."""
     if is_asked and (sentence := fold_sentence(run)):
-        Console().print(Text(sentence), soft_wrap=True)
+        new_console().print(Text(sentence), soft_wrap=True)

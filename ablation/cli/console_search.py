@@ -14,6 +14,7 @@ from ablation.analysis.phrases import (
     signed_points,
     verdict_phrase,
 )
+from ablation.cli.console import new_console
 from ablation.cli.terminal import results_table
 from ablation.results.run import Run
 from ablation.search.results import SearchRun
@@ -21,7 +22,7 @@ from ablation.search.results import SearchRun
 
 def print_search(search_run: SearchRun) -> None:
     """Print the scores of a search, and those of the confirmation with fresh seeds."""
-    console, in_percent = Console(), search_run.search.settings.in_points
+    console, in_percent = new_console(), search_run.search.settings.in_points
     table = results_table(
         "proposal", "in the\nsearch", "fresh\nseeds", "optimism", "difference", "interval", "verdict"
     )

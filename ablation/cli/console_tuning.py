@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.text import Text
 
 from ablation.analysis.phrases import interval_phrase, points, verdict_phrase
 from ablation.analysis.tuning import AS_GIVEN
+from ablation.cli.console import new_console
 from ablation.cli.terminal import results_table
 from ablation.results.run import Run
 
@@ -15,7 +15,7 @@ def print_tuning(run: Run) -> None:
     """Print how far the tuning of a run is and, once it is finished, as given beside each tuned."""
     if not run.study.tune:
         return
-    console = Console()
+    console = new_console()
     if not run.tuning.comparisons:
         for line in run.tuning.progress():
             console.print(Text(line), soft_wrap=True)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ablation.cli.json_output import is_json_asked, print_json_message
 from ablation.control_characters import visible
-from ablation.errors import AblationError, RunError
+from ablation.errors import AblationError, AblationWarning, RunError, show_warning
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -65,7 +66,18 @@ def seeds_of(text: str | None) -> list[int] | None:
     return None if text is None else parse_seeds(text)
 
 
+def warn(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
+    """Print a warning; one that is meant for the user as JSON, if the command line asks for that."""
+    if is_json_asked() and issubclass(category, AblationWarning):
+        print_json_message("warning", str(message))
+    else:
+        show_warning(message, category, *place, **named)
+
+
 def fail(error: AblationError) -> None:
     """Print an error that is meant for the user, and end with exit code 2."""
-    print(f"Error: {visible(str(error))}", file=sys.stderr)
+    if is_json_asked():
+        print_json_message("error", str(error))
+    else:
+        print(f"Error: {visible(str(error))}", file=sys.stderr)
     sys.exit(2)

@@ -7,10 +7,27 @@ from typing import Annotated
 
 import typer
 
-from ablation.cli.completion import datasets, executors, runs
+from ablation.cli.completion import datasets, engines, executors, grid_files, runs, setting_keys, variants
 from ablation.errors import GridError
 
-GridOption = Annotated[Path, typer.Option("--grid", help="The grid file that describes the study.")]
+GridArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="The grid file that describes the study.", autocompletion=grid_files),
+]
+GridOption = Annotated[
+    Path | None,
+    typer.Option("--grid", help="The grid file, if it is not an argument.", autocompletion=grid_files),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Put a value in the place of the grid's, as -s training.epochs=5; repeatable.",
+        autocompletion=setting_keys,
+    ),
+]
 DatasetOption = Annotated[
     str | None, typer.Option(help="Use this dataset instead of the grid's.", autocompletion=datasets)
 ]
@@ -32,7 +49,10 @@ ExecutorOption = Annotated[
     typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option(help="What trains the models, instead of the grid's: tensorflow or jax.")
+    str | None,
+    typer.Option(
+        help="What trains the models, instead of the grid's: tensorflow or jax.", autocompletion=engines
+    ),
 ]
 AddressOption = Annotated[
     str | None, typer.Option(help="The Ray cluster; by default RAY_ADDRESS, or one started on this machine.")
@@ -57,11 +77,33 @@ FoldOverOption = Annotated[
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Also write RUN/live.html, a page that follows the run, and open it.")
 ]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option(help="Train this variant only; repeatable.", autocompletion=variants)
+]
+TensorBoardOption = Annotated[
+    bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard/ while trials train.")
+]
+UntilResolvedOption = Annotated[
+    bool, typer.Option("--until-resolved", help="Add seeds to unresolved comparisons; needs --max-seeds.")
+]
 MaxSeedsOption = Annotated[int | None, typer.Option(min=1, help="The largest number of seeds per variant.")]
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder; by default the newest run.", autocompletion=runs),
+    typer.Argument(metavar="RUN", help="A run folder; by default the newest run.", autocompletion=runs),
 ]
+
+
+def grid_of(file: Path | None, grid: Path | None) -> Path:
+    """Return the grid file, which may be named as an argument or with --grid.
+
+    Raises:
+        GridError: No file is named, or two are.
+    """
+    if file and grid and file != grid:
+        raise GridError(f"two grid files are named, {file} and --grid {grid}; name one of them.")
+    if not (named := file or grid):
+        raise GridError("no grid file is named; name one, as in `ablation run grid.yaml`.")
+    return named
 
 
 def require_both(until_resolved: bool, max_seeds: int | None) -> None:

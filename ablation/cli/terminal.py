@@ -31,6 +31,7 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
+from ablation.cli.console import new_console
 from ablation.cli.console_doses import print_dose_response
 from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
@@ -54,12 +55,12 @@ _STATUS_STYLE = {"completed": "green", "pending": "dim", "diverged": "yellow"}
 def print_engine(study: Study, executor: str) -> None:
     """Print which engine trains a study, if there was something to choose; on Ray, there is not."""
     if executor != "ray" and (reason := choose_engine(study.engine).reason):
-        Console().print(Text(reason))
+        new_console().print(Text(reason))
 
 
 def print_plan(plan: Plan) -> None:
     """Print what a run would do."""
-    console = Console()
+    console = new_console()
     console.print(Text(plan.description, style="bold"))
     console.print(Text(plan.classes))
     table = results_table("variant", "parameters", "trials", "finished", "to train")
@@ -82,7 +83,7 @@ def print_plan(plan: Plan) -> None:
 
 def print_results(run: Run) -> None:
     """Print the result of a run and where its files are."""
-    console, identical = Console(), identical_notes(run)
+    console, identical = new_console(), identical_notes(run)
     _print_notes(console, identical)
     _print_summary(console, run)
     _print_verdicts(console, run)
@@ -107,7 +108,7 @@ def print_results(run: Run) -> None:
 
 def print_status(run: Run) -> None:
     """Print how far a run is."""
-    console = Console()
+    console = new_console()
     counts = run.results["status"].value_counts()
     console.print(Text(f"{run.study.name}: {run.folder}", style="bold"), soft_wrap=True)
     for status, count in counts.items():
@@ -123,7 +124,7 @@ def print_status(run: Run) -> None:
 
 def print_verification(verification: Verification) -> None:
     """Print what differs between a report and its trials, or that nothing does."""
-    console = Console()
+    console = new_console()
     for difference in verification.differences[:_MOST_DIFFERENCES]:
         console.print(Text(str(difference), style="red"), soft_wrap=True)
     if len(verification.differences) > _MOST_DIFFERENCES:
@@ -141,7 +142,7 @@ def print_verification(verification: Verification) -> None:
 
 def print_comparisons(run: Run) -> None:
     """Print every variant's paired difference from the baseline, the factors' effects, and the noise."""
-    console = Console()
+    console = new_console()
     compare, baseline = run.compare, run.study.baseline
     unit = ", in percentage points" if compare.in_points else ""
     is_all = compare.against == "all"
@@ -180,7 +181,7 @@ def print_comparisons(run: Run) -> None:
 
 def print_seeds_needed(run: Run) -> None:
     """Print how many seeds each declared question needs to detect a difference of the margin."""
-    console, compare = Console(), run.compare
+    console, compare = new_console(), run.compare
     margin = points(compare.margin, compare, sign=False)
     console.print(
         Text(
@@ -238,7 +239,7 @@ def _number(seeds: float) -> str:
 
 def print_audit(run: Run, pairing: pd.DataFrame) -> None:
     """Print whether the trials are paired, one row per seed, and what pairing them gained."""
-    console = Console()
+    console = new_console()
     baseline = run.study.baseline
     by_seed = pairing_by_seed(pairing, baseline)
     console.print(

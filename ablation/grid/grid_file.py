@@ -17,6 +17,7 @@ from ablation.grid.combinations import Combination, Factor, ablation_cells
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.fractional import fractional_cells
+from ablation.grid.overrides import Override
 from ablation.grid.schema_errors import validate
 from ablation.grid.settings import CONTENT, metric_name
 from ablation.grid.study import Study, StudyOptions, Variant, refuse_repeated
@@ -75,17 +76,18 @@ class GridFile(StudyOptions):
     """How ``ablation run`` tunes every variant, to compare the variants at their own best settings, too."""
 
 
-def read_study(file: Path, needs_images: bool = True) -> Study:
+def read_study(file: Path, needs_images: bool = True, overrides: Sequence[Override] = ()) -> Study:
     """Read a study from a YAML file.
 
     Args:
         file: The grid file.
         needs_images: Whether the images that it names have to exist.
+        overrides: Settings to put in the place of those of the file.
 
     Raises:
         GridError: The file is not a valid grid; the message says where the error is and what was expected.
     """
-    source = read_yaml(file)
+    source = read_yaml(file, overrides)
     grid, ablate = _validated(source)
     refuse_repeated(grid.seeds, "", lambda message: source.error(("seeds",), message))
     _reject_two_noises(grid, source)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ablation.errors import DatasetError
 from ablation.grid.ablate_settings import edit_place
+from ablation.grid.overrides import Override
 from ablation.grid.yaml_positions import KeyPath, read_yaml
 
 
 @contextmanager
-def located(file: Path) -> Iterator[None]:
+def located(file: Path, overrides: Sequence[Override] = ()) -> Iterator[None]:
     """Give an error about a setting its file, its line and its key.
 
     Args:
         file: The grid file.
+        overrides: Settings that were put in the place of those of the file.
 
     Raises:
         GridError: Instead of a `DatasetError` that names a setting.
@@ -27,7 +29,7 @@ def located(file: Path) -> Iterator[None]:
     except DatasetError as error:
         if not error.setting:
             raise
-        source = read_yaml(file)
+        source = read_yaml(file, overrides)
         place = _place(source.data, error.setting, error.value)
         raise source.error(place, error.message) from None
 

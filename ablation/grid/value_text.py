@@ -53,6 +53,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes as ``512 B``, ``3.4 kB``, ``12 MB``, in powers of 1000."""
+    amount, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" or amount >= 9.95 else f"{amount:.1f} {units[0]}"
+
+
 def several(names: Sequence[str], noun: str) -> str:
     """Return names as a list, shortened if there are many: ``a, b, c and 13 other variants``."""
     if len(names) <= MOST_NAMES:

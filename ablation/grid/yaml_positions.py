@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ablation.control_characters import control_in
-from ablation.errors import GridError
+from ablation.errors import GridError, did_you_mean
+from ablation.grid.overrides import Override, overridden
 from ablation.grid.yaml_syntax import syntax_error
 
 KeyPath = tuple[str | int, ...]
@@ -27,23 +29,39 @@ class LocatedYaml:
     Attributes:
         file: The name of the file, for errors.
         text: The text of the file.
-        data: The content of the file as plain mappings, lists and scalars.
-        root: The YAML node behind ``data``.
+        data: The content of the file as plain mappings, lists and scalars, with the overrides.
+        root: The YAML node behind the content of the file.
+        overrides: Settings that were given beside the file, instead of those in it.
     """
 
     file: str
     text: str
     data: dict[str, Any]
     root: Node
+    overrides: tuple[Override, ...] = ()
 
     def error(self, path: KeyPath, message: str) -> GridError:
-        """Return an error with the position of ``path``, or of the deepest part of it that exists."""
+        """Return an error with the position of ``path``, or of the deepest part of it that exists.
+
+        What was given beside the file is named as it was given.
+        """
         line, known = self._locate(path)
+        if override := self._given(path, known == path):
+            deeper = len(path) > len(override.path)
+            return GridError(f"{override.place}{f', {_in_words(path)}' if deeper else ''}: {message}")
         where = f"{self.file}, line {line + 1}"
         if known:
             where += f", {_in_words(known)}"
         source = self.text.splitlines()[line].strip() if self.text.strip() else ""
         return GridError(f"{where}: {message}\n    {line + 1} | {source}")
+
+    def _given(self, path: KeyPath, is_in_file: bool) -> Override | None:
+        """Return the last override that sets ``path`` or, if the file lacks it, something below it."""
+        for override in reversed(self.overrides):
+            common = min(len(path), len(override.path))
+            if path[:common] == override.path[:common] and (common == len(override.path) or not is_in_file):
+                return override
+        return None
 
     def _locate(self, path: KeyPath) -> tuple[int, KeyPath]:
         node, line = self.root, self.root.start_mark.line
@@ -72,27 +90,18 @@ def _in_words(path: KeyPath) -> str:
     return words
 
 
-def read_yaml(file: Path) -> LocatedYaml:
+def read_yaml(file: Path, overrides: Sequence[Override] = ()) -> LocatedYaml:
     """Read a YAML mapping.
+
+    Args:
+        file: The file.
+        overrides: Settings to put in the place of those of the file.
 
     Raises:
         GridError: The file is missing, too large, not UTF-8, not YAML, or not a mapping; a key is
             duplicated; an anchor contains itself, or there are more than 100,000 values.
     """
-    try:
-        if file.exists() and not (file.is_file() or file.is_dir()):
-            raise GridError(f"{file}: expected a file, and not a pipe or a device.")
-        if file.stat().st_size > _MOST_BYTES:
-            raise GridError(f"{file}: the file is larger than 1 MB; expected about a page of text.")
-        text = file.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise GridError(
-            f"{file}: the file is not UTF-8 text (invalid byte at position {error.start})."
-        ) from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise GridError(f"{file}: the file cannot be read: {reason}.") from None
-
+    text = _text_of(file)
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
@@ -110,10 +119,42 @@ def read_yaml(file: Path) -> LocatedYaml:
         raise GridError(f"{file}: the file is not valid YAML: {reason}.") from None
     if root is None:
         raise GridError(f"{file}: the file is empty; it needs at least `study: NAME`.")
-    located = LocatedYaml(str(file), text, data, root)
     if not isinstance(data, dict):
-        raise located.error((), "expected a mapping of keys to values, like `study: NAME`.")
-    return located
+        raise LocatedYaml(str(file), text, {}, root).error(
+            (), "expected a mapping of keys to values, like `study: NAME`."
+        )
+    data, placed = overridden(data, overrides)
+    return LocatedYaml(str(file), text, data, root, placed)
+
+
+def _text_of(file: Path) -> str:
+    """Return the text of a grid file.
+
+    Raises:
+        GridError: The file is missing, too large, no ordinary file, or not UTF-8.
+    """
+    try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise GridError(f"{file}: expected a file, and not a pipe or a device.")
+        if file.stat().st_size > _MOST_BYTES:
+            raise GridError(f"{file}: the file is larger than 1 MB; expected about a page of text.")
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GridError(
+            f"{file}: the file is not UTF-8 text (invalid byte at position {error.start})."
+        ) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise GridError(f"{file}: the file cannot be read: {reason}.{_nearest(file)}") from None
+
+
+def _nearest(file: Path) -> str:
+    """Return the YAML file that was probably meant, as a hint; empty if there is none."""
+    folder = file if file.is_dir() else file.parent
+    names = sorted(path.name for path in folder.glob("*.y*ml")) if folder.is_dir() else []
+    hint = did_you_mean(file.name if file.suffix else f"{file.name}.yaml", names)
+    near = hint.removeprefix(" Did you mean '").removesuffix("'?")
+    return f" Did you mean '{folder / near}'?" if near in names else ""
 
 
 def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0) -> int:

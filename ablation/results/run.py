@@ -45,8 +45,9 @@ from ablation.grid.study import Study
 from ablation.grid.trial import Trial, TrialResult
 from ablation.results.declared_changes import changes_since
 from ablation.results.other_models import other_models
+from ablation.results.overview import newest_run
 from ablation.results.tuning import Tuning
-from ablation.store.run_folder import RUNS, Store, figures_folder, runs_below
+from ablation.store.run_folder import RUNS, Store, figures_folder
 
 TABLES = (
     "results", "history", "comparisons", "effects", "dose_response", "ranking", "failed_seeds", "convergence",
@@ -93,11 +94,7 @@ class Run:
         Raises:
             RunError: There is no run.
         """
-        for run_folder in runs_below(Path(folder)):
-            return cls(run_folder)
-        raise RunError(
-            f"there is no run in {folder}; start one with `ablation run --grid FILE`, or name a run folder."
-        )
+        return cls(newest_run(Path(folder)))
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from ablation.errors import AblationError
 from ablation.grid.dataset_settings import Count
 from ablation.grid.grid_file import read_study
+from ablation.grid.overrides import Override, overrides_of
 from ablation.grid.schema_errors import validate
 from ablation.grid.search_space import Parameter, SpaceSettings
 from ablation.grid.settings import HyperModelSettings
@@ -102,13 +104,17 @@ class Search(Settings):
     settings: SearchSettings
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Search:
+    def from_yaml(cls, path: str | Path, settings: Mapping[str, Any] | None = None) -> Search:
         """Read and validate a grid file with a `search:` section.
+
+        Args:
+            path: The grid file.
+            settings: Settings to put in the place of those of the file, like ``{"training.epochs": 5}``.
 
         Raises:
             GridError: The file is not valid; the message says where, and what was expected.
         """
-        return read_search(Path(path))
+        return read_search(Path(path), overrides=overrides_of(settings))
 
     @property
     def baseline(self) -> Variant:
@@ -136,17 +142,18 @@ class Search(Settings):
         return variant.model_copy(update={"levels": levels})
 
 
-def read_search(file: Path, needs_images: bool = True) -> Search:
+def read_search(file: Path, needs_images: bool = True, overrides: Sequence[Override] = ()) -> Search:
     """Read and validate the grid file of a search.
 
     Args:
         file: The grid file.
         needs_images: Whether the images that it names have to exist.
+        overrides: Settings to put in the place of those of the file.
 
     Raises:
         GridError: The file is not valid; the message says where, and what was expected.
     """
-    study, source = read_study(file, needs_images), read_yaml(file)
+    study, source = read_study(file, needs_images, overrides), read_yaml(file, overrides)
     if study.draws_test_images:
         raise source.error(
             ("vary",),

@@ -24,6 +24,18 @@ _DERIVED = "derived"  # the lock of `deriving`
 _PATIENCE = 600.0  # seconds; preparing a dataset or drawing the report takes at most that long
 
 
+class InUseError(RunError):
+    """Another process holds a folder.
+
+    Args:
+        holding: The beginning of a sentence that says who holds what.
+    """
+
+    def __init__(self, holding: str) -> None:
+        super().__init__(f"{holding}. Wait until it ends, or choose another folder with --out.")
+        self.holding = holding
+
+
 @contextmanager
 def locked(
     folder: Path, part: str = RUN, opening: Callable[[list[str]], None] = lambda _: None
@@ -47,7 +59,7 @@ def locked(
             beside = active_holders(folder, part)
             for other in beside:
                 if RUN in (part, other) or _kind(part) != _kind(other):
-                    raise RunError(_in_use(folder, other))
+                    raise InUseError(_in_use(folder, other))
             holder = {
                 "pid": os.getpid(),
                 "host": platform.node(),
@@ -160,7 +172,7 @@ def _acquire(lock: FileLock, seconds: float, folder: Path, part: str) -> None:
         try:
             lock.acquire(timeout=seconds)
         except Timeout:
-            raise RunError(_in_use(folder, part)) from None
+            raise InUseError(_in_use(folder, part)) from None
         except NotImplementedError:
             raise RunError(
                 f"{folder} is on a file system that does not support file locks; choose another folder with "
@@ -191,10 +203,7 @@ def _kind(part: str) -> str:
 
 def _in_use(folder: Path, part: str) -> str:
     what = str(folder) if part in (RUN, _SHORT) else f"{folder}, {part.replace('-', ' ')},"
-    return (
-        f"{what} is in use by {_describe(folder / f'{part}.owner.json')}. Wait until it ends, or choose "
-        "another folder with --out."
-    )
+    return f"{what} is in use by {_describe(folder / f'{part}.owner.json')}"
 
 
 def _describe(owner: Path) -> str:

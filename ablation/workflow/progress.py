@@ -28,8 +28,8 @@ _PER_SECOND = 4
 class LiveProgress:
     """Shows trials done, the running ones with epoch and metrics, and the time left.
 
-    On a terminal and in a notebook, the display is redrawn in place; elsewhere, one line is printed per
-    finished trial.
+    On a terminal that can do so, and in a notebook, the display is redrawn in place; elsewhere, one line is
+    printed per finished trial.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -71,7 +71,7 @@ class LiveProgress:
             f"{counted(len(pending), 'trial')} to train{rest}" if pending else "Nothing is left to train."
         )
         self.noted(task_notes(pending))
-        if pending and self._console.is_terminal:
+        if pending and self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(
                 console=self._console,
                 get_renderable=self._draw,

@@ -27,11 +27,14 @@ _LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'te
         "watch",
         "compare",
         "plan",
+        "runs",
+        "clean",
         *(pytest.param(c, marks=pytest.mark.slow) for c in ("audit", "verify", "export")),
     ],
 )
 def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
-    arguments = [command] if command == "--help" else [command, finished_run.folder]
+    folder = finished_run.folder.parent if command == "runs" else finished_run.folder
+    arguments = [command] if command == "--help" else [command, folder]
     arguments += ["--only", "forest"] * (command == "figures")
     arguments += ["--to", "tensorboard", "--to", "parquet"] * (command == "export")
     done = ablation(*arguments, after=_LOADED)

@@ -31,6 +31,7 @@ CONTENTS = {
         "ablation/docs/images",
         "ablation/docs/run-folder",
         "ablation/docs/live",
+        "ablation/docs/shell",
         "ablation/docs/paper",
         "ablation/docs/saved-models",
         "ablation/docs/search",
