@@ -33,6 +33,7 @@ from ablation.cli.options import (
     require_both,
 )
 from ablation.errors import AblationError, RunError, show_warning
+from ablation.operating_system import write_what_can_be_shown
 
 if TYPE_CHECKING:
     pass
@@ -375,6 +376,7 @@ def audit(run: RunArgument = None) -> None:
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
     warnings.showwarning = show_warning
+    write_what_can_be_shown(sys.stdout)
     try:
         app(prog_name="ablation")
     except AblationError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ablation.errors import AblationError, RunError
+from ablation.operating_system import ENDING_SIGNALS
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """End with a sentence when interrupted; a signal to end is treated as Ctrl-C is."""
+    for ending in ENDING_SIGNALS:
+        signal.signal(ending, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
