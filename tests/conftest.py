@@ -19,9 +19,15 @@ from ablation.figures.style import Picture
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.settings import MODEL_FAMILIES, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial
+from ablation.operating_system import IS_WINDOWS
 from ablation.tensorflow_setup import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+CHROME = (  # where Chrome is installed outside of the path
+    Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
+    Path(os.environ.get("PROGRAMFILES", "")) / "Google/Chrome/Application/chrome.exe",
+)
 
 TINY_GRID = """
     study: tiny
@@ -33,6 +39,16 @@ TINY_GRID = """
       batch_norm: [false, true]
     seeds: 2
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what no test can do on Windows, with the reason that is listed at the end."""
+    if IS_WINDOWS:
+        for item in items:
+            if item.get_closest_marker("unix"):
+                item.add_marker(
+                    pytest.mark.skip(reason="Windows has no such signals, forks, mounts or links")
+                )
 
 
 @pytest.fixture
@@ -97,7 +113,7 @@ def ray_here() -> Iterator[None]:
 def browser() -> Iterator[Browser]:
     """Headless Chromium, in which tests open what a person would."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next((name for name in found if name), None)
+    path = next((name for name in [*found, *map(str, filter(Path.is_file, CHROME))] if name), None)
     if path is None and os.environ.get("CI"):
         pytest.fail("CI needs Chromium to test the report in: .ci/run installs it")
     if path is None:

@@ -108,6 +108,7 @@ def test_variants_that_differ_in_case_have_folders_of_their_own(tmp_path: Path) 
     assert len({name.lower() for name in folders}) == 3
 
 
+@pytest.mark.unix
 def test_the_longest_path_of_a_trial_is_known(
     tmp_path: Path, tiny_dataset: Dataset, two_variants: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_the_longest_path_of_a_trial_is_known(
     Store(Path(str(deep)[:-1])).open(two_variants, tiny_dataset)
 
 
+@pytest.mark.unix
 def test_a_path_with_backslashes_is_read(tmp_path: Path, write_grid: Callable[[str], Path]) -> None:
     (tmp_path / "data").mkdir()
     np.savez(tmp_path / "data" / "images.npz", x=np.zeros((4, 2, 2), np.uint8), y=[0, 1, 0, 1])
@@ -141,6 +143,7 @@ def test_a_path_with_backslashes_is_read(tmp_path: Path, write_grid: Callable[[s
     ]
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize("written", [r'"data\images.npz"', r'"C:\Users\me\images.npz"', r'"data\train.npz"'])
 def test_a_path_with_backslashes_in_double_quotes_is_explained(
     written: str, write_grid: Callable[[str], Path]
@@ -186,7 +189,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     def replace_later(source: Path, target: Path) -> None:
         if left[0]:
             left[0] -= 1
-            raise PermissionError(errno.EACCES, "used by another process", str(source))
+            raise PermissionError(errno.EACCES, "Permission denied", str(source), None, str(target))
         replace(source, target)
 
     monkeypatch.setattr("os.replace", replace_later)
@@ -215,14 +218,18 @@ def test_a_trial_is_kept_while_a_virus_scanner_reads_it(
 
 
 @pytest.mark.parametrize("windows", [True, False])
-def test_a_file_that_stays_in_use_is_an_error(
+def test_a_file_that_stays_in_use_is_named(
     windows: bool, tmp_path: Path, refused: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system, "IS_WINDOWS", windows)
     refused[0] = 1000
     (tmp_path / "file").write_text("old")
-    with pytest.raises(PermissionError):
-        write_atomically(tmp_path / "file", "new")
+    with pytest.raises(RunError) as error:
+        Store(tmp_path).write("file", "new")
+    assert str(error.value) == (
+        f"{tmp_path / 'file'} cannot be written to: permission denied; close it if another program has it open. "
+        "Finished work is kept; the same command continues it."
+    )
     assert refused[0] == (996 if windows else 999)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
     refused[0] = 0
@@ -231,6 +238,7 @@ def test_a_file_that_stays_in_use_is_an_error(
 # Processes.
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -246,6 +254,7 @@ def test_how_a_process_ended_is_said_in_words(code: int, words: str) -> None:
     assert system.describe_exit(code) == words
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("on_windows")
 def test_on_windows_a_worker_is_killed_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
     assert system.group_of_its_own() == {"creationflags": 0x200}
@@ -263,6 +272,7 @@ def test_on_windows_a_worker_is_killed_with_its_children(monkeypatch: pytest.Mon
     assert called == [["taskkill", "/F", "/T", "/PID", str(process.pid)]]
 
 
+@pytest.mark.unix
 def test_what_only_unix_has_is_not_needed(tmp_path: Path) -> None:
     """Without fcntl and resource, locks are files; a watcher sees whoever holds one, and leaves none."""
     done = in_python(
@@ -374,6 +384,7 @@ def test_no_name_ends_a_run_that_prints_its_progress(
     assert "1/1 ?? -> é seed 0: failed, the disk is - full" in screen.getvalue().decode("cp1252")
 
 
+@pytest.mark.unix
 def test_a_python_whose_locale_is_c_runs_a_command(named: Run) -> None:
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG"))}
     environment = plain | {

@@ -150,6 +150,7 @@ def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_pat
     return make_executor(name, workers, 1, tmp_path / "logs")
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize("name", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("deaths", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(

@@ -123,6 +123,7 @@ def test_shards_that_start_together_need_not_wait_for_the_study_to_be_written(
     assert not (old.folder / "shard-2-of-2.owner.json").exists()
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"

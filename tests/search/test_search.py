@@ -416,6 +416,7 @@ def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
     assert upper["seconds"].tolist()[: len(lower)] == lower["seconds"].tolist()  # the very same epochs
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["bayesian", "random"])
 def test_killed_at_any_moment_it_ends_with_the_same_table(
