@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, sync_playwright
 from ablation import Run, Study, collect
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
-from ablation.figures.style import Picture
+from ablation.figures.drawing import draw_figures
+from ablation.figures.style import DrawnPictures
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.settings import MODEL_FAMILIES, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial
@@ -80,18 +81,32 @@ def tiny_dataset() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A small study, trained in this process; tests only read it."""
-    folder = tmp_path_factory.mktemp("finished")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, DrawnPictures]:
+    """A small study, trained in this process, and the figures that it drew at its end."""
+    folder, drawn = tmp_path_factory.mktemp("finished"), list[DrawnPictures]()
+
+    def draw(run: Run) -> DrawnPictures:
+        drawn.append(draw_figures(run))
+        return drawn[-1]
+
     grid = folder / "grid.yaml"
     grid.write_text(textwrap.dedent(TINY_GRID), "utf-8")
-    return Study.from_yaml(grid).run(folder / "run", executor="inline")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablation.report.write.draw_figures", draw)
+        run = Study.from_yaml(grid).run(folder / "run", executor="inline")
+    return run, drawn[0]
 
 
 @pytest.fixture(scope="session")
-def pictures(finished_run: Run) -> list[Picture]:
+def finished_run(finished: tuple[Run, DrawnPictures]) -> Run:
+    """A small study that was trained; tests only read it."""
+    return finished[0]
+
+
+@pytest.fixture(scope="session")
+def pictures(finished: tuple[Run, DrawnPictures]) -> DrawnPictures:
     """The small study's figures, drawn once for all tests."""
-    return finished_run.draw_figures()
+    return finished[1]
 
 
 @pytest.fixture(scope="session", autouse=True)

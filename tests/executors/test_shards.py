@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY_GRID, tiny_trial
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import ablation, command, finish, start, wait_for_finished_trials, without_times
+from processes import command, finish, in_this_process, start, wait_for_finished_trials, without_times
 
 from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
@@ -161,9 +161,9 @@ def test_a_run_holds_the_folder_alone(tmp_path: Path) -> None:
 def test_the_plan_of_a_shard_is_its_part(tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text(textwrap.dedent(TINY_GRID))
-    done = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--shard", "2/3", "--dry-run")
+    done = in_this_process("run", "--grid", grid, "--out", tmp_path / "run", "--shard", "2/3", "--dry-run")
     assert "3 trials to train" in done.stdout, done.stderr
-    done = ablation(
+    done = in_this_process(
         "run",
         "--grid",
         grid,

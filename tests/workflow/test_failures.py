@@ -17,8 +17,8 @@ import pytest
 from conftest import TINY_GRID
 from processes import (
     command,
-    finish,
     finished_trials,
+    in_this_process,
     start,
     wait_for_finished_trials,
     wait_until,
@@ -115,7 +115,7 @@ def test_a_second_run_in_the_same_folder_is_refused_until_the_first_is_dead(tmp_
     owner = out / "run.owner.json"
     wait_until(lambda: owner.exists() and owner.read_text().endswith("\n"))
     since = json.loads(owner.read_text())["since"]
-    refused = finish(command(grid, out, "--only", "plain"))
+    refused = in_this_process("run", "--grid", grid, "--out", out, "--only", "plain")
     assert (refused.returncode, refused.stderr) == (
         2,
         f"Error: {out} is in use by process {first.pid} on {os.uname().nodename}, since {since}. "
@@ -155,7 +155,7 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(tiny_study: Study, sma
 @pytest.mark.unix
 def test_a_full_disk_is_an_error_of_the_command_and_no_traceback(grid: Path, small_disk: Path) -> None:
     fill(small_disk)
-    done = finish(command(grid, small_disk / "run"))
+    done = in_this_process("run", "--grid", grid, "--out", small_disk / "run")
     assert done.returncode == 2
     assert done.stderr.startswith(
         f"Error: {small_disk / 'run'} cannot be written to: no space left on device."
@@ -165,7 +165,7 @@ def test_a_full_disk_is_an_error_of_the_command_and_no_traceback(grid: Path, sma
 @pytest.mark.unix
 def test_a_read_only_folder_is_told(grid: Path, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    done = finish(command(grid, small_disk / "run"))
+    done = in_this_process("run", "--grid", grid, "--out", small_disk / "run")
     assert (done.returncode, done.stderr) == (
         2,
         f"Error: {small_disk / 'run'} cannot be written to: read-only file system. "

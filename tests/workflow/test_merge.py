@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import ablation, without_times
+from processes import in_this_process, without_times
 from typer.testing import CliRunner
 
 from ablation import Run, Study, merge_runs, run_study
@@ -189,8 +189,10 @@ def test_trials_of_an_earlier_version_do_not_vanish(
 
 @pytest.mark.slow
 def test_the_command_merges_and_says_what_is_missing(part: Part, tmp_path: Path) -> None:
-    done = ablation("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
+    done = in_this_process("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
     assert done.returncode == 1, done.stderr
     assert str(tmp_path / "merged" / "report.html") in done.stdout
-    done = ablation("merge", tmp_path / "merged", part("b", keep=Shard(2, 2)), "--out", tmp_path / "merged")
+    done = in_this_process(
+        "merge", tmp_path / "merged", part("b", keep=Shard(2, 2)), "--out", tmp_path / "merged"
+    )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from processes import ablation
+from processes import in_this_process
 
 from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
@@ -298,7 +298,7 @@ def test_a_grid_that_is_wrong_is_refused_with_its_line(
 def test_a_part_that_is_not_in_the_model_is_refused_before_anything_trains(tmp_path: Path) -> None:
     _save(tmp_path, _small())
     _grid(tmp_path, "\n  remove:\n    - Dropout\n    - {layers: dens}")
-    done = ablation("run", "--grid", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"))
+    done = in_this_process("run", "--grid", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert (
@@ -475,7 +475,7 @@ def test_init_refuses_what_is_no_model(tmp_path: Path, source: str, message: str
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     _save(tmp_path, _small())
     (tmp_path / "grid.yaml").write_text("mine", "utf-8")
-    done = ablation("init", str(tmp_path), "--from", str(tmp_path / "own.keras"))
+    done = in_this_process("init", str(tmp_path), "--from", str(tmp_path / "own.keras"))
     assert done.returncode == 2
     assert "already exists" in done.stderr
     assert (tmp_path / "grid.yaml").read_text("utf-8") == "mine"
