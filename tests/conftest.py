@@ -188,10 +188,13 @@ def cifar10_folder() -> Path:
     return Path(folder)
 
 
+QUICK_COMPILATION = "--xla_backend_optimization_level=0"
+
+
 @pytest.fixture
 def quick_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let XLA compile five times as fast, by optimising nothing: for programs of a few steps."""
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    monkeypatch.setenv("XLA_FLAGS", QUICK_COMPILATION)
 
 
 def tiny_trial(dataset: Dataset, seed: int = 0, epochs: int = 2, **changes: object) -> Trial:
