@@ -148,6 +148,12 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds of drawing where a test reads the words of a report."""
+    monkeypatch.setattr("ablation.report.write.draw_figures", lambda run: DrawnPictures([], {}))
+
+
 @pytest.fixture(scope="session")
 def class_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     grid = tmp_path_factory.mktemp("class") / "grid.yaml"

@@ -223,6 +223,7 @@ def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path:
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tmp_path: Path) -> None:
     text = textwrap.dedent(TINY_GRID).replace("batch_size: 16}", "batch_size: 16, optimizer: sgd}")
     text = text.replace("  batch_norm: [false, true]\n", "")

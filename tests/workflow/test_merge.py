@@ -55,6 +55,7 @@ def test_the_parts_become_the_whole(
     assert {name: sorted(folder.rglob("*")) for name, folder in folders.items()} == before
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_whole_is_reported(part: Part, tmp_path: Path) -> None:
     merged = merge_runs([part("a", seeds=(0,)), part("b", seeds=(1,))], tmp_path / "merged")
     assert "4 variants × 2 seeds" in (merged.folder / "report.html").read_text("utf-8")
