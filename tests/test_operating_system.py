@@ -305,23 +305,27 @@ def test_a_lock_whose_file_vanishes_when_it_is_released_is_seen(tmp_path: Path) 
         assert running_parts(tmp_path, lambda _: False) == {"run"}
 
 
+@pytest.mark.unix
 def test_a_worker_leaves_standard_input_to_nobody() -> None:
     """On Windows, importing scipy waits for a thread that reads it; and `input()` of a user would take a task."""
-    done = in_python(
-        """
-        import sys, threading
+    code = """
+        import os, sys, threading
         from ablation.training import worker
         def start(threads):
             assert any(thread.name.startswith("Thread-") for thread in threading.enumerate())
-            print(repr(sys.stdin.read()), threads, file=sys.stderr)
-            raise SystemExit
+            is_empty = os.path.samestat(os.fstat(0), os.stat(os.devnull))
+            print(is_empty, is_empty and repr(sys.stdin.readline()), file=sys.stderr)
+            os._exit(3)
         worker.start_tensorflow = start
         sys.argv[1:] = ["dataset.npz", "1", "tensorflow"]
         worker.main()
-        """,
-        input='{"tasks": []}\n' * 3,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "'' 1\n")
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], **pipes) as process:  # type: ignore[call-overload]
+        process.stdin.write('{"tasks": []}\n' * 3)  # and it stays open, as that of a worker does
+        process.stdin.flush()
+        assert process.stderr.readline() == "True ''\n"
+    assert process.returncode == 3
 
 
 def test_a_program_without_a_terminal_can_hide_messages() -> None:
