@@ -87,9 +87,11 @@ def writing(folder: Path) -> Iterator[None]:
         raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
     except OSError as error:
         refuse_file(folder)
-        reason = (error.strerror or str(error)).lower()
+        reason, place = (error.strerror or str(error)).lower(), folder
+        if isinstance(error, PermissionError) and error.filename2:  # of a rename, on Windows
+            place, reason = error.filename2, f"{reason}; close it if another program has it open"
         raise RunError(
-            f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."
+            f"{place} cannot be written to: {reason}. Finished work is kept; the same command continues it."
         ) from None
 
 

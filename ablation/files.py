@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from ablation.operating_system import move
+
 
 @contextmanager
 def atomic_writer(file: Path, durable: bool = False, *, partial: Path | None = None) -> Iterator[IO[bytes]]:
@@ -28,7 +30,7 @@ def atomic_writer(file: Path, durable: bool = False, *, partial: Path | None = N
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(partial, file)
+        move(partial, file)
     except BaseException:
         with suppress(OSError):  # the first error is the one to report
             partial.unlink(missing_ok=True)

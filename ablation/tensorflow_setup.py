@@ -26,7 +26,11 @@ KERAS_DEFAULTS: dict[str, Any] = {"backend": "tensorflow", **_STANDARD}
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hide TensorFlow's native messages, about missing GPUs for example, from the terminal."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without a terminal, as IDLE on Windows
+        yield
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

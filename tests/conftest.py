@@ -15,13 +15,20 @@ from playwright.sync_api import Browser, sync_playwright
 from ablation import Run, Study, collect
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.ray_cluster import RayCluster
-from ablation.figures.style import Picture
+from ablation.figures.drawing import draw_figures
+from ablation.figures.style import DrawnPictures
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.settings import MODEL_FAMILIES, TrainingSettings
 from ablation.grid.trial import EpochRecord, Trial
+from ablation.operating_system import IS_WINDOWS
 from ablation.tensorflow_setup import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+CHROME = (  # where Chrome is installed outside of the path
+    Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
+    Path(os.environ.get("PROGRAMFILES", "")) / "Google/Chrome/Application/chrome.exe",
+)
 
 TINY_GRID = """
     study: tiny
@@ -33,6 +40,16 @@ TINY_GRID = """
       batch_norm: [false, true]
     seeds: 2
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what no test can do on Windows, with the reason that is listed at the end."""
+    if IS_WINDOWS:
+        for item in items:
+            if item.get_closest_marker("unix"):
+                item.add_marker(
+                    pytest.mark.skip(reason="Windows has no such signals, forks, mounts or links")
+                )
 
 
 @pytest.fixture
@@ -64,18 +81,32 @@ def tiny_dataset() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A small study, trained in this process; tests only read it."""
-    folder = tmp_path_factory.mktemp("finished")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, DrawnPictures]:
+    """A small study, trained in this process, and the figures that it drew at its end."""
+    folder, drawn = tmp_path_factory.mktemp("finished"), list[DrawnPictures]()
+
+    def draw(run: Run) -> DrawnPictures:
+        drawn.append(draw_figures(run))
+        return drawn[-1]
+
     grid = folder / "grid.yaml"
     grid.write_text(textwrap.dedent(TINY_GRID), "utf-8")
-    return Study.from_yaml(grid).run(folder / "run", executor="inline")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablation.report.write.draw_figures", draw)
+        run = Study.from_yaml(grid).run(folder / "run", executor="inline")
+    return run, drawn[0]
 
 
 @pytest.fixture(scope="session")
-def pictures(finished_run: Run) -> list[Picture]:
+def finished_run(finished: tuple[Run, DrawnPictures]) -> Run:
+    """A small study that was trained; tests only read it."""
+    return finished[0]
+
+
+@pytest.fixture(scope="session")
+def pictures(finished: tuple[Run, DrawnPictures]) -> DrawnPictures:
     """The small study's figures, drawn once for all tests."""
-    return finished_run.draw_figures()
+    return finished[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,7 +128,7 @@ def ray_here() -> Iterator[None]:
 def browser() -> Iterator[Browser]:
     """Headless Chromium, in which tests open what a person would."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next((name for name in found if name), None)
+    path = next((name for name in [*found, *map(str, filter(Path.is_file, CHROME))] if name), None)
     if path is None and os.environ.get("CI"):
         pytest.fail("CI needs Chromium to test the report in: .ci/run installs it")
     if path is None:
@@ -115,6 +146,12 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             f"ablation.workflow.{module}.write_report", lambda run: run.folder / "report.html"
         )
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds of drawing where a test reads the words of a report."""
+    monkeypatch.setattr("ablation.report.write.draw_figures", lambda run: DrawnPictures([], {}))
 
 
 @pytest.fixture(scope="session")
@@ -157,10 +194,13 @@ def cifar10_folder() -> Path:
     return Path(folder)
 
 
+QUICK_COMPILATION = "--xla_backend_optimization_level=0"
+
+
 @pytest.fixture
 def quick_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let XLA compile five times as fast, by optimising nothing: for programs of a few steps."""
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    monkeypatch.setenv("XLA_FLAGS", QUICK_COMPILATION)
 
 
 def tiny_trial(dataset: Dataset, seed: int = 0, epochs: int = 2, **changes: object) -> Trial:

@@ -1,17 +1,23 @@
-"""`ablation run` as a process of its own, for tests that end it by force."""
+"""Commands as processes of their own, for tests that end them by force, and in this process, for all others."""
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 import psutil
+import pytest
+
+from ablation.cli.app import main
 
 T = TypeVar("T")
 
@@ -62,6 +68,26 @@ def without_times(folder: Path) -> tuple[str, str]:
     results = pd.read_csv(folder / "results.csv", dtype=str).drop(columns=["seconds", "memory"])
     history = pd.read_csv(folder / "history.csv", dtype=str).drop(columns="seconds")
     return results.to_csv(), history.to_csv()
+
+
+def in_this_process(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command here, where TensorFlow is imported already, and return what a process of its own would.
+
+    An exception of the command, of which a process would print the traceback, is raised.
+    """
+    code, out, err, on_signal = 0, io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["ablation", *map(str, arguments)])
+        patch.setattr(warnings, "showwarning", warnings.showwarning)  # which the command replaces
+        if cwd:
+            patch.chdir(cwd)
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, on_signal)
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
 
 def ablation(

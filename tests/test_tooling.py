@@ -77,6 +77,24 @@ def test_a_step_that_is_called_exists() -> None:
     assert called == set(re.findall(r"^  (\w+)\)$", (ROOT / ".ci" / "step").read_text("utf-8"), re.MULTILINE))
 
 
+def test_the_workflow_runs_every_declared_python_and_every_system() -> None:
+    jobs = YAML(typ="safe").load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    lowest, below = map(int, re.findall(r"3\.(\d+)", PROJECT["requires-python"]))
+    declared = [f"3.{minor}" for minor in range(lowest, below)]
+    assert jobs["ci"]["runs-on"] == "ubuntu-latest"
+    assert jobs["ci"]["strategy"]["matrix"] == {"python": declared}
+    assert jobs["ci"]["steps"][-1] == {"run": "bash .ci/run"}
+    others = jobs["other-systems"]
+    assert others["runs-on"] == "${{ matrix.system }}"
+    assert others["strategy"]["matrix"]["system"] == ["windows-latest", "macos-latest"]
+    (python,) = others["strategy"]["matrix"]["python"]
+    assert python in declared
+    assert others["defaults"]["run"]["shell"] == "bash"  # cmd.exe does not read the steps
+    called = [step["run"] for step in others["steps"] if "run" in step]
+    assert "bash .ci/step tests" in called
+    assert all("apt-get" not in command for command in called)
+
+
 def test_a_record_is_short_and_complete() -> None:
     _, *records = (DOCS / "decisions.md").read_text("utf-8").split("\n## ")
     assert [record.split(".")[0] for record in records] == [str(k + 1) for k in range(len(records))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from ablation.cli.results import audit, compare, export, figures, plan, report, 
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
 from ablation.errors import AblationError
+from ablation.operating_system import write_what_can_be_shown
+from ablation.operating_system import write_what_can_be_shown
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     init,
@@ -71,6 +74,7 @@ def _options(
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
     warnings.showwarning = warn
+    write_what_can_be_shown(sys.stdout)
     try:
         with only_json():
             app(prog_name="ablation")

@@ -14,6 +14,7 @@ import typer
 from ablation.cli.json_output import is_json_asked, print_json_message
 from ablation.control_characters import visible
 from ablation.errors import AblationError, AblationWarning, RunError, show_warning
+from ablation.operating_system import ENDING_SIGNALS
 
 if TYPE_CHECKING:
     from ablation.executors.shard import Shard
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End with a sentence when interrupted; SIGTERM is treated as Ctrl-C is."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """End with a sentence when interrupted; a signal to end is treated as Ctrl-C is."""
+    for ending in ENDING_SIGNALS:
+        signal.signal(ending, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from ablation.data.part_names import are_parts, part_in, part_of, words
 from ablation.data.pictures import listed
 from ablation.errors import DatasetError
 from ablation.grid.value_text import counted
+from ablation.operating_system import written_here
 
 _FILE_COLUMNS = {
     "file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "picture",
@@ -62,7 +63,7 @@ def list_csv(file: Path, class_names: Sequence[str] = ()) -> Listing:
             raise DatasetError(
                 f"{where}: '{cells[of_part]}' is not a part; expected train, val or test.{hint}"
             )
-        pictures.append(LabelledFile(file.parent / name, f"{where}: {name}", label, part))
+        pictures.append(LabelledFile(written_here(name, file.parent), f"{where}: {name}", label, part))
     if not pictures:
         raise DatasetError(f"{file} lists no pictures.")
     _refuse_several_labels({picture.label for picture in pictures}, class_names, file)

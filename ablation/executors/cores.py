@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ablation.operating_system import cores_of_process
+
 
 def available_cores() -> int:
     """Count the cores that this process may use: those it may run on, within a container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([cores, *(max(1, int(quota)) for quota in cpu_quotas())])
+    return min([cores_of_process(), *(max(1, int(quota)) for quota in cpu_quotas())])
 
 
 def cpu_quotas(

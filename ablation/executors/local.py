@@ -12,9 +12,10 @@ from ablation.errors import RunError, writing
 from ablation.executors.contract import OnProgress, Progress, Task
 from ablation.executors.engine import seeds_at_once
 from ablation.executors.task_queue import TaskQueue
-from ablation.executors.worker_process import WorkerProcess, describe_exit
+from ablation.executors.worker_process import WorkerProcess
 from ablation.grid.study import Engine
 from ablation.grid.trial import EpochRecord, TrialResult
+from ablation.operating_system import describe_exit
 from ablation.training.attempt import OUT_OF_MEMORY
 
 _ATTEMPTS = 2  # a trial whose worker dies is tried once more

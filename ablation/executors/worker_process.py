@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from ablation.grid.study import Engine
+from ablation.operating_system import group_of_its_own, kill_group
 
 
 class Conversation(Protocol):
@@ -62,7 +61,7 @@ class WorkerProcess:
         with self._lock:
             self.is_stopped = True
             if self._process is not None:
-                _kill(self._process)
+                kill_group(self._process)
                 self._process.wait()
 
     def converse(self, conversation: Conversation, fewer_because: str) -> int:
@@ -82,7 +81,7 @@ class WorkerProcess:
         self._talk(process, conversation, fewer_because)
         if not conversation.unfinished:
             return 0
-        _kill(process)
+        kill_group(process)
         return process.wait()
 
     def _talk(self, process: subprocess.Popen[str], conversation: Conversation, fewer_because: str) -> None:
@@ -90,7 +89,7 @@ class WorkerProcess:
 
         def end() -> None:
             conversation.is_overdue = True
-            _kill(process)
+            kill_group(process)
 
         timeout = conversation.timeout
         clock = threading.Timer(timeout or 0, end)
@@ -131,34 +130,6 @@ class WorkerProcess:
                         text=True,
                         bufsize=1,
                         env=self._environment,
-                        start_new_session=True,  # Ctrl-C reaches only the parent, which ends its workers
+                        **group_of_its_own(),  # Ctrl-C reaches only the parent, which ends its workers
                     )
             return self._process
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a worker, if it still lives, and the processes that a user's code started in it.
-
-    Its end is not awaited here: until then, its process group cannot be that of another program.
-    """
-    if process.returncode is not None:
-        return
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-
-
-def describe_exit(code: int) -> str:
-    """Describe how a process ended, from its exit code."""
-    if code >= 0:
-        return f"with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-        meaning = (
-            " (as the system does when memory runs out: try fewer --workers)" if name == "SIGKILL" else ""
-        )
-        return f"killed by {name}{meaning}"
-    except ValueError:
-        return f"killed by signal {-code}"

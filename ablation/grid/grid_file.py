@@ -26,6 +26,8 @@ from ablation.grid.user_code import load_object
 from ablation.grid.value_text import yaml_text
 from ablation.grid.variants import Change, Known
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml, read_yaml
+from ablation.grid.yaml_syntax import BACKSLASH
+from ablation.operating_system import written_here
 
 _MOST_TRIALS = 100_000
 
@@ -314,7 +316,7 @@ def _resolved_path(dataset: DatasetSettings, folder: Path) -> DatasetSettings:
     """Return the dataset with an absolute path; in a grid file, paths are relative to the file."""
     if dataset.path is None:
         return dataset.model_copy(update={"path": str(folder.absolute())}) if dataset.loader else dataset
-    return dataset.model_copy(update={"path": str((folder / Path(dataset.path).expanduser()).absolute())})
+    return dataset.model_copy(update={"path": str(written_here(dataset.path, folder).absolute())})
 
 
 def _require_images(given: DatasetSettings, resolved: DatasetSettings, source: LocatedYaml) -> None:
@@ -333,6 +335,8 @@ def _require_images(given: DatasetSettings, resolved: DatasetSettings, source: L
         parent = next(folder for folder in path.parents if folder.exists())
         beside = did_you_mean(path.name, [p.name for p in parent.iterdir()]) if parent == path.parent else ""
         hint = beside if "Did you mean" in beside else ""
+        if not given.path.isprintable():  # as the tab that "data\train" becomes
+            hint = f" {BACKSLASH}"
         raise source.error(("dataset", "path"), f"there is no '{given.path}'{relative}.{hint}")
 
 

@@ -13,6 +13,7 @@ from ablation.grid.user_code import module_source
 from ablation.grid.user_files import file_digest
 from ablation.grid.value_text import yaml_text
 from ablation.grid.yaml_positions import LocatedYaml
+from ablation.operating_system import written_here
 
 FILE_KEYS = ("file", "weights", "custom_objects")
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -42,7 +43,7 @@ def model_file(model: Mapping[str, Any], source: LocatedYaml) -> FileSettings:
             f"expected a model that Keras has saved, like model.keras or model.h5, not {yaml_text(given)}.",
         )
     folder = Path(source.file).absolute().parent
-    file = folder / Path(given).expanduser()
+    file = written_here(given, folder)
     if file.is_dir():
         raise source.error(("model", "file"), f"'{given}' is a folder; expected a file, like model.keras.")
     if not file.is_file():

@@ -15,6 +15,7 @@ from ablation.control_characters import visible
 from ablation.digest import short_digest
 from ablation.grid.seeding import DEFAULT_VARY, Randomness, Stream
 from ablation.grid.settings import CONTENT, AnyModel, TrainingSettings, UserCode, UserModelSettings
+from ablation.operating_system import safe_name
 
 # Increased whenever a change to the training code can change a result: finished trials are then run again.
 TRAINING_VERSION = 6
@@ -184,7 +185,8 @@ class TrialResult(Record):
 
 def slug(name: str) -> str:
     """Return a name that is safe as a file name on every system, at most 40 characters long."""
-    return re.sub(r"[^A-Za-z0-9_+=.-]+", "_", name).strip("._-")[:40] or "variant"
+    readable = re.sub(r"[^A-Za-z0-9_+=.-]+", "_", name).strip("._-") or "variant"
+    return safe_name(readable)[:40].rstrip("._-")
 
 
 def content_of(trial_id: str) -> str:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ablation.digest import short_digest
+from ablation.operating_system import SYSTEM_FOLDERS
 
 _OURS = Path(__file__).parents[1]
 _INSTALLED = {"site-packages", "dist-packages"}
 _STANDARD_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-_SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr/lib", "/usr/share", *_STANDARD_LIBRARY)
+_NOT_OF_USERS: tuple[str, ...] = (str(_OURS), *SYSTEM_FOLDERS, *_STANDARD_LIBRARY)
 _LARGE = 2**20  # bytes; larger files are read again only if their size or time has changed
 
 _watchers: list[set[Path]] = []  # each receives the files that are opened for reading now
@@ -89,9 +90,7 @@ def _parents(module: str) -> list[str]:
 
 def is_users(file: Path) -> bool:
     """Return whether a file is the user's own, and not of Python, of an installed package or of ablation."""
-    return not (
-        _INSTALLED & set(file.parts) or any(file.is_relative_to(place) for place in (_OURS, *_SYSTEM))
-    )
+    return not (_INSTALLED & set(file.parts) or any(map(file.is_relative_to, _NOT_OF_USERS)))
 
 
 @contextmanager
@@ -152,7 +151,10 @@ def file_digest(file: Path) -> str:
     about = file.stat()
     if about.st_size > _LARGE:
         return _large_digest(file, about.st_size, about.st_mtime_ns)
-    return short_digest(file.read_bytes(), 12)
+    content = file.read_bytes()
+    if file.suffix == ".py":  # as git may write it on Windows, where it is the same module
+        content = content.replace(b"\r\n", b"\n")
+    return short_digest(content, 12)
 
 
 @cache

@@ -9,6 +9,7 @@ from ruamel.yaml.error import MarkedYAMLError
 _WITHOUT_SPACE = re.compile(r"\s*(?:- )?([\w.]+):([^\s:].*)")
 _ASSIGNMENT = re.compile(r"\s*([\w.]+)\s*=\s*(.+)")
 _ITEM_WITHOUT_SPACE = re.compile(r"\s*-([^\s-].*)")
+BACKSLASH = "Between double quotation marks, a backslash begins a code; write paths with /, as in data/train."
 _COLUMN = "keys of one section begin in the same column."
 
 
@@ -48,6 +49,8 @@ def syntax_error(error: MarkedYAMLError, text: str) -> tuple[int | None, str]:
         return opened, "the closing quotation mark is missing."
     if problem.startswith("but found another document"):
         return at, "expected one document; remove this line, which ends the first one."
+    if problem.startswith("found unknown escape character") or "escape sequence" in problem:
+        return at, BACKSLASH[0].lower() + BACKSLASH[1:]
     if problem.startswith("found undefined alias"):
         return at, "a value that begins with * needs quotation marks."
     if character := re.search(r"character '(.)' that cannot start", problem):

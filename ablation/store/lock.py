@@ -145,10 +145,9 @@ def running_parts(folder: Path, is_recent: Callable[[str], bool], besides: str =
     owners = {file.name.removesuffix(".owner.json") for file in folder.glob("*.owner.json")} - {besides}
     away = {part for part in owners if _host(folder / f"{part}.owner.json") not in ("", platform.node())}
     believed = {part for part in away if is_recent(part)}
-    short = folder / f"{_SHORT}.lock"
-    if not short.exists():  # nothing was ever run here, and a watcher leaves no lock behind
+    if not any(folder.glob("*.lock")):  # nothing runs here, and a watcher leaves no lock behind
         return believed
-    lock = FileLock(short)
+    lock = FileLock(folder / f"{_SHORT}.lock")
     try:
         lock.acquire(timeout=0)
     except (Timeout, OSError, NotImplementedError):

@@ -17,6 +17,7 @@ from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
+from ablation.operating_system import longest_path
 from ablation.store.lock import RUN, deriving, exclusive, locked
 from ablation.store.plain_files import require_plain_files
 from ablation.store.trial_store import TrialStore
@@ -25,6 +26,7 @@ from ablation.training.checkpoint import CHECKPOINT
 RUNS = Path("experiments/runs")
 SEARCH = "search.json"
 _DECLARED = "declared.json"  # the study as it was before its first trial
+_LONGEST_BELOW = 120  # characters of the longest path below a run folder, unless callbacks write longer ones
 
 
 class Store(TrialStore):
@@ -52,6 +54,7 @@ class Store(TrialStore):
             RunError: The folder cannot be written to, or other shards are running another study.
         """
         require_plain_files(self.folder)
+        self._refuse_long_paths()
         digest = dataset.digest
         record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
         text = json_text(record)
@@ -76,6 +79,16 @@ class Store(TrialStore):
             self.rename(study.trials(digest))
             if not any(self._trials.glob("*/trial.json")):
                 self.write(_DECLARED, text)
+
+    def _refuse_long_paths(self) -> None:
+        """Refuse a folder where paths of trials are longer than the system allows, before any is trained."""
+        folder, longest = str(self.folder.absolute()), longest_path()
+        if longest is not None and len(folder) + _LONGEST_BELOW > longest:
+            raise RunError(
+                f"{folder} has {len(folder)} characters, and the files of trials have up to {_LONGEST_BELOW} "
+                f"more, but Windows allows {longest} in all. Choose a folder of at most "
+                f"{longest - _LONGEST_BELOW} characters with --out, or enable long paths in Windows."
+            )
 
     @contextmanager
     def locked(

@@ -27,6 +27,7 @@ from ablation.files import files_below, json_text, write_atomically
 from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial, TrialResult, content_of
 from ablation.grid.user_files import changed_files
+from ablation.operating_system import move
 from ablation.training.checkpoint import CHECKPOINT
 
 MODEL = "model.keras"
@@ -69,7 +70,7 @@ class TrialStore:
                 former = {content_of(f.name): f for f in _folders_in(parent) if f.name not in planned}
                 for trial in trials if former else ():
                     if (folder := former.get(content_of(trial.id))) and not (parent / trial.id).exists():
-                        folder.rename(parent / trial.id)
+                        move(folder, parent / trial.id)
 
     def running_folder(self, trial: Trial) -> Path:
         """Return the folder for the files of a trial while it runs, which need not exist."""
@@ -140,11 +141,11 @@ class TrialStore:
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             (scratch / "trial.json").write_text(json_text(record), "utf-8")
             if (former := self.result(trial)) and former.is_completed and former.files != result.files:
-                final.rename(final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
+                move(final, final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
             self._put_in_place(scratch, final)
             if (final / CHECKPOINT).exists():
                 scratch.mkdir()
-                (final / CHECKPOINT).rename(scratch / CHECKPOINT)
+                move(final / CHECKPOINT, scratch / CHECKPOINT)
 
     def adopt(self, other: TrialStore, trial: Trial) -> None:
         """Copy a trial of another run folder into this one: all of it or, if interrupted, nothing.
@@ -169,8 +170,8 @@ class TrialStore:
         replaced = self._running / f"{final.name}.replaced"
         shutil.rmtree(replaced, ignore_errors=True)  # left by a process that was killed
         if final.exists():
-            final.rename(replaced)
-        scratch.rename(final)
+            move(final, replaced)
+        move(scratch, final)
         shutil.rmtree(replaced, ignore_errors=True)
 
     def result(self, trial: Trial) -> TrialResult | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
+
+from ablation.operating_system import peak_of_process
 
 _OWN = Path("/proc/self")
 
@@ -25,9 +26,4 @@ def peak_mib() -> float | None:
         for line in (_OWN / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return round(int(line.split()[1]) / 1024, 1)
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(most / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    return peak_of_process()

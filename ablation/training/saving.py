@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.data.datasets import Dataset
 from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial
+from ablation.operating_system import move
 from ablation.training.checkpoint import copy_state
 from ablation.training.compilation import compiled_model
 
@@ -46,7 +47,7 @@ def save_trained_model(
         model = compiled_model(trial, dataset)
         copy_state(trained, model)
         (_with_normalisation(model, dataset) if takes_raw else model).save(partial)
-        partial.rename(folder / MODEL)
+        move(partial, folder / MODEL)
     except Exception as error:  # of a layer of the user's, of which Keras cannot tell how to make it again
         partial.unlink(missing_ok=True)
         return {"unsaved": f"{type(error).__name__}: {_first_sentence(str(error))}"}

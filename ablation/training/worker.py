@@ -3,7 +3,7 @@
 It is started as ``python -m ablation.training.worker DATASET THREADS ENGINE``. Each line that it reads is a
 group of tasks, and each line that it writes is an event, both as JSON. With TensorFlow, a group is one task;
 with JAX, it is seeds of one variant, which are trained together. Only events reach standard output: whatever
-other code prints goes to standard error.
+other code prints goes to standard error. Only this module reads standard input: other code finds it empty.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ablation.data.datasets import Dataset
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.operating_system import call_in_forked_child
 from ablation.tensorflow_setup import start_jax, start_tensorflow
 from ablation.training.fused.attempt import attempts
 from ablation.training.fused.lane import SeedTask
@@ -30,10 +31,12 @@ def main() -> None:
     started = time.perf_counter()
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    if hasattr(os, "register_at_fork"):  # else a child that outlives this process would hold the pipe open
-        os.register_at_fork(after_in_child=lambda: os.dup2(2, events.fileno()))
+    # Else a child that outlives this process would hold the pipe open.
+    call_in_forked_child(lambda: os.dup2(2, events.fileno()))
+    lines = os.fdopen(os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # on Windows, scipy's import waits for whoever reads it
     tasks: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
+    threading.Thread(target=_read_tasks, args=(lines, tasks), daemon=True).start()
 
     file, threads, engine = sys.argv[1:]
     if engine == "jax":
@@ -66,8 +69,8 @@ def _results(group: dict[str, Any], dataset: Dataset, events: Any) -> Iterator[T
     return attempts([seed_of(task) for task in group["tasks"]], dataset, group["fewer_because"])
 
 
-def _read_tasks(tasks: queue.Queue[str]) -> None:
-    for line in sys.stdin:
+def _read_tasks(lines: Iterable[str], tasks: queue.Queue[str]) -> None:
+    for line in lines:
         tasks.put(line)
     os._exit(0)  # the parent has closed the pipe or is dead, so that nothing waits for this trial any more
 

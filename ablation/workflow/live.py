@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import sys
 import threading
 import time
 import warnings
@@ -21,6 +20,7 @@ from ablation.errors import AblationWarning, writing
 from ablation.executors.contract import Progress, Task
 from ablation.files import atomic_writer
 from ablation.grid.trial import Trial, TrialResult
+from ablation.operating_system import has_display
 from ablation.report.live_page import live_html
 from ablation.results.live import LiveRun, Phase
 from ablation.store.lock import RUN
@@ -187,5 +187,5 @@ def watch_run(folder: str | Path, on_page: Callable[[Path], object] | None = Non
 
 def _open(page: Path) -> None:
     """Open a page in a browser, if there is a display to show it on."""
-    if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if has_display():
         webbrowser.open(page.absolute().as_uri())

@@ -20,6 +20,7 @@ from ablation.executors.contract import Progress, Task
 from ablation.executors.eta import TimeEstimate
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.grid.value_text import counted
+from ablation.operating_system import write_what_can_be_shown
 from ablation.workflow.pending import task_notes
 
 _PER_SECOND = 4
@@ -34,6 +35,7 @@ class LiveProgress:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
+        write_what_can_be_shown(self._console.file)  # a run must not end because of a variant's name
         self._running: dict[str, tuple[Trial, EpochRecord | None]] = {}
         self._ended: list[Trial] = []
         self._pending: list[Trial] = []

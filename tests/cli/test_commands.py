@@ -5,41 +5,43 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 from conftest import TINY_GRID
-from processes import ablation
+from processes import ablation, in_this_process
 
 from ablation import Run
 
-_LOADED = "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'keras'}))"
+COMMANDS = [
+    ["figures", "--only", "forest"], ["report"], ["status"], ["watch"], ["compare"], ["plan"], ["audit"],
+    ["export", "--to", "tensorboard", "--to", "parquet"], ["clean"], ["seal"],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "--help",
-        "figures",
-        "report",
-        "status",
-        "watch",
-        "compare",
-        "plan",
-        "runs",
-        "clean",
-        *(pytest.param(c, marks=pytest.mark.slow) for c in ("audit", "verify", "export")),
-    ],
-)
-def test_tensorflow_is_not_imported(command: str, finished_run: Run) -> None:
-    folder = finished_run.folder.parent if command == "runs" else finished_run.folder
-    arguments = [command] if command == "--help" else [command, folder]
-    arguments += ["--only", "forest"] * (command == "figures")
-    arguments += ["--to", "tensorboard", "--to", "parquet"] * (command == "export")
-    done = ablation(*arguments, after=_LOADED)
+@pytest.mark.parametrize("commands", [COMMANDS, pytest.param([["verify"]], marks=pytest.mark.slow)])
+def test_tensorflow_is_not_imported(commands: list[list[str]], finished_run: Run) -> None:
+    """By none of the commands, one after another in one process."""
+    code = """
+        import sys
+        from ablation.cli.app import main
+        for command in {commands}:
+            sys.argv = ["ablation", command[0], {folder}, *command[1:]]
+            try:
+                main()
+            except SystemExit as end:
+                assert not end.code, command
+            loaded = {"tensorflow", "keras"} & {name.partition(".")[0] for name in sys.modules}
+            assert not loaded, (command, loaded)
+    """
+    code = code.replace("{commands}", repr(commands)).replace("{folder}", repr(str(finished_run.folder)))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "LOADED"
 
 
 def test_run_prints_a_table_and_where_things_are(tmp_path: Path) -> None:
@@ -49,7 +51,7 @@ def test_run_prints_a_table_and_where_things_are(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 trials to train" in done.stdout
     assert str(tmp_path / "run" / "report.html") in done.stdout
-    again = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--dry-run")
+    again = in_this_process("run", "--grid", grid, "--out", tmp_path / "run", "--dry-run")
     assert again.returncode == 0, again.stderr
     assert "6 trials to train" in again.stdout
     assert again.stderr == ""
@@ -60,7 +62,9 @@ def test_a_run_with_a_failed_trial_exits_with_1(tmp_path: Path) -> None:
     diverging = "training: {epochs: 2, batch_size: 16, optimizer: sgd, learning_rate: 1e30}"
     text = textwrap.dedent(TINY_GRID).replace("training: {epochs: 2, batch_size: 16}", diverging)
     grid.write_text(text.replace("model: {", "model: {activation: leaky_relu, "))
-    done = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--seeds", "1", "--executor", "inline")
+    done = in_this_process(
+        "run", "--grid", grid, "--out", tmp_path / "run", "--seeds", "1", "--executor", "inline"
+    )
     assert done.returncode == 1, done.stderr
     assert "diverged" in done.stdout
     assert f"report  {tmp_path / 'run' / 'report.html'}" in done.stdout
@@ -77,7 +81,7 @@ def test_a_run_with_a_failed_trial_exits_with_1(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_usage_is_a_sentence_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = ablation(*arguments, cwd=tmp_path)
+    done = in_this_process(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, message)
 
 
@@ -101,13 +105,13 @@ def test_bad_options_are_told(tmp_path: Path) -> None:
             "Error: --executor: there is no executor 'slurm'. Valid names: inline, local, ray.\n",
         ),
     ):
-        done = ablation("run", "--grid", grid, "--out", tmp_path / "run", *options)
+        done = in_this_process("run", "--grid", grid, "--out", tmp_path / "run", *options)
         assert (done.returncode, done.stderr) == (2, message)
     assert not (tmp_path / "run").exists()
 
 
 def test_the_audit_is_printed_a_seed_a_row(finished_run: Run) -> None:
-    done = ablation("audit", finished_run.folder)
+    done = in_this_process("audit", finished_run.folder)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     first = finished_run.pairing.iloc[0]
@@ -128,7 +132,7 @@ def test_an_audit_that_finds_no_pairs_exits_with_1(finished_run: Run, tmp_path: 
     store.scratch(trial)
     other = {"initial_weights": result.initial_weights | {"dense1": dense}}
     store.commit(trial, result.model_copy(update=other))
-    done = ablation("audit", tmp_path / "run")
+    done = in_this_process("audit", tmp_path / "run")
     assert done.returncode == 1, done.stderr
     assert "Not paired with the baseline's trial of the same seed: +Dropout seed 0." in done.stdout
 
@@ -159,7 +163,7 @@ def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_pat
         "seeds": 1,
     }
     (home / "grid.yaml").write_text(json.dumps(grid), "utf-8")  # JSON is YAML
-    done = ablation("run", "--grid", "grid.yaml", "--executor", "inline", cwd=home)
+    done = in_this_process("run", "--grid", "grid.yaml", "--executor", "inline", cwd=home)
     assert done.returncode == 0, done.stderr
     written = {file.relative_to(tmp_path).parts[:5] for file in tmp_path.rglob("*") if file.is_file()}
     folder = "b_study_b"
@@ -175,12 +179,12 @@ def test_hostile_names_stay_in_the_run_folder_and_are_text_in_the_report(tmp_pat
     page = (home / "experiments" / "runs" / folder / "report.html").read_text("utf-8")
     assert not re.search(r"<(script>alert|img src=x|b>)", page)
     for command in ("status", "compare", "audit"):
-        assert ablation(command, cwd=home).returncode == 0
+        assert in_this_process(command, cwd=home).returncode == 0
 
 
 def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    out = ablation("compare", finished_run.folder).stdout
+    out = in_this_process("compare", finished_run.folder).stdout
     assert out.startswith(
         "test_accuracy against plain, seed by seed, in percentage points; paired t-test over seeds and test "
         "images, alpha 0.05, Holm, margin 0.5 pp\n"
@@ -191,7 +195,7 @@ def test_compare_tells_verdicts_effects_and_noise(finished_run: Run, monkeypatch
 
 
 def test_plan_tells_seeds(finished_run: Run) -> None:
-    done = ablation("plan", finished_run.folder)
+    done = in_this_process("plan", finished_run.folder)
     assert done.returncode == 0
     first = done.stdout.splitlines()[0]
     assert first.startswith(
@@ -205,7 +209,7 @@ def test_plan_tells_seeds(finished_run: Run) -> None:
 def test_adding_seeds_needs_an_end(option: list[str], tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text(textwrap.dedent(TINY_GRID))
-    done = ablation("run", "--grid", grid, *option)
+    done = in_this_process("run", "--grid", grid, *option)
     assert (done.returncode, done.stderr) == (
         2,
         "Error: --until-resolved and --max-seeds N go together: the first adds seeds, the second limits them.\n",

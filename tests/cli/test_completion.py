@@ -67,6 +67,7 @@ def test_every_figure_is_offered() -> None:
     assert set(figure_names("")) == set(FIGURES)
 
 
+@pytest.mark.unix
 def test_completion_is_installed_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")

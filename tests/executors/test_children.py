@@ -30,6 +30,7 @@ def build(image_shape, classes, dies=False):
 """
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize(
     ("dies", "cause"),

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import tiny_trial
+from conftest import QUICK_COMPILATION, tiny_trial
 from processes import wait_until
 from studies import SPLIT
 
@@ -25,20 +26,29 @@ from ablation.grid.trial import TrialResult
 from ablation.training.trial_runner import planned_initial_state
 
 
-@pytest.fixture
-def dataset_file(tiny_dataset: Dataset, tmp_path: Path) -> Path:
-    tiny_dataset.save(tmp_path / "dataset.npz")
-    return tmp_path / "dataset.npz"
+@pytest.fixture(scope="module")
+def dataset_file(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("images") / "dataset.npz"
+    tiny_dataset.save(file)
+    return file
 
 
-@pytest.fixture(params=["inline", "local", pytest.param("ray", marks=pytest.mark.slow), "local-jax"])
-def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
+@pytest.fixture(
+    scope="module", params=["inline", "local", pytest.param("ray", marks=pytest.mark.slow), "local-jax"]
+)
+def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """An executor for all tests, which keeps its processes: each of them takes 6 s to start."""
+    logs = tmp_path_factory.mktemp("logs")
     if request.param == "ray":
         request.getfixturevalue("ray_here")
-    if request.param == "local-jax":
-        request.getfixturevalue("quick_compilation")
-        return make_executor("local", 1, 1, tmp_path / "logs", engine="jax")
-    return make_executor(request.param, 2, 1, tmp_path / "logs", engine="tensorflow")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "local-jax":
+            patch.setenv("XLA_FLAGS", QUICK_COMPILATION)
+            executor = make_executor("local", 1, 1, logs, keep=True, engine="jax")
+        else:
+            executor = make_executor(request.param, 2, 1, logs, keep=True, engine="tensorflow")
+        yield executor
+        executor.close()
 
 
 def tasks_of(dataset: Dataset, folder: Path, count: int, **changes: object) -> list[Task]:
@@ -108,9 +118,13 @@ def test_a_trial_that_takes_too_long_is_ended_and_the_next_one_runs(
     dataset_file: Path,
     tmp_path: Path,
 ) -> None:
-    slow, quick = tiny_trial(tiny_dataset, epochs=100_000), tiny_trial(tiny_dataset, epochs=1)
+    slow, quick = (
+        tiny_trial(tiny_dataset, epochs=epochs, family="dense", dense=(4,)) for epochs in (100_000, 1)
+    )
     starts_slowly = request.node.callspec.params["executor"] in ("ray", "local-jax")
-    seconds = 20 if starts_slowly else 8  # in which a busy machine trains two epochs
+    seconds = (
+        8 if starts_slowly else 5
+    )  # in which a busy machine trains two epochs of a model as small as this
     tasks = [Task(slow, tmp_path / "slow", False, timeout=seconds), Task(quick, tmp_path / "quick", False)]
     for task in tasks:
         task.folder.mkdir()
@@ -138,10 +152,10 @@ def test_the_bits_are_the_same_in_this_process_in_workers_and_on_ray(
     assert found[0] == found[1] == found[2]
 
 
-def workers() -> list[psutil.Process]:
+def workers() -> set[psutil.Process]:
     """Return the processes that train for this one."""
-    local = [c for c in psutil.Process().children() if "ablation.training.worker" in c.cmdline()]
-    return local + [c for c in psutil.Process().children(recursive=True) if c.name().startswith("ray::train")]
+    local = {c for c in psutil.Process().children() if "ablation.training.worker" in c.cmdline()}
+    return local | {c for c in psutil.Process().children(recursive=True) if c.name().startswith("ray::train")}
 
 
 def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
@@ -150,6 +164,7 @@ def executor_of(name: str, workers: int, request: pytest.FixtureRequest, tmp_pat
     return make_executor(name, workers, 1, tmp_path / "logs")
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize("name", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("deaths", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
@@ -160,7 +175,7 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
     dataset_file: Path,
     tmp_path: Path,
 ) -> None:
-    runner = executor_of(name, 1, request, tmp_path)
+    runner, kept = executor_of(name, 1, request, tmp_path), workers()
     first, second = tasks_of(tiny_dataset, tmp_path, 2, epochs=60)
     attempts: list[list[int]] = []
 
@@ -173,7 +188,7 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
             return
         attempts[-1].append(progress.record.epoch)
         if len(attempts) <= deaths and len(attempts[-1]) == 1:
-            for worker in workers():
+            for worker in workers() - kept:
                 worker.send_signal(signal.SIGKILL)
 
     results = {t.trial.id: r for t, r in runner.run([first, second], dataset_file, 1, kill)}
@@ -198,13 +213,13 @@ def test_a_killed_worker_takes_its_trial_with_it_only_the_second_time(
 def test_closing_the_iterator_ends_what_trains(
     name: str, request: pytest.FixtureRequest, tiny_dataset: Dataset, dataset_file: Path, tmp_path: Path
 ) -> None:
-    runner = executor_of(name, 2, request, tmp_path)
+    runner, kept = executor_of(name, 2, request, tmp_path), workers()
     tasks = [*tasks_of(tiny_dataset, tmp_path, 1), *tasks_of(tiny_dataset, tmp_path, 6, epochs=100_000)[1:]]
     running = runner.run(tasks, dataset_file, 1, lambda _: None)
     next(iter(running))
-    wait_until(workers)
+    wait_until(lambda: workers() - kept)
     running.close()
-    wait_until(lambda: not workers(), seconds=5)
+    wait_until(lambda: workers() <= kept, seconds=5)
 
 
 def test_an_unknown_executor_is_told() -> None:

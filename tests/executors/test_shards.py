@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY_GRID, tiny_trial
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import ablation, command, finish, start, wait_for_finished_trials, without_times
+from processes import command, finish, in_this_process, start, wait_for_finished_trials, without_times
 
 from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
@@ -123,6 +123,7 @@ def test_shards_that_start_together_need_not_wait_for_the_study_to_be_written(
     assert not (old.folder / "shard-2-of-2.owner.json").exists()
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
@@ -160,9 +161,9 @@ def test_a_run_holds_the_folder_alone(tmp_path: Path) -> None:
 def test_the_plan_of_a_shard_is_its_part(tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text(textwrap.dedent(TINY_GRID))
-    done = ablation("run", "--grid", grid, "--out", tmp_path / "run", "--shard", "2/3", "--dry-run")
+    done = in_this_process("run", "--grid", grid, "--out", tmp_path / "run", "--shard", "2/3", "--dry-run")
     assert "3 trials to train" in done.stdout, done.stderr
-    done = ablation(
+    done = in_this_process(
         "run",
         "--grid",
         grid,

@@ -192,6 +192,7 @@ def test_a_study_of_an_own_model_is_trained_paired_and_reported(
     assert first["test_loss"].tolist() == second["test_loss"].tolist()  # in another process, too
 
 
+@pytest.mark.usefixtures("without_report")
 def test_pairs_that_share_no_layer_are_told_to_share_the_batch_order_alone(models: Path) -> None:
     from ablation.analysis.pairing import pairing_by_seed, pairing_verdict
 
@@ -351,6 +352,7 @@ def one_unit_study(folder: Path, text: str = "") -> Study:
     return Study.from_yaml(folder / "own.yaml")
 
 
+@pytest.mark.usefixtures("without_report")
 def test_one_sigmoid_unit_is_the_probability_of_the_second_class(two_classes: Path) -> None:
     """Loss, gradient and accuracy are those of Keras's own binary training on the same batches."""
     import keras

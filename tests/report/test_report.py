@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from invented_runs import invented_run
 
 from ablation import Run, Study, run_study
 from ablation.figures.style import Picture
@@ -111,7 +112,9 @@ def nasty_run(tmp_path_factory: pytest.TempPathFactory, finished_run: Run) -> Ru
     study = finished_run.study
     plain = study.variants[0].model_copy(update={"name": nasty, "levels": {}})
     names = {"name": nasty, "question": nasty, "variants": (plain,), "factors": {}, "baseline": nasty}
-    return run_study(study.model_copy(update=names), tmp_path_factory.mktemp("nasty"), executor="inline")
+    run = invented_run(study.model_copy(update=names), tmp_path_factory.mktemp("nasty"), {nasty: 0.7})
+    run.write_report()
+    return run
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -131,15 +134,14 @@ def test_hostile_names_are_shown_as_text(nasty_run: Run) -> None:
     assert r"\|\`" in text
 
 
-@pytest.mark.usefixtures("without_report")  # of the run; the report is written when a trial has failed
 def test_trials_that_failed_or_have_not_run_are_named_at_the_top(tiny_study: Study, tmp_path: Path) -> None:
-    run = run_study(tiny_study, tmp_path, only=["plain"], executor="inline")
+    run = invented_run(tiny_study, tmp_path, lambda _: 0.7, leave=lambda trial: trial.variant != "plain")
     trial = run.trials[2]
     run.store.scratch(trial)
     run.store.commit(trial, TrialResult(trial_id=trial.id, status="failed", cause="out of <memory>"))
     again = Run(tmp_path)
     again.write_tables()
-    page = again.write_report().read_text("utf-8")
+    page = again.write_report([]).read_text("utf-8")
     assert page.index("1 trial did not complete") < page.index("Variants</h2>")
     assert f"{trial.id}: failed, out of &lt;memory&gt;" in page
     assert "5 planned trials have not run yet. This report covers only the trials that have." in page

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import ablation
+from processes import in_this_process
 
 from ablation import Run
 from ablation.errors import RunError
@@ -190,7 +190,7 @@ def test_a_report_that_lies_elsewhere_is_compared_with_its_run(run: Run, tmp_pat
 def test_the_command_says_so_with_its_exit_code(run: Run) -> None:
     file = run.folder / "report.html"
     file.write_text(file.read_text("utf-8").replace("4 variants", "5 variants"), "utf-8")
-    bad = ablation("verify", file)
+    bad = in_this_process("verify", file)
     assert bad.returncode == 1
     assert "says 'tiny · 5 variants × 2 seeds (0, 1)', the trials say 'tiny · 4 variants" in bad.stdout
 

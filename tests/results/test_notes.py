@@ -220,6 +220,7 @@ def test_a_ranking_of_equal_means_names_two_variants(finished_run: Run) -> None:
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_variants_that_gave_the_same_numbers_to_the_bit_are_named_first(
     two_variants: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

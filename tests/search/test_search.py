@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from processes import ablation, start, wait_until
+from processes import ablation, in_this_process, start, wait_until
 
 from ablation import Run
 from ablation.analysis.phrases import signed_points
@@ -442,6 +442,7 @@ def test_hyperband_goes_on_from_the_lower_rung_and_comes_to_the_same_bits(
     assert upper["seconds"].tolist()[: len(lower)] == lower["seconds"].tolist()  # the very same epochs
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
@@ -597,10 +598,10 @@ def test_a_folder_that_is_no_search_is_told(tmp_path: Path) -> None:
 
 
 def test_commands_know_a_searchs_folder(found: SearchRun) -> None:
-    written = ablation("report", found.folder)
+    written = in_this_process("report", found.folder)
     assert written.returncode == 0, written.stderr
     assert written.stdout.strip() == str(found.folder / "report.html")
-    refused = ablation("status", found.folder)
+    refused = in_this_process("status", found.folder)
     assert refused.returncode == 2
     assert refused.stderr == (
         f"Error: {found.folder} is the folder of a search; its runs are in the subfolders search/ and confirmation/.\n"

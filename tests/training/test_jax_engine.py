@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import tiny_trial
+from conftest import QUICK_COMPILATION, tiny_trial
 
 from ablation import Study, run_study
 from ablation.data.datasets import Dataset
@@ -36,21 +36,35 @@ CASES: dict[str, dict[str, Any]] = {
 Train = Callable[..., dict[int, TrialResult]]
 
 
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+    """An executor whose one process serves all tests."""
+    executor = LocalExecutor(1, tmp_path_factory.mktemp("logs"), keep=True, engine="jax")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", QUICK_COMPILATION)
+        yield executor
+        executor.close()
+
+
+@pytest.fixture(scope="module")
+def dataset_file(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("images") / "dataset.npz"
+    tiny_dataset.save(file)
+    return file
+
+
 @pytest.fixture
-def train(tiny_dataset: Dataset, tmp_path: Path, quick_compilation: None) -> Iterator[Train]:
+def train(worker: LocalExecutor, dataset_file: Path, tmp_path: Path) -> Train:
     """Return a function that trains trials together, in one worker process, and returns results by seed."""
-    tiny_dataset.save(tmp_path / "dataset.npz")
-    executor = LocalExecutor(1, tmp_path / "logs", keep=True, engine="jax")
 
     def run(trials: list[Trial], folder: Path = tmp_path, **options: Any) -> dict[int, TrialResult]:
         tasks = [Task(trial, folder / trial.id, **options) for trial in trials]
         for task in tasks:
             task.folder.mkdir(exist_ok=True, parents=True)
-        ended = executor.run(tasks, tmp_path / "dataset.npz", 1, lambda _: None)
+        ended = worker.run(tasks, dataset_file, 1, lambda _: None)
         return {task.trial.seed: result for task, result in ended}
 
-    yield run
-    executor.close()
+    return run
 
 
 def trials_of(dataset: Dataset, **changes: Any) -> list[Trial]:

@@ -348,6 +348,7 @@ def test_a_metric_or_monitor_that_cannot_work_is_told_before_anything_starts(
         check_study(study)
 
 
+@pytest.mark.usefixtures("without_report")
 def test_a_callback_may_watch_a_metric_and_a_metric_give_a_number_an_image(folder: Path) -> None:
     training = 'metrics: ["own_parts:each"], callbacks: [{ReduceLROnPlateau: {monitor: val_each, mode: max}}]'
     run = run_study(grid_of(folder, training), folder / "run", only=["plain"], executor="inline")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY_GRID
-from processes import ablation
+from processes import in_this_process
 
 from ablation import Study
 from ablation.errors import RunError
@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_built_is_told_with_its_variant(tmp_path: Path) -
     (tmp_path / "idle_models2.py").write_text(textwrap.dedent(MODELS))
     grid = tmp_path / "grid.yaml"
     grid.write_text("{study: s, model: {builder: idle_models2:broken}, variants: {wide: {filters: 9}}}")
-    done = ablation("check", grid)
+    done = in_this_process("check", grid)
     assert done.returncode == 1
     assert "wide cannot be built: ValueError: " in done.stdout
     assert done.stderr == ""
@@ -131,15 +131,15 @@ def test_what_init_writes_is_a_study(builder: bool, tmp_path: Path) -> None:
 
 
 def test_the_commands_write_and_check(write_grid: Callable[[str], Path], tmp_path: Path) -> None:
-    done = ablation("init", tmp_path / "new", "--builder")
+    done = in_this_process("init", tmp_path / "new", "--builder")
     assert (done.returncode, done.stdout) == (
         0,
         f"{tmp_path / 'new' / 'grid.yaml'}\n{tmp_path / 'new' / 'my_models.py'}\n",
     )
-    done = ablation("check", tmp_path / "new" / "grid.yaml")
+    done = in_this_process("check", tmp_path / "new" / "grid.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert "batch_norm2  –      BatchNormalization, 2 × 2 × 32, 128 parameters" in done.stdout
-    done = ablation("check", write_grid(TINY_GRID.replace("dropout:", "dropuot:")))
+    done = in_this_process("check", write_grid(TINY_GRID.replace("dropout:", "dropuot:")))
     assert done.returncode == 2
     assert "Did you mean 'dropout'?" in done.stderr
 

@@ -45,6 +45,7 @@ def progress(out: Path) -> list[tuple[Path, int]]:
     return []
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
     """Runs and workers are killed by SIGKILL at random moments, most of them in the middle of a trial."""

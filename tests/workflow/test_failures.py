@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,8 +17,8 @@ import pytest
 from conftest import TINY_GRID
 from processes import (
     command,
-    finish,
     finished_trials,
+    in_this_process,
     start,
     wait_for_finished_trials,
     wait_until,
@@ -30,6 +29,7 @@ from ablation import Run, Study, run_study
 from ablation.errors import RunError
 from ablation.grid.trial import Trial, TrialResult
 
+SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which Windows does not have
 LONG_GRID = TINY_GRID.replace("epochs: 2", "epochs: 40").replace("seeds: 2", "seeds: 1")
 
 
@@ -73,9 +73,10 @@ class After:
 # Interrupted
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize(
     "blow",
-    [signal.SIGINT, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGTERM, signal.SIGKILL))],
+    [signal.SIGINT, *(pytest.param(blow, marks=pytest.mark.slow) for blow in (signal.SIGTERM, SIGKILL))],
 )
 @pytest.mark.usefixtures("without_report")
 def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
@@ -91,7 +92,7 @@ def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
     output, _ = process.communicate(timeout=10)
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
-    if blow != signal.SIGKILL:
+    if blow != SIGKILL:
         assert process.returncode == 130
         assert "Interrupted: finished trials are kept, and the same command resumes from there." in output
         statuses = pd.read_csv(out / "results.csv")["status"]
@@ -105,6 +106,7 @@ def test_a_run_that_is_ended_keeps_its_finished_trials_and_leaves_no_worker(
     assert (pd.read_csv(out / "results.csv")["status"] == "completed").all()
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("without_report")
 def test_a_second_run_in_the_same_folder_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
@@ -113,7 +115,7 @@ def test_a_second_run_in_the_same_folder_is_refused_until_the_first_is_dead(tmp_
     owner = out / "run.owner.json"
     wait_until(lambda: owner.exists() and owner.read_text().endswith("\n"))
     since = json.loads(owner.read_text())["since"]
-    refused = finish(command(grid, out, "--only", "plain"))
+    refused = in_this_process("run", "--grid", grid, "--out", out, "--only", "plain")
     assert (refused.returncode, refused.stderr) == (
         2,
         f"Error: {out} is in use by process {first.pid} on {os.uname().nodename}, since {since}. "
@@ -133,6 +135,7 @@ def fill(disk: Path) -> None:
     assert b"No space left" in filler.stderr
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("without_report")
 def test_a_full_disk_is_told_and_what_is_finished_is_kept(tiny_study: Study, small_disk: Path) -> None:
     out = small_disk / "run"
@@ -149,18 +152,20 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(tiny_study: Study, sma
     assert not set(filling.finished_ids) & set(going_on.finished_ids)
 
 
+@pytest.mark.unix
 def test_a_full_disk_is_an_error_of_the_command_and_no_traceback(grid: Path, small_disk: Path) -> None:
     fill(small_disk)
-    done = finish(command(grid, small_disk / "run"))
+    done = in_this_process("run", "--grid", grid, "--out", small_disk / "run")
     assert done.returncode == 2
     assert done.stderr.startswith(
         f"Error: {small_disk / 'run'} cannot be written to: no space left on device."
     )
 
 
+@pytest.mark.unix
 def test_a_read_only_folder_is_told(grid: Path, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    done = finish(command(grid, small_disk / "run"))
+    done = in_this_process("run", "--grid", grid, "--out", small_disk / "run")
     assert (done.returncode, done.stderr) == (
         2,
         f"Error: {small_disk / 'run'} cannot be written to: read-only file system. "
@@ -168,6 +173,7 @@ def test_a_read_only_folder_is_told(grid: Path, small_disk: Path) -> None:
     )
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("without_report")
 def test_a_folder_that_turns_read_only_keeps_what_is_finished(tiny_study: Study, small_disk: Path) -> None:
     def freeze() -> None:
@@ -183,6 +189,7 @@ def test_a_folder_that_turns_read_only_keeps_what_is_finished(tiny_study: Study,
     assert (run.results["status"] == "completed").sum() == 2
 
 
+@pytest.mark.unix
 @pytest.mark.parametrize("executor", ["inline", "local"])
 @pytest.mark.usefixtures("without_report")
 def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_path: Path) -> None:
@@ -194,8 +201,11 @@ def test_a_folder_that_vanishes_is_told(executor: str, tiny_study: Study, tmp_pa
 # A trial
 
 
+@pytest.mark.unix
 @pytest.mark.slow
 def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path: Path) -> None:
+    import resource  # which Windows does not have
+
     grid, out = tmp_path / "grid.yaml", tmp_path / "run"
     text = textwrap.dedent(TINY_GRID).replace("seeds: 2", "seeds: 1")
     grid.write_text(text + "variants:\n  large: {dense: [65536, 65536]}\n")  # 16 GiB of weights
@@ -213,6 +223,7 @@ def test_a_trial_that_runs_out_of_memory_says_so_and_the_next_one_runs(tmp_path:
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_each_planned_trial_has_a_row_and_diverged_ones_are_no_part_of_a_mean(tmp_path: Path) -> None:
     text = textwrap.dedent(TINY_GRID).replace("batch_size: 16}", "batch_size: 16, optimizer: sgd}")
     text = text.replace("  batch_norm: [false, true]\n", "")

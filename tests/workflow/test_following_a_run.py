@@ -67,6 +67,7 @@ def short_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ablation.workflow.run_study.write_report", written)
 
 
+@pytest.mark.unix
 @pytest.mark.usefixtures("short_report")
 def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
     browser: Browser, tmp_path: Path

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import ablation, without_times
+from processes import in_this_process, without_times
 from typer.testing import CliRunner
 
 from ablation import Run, Study, merge_runs, run_study
@@ -55,6 +55,7 @@ def test_the_parts_become_the_whole(
     assert {name: sorted(folder.rglob("*")) for name, folder in folders.items()} == before
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_whole_is_reported(part: Part, tmp_path: Path) -> None:
     merged = merge_runs([part("a", seeds=(0,)), part("b", seeds=(1,))], tmp_path / "merged")
     assert "4 variants × 2 seeds" in (merged.folder / "report.html").read_text("utf-8")
@@ -189,8 +190,10 @@ def test_trials_of_an_earlier_version_do_not_vanish(
 
 @pytest.mark.slow
 def test_the_command_merges_and_says_what_is_missing(part: Part, tmp_path: Path) -> None:
-    done = ablation("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
+    done = in_this_process("merge", part("a", keep=Shard(1, 2)), "--out", tmp_path / "merged")
     assert done.returncode == 1, done.stderr
     assert str(tmp_path / "merged" / "report.html") in done.stdout
-    done = ablation("merge", tmp_path / "merged", part("b", keep=Shard(2, 2)), "--out", tmp_path / "merged")
+    done = in_this_process(
+        "merge", tmp_path / "merged", part("b", keep=Shard(2, 2)), "--out", tmp_path / "merged"
+    )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from processes import ablation
+from processes import in_this_process
 
 from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
@@ -298,7 +298,7 @@ def test_a_grid_that_is_wrong_is_refused_with_its_line(
 def test_a_part_that_is_not_in_the_model_is_refused_before_anything_trains(tmp_path: Path) -> None:
     _save(tmp_path, _small())
     _grid(tmp_path, "\n  remove:\n    - Dropout\n    - {layers: dens}")
-    done = ablation("run", "--grid", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"))
+    done = in_this_process("run", "--grid", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert (
@@ -310,21 +310,29 @@ def test_a_part_that_is_not_in_the_model_is_refused_before_anything_trains(tmp_p
 # --- From the grid to the report ----------------------------------------------------------------------------
 
 
-def test_a_run_says_what_goes_and_keeps_it_and_resumes(tmp_path: Path) -> None:
-    _save(tmp_path, _small())
-    study = _grid(tmp_path, "{remove: [Dropout, {layers: conv}]}")
-    run = run_study(study, tmp_path / "run", executor="inline")
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that took the small model apart, with its report; tests train no more in it."""
+    folder = tmp_path_factory.mktemp("small")
+    _save(folder, _small())
+    study = _grid(folder, "{remove: [Dropout, {layers: conv}]}")
+    return run_study(study, folder / "run", executor="inline")
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_run_says_what_goes_and_keeps_it_and_resumes(small_run: Run) -> None:
+    run = small_run
     assert (run.results["status"] == "completed").all()
-    accounts = kept_accounts(Store(tmp_path / "run"))
+    accounts = kept_accounts(run.store)
     assert [layer.name for layer in accounts["-Dropout"].removed] == ["drop"]
     assert [layer.name for layer in accounts["-conv"].removed] == ["conv"]
     assert [layer.name for layer in accounts["-conv"].added] == ["conv_crop", "conv_match"]
     by_variant = run.results.groupby("variant")["parameters"].first()
     for name, account in accounts.items():
         assert by_variant[name] == account.after.parameters
-    before = {p: p.read_bytes() for p in (tmp_path / "run" / "trials").rglob("*") if p.is_file()}
-    again = run_study(study, tmp_path / "run", executor="inline")
-    assert {p: p.read_bytes() for p in (tmp_path / "run" / "trials").rglob("*") if p.is_file()} == before
+    before = {p: p.read_bytes() for p in (run.folder / "trials").rglob("*") if p.is_file()}
+    again = run_study(run.study, run.folder, executor="inline")
+    assert {p: p.read_bytes() for p in (run.folder / "trials").rglob("*") if p.is_file()} == before
     assert again.pairing["paired"].fillna(True).all()
 
 
@@ -345,12 +353,11 @@ def test_what_is_replaced_is_replaced_in_the_plain_and_in_the_full_model(tmp_pat
     assert names == ["plain", "+Dropout", "gelu for relu", "full gelu for relu"]
 
 
-def test_the_report_has_the_layers_before_and_after(tmp_path: Path) -> None:
-    _save(tmp_path, _small())
-    study = _grid(tmp_path, "{remove: [Dropout, {layers: conv}]}")
-    run = run_study(study, tmp_path / "run", executor="inline")
+@pytest.mark.usefixtures("without_report")  # of the merged run
+def test_the_report_has_the_layers_before_and_after(small_run: Run, tmp_path: Path) -> None:
+    run = small_run
     section = next(s for s in study_report(run, []).sections if s.id == "models")
-    assert section.lines == list(check_study(study).notes[:2])
+    assert section.lines == list(check_study(run.study).notes[:2])
     first, second = section.tables
     assert first.caption == (
         "The model as it is, 1,306 parameters and 2,528 multiply-adds, beside -Dropout, 1,306 parameters and "
@@ -366,7 +373,7 @@ def test_the_report_has_the_layers_before_and_after(tmp_path: Path) -> None:
     assert [picture.name for picture in run.draw_figures(["models"], tmp_path / "drawn")] == [
         "models_01_Dropout", "models_02_conv",
     ]  # fmt: skip
-    merged = merge_runs([tmp_path / "run"], tmp_path / "merged")
+    merged = merge_runs([run.folder], tmp_path / "merged")
     assert kept_accounts(merged.store) == kept_accounts(run.store)
 
 
@@ -475,7 +482,7 @@ def test_init_refuses_what_is_no_model(tmp_path: Path, source: str, message: str
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     _save(tmp_path, _small())
     (tmp_path / "grid.yaml").write_text("mine", "utf-8")
-    done = ablation("init", str(tmp_path), "--from", str(tmp_path / "own.keras"))
+    done = in_this_process("init", str(tmp_path), "--from", str(tmp_path / "own.keras"))
     assert done.returncode == 2
     assert "already exists" in done.stderr
     assert (tmp_path / "grid.yaml").read_text("utf-8") == "mine"
