@@ -19,6 +19,7 @@ from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid import study as grid_study
 from ablation.grid.grid_file import read_study
+from ablation.interchange.pack import pack_run as pack_run
 from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
@@ -32,6 +33,7 @@ from ablation.tuning.run import run_and_tune
 from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
 from ablation.workflow.progress import LiveProgress
+from ablation.workflow.repeat import Repetition, repeat_trial
 
 
 class Study(grid_study.Study):
@@ -139,6 +141,14 @@ class Run(results_run.Run):
     def verify(self, report: str | Path | None = None) -> Verification:
         """Compare tables and reports with the trials; see `ablation.report.verify.verify_run`."""
         return verify_run(self, Path(report) if report else None)
+
+    def pack(self, out: str | Path | None = None, models: bool = False) -> Path:
+        """Write the run as a pack for others; see `ablation.interchange.pack.pack_run`."""
+        return pack_run(self, out, models)
+
+    def repeat(self, trial_id: str | None = None, executor: str = "local") -> Repetition:
+        """Train a trial again and compare every bit; see `ablation.workflow.repeat.repeat_trial`."""
+        return repeat_trial(self, trial_id, executor)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracies of each variant and the verdicts."""

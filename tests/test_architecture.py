@@ -16,7 +16,7 @@ import ablation
 PACKAGE = Path(ablation.__file__).parent
 FROM_THE_GROUND_UP = (
     "errors", "digest", "files", "tensorflow_setup", "grid", "data", "models", "training", "store",
-    "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "search", "tuning",
+    "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "interchange", "search", "tuning",
     "classroom", "api",
     "cli", "__main__",
 )  # fmt: skip

@@ -32,6 +32,7 @@ from ablation.cli.options import (
     WorkersOption,
     require_both,
 )
+from ablation.cli.pack import pack, repeat
 from ablation.errors import AblationError, RunError, show_warning
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(classroom, name="class")
+app.command()(pack)
+app.command()(repeat)
 
 
 def _print_version(wanted: bool) -> None:

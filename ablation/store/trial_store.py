@@ -190,7 +190,10 @@ class TrialStore:
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def damage(self, trial: Trial) -> str:
-        """Say which of a trial's files, its model included, is not what was written; empty if all are."""
+        """Say which of a trial's files is not what was written; empty if all are.
+
+        Its model is checked, too, if it is there: a packed run may have been packed without models.
+        """
         folder = self.place(trial)
         return _damage(folder, with_model=True) if folder.is_dir() else ""
 
@@ -271,7 +274,7 @@ def _damage(folder: Path, with_model: bool = False) -> str:
     try:
         files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
         for name, checksum in files.items():
-            if name == MODEL and not with_model:  # models are large
+            if name == MODEL and not (with_model and (folder / name).exists()):  # it is large, or not packed
                 continue
             if _checksum(folder / name) != checksum:
                 return f"{name} does not match its checksum"
