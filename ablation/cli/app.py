@@ -44,8 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(classroom, name="class")
-app.command()(pack)
-app.command()(repeat)
 
 
 def _print_version(wanted: bool) -> None:
@@ -373,6 +371,10 @@ def audit(run: RunArgument = None) -> None:
     pairing = audit_pairing(opened)
     print_audit(opened, pairing)
     exit_1_unless(bool(pairing["paired"].fillna(True).all()))
+
+
+app.command()(pack)
+app.command()(repeat)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def print_repetition(repetition: Repetition) -> None:
         text = f"{name}: trained again for {epochs}; every number is the same, bit for bit"
         console.print(Text(text), soft_wrap=True)
     elif not repetition.environment:
-        note = "Note: both record the same environment, so that other code or a defect is the reason."
+        note = "Note: both record the same environment and the same files of yours."
         console.print(Text(note, style="yellow"), soft_wrap=True)
     for line in repetition.environment:
-        console.print(Text(f"Note: another environment, {line}.", style="yellow"), soft_wrap=True)
+        console.print(Text(f"Note: not as before: {line}.", style="yellow"), soft_wrap=True)

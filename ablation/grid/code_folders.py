@@ -21,14 +21,13 @@ def with_code_folders(record: Any, moved: Callable[[str], str]) -> Any:
     return others | {"folder": moved(record["folder"])} if _has_code(record) else others
 
 
-def code_folders(record: Any) -> Iterator[str]:
-    """Yield each folder of the user's code that stored settings name, which may repeat."""
-    if isinstance(record, dict):
-        if _has_code(record):
-            yield record["folder"]
-        record = list(record.values())
-    for item in record if isinstance(record, list) else ():
-        yield from code_folders(item)
+def code_settings(record: Any) -> Iterator[dict[str, Any]]:
+    """Yield the stored settings that name code of the user's, which have a ``folder``."""
+    if isinstance(record, dict) and _has_code(record):
+        yield record
+    elif isinstance(record, dict | list):
+        for item in record.values() if isinstance(record, dict) else record:
+            yield from code_settings(item)
 
 
 def _has_code(record: dict[str, Any]) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import RunError
-from ablation.grid.code_folders import code_folders
-from ablation.grid.user_files import file_digest, is_users, user_modules
+from ablation.grid.code_folders import code_settings
+from ablation.grid.user_files import file_digest, user_modules
 from ablation.results.run import Run
 
-_NAMES = ("builder", "hypermodel", "custom_objects", "name", "loader")
-_MODULE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::\w+)?$")
+_OBJECT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):\w+$")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ def code_of(run: Run) -> Code:
         RunError: One of these files has changed since the trials were trained, or no longer exists.
     """
     settings = run.study.model_dump(mode="json")
-    folder = next((Path(name) for name in code_folders(settings)), None) or _loader_folder(run, settings)
+    named = (Path(part["folder"]) for part in code_settings(settings))
+    folder = next(named, None) or _loader_folder(run, settings)
     if folder is None:
         return Code({})
     read: dict[str, str] = {}
@@ -80,19 +80,18 @@ def _require_unchanged(run: Run, folder: Path, name: str, digest: str) -> None:
 
 def _modules(settings: Any, folder: Path) -> Iterator[Path]:
     """Yield the files of the user's modules that settings name, with those that they import."""
-    for name in dict.fromkeys(_module_names(settings)):
-        for module in user_modules(name, folder).values():
-            if is_users(module.file):
-                yield module.file
+    names = [settings["dataset"]["loader"] or ""]
+    for part in code_settings(settings):
+        names += [f"{part['custom_objects']}:all" if part.get("custom_objects") else "", *_texts(part)]
+    modules = [found[1] for name in names if (found := _OBJECT.match(name))]
+    for module in dict.fromkeys(modules):
+        yield from (known.file for known in user_modules(module, folder).values())
 
 
-def _module_names(value: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _module_names(item)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            names_code = isinstance(inner, str) and (":" in inner or key == "custom_objects")
-            if key in _NAMES and names_code and (found := _MODULE.match(inner)):
-                yield found[1]
-            yield from _module_names(inner)
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text among some settings, some of which are names of objects, ``module:object``."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ablation.data.datasets import Dataset
 from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.value_text import counted
 
 CROISSANT = "croissant.json"
 _NAMESPACE = "http://mlcommons.org/croissant/"
@@ -141,7 +142,7 @@ def _parts(dataset: Dataset, file: str) -> Iterator[dict[str, Any]]:
     )
     for part, name in _SPLITS.items():
         kind = getattr(dataset, part).images.dtype
-        about = f"The image: {height} × {width} pixels, {channels} channels, {kind}."
+        about = f"The image: {height} × {width} pixels, {counted(channels, 'channel')}, {kind}."
         fields = [
             _field(f"{name}/image", "sc:ImageObject", about, (file, f"{part}_images")),
             _field(f"{name}/label", "sc:Integer", labels, (file, f"{part}_labels")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -61,16 +61,13 @@ def _at_rest(run: Run) -> Iterator[None]:
     Raises:
         RunError: Another process is training in it.
     """
-    lock = run.store.locked()
-    try:
-        lock.__enter__()
-    except RunError as error:
-        text = str(error).replace(", or choose another folder with --out.", " before you pack the run.")
-        raise RunError(text) from None
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(run.store.locked())
+        except RunError as error:
+            text = str(error).replace(", or choose another folder with --out.", " before you pack the run.")
+            raise RunError(text) from None
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _require_whole(run: Run) -> None:

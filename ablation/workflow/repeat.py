@@ -15,7 +15,7 @@ from ablation.executors.make import make_executor
 from ablation.grid.study import Engine
 from ablation.grid.trial import Trial, TrialResult, content_of
 from ablation.results.run import Run
-from ablation.training.provenance import numeric
+from ablation.training.provenance import SEEDS_AT_ONCE, numeric
 
 
 @dataclass(frozen=True)
@@ -108,5 +108,13 @@ def _differences(run: Run, trial: Trial, again: TrialResult, folder: Path) -> li
 
 
 def _environment(result: TrialResult, again: TrialResult) -> list[str]:
-    before, now = numeric(result.provenance), numeric(again.provenance)
-    return [f"{key}: {before[key]} before, {now[key]} now" for key in before if before[key] != now[key]]
+    """Return in what two trainings of a trial differ that can change bits, files of the user's included."""
+    before, now = ({**numeric(r.provenance), SEEDS_AT_ONCE: _together(r)} for r in (result, again))
+    lines = [f"{key}: {before[key]} before, {now[key]} now" for key in before if before[key] != now[key]]
+    changed = [name for name, digest in again.files.items() if result.files.get(name, digest) != digest]
+    return lines + [f"{name} has changed since the trial was trained" for name in changed]
+
+
+def _together(result: TrialResult) -> str:
+    """Return how many seeds were trained together, which changes the rounding of JAX."""
+    return result.provenance.get(SEEDS_AT_ONCE, "1")

@@ -32,6 +32,7 @@ CONTENTS = {
         "ablation/docs/run-folder",
         "ablation/docs/live",
         "ablation/docs/paper",
+        "ablation/docs/sharing",
         "ablation/docs/saved-models",
         "ablation/docs/search",
         "ablation/docs/tuning",
