@@ -20,6 +20,7 @@ from ablation.figures.style import Picture
 from ablation.grid import study as grid_study
 from ablation.grid.grid_file import read_study
 from ablation.grid.overrides import overrides_of
+from ablation.interchange.pack import pack_run as pack_run
 from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
@@ -40,6 +41,7 @@ from ablation.workflow.clean import clean_run as clean_run
 from ablation.workflow.follow import follow_run as follow_run
 from ablation.workflow.progress import LiveProgress
 from ablation.workflow.records import check_record, dry_run_record, run_record
+from ablation.workflow.repeat import Repetition, repeat_trial
 
 
 class Study(grid_study.Study):
@@ -188,6 +190,14 @@ class Run(results_run.Run):
             RunError: There is no such record, or no report to verify.
         """
         return run_record(self, command)
+
+    def pack(self, out: str | Path | None = None, models: bool = False) -> Path:
+        """Write the run as a pack for others; see `ablation.interchange.pack.pack_run`."""
+        return pack_run(self, out, models)
+
+    def repeat(self, trial_id: str | None = None, executor: str = "local") -> Repetition:
+        """Train a trial again and compare every bit; see `ablation.workflow.repeat.repeat_trial`."""
+        return repeat_trial(self, trial_id, executor)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracies of each variant and the verdicts."""

@@ -17,7 +17,8 @@ PACKAGE = Path(ablation.__file__).parent
 FROM_THE_GROUND_UP = (
     "control_characters", "operating_system", "errors", "digest", "files", "tensorflow_setup", "grid", "data", "models",
     "training", "store",
-    "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "search", "tuning",
+    "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "interchange",
+    "search", "tuning",
     "classroom", "api",
     "cli", "__main__",
 )  # fmt: skip

@@ -14,11 +14,11 @@ from ablation.cli.classroom import classroom
 from ablation.cli.endings import fail, warn
 from ablation.cli.housekeeping import clean, runs
 from ablation.cli.json_output import only_json
+from ablation.cli.pack import pack, repeat
 from ablation.cli.results import audit, compare, export, figures, plan, report, seal, status, verify, watch
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
 from ablation.errors import AblationError
-from ablation.operating_system import write_what_can_be_shown
 from ablation.operating_system import write_what_can_be_shown
 
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -30,6 +30,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     figures,
     report,
     export,
+    pack,
     verify,
     seal,
     compare,
@@ -37,6 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     status,
     watch,
     audit,
+    repeat,
     runs,
     clean,
 )

@@ -182,6 +182,13 @@ class TrialResult(Record):
         """Whether the trial trained to its end and was measured: its status is ``completed``."""
         return self.status == "completed"
 
+    @property
+    def numbers(self) -> dict[str, str]:
+        """What has to be the same if the trial is trained again, as text: its status, metrics and epochs."""
+        epochs = {f"epoch {r.epoch}": r.model_copy(update={"seconds": 0.0}) for r in self.history}
+        texts = {name: record.model_dump_json() for name, record in epochs.items()}
+        return {"status": self.status, **{k: repr(v) for k, v in sorted(self.metrics.items())}, **texts}
+
 
 def slug(name: str) -> str:
     """Return a name that is safe as a file name on every system, at most 40 characters long."""

@@ -27,6 +27,7 @@ from ablation.results.classroom import CLASS_FILE, Classroom
 from ablation.results.contradictions import contradiction
 from ablation.results.run import TABLES, Run
 from ablation.results.seal import seal_of
+from ablation.store.manifest import MANIFEST, changed_since_packed, packed_files
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
 _OLDER_VERSIONS = [str(version) for version in range(1, REPORT_VERSION)]
@@ -63,8 +64,8 @@ class Verification:
 
     Attributes:
         differences: All of them, damaged trials first.
-        files: The files that were compared, those of a paper last.
-        numbers: How many pieces of text and pictures agree.
+        files: The files that were compared; of a packed run, its manifest is the last one.
+        numbers: How many pieces of text and pictures agree, and files with a packed run's manifest.
         skipped: What was not compared, and why; empty if everything was.
     """
 
@@ -78,6 +79,7 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
     """Recompute a run's tables, figures and reports, and compare them with the files.
 
     Of each trial, the metrics are computed from its kept predictions, and the batch orders from its seed.
+    Each file of a packed run is also compared with its hash in the manifest.
 
     Args:
         run: The run that the files are of.
@@ -92,6 +94,9 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
     if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
     differences = [*_of_seal(run, seal), *_of_trials(run)]
+    packed = {} if report else packed_files(run.folder)
+    of_pack = changed_since_packed(run.folder) if packed else {}
+    differences += [Difference(name, change, "") for name, change in of_pack.items()]
     agreed, notes, compared = 0, dict[str, None](), dict[str, tuple[Pieces, Pieces, str]]()
     with tempfile.TemporaryDirectory() as folder:
         is_drawn = run.completed_trials and any(map(_has_pictures, files))
@@ -105,7 +110,9 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
         differences += of_file
         agreed += len(should_say) - len(of_file)
         notes |= {note: None} if note else {}
-    return Verification(differences, [*files, *paper], agreed, "; ".join(notes))
+    manifest = [run.folder / MANIFEST] if packed else []
+    agreed += len(packed) - len(of_pack)
+    return Verification(differences, [*files, *paper, *manifest], agreed, "; ".join(notes))
 
 
 def _of_seal(run: Run, seal: str) -> Iterator[Difference]:

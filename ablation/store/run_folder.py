@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, writing
 from ablation.files import json_text, write_atomically
+from ablation.grid.code_folders import with_code_folders
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
 from ablation.operating_system import longest_path
 from ablation.store.lock import RUN, deriving, exclusive, locked
+from ablation.store.manifest import MANIFEST
 from ablation.store.plain_files import require_plain_files
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
@@ -158,7 +161,8 @@ class Store(TrialStore):
             record = json.loads(file.read_text("utf-8"))
             if control_in(record):
                 raise ValueError("control characters, which no grid file may contain")
-            study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
+            settings = with_code_folders(record["study"], self._in_folder)
+            study = Study.model_validate_json(json.dumps(settings), strict=True)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
@@ -170,6 +174,10 @@ class Store(TrialStore):
             raise RunError(message) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
+
+    def _in_folder(self, code: str) -> str:
+        """Return where the user's code lies; that of a packed run is named relative to the run folder."""
+        return os.path.normpath(self.folder.absolute() / code)
 
     def prepared_dataset(
         self, settings: DatasetSettings, vary: tuple[Stream, ...] = DEFAULT_VARY
@@ -224,9 +232,11 @@ def figures_folder(folder: Path) -> Path:
     """Return where a run's or a search's figures go.
 
     For a folder in the usual place, ``experiments/runs``, they go to ``figures/<name>`` beside
-    ``experiments/``; for a folder elsewhere, to its subfolder ``figures``.
+    ``experiments/``; for a folder elsewhere, and for a packed run, to its subfolder ``figures``.
     """
     full = folder.absolute()
+    if (full / MANIFEST).is_file():
+        return folder / "figures"
     if full.parent.name == RUNS.name and full.parent.parent.name == RUNS.parent.name:
         root = folder.parent.parent.parent if len(folder.parts) > 2 else full.parents[2]
         return root / "figures" / full.name

@@ -201,7 +201,10 @@ class TrialStore:
             return "failed"
 
     def damage(self, trial: Trial) -> str:
-        """Say which of a trial's files, its model included, is not what was written; empty if all are."""
+        """Say which of a trial's files is not what was written; empty if all are.
+
+        Its model is checked, too, if it is there: a packed run may have been packed without models.
+        """
         folder = self.place(trial)
         return _damage(folder, with_model=True) if folder.is_dir() else ""
 
@@ -291,7 +294,7 @@ def _damage(folder: Path, with_model: bool = False) -> str:
         for name, checksum in files.items():
             if _leads_out(name):
                 return f"trial.json names {name!r}, which is no file of the trial"
-            if name == MODEL and not with_model:  # models are large
+            if name == MODEL and not (with_model and (folder / name).exists()):  # it is large, or not packed
                 continue
             if _checksum(folder / name) != checksum:
                 return f"{name} does not match its checksum"

@@ -119,7 +119,7 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
     finished = [(run, result) for run, result in candidates if result.status in ("completed", "diverged")]
     for run, result in finished[1:]:
         first_run, first = finished[0]
-        if _numbers(first) != _numbers(result):
+        if first.numbers != result.numbers:
             differing = differences([first.provenance, result.provenance])
             told = [f"{key}: {' and '.join(values)}" for key, values in differing.items()]
             files = [name for name, digest in result.files.items() if first.files.get(name, digest) != digest]
@@ -133,8 +133,3 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
                 "one of the two by deleting its folder in trials/, and merge again."
             )
     return min(candidates, key=lambda pair: _BEST_FIRST.index(pair[1].status), default=None)
-
-
-def _numbers(result: TrialResult) -> tuple[object, ...]:
-    history = [record.model_copy(update={"seconds": 0.0}).model_dump_json() for record in result.history]
-    return result.status, sorted(result.metrics.items()), history

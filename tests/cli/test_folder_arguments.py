@@ -42,7 +42,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 COMMANDS = [
     ["status", "FILE"], ["watch", "FILE"], ["report", "FILE"], ["figures", "FILE"], ["compare", "FILE"], ["plan", "FILE"],
-    ["audit", "FILE"], ["export", "FILE", "--to", "parquet"], ["merge", "FILE", "--out", "merged"],
+    ["audit", "FILE"], ["pack", "FILE"], ["repeat", "FILE"], ["export", "FILE", "--to", "parquet"], ["merge", "FILE", "--out", "merged"],
     ["run", "--grid", "grid.yaml", "--out", "FILE"], ["run", "--grid", "grid.yaml", "--out", "FILE", "--dry-run"],
     ["search", "--grid", "search.yaml", "--out", "FILE"], ["init", "FILE"],
 ]  # fmt: skip

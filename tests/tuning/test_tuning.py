@@ -299,3 +299,11 @@ def test_a_variant_of_which_no_proposal_completes_is_named(
         f"{folder}: no proposal for 'plain' was trained with all of its seeds, so that it has no tuned settings. "
         f"`ablation status {folder}` says why."
     )
+
+
+def test_a_packed_run_holds_the_searches_and_the_tuned_run(copied: Run, tmp_path: Path) -> None:
+    copied.write_report()
+    packed = Run(copied.pack(tmp_path / "packed"))
+    for table in ("tuned", "proposals", "comparisons"):
+        assert packed.table_text(table) == copied.table_text(table)
+    assert packed.tuning.progress() == copied.tuning.progress()

@@ -33,6 +33,7 @@ CONTENTS = {
         "ablation/docs/live",
         "ablation/docs/shell",
         "ablation/docs/paper",
+        "ablation/docs/sharing",
         "ablation/docs/saved-models",
         "ablation/docs/search",
         "ablation/docs/tuning",
