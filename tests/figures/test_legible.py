@@ -102,7 +102,7 @@ def texts(figure: Figure) -> Iterator[tuple[str, NDArray[np.float64]]]:
             out_of_view |= {id(label) for tick in ticks for label in (tick.label1, tick.label2)}
     for text in figure.findobj(Text):
         is_shown = text.get_visible() and (text.axes is None or text.axes.get_visible())
-        box = text.get_window_extent()
+        box = Text.get_window_extent(text)  # without the line of an annotation
         if is_shown and text.get_text().strip() and box.width > 0 and id(text) not in out_of_view:
             yield text.get_text(), box.extents * 72 / figure.dpi
 
