@@ -14,6 +14,7 @@ from ablation.figures.catalogue import texts_of
 from ablation.figures.effects import effects_data
 from ablation.figures.forest import difference_data
 from ablation.figures.learning_curves import learning_curves_data
+from ablation.figures.line_legend import MEASURED, line_legend
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
@@ -179,6 +180,7 @@ def _curves(run: Run) -> Drawing | None:
     percent_axis(axes[0, 0].yaxis)
     figure.supxlabel("epoch", fontsize=7.5)
     figure.supylabel("accuracy", fontsize=7.5)
+    line_legend(figure, MEASURED, loc="outside upper right", fontsize=7)
     left = f" The first {len(shown)} of {len(names)} variants." if len(shown) < len(names) else ""
     caption = (
         "Training (dashed) and validation (solid) accuracy after every epoch, both in inference mode: mean "
@@ -291,14 +293,14 @@ def _gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle])
     _whole_epochs(ax)
 
 
-def _band(ax: Axes, curve: pd.DataFrame, style: VariantStyle, dash: str = "", word: str = "") -> None:
-    ax.plot(curve["epoch"], curve["mean"], dash or style.dash, color=style.colour, linewidth=1.1, label=word)
+def _band(ax: Axes, curve: pd.DataFrame, style: VariantStyle, dash: str = "") -> None:
+    ax.plot(curve["epoch"], curve["mean"], dash or style.dash, color=style.colour, linewidth=1.1)
     ax.fill_between(curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.15, linewidth=0)
 
 
 def _panel(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
-    for metric, dash, word in (("train_accuracy", "--", "training"), ("val_accuracy", "-", "validation")):
-        _band(ax, data[data["metric"] == metric], style, dash, word)
+    for metric, dash in zip(("train_accuracy", "val_accuracy"), MEASURED.values(), strict=True):
+        _band(ax, data[data["metric"] == metric], style, dash)
     _whole_epochs(ax)
 
 

@@ -89,8 +89,8 @@ def _places(at: Box, width: float, height: float) -> Iterator[_Place]:
 
 
 _SIDES: tuple[tuple[float, Literal["left", "center", "right"], float], ...] = (
+    (-_AWAY, "right", -1),  # the first one, because the Pareto front goes on to the right
     (_AWAY, "left", 0),
-    (-_AWAY, "right", -1),
     (0, "center", -0.5),
 )
 

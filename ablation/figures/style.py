@@ -314,7 +314,7 @@ def heat_map(
     mesh = ax.pcolormesh(
         values, vmin=limits[0], vmax=limits[1], cmap=colours, edgecolors="white", linewidth=0.5 * few
     )
-    ax.invert_yaxis()
+    ax.set_ylim(len(values), 0)  # panels can share the axis, so that turning it round once more would undo it
     square = len(names[0]) == len(names[1])  # classes both ways
     for axis, labels in (
         (ax.yaxis, names[0] if few or not square else ()),
@@ -350,10 +350,10 @@ def regular(rows: int, columns: int, width: float, height: float) -> Figure:
 
 
 def small_multiples(
-    count: int, width: float, height: float, share_x: bool = True
+    count: int, width: float, height: float, share_x: bool = True, columns: int = 6
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its ``count`` panels of the given size in inches, at most six per row."""
-    columns = min(count, 6)
+    """Return a figure and its ``count`` panels of the given size in inches, at most ``columns`` per row."""
+    columns = min(count, columns)
     rows = -(-count // columns)
     figure = regular(rows, columns, width, height)
     grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)

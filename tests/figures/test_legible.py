@@ -192,4 +192,4 @@ def test_confusion_matrices_of_many_variants_are_chosen(tmp_path: Path) -> None:
     assert titles == list(dict.fromkeys(f"Confusion: {name}" for name in ("plain", best, worst)))
     assert len(section.pictures) + len(section.further) == 8
     assert section.text[0].startswith("Shown are the matrices of plain (the baseline")
-    assert section.text[0].endswith(f"The {len(section.further)} other ones are folded below.")
+    assert section.text[0].endswith(f"The other {len(section.further)} follow as further figures.")
