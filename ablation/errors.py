@@ -87,7 +87,8 @@ def writing(folder: Path) -> Iterator[None]:
         refuse_file(folder)
         reason = (error.strerror or str(error)).lower()
         raise RunError(
-            f"{folder} cannot be written to: {reason}. Finished work is kept; the same command continues it."
+            f"{folder} cannot be written to: {reason}. Finished work is kept; when it can be written to, "
+            "repeat the command."
         ) from None
 
 

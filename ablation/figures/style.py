@@ -64,6 +64,7 @@ class Drawing:
         figure: The drawing.
         caption: What the figure shows, with n and the kind of interval; `write` adds of which images.
         alt: What a reader who cannot see the figure should know.
+        alone: What a reader should know who does not see the report around it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Drawing:
     figure: Figure
     caption: str
     alt: str
+    alone: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Picture:
         alt: What a reader who cannot see it should know.
         folder: The folder of its files.
         figure: The figure that it belongs to.
-        images: Which images it is of, in a sentence; a page that shows many pictures says it once.
+        images: Of which images it is, and what else a page that shows many pictures says once.
     """
 
     name: str
@@ -376,7 +378,8 @@ def write(drawing: Drawing, folder: Path, figure_name: str, images: str) -> Pict
         images: Which images it is of, in a sentence.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, images)
+    once = f"{drawing.alone} {images}".lstrip()
+    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, once)
     figure = drawing.figure
     with look():
         if figure.get_layout_engine():
