@@ -161,7 +161,7 @@ const chartDrawings = (() => {
     const [right, bottom] = [view.width - r, COST.height - b];
     const left = (value) => l + ((scaled(value) - x[0]) / (x[1] - x[0])) * (right - l);
     const top = (value) => t + ((y[1] - value) / (y[1] - y[0])) * (bottom - t);
-    const texts = entries.map((entry) => short(entry.variant, 24));
+    const texts = entries.map((entry) => short(entry.variant, view.narrow ? 16 : 24));
     const places = placesOfNames(
       entries.map((entry, k) => ({ x: left(entry[by]), y: top(entry.accuracy), width: view.textWidth(texts[k]) })),
       entries.map((entry) => ({ x: left(entry[by]), top: top(entry.high ?? entry.accuracy), bottom: top(entry.low ?? entry.accuracy) })),

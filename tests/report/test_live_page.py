@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import OpenPage
 from playwright.sync_api import Browser
 from studies import study_of
 
@@ -160,22 +161,20 @@ def test_a_study_of_one_epoch_has_points() -> None:
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_no_serious_fault_of_accessibility_with_30_variants(
-    browser: Browser, tmp_path: Path, look: str
+    open_page: OpenPage, tmp_path: Path, look: str
 ) -> None:
     names = ["plain", *(f"variant {k}" for k in range(28)), "a_name_without_a_space_" * 4]
     file, width = tmp_path / "live.html", 390 if look == "phone" else 1280
     file.write_text(live_html(state_of(names), 3), "utf-8")
     scheme = "dark" if look == "dark" else "light"
-    with browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme) as context:
-        page = context.new_page()
-        page.goto(file.as_uri())
-        page.get_by_role("button", name="Pause").click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        faults = Axe().run(page).response["violations"]
-        serious = [
-            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+    page = open_page(file, width=width, color_scheme=scheme)
+    page.get_by_role("button", name="Pause").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = Axe().run(page).response["violations"]
+    serious = [
+        f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
