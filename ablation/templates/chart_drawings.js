@@ -17,13 +17,14 @@ const chartDrawings = (() => {
     const parts = [["train", "", "Training"], ["val", "2", "Validation"]].map(([part, panel, word]) =>
       curves(data, view, `${part}_${measure}`, panel, { say, what: `${word} ${name}` }));
     const [traces, series] = [parts.flatMap((part) => part.traces), parts.flatMap((part) => part.series)];
-    const [left, right, top, bottom] = twoDomains(view);
+    const height = view.narrow ? 560 : 380;
+    const [left, right, top, bottom] = twoDomains(view, height);
     const range = padded(extent(series.filter((one) => view.shown.has(one.variant)).flatMap((one) => one.span)));
     const wide = padded(extent(series.flatMap((one) => one.wide)), 0.02);
     const form = inShares ? { tickformat: ".2~%" } : {};
     return {
       traces, series, shared: ["yaxis", "yaxis2"],
-      layout: layout(view, view.narrow ? 560 : 380, {
+      layout: layout(view, height, {
         xaxis: axis(view, { ...left, range: wide, title: along(view), anchor: "y" }),
         xaxis2: axis(view, { ...right, range: wide, title: along(view), anchor: "y2" }),
         yaxis: axis(view, { ...top, range, title: name, anchor: "x", ...form }),
@@ -80,7 +81,8 @@ const chartDrawings = (() => {
     const series = [...left.series, ...right.series];
     const shownRows = chart.variants.filter((entry) => view.shown.has(indexOf(data, entry.variant)));
     const verdicts = view.width > 820 ? shownRows.map((entry) => entry.difference?.verdict || "baseline") : [];
-    const [first, second, top, bottom] = twoDomains(view);
+    const height = (view.narrow ? 2 : 1) * heightOfRows(left.names.length);
+    const [first, second, top, bottom] = twoDomains(view, height);
     const spans = rangeOf(series, view.shown, "xaxis2", "span");
     const margin = scale * chart.margin;
     const range = right.series.length ? [Math.min(spans[0], -1.3 * margin), Math.max(spans[1], 1.3 * margin)] : [-2 * margin, 2 * margin];
@@ -92,7 +94,7 @@ const chartDrawings = (() => {
     };
     return {
       traces: [...left.traces, ...right.traces, beside], series, isRedrawn: true,
-      layout: layout(view, (view.narrow ? 2 : 1) * heightOfRows(left.names.length), {
+      layout: layout(view, height, {
         margin: { l: roomFor(view, left.names), r: verdicts.length ? Math.min(roomFor(view, verdicts) + 8, 260) : 14, t: 26, b: 44 },
         xaxis: axis(view, { ...fixed, ...first, range: rangeOf(series, view.shown, "xaxis", "span"), title: chart.metric, anchor: "y", ticksuffix: chart.in_points ? "%" : "" }),
         xaxis2: axis(view, { ...fixed, ...second, range, title: `difference (${unit})`, anchor: "y2" }),

@@ -62,10 +62,14 @@ const chartParts = (() => {
     };
   }
 
-  // Two panels beside each other, on a narrow page one below the other.
-  const twoDomains = (view, left = 0.48) => view.narrow
-    ? [{ domain: [0, 1] }, { domain: [0, 1] }, { domain: [0.6, 1] }, { domain: [0, 0.38] }]
-    : [{ domain: [0, left] }, { domain: [left + 0.05, 1] }, { domain: [0, 1] }, { domain: [0, 1] }];
+  // Two panels beside each other, or on a narrow page one below the other, with room for an axis and a heading
+  // between them: as many pixels in a chart of any height.
+  function twoDomains(view, height) {
+    const whole = { domain: [0, 1] };
+    if (!view.narrow) return [{ domain: [0, 0.48] }, { domain: [0.53, 1] }, whole, whole];
+    const half = (1 - 84 / (height - 70)) / 2; // the margins are about 70
+    return [whole, whole, { domain: [1 - half, 1] }, { domain: [0, half] }];
+  }
 
   const heading = (text, panel) => ({
     text: `<b>${inert(text)}</b>`, showarrow: false, xref: `x${panel} domain`, yref: `y${panel} domain`,
