@@ -91,7 +91,8 @@ def writing(folder: Path) -> Iterator[None]:
         if isinstance(error, PermissionError) and error.filename2:  # of a rename, on Windows
             place, reason = error.filename2, f"{reason}; close it if another program has it open"
         raise RunError(
-            f"{place} cannot be written to: {reason}. Finished work is kept; the same command continues it."
+            f"{place} cannot be written to: {reason}. Finished work is kept; when it can be written to, "
+            "repeat the command."
         ) from None
 
 

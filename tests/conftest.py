@@ -6,11 +6,13 @@ import os
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from class_makers import CLASS_GRID, ENVIRONMENTS, write_hand_in, zipped
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ablation import Run, Study, collect
 from ablation.data.datasets import Dataset, prepare_dataset
@@ -137,6 +139,23 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Return a function that opens a file in a browser window of its own, with Playwright's options for it."""
+    with ExitStack() as contexts:
+
+        def opened(file: Path, width: int = 1280, height: int = 720, **options: Any) -> Page:
+            context = browser.new_context(viewport={"width": width, "height": height}, **options)
+            page = contexts.enter_context(context).new_page()
+            page.goto(file.as_uri())
+            return page
+
+        yield opened
 
 
 @pytest.fixture

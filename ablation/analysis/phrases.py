@@ -80,11 +80,16 @@ def interval_phrase(row: Row, compare: CompareSettings) -> str:
 
 
 def confidence_phrase(confidence: float) -> str:
-    """Return a confidence level as ``97.5%``, with as many digits as distinguish it from certainty."""
+    """Return a confidence level as ``97.5%``, with as many digits as distinguish it from certainty.
+
+    Only multiples of 5%, which are the levels of intervals that are not corrected, have no digits: levels
+    that a correction led to are given beside each other, as 99.0% and 99.5%.
+    """
     digits = 1
     while f"{100 * confidence:.{digits}f}" == f"{100:.{digits}f}" and digits < 8:
         digits += 1
-    return f"{100 * confidence:.{digits}f}".removesuffix(".0") + "%"
+    text = f"{100 * confidence:.{digits}f}"
+    return f"{text.removesuffix('.0') if text.endswith(('0.0', '5.0')) else text}%"
 
 
 def ranks_phrase(row: Row) -> str:

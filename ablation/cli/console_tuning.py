@@ -20,14 +20,14 @@ def print_tuning(run: Run) -> None:
         for line in run.tuning.progress():
             console.print(Text(line), soft_wrap=True)
         return
-    table = results_table("variant", "as given", "interval", "verdict", "tuned", "interval", "verdict")
+    table = results_table("variant", "as given", "verdict", "tuned", "verdict")
     rows = run.tuned.set_index(["budget", "variant"])
     for variant in (v.name for v in run.study.variants if v.name != run.study.baseline):
         cells: list[str | Text] = []
         for budget in (AS_GIVEN, run.tuning.whole_budget):
             row = rows.loc[(budget, variant)].to_dict()
-            cells += [points(row["difference"], run.compare), interval_phrase(row, run.compare)]
-            cells.append(Text(verdict_phrase(row)))
+            difference, interval = points(row["difference"], run.compare), interval_phrase(row, run.compare)
+            cells += [f"{difference}\n{interval}", Text(verdict_phrase(row))]
         table.add_row(Text(variant), *cells)
     budget = run.tuning.whole_budget
     baseline = run.study.baseline

@@ -150,7 +150,7 @@ def print_comparisons(run: Run) -> None:
     console.print(
         Text(f"{compare.metric} {against}, seed by seed{unit}; {method_phrase(compare)}"), soft_wrap=True
     )
-    table = results_table("variant", "difference", "interval", "p (adjusted)", "pairs", "verdict")
+    table = results_table("variant", "difference", "interval", "adjusted\np", "pairs", "verdict")
     for row in run.comparisons.to_dict("records"):
         name = f"{row['variant']} – {row['baseline']}" if is_all else str(row["variant"])
         table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
@@ -166,7 +166,7 @@ def print_comparisons(run: Run) -> None:
     estimated = run.effects[run.effects["n"] > 0]
     for kind, effects in estimated.groupby("kind", sort=False):
         heading = "simple effect" if kind == "effect where" else str(kind)
-        table = results_table(heading, "difference", "interval", "p (adjusted)", "seeds", "verdict")
+        table = results_table(heading, "difference", "interval", "adjusted\np", "seeds", "verdict")
         for row in effects.to_dict("records"):
             name = f"{row['effect']}: {row['levels']}"
             table.add_row(Text(name), *_judged(row, compare), Text(verdict_phrase(row)))
@@ -196,8 +196,8 @@ def print_seeds_needed(run: Run) -> None:
         "seeds\nneeded",
         "80%\ninterval",
         "training\ntime",
-        "equivalent\nif 0",
-        "better or\nworse if\nmargin",
+        "right\nif 0",
+        "right\nif\nmargin",
     )
     for row in run.seeds_needed.to_dict("records"):
         if math.isnan(row["seeds"]):
@@ -216,7 +216,7 @@ def print_seeds_needed(run: Run) -> None:
             deviation,
             f"{row['seeds']:,.0f}",
             f"{row['seeds_low']:,.0f} to {_number(row['seeds_high'])}",
-            duration(3600 * row["hours"]),
+            _rough(3600 * row["hours"]),
             *("–" if math.isnan(chance) else f"{chance:.0%}" for chance in chances),
         )
     console.print(table)
@@ -231,6 +231,11 @@ def print_seeds_needed(run: Run) -> None:
         "questions that are unresolved."
     )
     console.print(Text(explained), soft_wrap=True)
+
+
+def _rough(seconds: float) -> str:
+    """Return a duration in its largest unit, because it is no closer estimate than the number of seeds."""
+    return duration(seconds) if seconds < 60 else duration(seconds).rsplit(maxsplit=2)[0]
 
 
 def _number(seeds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ablation.figures.catalogue import texts_of
 from ablation.figures.effects import effects_data
 from ablation.figures.forest import difference_data
 from ablation.figures.learning_curves import learning_curves_data
+from ablation.figures.line_legend import MEASURED, line_legend
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
@@ -78,8 +79,7 @@ def _differences(run: Run) -> Drawing | None:
     rows = run.baseline_comparisons.dropna(subset=["difference"])
     if run.study.design == "fractional" or rows.empty:
         return None
-    kept = rows["difference"].abs().sort_values(ascending=False, kind="stable").index[:_MOST_ROWS]
-    shown = rows[rows.index.isin(kept)]
+    shown = _largest(rows, "difference")
     pairs = difference_data(run.results, baseline, compare.metric)
     styles = _styles(run)
     figure = new_figure(WIDTH, 0.55 + _height(shown["variant"]))
@@ -88,11 +88,11 @@ def _differences(run: Run) -> Drawing | None:
         of_seeds = pairs.loc[pairs["variant"] == row["variant"], "difference"]
         _interval_row(ax, place, row, of_seeds, styles[str(row["variant"])], run)
     _finish_rows(ax, _names(shown["variant"]), run)
-    left_out = f" The {len(shown)} largest of {len(rows)} differences." if len(shown) < len(rows) else ""
     caption = (
         f"Difference in {compare.metric_in_words} from {baseline}{_unit(run)}. Large marks: the mean over "
         f"{seeds_phrase(shown['n'], 'pair')}; bars: the interval from which the verdict is read; small dots: "
-        f"one per seed; shaded: within the margin; {_marks(set(shown['verdict']))}.{left_out}"
+        f"one per seed; shaded: within the margin; {_marks(set(shown['verdict']))}."
+        f"{_left_out(shown, rows, 'differences')}"
     )
     return Drawing("differences", "Differences", figure, caption, "")
 
@@ -102,20 +102,18 @@ def _effects(run: Run) -> Drawing | None:
     data = effects_data(run.effects) if run.study.design == "fractional" else pd.DataFrame()
     if data.empty:
         return None
-    kept = data["difference"].abs().sort_values(ascending=False, kind="stable").index[:_MOST_ROWS]
-    shown = data[data.index.isin(kept)]
+    shown = _largest(data, "difference")
     figure = new_figure(WIDTH, 0.55 + _height(shown["name"]))
     ax = figure.subplots()
     style = VariantStyle("#0173b2", "o")
     for place, row in enumerate(shown.to_dict("records")):
         _interval_row(ax, place, row, pd.Series(dtype=float), style, run)
     _finish_rows(ax, _names(name.replace("\n", " ").replace("_", " ") for name in shown["name"]), run)
-    left_out = f" The {len(shown)} largest of {len(data)} effects." if len(shown) < len(data) else ""
     caption = (
         f"Effects on {run.compare.metric_in_words}{_unit(run)}: main effects of the factors, and "
         "interactions, of which the design measures some as a sum. Marks: the mean over "
         f"{seeds_phrase(shown['n'])}; bars: the interval from which the verdict is read; shaded: within the "
-        f"margin; {_marks(set(shown['verdict']))}.{left_out}"
+        f"margin; {_marks(set(shown['verdict']))}.{_left_out(shown, data, 'effects')}"
     )
     return Drawing("effects", "Effects", figure, caption, "")
 
@@ -127,18 +125,18 @@ def _gap(run: Run) -> Drawing | None:
     if final.empty:
         return None
     styles = _styles(run)
-    final = _largest(final, "mean", run)
-    few = len(final) <= _MOST_CURVES and int(curves["epoch"].max()) > 1
-    heights = [1.5] * few + [0.45 + _height(final["variant"])]
+    shown = _largest(final, "mean", list(final.index[final["variant"] == run.study.baseline]))
+    few = len(shown) <= _MOST_CURVES and int(curves["epoch"].max()) > 1
+    heights = [1.5] * few + [0.45 + _height(shown["variant"])]
     figure = new_figure(WIDTH, sum(heights) + 0.15)
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if few:
         _gap_curves(panels[0], curves, styles)
-    for place, row in enumerate(final.to_dict("records")):
+    for place, row in enumerate(shown.to_dict("records")):
         of_seeds = 100 * trials.loc[trials["variant"] == row["variant"], "gap"]
         ends = [100 * row[key] for key in ("low", "mean", "high")]
         _mark(panels[-1], place, ends, of_seeds, styles[str(row["variant"])])
-    _rows(panels[-1], _names(final["variant"]))
+    _rows(panels[-1], _names(shown["variant"]))
     panels[-1].axvline(0, color=FAINT, linewidth=0.8)
     panels[-1].set_xlabel("gap after the last epoch (points)")
     upper = (
@@ -148,9 +146,8 @@ def _gap(run: Run) -> Drawing | None:
     )
     caption = (
         "Overfitting gap: training minus validation accuracy, both in inference mode, in percentage points. "
-        f"{upper}Lines and large marks: mean over {seeds_phrase(final['n'])}; bands and bars: its 95% "
-        f"confidence "
-        f"interval; small dots: one per seed.{_left_out(len(final), run)}"
+        f"{upper}Lines and large marks: mean over {seeds_phrase(shown['n'])}; bands and bars: its 95% "
+        f"confidence interval; small dots: one per seed.{_left_out(shown, final, 'gaps')}"
     )
     return Drawing("overfitting_gap", "Overfitting gap", figure, caption, "")
 
@@ -179,6 +176,7 @@ def _curves(run: Run) -> Drawing | None:
     percent_axis(axes[0, 0].yaxis)
     figure.supxlabel("epoch", fontsize=7.5)
     figure.supylabel("accuracy", fontsize=7.5)
+    line_legend(figure, MEASURED, loc="outside upper right", fontsize=7)
     left = f" The first {len(shown)} of {len(names)} variants." if len(shown) < len(names) else ""
     caption = (
         "Training (dashed) and validation (solid) accuracy after every epoch, both in inference mode: mean "
@@ -230,17 +228,15 @@ def _marks(verdicts: set[str]) -> str:
     return ", ".join([*said, *(["no mark: no verdict"] if "" in verdicts else [])])
 
 
-def _largest(table: pd.DataFrame, column: str, run: Run) -> pd.DataFrame:
-    """Return the rows with the largest values, the baseline's among them, in their order."""
+def _largest(table: pd.DataFrame, column: str, kept: Sequence[int] = ()) -> pd.DataFrame:
+    """Return the rows with the largest values, those that are kept among them, in their order."""
     order = table[column].abs().sort_values(ascending=False, kind="stable").index
-    baseline = table.index[table["variant"] == run.study.baseline]
-    kept = [*baseline, *(k for k in order if k not in baseline)][:_MOST_ROWS]
-    return table[table.index.isin(kept)]
+    chosen = [*kept, *(k for k in order if k not in kept)][:_MOST_ROWS]
+    return table[table.index.isin(chosen)]
 
 
-def _left_out(shown: int, run: Run) -> str:
-    every = len(run.study.variants)
-    return f" The {shown} largest gaps of {every} variants." if every > _MOST_ROWS else ""
+def _left_out(shown: pd.DataFrame, every: pd.DataFrame, what: str) -> str:
+    return f" The {len(shown)} largest of {len(every)} {what}." if len(shown) < len(every) else ""
 
 
 def _interval_row(
@@ -291,14 +287,14 @@ def _gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle])
     _whole_epochs(ax)
 
 
-def _band(ax: Axes, curve: pd.DataFrame, style: VariantStyle, dash: str = "", word: str = "") -> None:
-    ax.plot(curve["epoch"], curve["mean"], dash or style.dash, color=style.colour, linewidth=1.1, label=word)
+def _band(ax: Axes, curve: pd.DataFrame, style: VariantStyle, dash: str = "") -> None:
+    ax.plot(curve["epoch"], curve["mean"], dash or style.dash, color=style.colour, linewidth=1.1)
     ax.fill_between(curve["epoch"], curve["low"], curve["high"], color=style.colour, alpha=0.15, linewidth=0)
 
 
 def _panel(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
-    for metric, dash, word in (("train_accuracy", "--", "training"), ("val_accuracy", "-", "validation")):
-        _band(ax, data[data["metric"] == metric], style, dash, word)
+    for metric, dash in zip(("train_accuracy", "val_accuracy"), MEASURED.values(), strict=True):
+        _band(ax, data[data["metric"] == metric], style, dash)
     _whole_epochs(ax)
 
 

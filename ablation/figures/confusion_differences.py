@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from ablation.analysis.confusion import FALSE_DISCOVERIES
 from ablation.analysis.phrases import minus, signed_points
 from ablation.figures.style import Drawing, heat_map, label, panel_title, seeds_phrase, small_multiples
+from ablation.grid.value_text import several
 from ablation.results.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_PANELS_A_ROW, _MOST_PANELS = 3, 6  # more would be too small to read
 
 
 def difference_matrix(
@@ -47,11 +51,10 @@ def drawings(run: Run) -> list[Drawing]:
     from matplotlib.colors import Normalize
 
     data, names = run.confusion_differences, run.dataset.class_names
-    variants = list(data["variant"].unique())
+    variants = most_different(data)
     if not variants:
         return []
-    side = 3.0 if len(variants) <= 3 else 2.6
-    figure, panels = small_multiples(len(variants), side, 1.1 * side)
+    figure, panels = small_multiples(len(variants), 3.6, 3.75, columns=_PANELS_A_ROW)
     most = 100 * max(data["difference"].abs().max(), 1e-9)
     for ax, variant in zip(panels, variants, strict=True):
         draw_differences(ax, *difference_matrix(data, variant, names), names, most)
@@ -67,7 +70,7 @@ def drawings(run: Run) -> list[Drawing]:
         f"{seeds_phrase(data['pairs'], 'pair')}, seed by seed. Cells with a number, in percentage points, "
         f"differ significantly from 0 (paired t-test, false discovery rate {FALSE_DISCOVERIES:.0%} over all "
         f"cells of all variants, Benjamini and Hochberg): {len(significant)} of "
-        f"{data['q'].notna().sum():,}."
+        f"{data['q'].notna().sum():,}.{_left_out(data, variants)}"
     )
     alt = "Significant differences in confusion: " + (
         "; ".join(
@@ -78,6 +81,35 @@ def drawings(run: Run) -> list[Drawing]:
     )
     title = f"Confusion compared with {run.study.baseline}"
     return [Drawing("confusion_differences", title, figure, caption, alt)]
+
+
+def most_different(differences: pd.DataFrame) -> list[str]:
+    """Return the variants that are drawn, in their order: all, or of many those that differ most.
+
+    Args:
+        differences: The table of differences in confusion of the run.
+
+    Returns:
+        At most six variants: those with most significant cells and, of as many, with the largest sum of
+        absolute differences.
+    """
+    cells = differences.assign(
+        significant=differences["q"] <= FALSE_DISCOVERIES, size=differences["difference"].abs()
+    )
+    by_variant = cells.groupby("variant", sort=False)[["significant", "size"]].sum()
+    ranked = by_variant.sort_values(["significant", "size"], ascending=False, kind="stable").index
+    return [str(name) for name in by_variant.index if name in ranked[:_MOST_PANELS]]
+
+
+def _left_out(differences: pd.DataFrame, drawn: list[str]) -> str:
+    """Say which variants are not drawn, and where their numbers are; empty if all are drawn."""
+    others = [str(name) for name in differences["variant"].unique() if name not in drawn]
+    if not others:
+        return ""
+    return (
+        f" Drawn are the {len(drawn)} variants with the most such cells, or else the largest differences. "
+        f"Left out: {several(others, 'variant')}; their numbers are in confusion_differences.csv."
+    )
 
 
 def draw_differences(
@@ -95,7 +127,7 @@ def draw_differences(
     numbers = [[minus(f"{100 * d:+.0f}") for d in row] for row in np.nan_to_num(matrix)]
     short = [label(name, 10) for name in names]
     texts = np.where(significant, np.array(numbers, dtype=object), "")
-    heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 6.5)
+    heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 8)
     ax.set_aspect("equal")
-    ax.tick_params(labelsize=6.5)
+    ax.tick_params(labelsize=8)
     ax.tick_params(axis="x", rotation=90)

@@ -67,11 +67,11 @@ def drawings(run: Run) -> list[Drawing]:
         f"which a verdict is read ({method_phrase(compare)}); shaded: within the margin. Small dots: one "
         f"per seed; large marks: the mean over {seeds_phrase(summary['n'])}."
     )
-    caption += unfinished_note(run.convergence) and f" {unfinished_note(run.convergence)}"
     alt = f"{title}: " + "; ".join(
         f"{row.variant}: {_value(row.mean, compare)}" for row in summary.itertuples(index=False)
     )
-    return [Drawing("forest", f"{title}, and its difference from {baseline}", figure, caption, alt)]
+    heading, alone = f"{title}, and its difference from {baseline}", unfinished_note(run.convergence)
+    return [Drawing("forest", heading, figure, caption, alt, alone)]
 
 
 def draw_metric(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import minus, signed_points
+from ablation.figures.line_legend import Dash, line_legend
 from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import (
     FAINT,
@@ -20,6 +21,8 @@ from ablation.figures.style import (
     seeds_phrase,
     variant_rows,
 )
+from ablation.grid.settings import UserModelSettings
+from ablation.grid.study import Study
 from ablation.results.run import Run
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ _PANELS_A_ROW = 6
 # Distinguishable in greyscale; neither is a variant's colour.
 _OFF_CENTRE = 0.24  # of the distance of two rows: where the marks of a row are, above and below its bars
 _LAG, _BIAS = "#b9b9b9", "#6b6b6b"
+_DASHES: dict[str, Dash] = {"logged gap": ":", "true gap": "-"}
 
 
 def gap_parts_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -43,6 +47,23 @@ def gap_parts_data(history: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     last = history.groupby(["variant", "seed"], sort=False).tail(1)
     return mean_intervals(history, ["variant", "epoch"], PARTS), mean_intervals(last, ["variant"], PARTS)
+
+
+def training_mode(study: Study) -> str:
+    """Say in a clause what distinguishes training mode from inference mode in the models of a study."""
+    models = [variant.model for variant in study.variants]
+    own = any(isinstance(model, UserModelSettings) for model in models)  # whose layers are not known here
+    parts = [
+        "Dropout is active" * any(model.dropout for model in models),
+        "Dropout and noise are active" * own,
+        "images are augmented" * (own or any(model.augmentation for model in models)),
+        "BatchNorm uses the statistics of its batch" * (own or any(model.batch_norm for model in models)),
+    ]
+    clauses = [part for part in parts if part]
+    if not clauses:
+        return "these models compute the same"
+    listed = " and ".join(filter(None, [", ".join(clauses[:-1]), clauses[-1]]))
+    return f"{listed}, in models that have them" if own else listed
 
 
 def drawings(run: Run) -> list[Drawing]:
@@ -62,20 +83,20 @@ def drawings(run: Run) -> list[Drawing]:
         block, column = divmod(i, columns)
         ax = lower.add_subplot(grid[block, column], sharex=first, sharey=first)
         first = first or ax
-        draw_logged_and_true(ax, curves[curves["variant"] == variant], styles[variant], named=i == 0)
+        draw_logged_and_true(ax, curves[curves["variant"] == variant], styles[variant])
         panel_title(ax, variant, 16)
         ax.tick_params(labelleft=column == 0)
         if column == 0:
             ax.set_ylabel("gap (pp)")
+    line_legend(lower, _DASHES, loc="outside upper left")
     caption = (
         "How far the logged gap misleads, in percentage points (pp). Hollow mark and dotted line: the gap "
         "that the training log shows, logged training accuracy minus validation accuracy. Filled mark and "
         "solid line: the true gap, both accuracies measured after the epoch in inference mode. The "
         "difference has two parts. Running-average lag: the log averages over an epoch in which the "
-        "model was still improving. Dropout-active bias: the log is recorded in training mode, with dropout "
-        "active and BatchNorm using the statistics of its batch. Top: after each trial's last epoch; bottom: "
-        f"over the epochs. Means over {seeds_phrase(final['n'])}; thin bars and bands: 95% confidence "
-        "intervals (Student's t)."
+        "model was still improving. Training-mode bias: the log is recorded in training mode, in which "
+        f"{training_mode(run.study)}. Top: after each trial's last epoch; bottom: over the epochs. Means "
+        f"over {seeds_phrase(final['n'])}; thin bars and bands: 95% confidence intervals (Student's t)."
     )
     table = final.pivot(index="variant", columns="metric", values="mean").loc[variants]
     alt = "Logged and true gap after the last epoch: " + "; ".join(
@@ -97,7 +118,7 @@ def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -
         bar: dict[str, Any] = {"height": 0.13, "linewidth": 0, "zorder": 3}
         named = row == 0
         ax.barh(row - 0.07, -lag, left=logged, color=_LAG, label="running-average lag" * named, **bar)
-        ax.barh(row + 0.07, -bias, left=logged - lag, color=_BIAS, label="dropout-active bias" * named, **bar)
+        ax.barh(row + 0.07, -bias, left=logged - lag, color=_BIAS, label="training-mode bias" * named, **bar)
         style = styles[variant]
         logged_side = 1 if lag + bias > 0 else -1  # on which side of the true gap the logged one is
         for part, height, face, side in (
@@ -126,21 +147,18 @@ def draw_parts(ax: Axes, final: pd.DataFrame, styles: dict[str, VariantStyle]) -
     ax.set(xlabel="gap (percentage points)", title="After the last epoch")
 
 
-def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle, named: bool) -> None:
+def draw_logged_and_true(ax: Axes, curves: pd.DataFrame, style: VariantStyle) -> None:
     """Draw a variant's logged and true gap over the epochs.
 
     Args:
         ax: The panel to draw in.
         curves: The rows of the first table of `gap_parts_data` of the variant.
         style: The variant's colour.
-        named: Whether to add a legend.
     """
     from matplotlib.ticker import MaxNLocator
 
-    for part, dashes, word in (("logged_gap", ":", "logged"), ("true_gap", "-", "true")):
-        mean_curve(ax, curves[curves["metric"] == part], dashes, style.colour, word, scale=100)
-    if named:
-        ax.legend(fontsize=8.5, handlelength=2.2)
+    for part, dashes in zip(("logged_gap", "true_gap"), _DASHES.values(), strict=True):
+        mean_curve(ax, curves[curves["metric"] == part], dashes, style.colour, scale=100)
     ax.axhline(0, color=FAINT, linewidth=1, zorder=0)
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))

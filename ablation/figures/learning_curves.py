@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ablation.analysis.intervals import mean_intervals
+from ablation.figures.line_legend import MEASURED, line_legend
 from ablation.figures.palette import VariantStyle, variant_styles
 from ablation.figures.style import Drawing, mean_curve, panel_title, percent_axis, regular, seeds_phrase
 from ablation.results.run import Run
@@ -40,7 +41,7 @@ def drawings(run: Run) -> list[Drawing]:
         of_variant = data[data["variant"] == variant]
         for row, measure in enumerate(("accuracy", "loss")):
             ax = axes[2 * block + row, column]
-            draw_learning_curve(ax, of_variant, measure, styles[variant], named=column == 0)
+            draw_learning_curve(ax, of_variant, measure, styles[variant])
             if row == 0:
                 panel_title(ax, variant)
                 percent_axis(ax.yaxis)
@@ -53,6 +54,7 @@ def drawings(run: Run) -> list[Drawing]:
         for row in range(2):
             axes[2 * (i // columns) + row, i % columns].set_visible(False)
     _share_rows(axes, blocks)
+    line_legend(figure, MEASURED, loc="lower left", bbox_to_anchor=(axes[0, 0].get_position().x0, 1))
     caption = (
         "Training (dashed) and validation (solid) accuracy and loss after every epoch, both measured in "
         f"inference mode: mean over {seeds_phrase(data['n'])} and its 95% confidence interval (Student's t)."
@@ -68,7 +70,7 @@ def drawings(run: Run) -> list[Drawing]:
     return [Drawing("learning_curves", "Learning curves", figure, caption, alt)]
 
 
-def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: VariantStyle, named: bool) -> None:
+def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: VariantStyle) -> None:
     """Draw one variant's training and validation curve of one measure.
 
     Args:
@@ -76,15 +78,11 @@ def draw_learning_curve(ax: Axes, data: pd.DataFrame, measure: str, style: Varia
         data: The rows of `learning_curves_data` of the variant.
         measure: ``accuracy`` or ``loss``.
         style: The variant's colour.
-        named: Whether to add a legend.
     """
     from matplotlib.ticker import MaxNLocator
 
-    for part, dashes, word in (("train", "--", "training"), ("val", "-", "validation")):
-        curve = data[data["metric"] == f"{part}_{measure}"]
-        mean_curve(ax, curve, dashes, style.colour, name=word)
-    if named:
-        ax.legend(loc="best", fontsize=8.5, handlelength=2.2)
+    for part, dashes in zip(("train", "val"), MEASURED.values(), strict=True):
+        mean_curve(ax, data[data["metric"] == f"{part}_{measure}"], dashes, style.colour)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 

@@ -64,6 +64,7 @@ class Drawing:
         figure: The drawing.
         caption: What the figure shows, with n and the kind of interval; `write` adds of which images.
         alt: What a reader who cannot see the figure should know.
+        alone: What a reader should know who does not see the report around it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Drawing:
     figure: Figure
     caption: str
     alt: str
+    alone: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Picture:
         alt: What a reader who cannot see it should know.
         folder: The folder of its files.
         figure: The figure that it belongs to.
-        images: Which images it is of, in a sentence; a page that shows many pictures says it once.
+        images: Of which images it is, and what else a page that shows many pictures says once.
     """
 
     name: str
@@ -314,7 +316,7 @@ def heat_map(
     mesh = ax.pcolormesh(
         values, vmin=limits[0], vmax=limits[1], cmap=colours, edgecolors="white", linewidth=0.5 * few
     )
-    ax.invert_yaxis()
+    ax.set_ylim(len(values), 0)  # panels can share the axis, so that turning it round once more would undo it
     square = len(names[0]) == len(names[1])  # classes both ways
     for axis, labels in (
         (ax.yaxis, names[0] if few or not square else ()),
@@ -350,10 +352,10 @@ def regular(rows: int, columns: int, width: float, height: float) -> Figure:
 
 
 def small_multiples(
-    count: int, width: float, height: float, share_x: bool = True
+    count: int, width: float, height: float, share_x: bool = True, columns: int = 6
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its ``count`` panels of the given size in inches, at most six per row."""
-    columns = min(count, 6)
+    """Return a figure and its ``count`` panels of the given size in inches, at most ``columns`` per row."""
+    columns = min(count, columns)
     rows = -(-count // columns)
     figure = regular(rows, columns, width, height)
     grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
@@ -376,7 +378,8 @@ def write(drawing: Drawing, folder: Path, figure_name: str, images: str) -> Pict
         images: Which images it is of, in a sentence.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, images)
+    once = f"{drawing.alone} {images}".lstrip()
+    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, once)
     figure = drawing.figure
     with look():
         if figure.get_layout_engine():

@@ -93,14 +93,16 @@ def _resolved_comparisons(run: Run, links: TrialLinks, rows: Sequence[Row]) -> l
         if verdict == "equivalent":
             margin = points(run.compare.margin, run.compare, sign=False)
             relation = f"equivalent to {baseline} in {metric}, within ±{margin}"
+        as_given = "As given, " if run.study.tune else ""
         if len(of_verdict) == 1:
-            text = f"{_estimates(of_verdict, run, 'variant')} is {relation}."
+            text = f"{as_given}{_estimates(of_verdict, run, 'variant')} is {relation}."
         elif len(of_verdict) <= _MOST:
-            text = f"{_estimates(of_verdict, run, 'variant')} are {relation}{shared_n(of_verdict, 'pair')}."
+            shared = shared_n(of_verdict, "pair")
+            text = f"{as_given}{_estimates(of_verdict, run, 'variant')} are {relation}{shared}."
         else:
             text = (
-                f"{len(of_verdict)} variants are {relation}{shared_n(of_verdict, 'pair')}; the largest "
-                f"differences are those of {_estimates(of_verdict[:_MOST], run, 'variant')}."
+                f"{as_given}{len(of_verdict)} variants are {relation}{shared_n(of_verdict, 'pair')}; the "
+                f"largest differences are those of {_estimates(of_verdict[:_MOST], run, 'variant')}."
             )
         trials = {place for row in of_verdict for place in links.pairs(str(row["variant"]))}
         text = " ".join([text, *_reservations(of_verdict, baseline)])

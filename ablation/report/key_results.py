@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
-from ablation.analysis.phrases import ASKED, conclusion, effect_conclusion, minus, verdicts_so_far
+from ablation.analysis.phrases import ASKED, Row, conclusion, effect_conclusion, minus, verdicts_so_far
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.grid.value_text import counted
 from ablation.report.document import Finding
@@ -113,21 +113,25 @@ def comparison_findings(run: Run, links: TrialLinks) -> list[Finding]:
     rows = [row for row in declared.to_dict("records") if row["n"]]
     decided = [row for row in rows if row["verdict"] in ("better", "worse", "equivalent")]
     in_full = rows if len(rows) <= _MOST else decided[:_MOST]
-    sentences = [
-        Finding(conclusion(row, run.compare), str(row["verdict"]), links.pairs(row["variant"]))
-        for row in in_full
-    ]
+    sentences = [_in_full(row, run, links) for row in in_full]
     rest = [row for row in rows if row not in in_full]
     metric = run.compare.metric_in_words
     for verdict, relation in _RELATIONS.items():
-        names = [str(row["variant"]) for row in rest if row["verdict"] == verdict]
-        if names:
+        of_verdict = [row for row in rest if row["verdict"] == verdict]
+        names = [str(row["variant"]) for row in of_verdict]
+        if len(names) == 1:
+            sentences.append(_in_full(of_verdict[0], run, links))
+        elif names:
             heading = f"{relation} {run.study.baseline} in {metric} (intervals in the table below)"
             trials = {place for name in names for place in links.pairs(name)}
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             sentence = f"{heading}: {', '.join(names[:_MOST])}{more}."
             sentences.append(Finding(sentence, verdict, tuple(sorted(trials))))
     return sentences
+
+
+def _in_full(row: Row, run: Run, links: TrialLinks) -> Finding:
+    return Finding(conclusion(row, run.compare), str(row["verdict"]), links.pairs(str(row["variant"])))
 
 
 def effect_findings(run: Run, links: TrialLinks) -> list[Finding]:

@@ -22,10 +22,12 @@ from ablation.analysis.phrases import (
 from ablation.analysis.questions import COMPARISON
 from ablation.figures.palette import variant_styles
 from ablation.grid.value_text import counted
+from ablation.report.document import code
 from ablation.report.live_charts import Chart, live_charts, swatch
 from ablation.report.render import page_template
 from ablation.results.live import LiveState, TrialState
 
+_COMMAND = f"{code('ablation run')} command"
 _MOST = 16  # rows or sentences of a kind
 _TITLES = {
     "starting": "Starting",
@@ -37,8 +39,8 @@ _TITLES = {
 _PHASES = {
     "starting": "no epoch has ended yet",
     "training": "the time left is not known yet",
-    "reporting": "all trials have ended; tables, figures and report are being written",
-    "stopped": "no process is training this run; the same command goes on where it stopped",
+    "reporting": "its trials have ended; tables, figures and report are being written",
+    "stopped": f"no process is training this run; the same {_COMMAND} goes on where it stopped",
     "ended": "",
 }
 
@@ -80,7 +82,8 @@ class LivePage:
     Attributes:
         title: The question of the study, or its name.
         name: The name of the study.
-        phase, heading, outlook: What the run is doing, as a word for scripts, in a title and in a sentence.
+        phase, heading, outlook: What the run is doing, as a word for scripts, in a title and in a sentence,
+            which may have code in it.
         done: How many of the trials have ended.
         shares: The parts of the bar.
         charts: The curves.
@@ -138,7 +141,7 @@ def live_page(state: LiveState, renewed: int) -> LivePage:
         title=state.study.question or state.study.name,
         name=state.study.name,
         phase=state.phase,
-        heading=_TITLES[state.phase],
+        heading=_heading(state),
         outlook=_outlook(state),
         done=f"{done} of {counted(len(state.trials), 'trial')} done",
         shares=_shares(state.trials),
@@ -156,12 +159,27 @@ def live_page(state: LiveState, renewed: int) -> LivePage:
     )
 
 
+def _heading(state: LiveState) -> str:
+    is_part = state.phase == "ended" and not all(trial.is_done for trial in state.trials)
+    return "Finished in part" if is_part else _TITLES[state.phase]
+
+
 def _outlook(state: LiveState) -> str:
+    """Say how long it takes, or what is left to do, and by which command; texts may have code in them."""
     if state.phase == "training" and state.seconds_left is not None:
         return f"about {duration(state.seconds_left)} left"
-    if state.phase == "stopped" and not any(not trial.is_done for trial in state.trials):
-        return "all trials have ended, and no process is writing the report; the same command writes it"
-    return _PHASES[state.phase]
+    outstanding = [trial for trial in state.trials if not trial.is_done]
+    if state.phase not in ("stopped", "ended") or any(trial.is_asked for trial in outstanding):
+        return _PHASES[state.phase]
+    if outstanding:
+        return (
+            f"{counted(len(outstanding), 'trial')} {'were' if len(outstanding) > 1 else 'was'} left out by "
+            f"{code('--only')} or {code('--shard')}, or added to the grid since; the same {_COMMAND} without "
+            "these options trains what is missing"
+        )
+    if state.phase == "stopped":
+        return f"all trials have ended, and no process is writing the report; the same {_COMMAND} writes it"
+    return ""
 
 
 def _shares(trials: Sequence[TrialState]) -> list[Share]:
@@ -171,11 +189,12 @@ def _shares(trials: Sequence[TrialState]) -> list[Share]:
         "completed": [t for t in trials if t.status == "completed"],
         "not completed": [t for t in trials if t.is_done and t.status != "completed"],
         "running": [t for t in trials if t.status == "running"],
-        "to come": [t for t in trials if t.status == "pending"],
+        "to come": [t for t in trials if t.status == "pending" and t.is_asked],
+        "left out": [t for t in trials if t.status == "pending" and not t.is_asked],
     }
     widths = {kind: sum(trial.epochs for trial in of_kind) for kind, of_kind in kinds.items()}
     widths["running"] = sum(trial.epoch for trial in kinds["running"])
-    widths["to come"] = 0  # the rest of the bar is empty
+    widths["to come"] = widths["left out"] = 0  # the rest of the bar is empty
     return [
         Share(kind, len(of_kind), round(100 * widths[kind] / total, 2)) for kind, of_kind in kinds.items()
     ]

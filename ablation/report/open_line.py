@@ -146,7 +146,7 @@ def _further_seeds(found: Remedy) -> str:
 def shared_n(rows: Sequence[Row], unit: str) -> str:
     """Return the n that rows have in common in parentheses; empty if they differ, or for one row."""
     counts = {int(row["n"]) for row in rows}
-    return f" (n = {counted(counts.pop(), unit)})" if len(counts) == 1 else ""
+    return f" (n = {counted(counts.pop(), unit)})" if len(counts) == 1 < len(rows) else ""
 
 
 def listed(texts: Sequence[str], word: str) -> str:

@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup, escape
+from PIL import Image
 
 from ablation.analysis.phrases import MARKS
 from ablation.charts.library import library_version, packed_library
 from ablation.figures.style import Picture
 from ablation.report.document import Report
 
-REPORT_VERSION = 5
+_TALL = 1.6  # heights per width
+REPORT_VERSION = 6
 """Raised whenever the wording of a report changes: one of another version is verified by its numbers."""
 
 
@@ -67,11 +69,13 @@ def _environment(folder: Path, autoescape: bool = False) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken if autoescape else None,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals["report_version"] = REPORT_VERSION
     environment.globals["packed_library"] = packed_library
     environment.filters["data_url"] = _data_url
+    environment.filters["is_tall"] = _is_tall
     environment.filters["first_sentence"] = _first_sentence
     environment.filters["marked"] = _marked
     environment.filters["md"] = _markdown
@@ -85,6 +89,19 @@ def _relative(file: Path, folder: Path) -> str:
 
 def _data_url(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(picture.png.read_bytes()).decode("ascii")
+
+
+def _unbroken(value: object) -> object:
+    """Keep ``n = 5`` in one line of a page."""
+    return (
+        value.replace("n = ", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}") if isinstance(value, str) else value
+    )
+
+
+def _is_tall(picture: Picture) -> bool:
+    """Return whether a picture is so high that a smaller one could not be read on paper."""
+    with Image.open(picture.png) as image:
+        return image.height > _TALL * image.width
 
 
 def _first_sentence(text: str) -> str:

@@ -8,6 +8,7 @@ from ablation.analysis.confusion import FALSE_DISCOVERIES
 from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import method_phrase
 from ablation.charts.data import chart_data
+from ablation.figures.gap_parts import training_mode
 from ablation.figures.style import Picture
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
@@ -83,7 +84,7 @@ def _overfitting(run: Run, pictures: Pictures, links: TrialLinks) -> Section | N
     text = (
         "The overfitting gap is training accuracy minus validation accuracy, both measured after the epoch "
         "in inference mode. The gap in a training log is a different quantity: the log is recorded while the "
-        "model is still improving, and with dropout active."
+        f"model is still improving, and in training mode, in which {training_mode(run.study)}."
     )
     note = (
         "Best-epoch gain: how much picking the best epoch would have added to the validation accuracy at the "
@@ -141,7 +142,7 @@ def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | Non
     further = [picture for name, picture in of_variant.items() if name not in shown]
     text = (
         f"Shown are the matrices of {', '.join(f'{name} ({why})' for name, why in shown.items())}. The "
-        f"{len(further)} other ones are folded below."
+        f"other {len(further)} follow as further figures."
     )
     return Section(
         "confusion", "Confusion matrices", [text], [of_variant[name] for name in shown], further=further
@@ -273,7 +274,7 @@ def _measured(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
         "the validation set, and validation accuracy on the validation images, both in inference mode: "
         "without dropout, and with BatchNorm's moving statistics. The accuracy that Keras logs during an "
         "epoch is a running mean in training mode, so a gap computed from it is the sum of three parts: the "
-        "lag of the running mean behind a model that improves, the bias of measuring with dropout active, "
+        "lag of the running mean behind a model that improves, the bias of measuring in training mode, "
         f"and the true gap. {code('history.csv')} lists all three for every epoch; in this report, the word "
         "gap alone means the true gap.",
         f"{_split_text(run, split)} The test images were read once per trial, at its end.",

@@ -24,6 +24,7 @@ _NOT_FINISHED = (
     "The grid declares `tune:`, and tuning is not finished. The same `ablation run` command, without --only "
     "and --shard, continues it."
 )
+_NOTHING_CHANGES = Finding("No verdict changes if every variant is tuned with the same budget.")
 _WORDS = {1: "ahead", -1: "behind", 0: "level"}
 
 
@@ -56,51 +57,38 @@ def tuning_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section |
 
 
 def tuning_answer(run: Run) -> list[Finding]:
-    """Say in one sentence which verdicts change if every variant is tuned; none without tuning."""
+    """Say which verdicts change if every variant is tuned, with their intervals; none without tuning."""
     if not run.study.tune or not run.tuning.comparisons:
         return []
-    given, tuned = _rows(run, AS_GIVEN), _rows(run, run.tuning.whole_budget)
-    changed = [
-        f"{name} is {tuned.loc[name, 'verdict'] or 'without a verdict'} "
-        f"(as given: {given.loc[name, 'verdict'] or 'no verdict'})"
-        for name in tuned.index
-        if name != run.study.baseline and given.loc[name, "verdict"] != tuned.loc[name, "verdict"]
-    ]
-    if not changed:
-        return [Finding("No verdict changes if every variant is tuned with the same budget.")]
-    more = (
-        f", and {counted(len(changed) - _MOST_CHANGED, 'more verdict')} change"
-        if len(changed) > _MOST_CHANGED
-        else ""
-    )
-    return [
-        Finding(
-            f"With each variant tuned with the same budget, and compared with {run.study.baseline} at its "
-            f"own best: {'; '.join(changed[:_MOST_CHANGED])}{more}."
-        )
-    ]
+    changed = _changed_verdicts(run)
+    if more := max(0, len(changed) - _MOST_CHANGED):
+        verb = "verdict changes" if more == 1 else "verdicts change"
+        changed[_MOST_CHANGED:] = [Finding(f"{more} more {verb} if every variant is tuned.")]
+    return changed or [_NOTHING_CHANGES]
 
 
 def tuning_findings(run: Run) -> list[Finding]:
     """Say which verdicts change if every variant is tuned, and what they are then."""
     if not run.study.tune or not run.tuning.comparisons:
         return []
-    given, tuned = _rows(run, AS_GIVEN), _rows(run, run.tuning.whole_budget)
-    other = run.tuning.comparisons[run.tuning.whole_budget]
+    return [*(_changed_verdicts(run) or [_NOTHING_CHANGES]), *_not_improved(run)]
+
+
+def _changed_verdicts(run: Run) -> list[Finding]:
+    """Return a sentence for each verdict that changes if every variant is tuned."""
+    given, other = _rows(run, AS_GIVEN), run.tuning.comparisons[run.tuning.whole_budget]
     findings = []
     for row in other.baseline_comparisons.to_dict("records"):
-        before, after = (str(rows.loc[row["variant"], "verdict"]) for rows in (given, tuned))
+        before, after = str(given.loc[row["variant"], "verdict"]), str(row["verdict"])
         if before != after:
             was = f"As given, it was {before}." if before else "As given, it had no verdict."
-            sentence = f"With each variant tuned: {conclusion(row, run.compare)} {was}"
-            findings.append(Finding(sentence, after))
-    if not findings:
-        findings = [Finding("No verdict changes if every variant is tuned with the same budget.")]
-    return [*findings, *_not_improved(run, given, tuned)]
+            findings.append(Finding(f"With each variant tuned: {conclusion(row, run.compare)} {was}", after))
+    return findings
 
 
-def _not_improved(run: Run, given: pd.DataFrame, tuned: pd.DataFrame) -> list[Finding]:
+def _not_improved(run: Run) -> list[Finding]:
     """Say of which variants the search did not find settings that are at least as good as those given."""
+    given, tuned = _rows(run, AS_GIVEN), _rows(run, run.tuning.whole_budget)
     sign = 1 if run.compare.higher_is_better else -1
     worse = [n for n in tuned.index if sign * (tuned.loc[n, "mean"] - given.loc[n, "mean"]) < 0]
     if not worse:

@@ -55,6 +55,7 @@ class TrialState:
         status: ``pending``, ``running``, or how it ended.
         curve: The epochs so far.
         cause: Why it did not complete.
+        is_asked: Whether a command has planned to train it; ``--only`` and ``--shard`` leave trials out.
     """
 
     variant: str
@@ -63,6 +64,7 @@ class TrialState:
     status: str
     curve: Curve = ()
     cause: str = ""
+    is_asked: bool = True
 
     @property
     def epoch(self) -> int:
@@ -250,7 +252,8 @@ class LiveRun:
             return state(status, part[1].curves.get(name, ()))
         if ended := self._ended.get(name):
             return state(ended.status, ended.curve, ended.cause)
-        return state("pending", part[1].curves.get(name, ()) if part else ())
+        is_asked = part is not None or not self._parts
+        return state("pending", part[1].curves.get(name, ()) if part else (), is_asked=is_asked)
 
     def _phase(self, running: set[str], trials: Mapping[str, TrialState]) -> Phase:
         if running:

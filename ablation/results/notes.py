@@ -246,9 +246,9 @@ def _repeatable_failures(run: Run) -> list[str]:
         return []
     return [
         f"{counted(len(failed), 'trial')} of {', '.join(failed['variant'].unique())} did not complete, and "
-        f"the same command trains {'it' if len(failed) == 1 else 'them'} again. Verdicts before and after "
-        "that are two looks at the results, while intervals and p-values are valid for one: repeat the "
-        "command before you read them, or set `looks: any` under `compare:`."
+        f"the same `ablation run` command trains {'it' if len(failed) == 1 else 'them'} again. Verdicts "
+        "before and after that are two looks at the results, while intervals and p-values are valid for one: "
+        "repeat the command before you read them, or set `looks: any` under `compare:`."
     ]
 
 

@@ -6,7 +6,7 @@ const chartDrawings = (() => {
   const {
     FEW, plural, inert, short, minus, percent, points, signed, plain, from, translucent, extent,
     padded, rangeOf, axis, layout, twoDomains, heading, axesOf, indexOf, colourOf, curves, along,
-    rows, roomFor, fixed, rowAxis, heightOfRows, vertical,
+    rows, roomFor, fixed, rowAxis, heightOfRows, vertical, logTicks, placesOfNames,
   } = chartParts;
 
   function learningCurves(data, view) {
@@ -14,18 +14,17 @@ const chartDrawings = (() => {
     const inShares = measure === "accuracy";
     const say = inShares ? percent : plain;
     const name = inShares ? "accuracy" : data.learning_curves.loss;
-    const parts = [["train", "", "Training", "dash"], ["val", "2", "Validation", "solid"]].map(
-      ([part, panel, word, dash]) =>
-        curves(data, view, `${part}_${measure}`, panel, { say, dash, what: `${word} ${name}` }),
-    );
+    const parts = [["train", "", "Training"], ["val", "2", "Validation"]].map(([part, panel, word]) =>
+      curves(data, view, `${part}_${measure}`, panel, { say, what: `${word} ${name}` }));
     const [traces, series] = [parts.flatMap((part) => part.traces), parts.flatMap((part) => part.series)];
-    const [left, right, top, bottom] = twoDomains(view);
+    const height = view.narrow ? 560 : 380;
+    const [left, right, top, bottom] = twoDomains(view, height);
     const range = padded(extent(series.filter((one) => view.shown.has(one.variant)).flatMap((one) => one.span)));
     const wide = padded(extent(series.flatMap((one) => one.wide)), 0.02);
     const form = inShares ? { tickformat: ".2~%" } : {};
     return {
       traces, series, shared: ["yaxis", "yaxis2"],
-      layout: layout(view, view.narrow ? 560 : 380, {
+      layout: layout(view, height, {
         xaxis: axis(view, { ...left, range: wide, title: along(view), anchor: "y" }),
         xaxis2: axis(view, { ...right, range: wide, title: along(view), anchor: "y2" }),
         yaxis: axis(view, { ...top, range, title: name, anchor: "x", ...form }),
@@ -56,7 +55,7 @@ const chartDrawings = (() => {
       sayMean: (v) => [`${what}: ${sayGap(v.mean)}, mean over ${plural(v.n, "seed")}`, from(v.low, v.high, sayGap)],
     });
     return {
-      traces, series, rows: true,
+      traces, series, isRedrawn: true,
       layout: layout(view, heightOfRows(names.length), {
         margin: { l: roomFor(view, names), r: 16, t: 8, b: 44 },
         xaxis: axis(view, { ...fixed, range: rangeOf(series, view.shown, "xaxis", "span"), title: "gap (percentage points)" }),
@@ -82,7 +81,8 @@ const chartDrawings = (() => {
     const series = [...left.series, ...right.series];
     const shownRows = chart.variants.filter((entry) => view.shown.has(indexOf(data, entry.variant)));
     const verdicts = view.width > 820 ? shownRows.map((entry) => entry.difference?.verdict || "baseline") : [];
-    const [first, second, top, bottom] = twoDomains(view);
+    const height = (view.narrow ? 2 : 1) * heightOfRows(left.names.length);
+    const [first, second, top, bottom] = twoDomains(view, height);
     const spans = rangeOf(series, view.shown, "xaxis2", "span");
     const margin = scale * chart.margin;
     const range = right.series.length ? [Math.min(spans[0], -1.3 * margin), Math.max(spans[1], 1.3 * margin)] : [-2 * margin, 2 * margin];
@@ -93,8 +93,8 @@ const chartDrawings = (() => {
       textfont: { color: verdicts.map((verdict) => view.colours[verdict.split(" ")[1]] || view.colours.soft) },
     };
     return {
-      traces: [...left.traces, ...right.traces, beside], series, rows: true,
-      layout: layout(view, (view.narrow ? 2 : 1) * heightOfRows(left.names.length), {
+      traces: [...left.traces, ...right.traces, beside], series, isRedrawn: true,
+      layout: layout(view, height, {
         margin: { l: roomFor(view, left.names), r: verdicts.length ? Math.min(roomFor(view, verdicts) + 8, 260) : 14, t: 26, b: 44 },
         xaxis: axis(view, { ...fixed, ...first, range: rangeOf(series, view.shown, "xaxis", "span"), title: chart.metric, anchor: "y", ticksuffix: chart.in_points ? "%" : "" }),
         xaxis2: axis(view, { ...fixed, ...second, range, title: `difference (${unit})`, anchor: "y2" }),
@@ -127,10 +127,6 @@ const chartDrawings = (() => {
         x: [entry[by], entry[by], entry[by]], y: [entry.low, entry.accuracy, entry.high],
         line: { color: colour, width: 1.5 }, marker: { color: colour, symbol: look.marker, size: [0, 10, 0], opacity: 1, line: { width: 0 } },
       });
-      traces.push({ // the name, which a rule of style hides where there are many
-        type: "scatter", hoverinfo: "skip", uid: `-v${index}-name-cost`, mode: "text", x: [entry[by]], y: [entry.accuracy],
-        text: [inert(` ${short(entry.variant, 24)}`)], textposition: "top right", textfont: { color: colour, size: 11 },
-      });
       series.push({
         variant: index, axes: ["xaxis", "yaxis"], colour, x: [entry[by]], y: [entry.accuracy],
         span: extent([entry.low, entry.accuracy, entry.high]), wide: [entry[by], entry[by]],
@@ -146,15 +142,42 @@ const chartDrawings = (() => {
     }
     const [low, high] = extent(known.map((entry) => entry[by]));
     const isLog = low > 0 && high > 10 * low;
-    const wide = isLog ? padded([Math.log10(low), Math.log10(high)], 0.12) : padded([low, high], 0.15);
-    if (view.shown.size <= FEW) wide[1] += 0.12 * (wide[1] - wide[0]); // for the name of the last one
+    const scaled = (value) => (isLog ? Math.log10(value) : value);
+    const ranges = { x: padded([scaled(low), scaled(high)], 0.2), y: rangeOf(series, view.shown, "yaxis", "span") };
+    const names = view.shown.size > FEW ? [] : namesOfCosts(data, view, known.filter((entry) => view.shown.has(indexOf(data, entry.variant))), by, ranges, scaled);
     return {
-      traces, series, shared: ["yaxis"],
-      layout: layout(view, 380, {
-        xaxis: axis(view, { type: isLog ? "log" : "linear", range: wide, title: name, exponentformat: "SI", ...(isLog ? { dtick: high > 100 * low ? 1 : "D1" } : {}) }),
-        yaxis: axis(view, { range: rangeOf(series, view.shown, "yaxis", "span"), title: "test accuracy", tickformat: ".2~%" }),
+      traces, series, isRedrawn: true,
+      layout: layout(view, COST.height, {
+        margin: COST.margin, annotations: names,
+        xaxis: axis(view, { ...fixed, type: isLog ? "log" : "linear", range: ranges.x, title: name, exponentformat: "SI", nticks: view.narrow ? 5 : 10, ...(isLog ? logTicks(low, high) : {}) }),
+        yaxis: axis(view, { ...fixed, range: ranges.y, title: "test accuracy", tickformat: ".2~%" }),
       }),
     };
+  }
+
+  const COST = { height: 380, margin: { l: 64, r: 12, t: 10, b: 46 } };
+
+  // The names of the variants, each with a thin line to its mark if it is not beside it.
+  function namesOfCosts(data, view, entries, by, { x, y }, scaled) {
+    const { l, r, t, b } = COST.margin;
+    const [right, bottom] = [view.width - r, COST.height - b];
+    const left = (value) => l + ((scaled(value) - x[0]) / (x[1] - x[0])) * (right - l);
+    const top = (value) => t + ((y[1] - value) / (y[1] - y[0])) * (bottom - t);
+    const texts = entries.map((entry) => short(entry.variant, view.narrow ? 16 : 24));
+    const places = placesOfNames(
+      entries.map((entry, k) => ({ x: left(entry[by]), y: top(entry.accuracy), width: view.textWidth(texts[k]) })),
+      entries.map((entry) => ({ x: left(entry[by]), top: top(entry.high ?? entry.accuracy), bottom: top(entry.low ?? entry.accuracy) })),
+      [l, t, right, bottom], 15,
+    );
+    return entries.flatMap((entry, k) => {
+      if (!places[k]) return [];
+      const colour = colourOf(view, data.variants[indexOf(data, entry.variant)]);
+      return {
+        x: scaled(entry[by]), y: entry.accuracy, text: inert(texts[k]), font: { size: 12, color: colour }, borderpad: 0,
+        ax: places[k].x - left(entry[by]), ay: places[k].y - top(entry.accuracy), xanchor: "center", yanchor: "middle",
+        showarrow: true, arrowhead: 0, arrowwidth: 1, arrowcolor: places[k].isMoved ? colour : "rgba(0,0,0,0)", standoff: 6,
+      };
+    });
   }
 
   function calibration(data, view) {

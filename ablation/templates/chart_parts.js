@@ -62,10 +62,14 @@ const chartParts = (() => {
     };
   }
 
-  // Two panels beside each other, on a narrow page one below the other.
-  const twoDomains = (view, left = 0.48) => view.narrow
-    ? [{ domain: [0, 1] }, { domain: [0, 1] }, { domain: [0.6, 1] }, { domain: [0, 0.38] }]
-    : [{ domain: [0, left] }, { domain: [left + 0.05, 1] }, { domain: [0, 1] }, { domain: [0, 1] }];
+  // Two panels beside each other, or on a narrow page one below the other, with room for an axis and a heading
+  // between them: as many pixels in a chart of any height.
+  function twoDomains(view, height) {
+    const whole = { domain: [0, 1] };
+    if (!view.narrow) return [{ domain: [0, 0.48] }, { domain: [0.53, 1] }, whole, whole];
+    const half = (1 - 84 / (height - 70)) / 2; // the margins are about 70
+    return [whole, whole, { domain: [1 - half, 1] }, { domain: [0, half] }];
+  }
 
   const heading = (text, panel) => ({
     text: `<b>${inert(text)}</b>`, showarrow: false, xref: `x${panel} domain`, yref: `y${panel} domain`,
@@ -84,7 +88,7 @@ const chartParts = (() => {
 
   // The curves of one measure in one panel: of each variant the mean with its interval, or every seed. The
   // names of traces begin with -v and the variant's number, so that a style rule can hide them at once.
-  function curves(data, view, measure, panel, { scale = 1, dash, say, what }) {
+  function curves(data, view, measure, panel, { scale = 1, say, what }) {
     const [traces, series] = [[], []];
     for (const curve of data.curves.variants) {
       const index = indexOf(data, curve.variant);
@@ -92,7 +96,6 @@ const chartParts = (() => {
       const every = measure === "gap" ? gapsOf(curve) : found.every;
       const colour = colourOf(view, look);
       const inSeconds = view.choice.against === "seconds";
-      const dashes = dash ?? look.dash;
       const times = (values) => values.map((value) => (value === null ? null : value * scale));
       const common = { ...axesOf(panel), type: "scatter", hoverinfo: "skip" };
       const at = (k, seconds) => `epoch ${curve.epochs[k]}${inSeconds ? `, after ${plain(seconds)} s` : ""}`;
@@ -115,7 +118,7 @@ const chartParts = (() => {
         const few = curve.epochs.length < 3;
         traces.push({
           ...common, x: allX, y: allY, uid: `-v${index}-${measure}`, mode: few ? "lines+markers" : "lines",
-          line: { color: translucent(colour, 0.55), width: 1, dash: dashes }, marker: { color: colour, size: 5 },
+          line: { color: translucent(colour, 0.55), width: 1, dash: look.dash }, marker: { color: colour, size: 5 },
         });
         continue;
       }
@@ -130,7 +133,7 @@ const chartParts = (() => {
       });
       traces.push({
         ...common, uid: `-v${index}-${measure}`, x, y, mode: x.length < 3 ? "lines+markers" : "lines",
-        line: { color: colour, width: 2, dash: dashes }, marker: { color: colour, symbol: look.marker, size: 7 },
+        line: { color: colour, width: 2, dash: look.dash }, marker: { color: colour, symbol: look.marker, size: 7 },
       });
       series.push({
         variant: index, axes: namesOf(panel), x, y, span: extent([...y, ...low, ...high]), wide: extent(x), colour,
@@ -147,6 +150,45 @@ const chartParts = (() => {
   }
 
   const along = (view) => (view.choice.against === "seconds" ? "seconds of training" : "epoch");
+
+  // Round numbers on a logarithmic axis: whole powers of ten or, of fewer than two, also their doubles and
+  // quintuples; plotly.js would label all digits in between. "k" and "M" are for thousands and millions.
+  function logTicks(low, high) {
+    const steps = high > 100 * low ? [1] : [1, 2, 5];
+    const values = [];
+    for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)) + 1; power++) {
+      for (const step of steps) values.push(step * 10 ** power);
+    }
+    const unit = (value) => [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([size]) => value >= size) ?? [1, ""];
+    return {
+      tickvals: values,
+      ticktext: values.map((value) => `${+(value / unit(value)[0]).toPrecision(3)}${unit(value)[1]}`),
+    };
+  }
+
+  // Places for names beside points, in pixels: the nearest ones where a name touches no other name, no bar and
+  // no edge. A name for which there is no room has no place. The left is first, because
+  // the Pareto front goes on to the right. `points` have the middle of a mark and the two
+  // ends of its bar; `panel` has left, top, right and bottom.
+  function placesOfNames(points, bars, panel, height) {
+    const touch = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+    const taken = bars.map(({ x, top, bottom }) => [x - 6, top - 4, x + 6, bottom + 4]);
+    const fits = (box) => box[0] >= panel[0] && box[1] >= panel[1] && box[2] <= panel[2] && box[3] <= panel[3]
+      && !taken.some((other) => touch(box, other));
+    return points.map(({ x, y, width }) => {
+      for (let line = 0; line < 8; line++) {
+        for (const down of line ? [-line * height, line * height] : [0]) {
+          for (const left of [x - 10 - width, x + 10, x - width / 2]) {
+            const box = [left, y + down - height / 2, left + width, y + down + height / 2];
+            if (!fits(box)) continue;
+            taken.push(box);
+            return { x: left + width / 2, y: y + down, isMoved: line > 0 };
+          }
+        }
+      }
+      return null;
+    });
+  }
 
   // One row per shown variant: the mean with its interval, and below it one tick per seed. All ticks of a
   // colour are one line with gaps, and so are all intervals: thousands of marks, or a hundred traces, would
@@ -212,6 +254,6 @@ const chartParts = (() => {
   return {
     FEW, plural, inert, short, minus, percent, points, signed, plain, from, translucent, extent,
     padded, rangeOf, axis, layout, twoDomains, heading, axesOf, indexOf, colourOf, curves, along,
-    rows, roomFor, fixed, rowAxis, heightOfRows, vertical,
+    rows, roomFor, fixed, rowAxis, heightOfRows, vertical, logTicks, placesOfNames,
   };
 })();

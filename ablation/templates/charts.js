@@ -73,12 +73,12 @@
     for (const figure of document.querySelectorAll("figure")) figure.classList.remove("charted", "replaced");
   }
 
-  // A variant is switched off by a rule of style, in all charts at once. What a rule cannot do is done for
-  // the charts in sight: rows close up, and an axis follows if the rest needs far less or more of it.
+  // A variant is switched off by a rule of style, in all charts at once. What a rule cannot do is done for the
+  // charts in sight: rows close up, names move, and an axis follows if the rest needs far less or more of it.
   function update() {
     const off = data.variants.map((_, k) => k).filter((k) => !shown.has(k));
     const hide = off.map((k) => `.chart [class*="trace-v${k}-"]`);
-    if (shown.size > FEW) hide.push('.chart [class*="-band-"]', '.chart [class*="-name-"]');
+    if (shown.size > FEW) hide.push('.chart [class*="-band-"]');
     rules.textContent = hide.length ? `${hide.join(", ")} { display: none; }` : "";
     for (const chart of charts) {
       chart.isStale = true;
@@ -88,7 +88,7 @@
   }
 
   function refresh(chart) {
-    if (!chart.drawing || chart.drawing.rows) return show(chart);
+    if (!chart.drawing || chart.drawing.isRedrawn) return show(chart);
     chart.isStale = false;
     const axes = chart.drawing.shared;
     const seen = chart.drawing.series.filter((one) => shown.has(one.variant));
@@ -111,15 +111,15 @@
   };
   const kinds = {
     forest: { choices: [], note: "Large marks: means with their intervals; ticks below: one per seed. Shaded: within the margin." },
-    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
+    overfitting_gap: { choices: ["against", "lines"], note: "Training minus validation accuracy, in inference mode. Colours and dashes: the variants, as in the switches below. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
     last_gap: {
       figure: "overfitting_gap", title: "Overfitting gap after the last epoch", choices: [],
       note: "Large marks: means with their 95% intervals; ticks below: one per seed.",
     },
-    learning_curves: { choices: ["measure", "against", "lines"], note: "Measured after every epoch, in inference mode. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
+    learning_curves: { choices: ["measure", "against", "lines"], note: "Measured after every epoch, in inference mode. Colours and dashes: the variants, as in the switches below. Bands, where up to 8 variants are shown: 95% intervals of the mean." },
     confusion: { title: "Confusion matrices", choices: ["one", "other"], note: "Of the test images of each true class (row), the percentage that is predicted as each class (column); compared with another variant, the difference in percentage points." },
     calibration: { choices: [], note: "On the diagonal, confidence equals accuracy; below it, a model is overconfident. The size of a mark grows with the number of predictions in its bin." },
-    cost: { choices: ["cost"], note: "Bars: 95% intervals of the mean. Line: the Pareto front of all variants." },
+    cost: { choices: ["cost"], note: "Bars: 95% intervals of the mean. Line: the Pareto front of all variants. Names, where up to 8 variants are shown." },
   };
 
   function select(chart, name) {

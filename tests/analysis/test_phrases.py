@@ -187,7 +187,15 @@ def test_an_effect_is_said_to_be_averaged_only_over_what_there_is(
 
 @pytest.mark.parametrize(
     ("confidence", "text"),
-    [(0.95, "95%"), (0.9875, "98.8%"), (0.995, "99.5%"), (1 - 0.05 / 435, "99.99%"), (1 - 1e-7, "99.99999%")],
+    [
+        (0.95, "95%"),
+        (0.9, "90%"),
+        (0.99, "99.0%"),
+        (0.9875, "98.8%"),
+        (0.995, "99.5%"),
+        (1 - 0.05 / 435, "99.99%"),
+        (1 - 1e-7, "99.99999%"),
+    ],
 )
 def test_no_confidence_is_said_to_be_certainty(confidence: float, text: str) -> None:
     assert confidence_phrase(confidence) == text

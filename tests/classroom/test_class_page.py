@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from class_makers import ENVIRONMENTS, write_hand_in
+from conftest import OpenPage
 from playwright.sync_api import Browser
 
 from ablation import Run, Study, collect
@@ -142,30 +143,28 @@ def test_the_slider_answers_the_keyboard_without_network_or_error(browser: Brows
             assert last["y"] + last["height"] < 720
 
 
-def test_without_javascript_the_table_of_all_sizes_is_shown(browser: Browser, collected: Run) -> None:
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto((collected.folder / "class.html").as_uri())
-        assert not page.locator("#slider").is_visible()
-        assert page.locator("#shares").is_visible()
-        assert page.locator("#shares thead th").all_inner_texts() == [
-            "variant", "1 seed", "2 seeds", "3 seeds", "5 seeds",
-        ]  # fmt: skip
+def test_without_javascript_the_table_of_all_sizes_is_shown(open_page: OpenPage, collected: Run) -> None:
+    page = open_page(collected.folder / "class.html", java_script_enabled=False)
+    assert not page.locator("#slider").is_visible()
+    assert page.locator("#shares").is_visible()
+    assert page.locator("#shares thead th").all_inner_texts() == [
+        "variant", "1 seed", "2 seeds", "3 seeds", "5 seeds",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
-def test_no_serious_fault_of_accessibility(browser: Browser, collected: Run, scheme: str, width: int) -> None:
-    with browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme) as context:
-        page = context.new_page()
-        page.goto((collected.folder / "class.html").as_uri())
-        for summary in page.locator("summary").all():
-            summary.click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        faults = Axe().run(page).response["violations"]
-        serious = [
-            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+def test_no_serious_fault_of_accessibility(
+    open_page: OpenPage, collected: Run, scheme: str, width: int
+) -> None:
+    page = open_page(collected.folder / "class.html", width=width, color_scheme=scheme)
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = Axe().run(page).response["violations"]
+    serious = [
+        f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 def test_hostile_names_do_nothing(browser: Browser, collected: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import after_epoch, tiny_trial
+from invented_runs import run_of_variants
 from rich.console import Console
 
 from ablation import Run, Study
@@ -98,9 +99,32 @@ def test_a_narrow_terminal_cuts_nothing_off(
     monkeypatch.setenv("COLUMNS", "80")
     print_comparisons(finished_run)
     shown = capsys.readouterr().out
-    for text in ("interaction", "p (adjusted)", "dropout=0.3", "needs 3"):
+    for text in ("interaction", "adjusted", "dropout=0.3", "needs 3"):
         assert text in shown
     assert "…" not in shown
+
+
+def test_names_of_twenty_letters_stay_whole_in_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["plain", *(f"+Dropout 0.{k} +BN 128" for k in range(1, 4))]
+    assert {len(name) for name in names[1:]} == {20}
+    run = run_of_variants(tmp_path / "run", names, seeds=4, epochs=2)
+    shows = {
+        "status": lambda: print_status(run),
+        "compare": lambda: print_comparisons(run),
+        "plan": lambda: print_seeds_needed(run),
+        "audit": lambda: print_audit(run, run.pairing),
+        "dry run": lambda: print_plan(plan_study(run.study)),
+    }
+    for command, show in shows.items():
+        show()
+        lines = capsys.readouterr().out.splitlines()
+        rows = [line for line in lines if line.startswith("+Dropout") and "  " in line]  # not of a note
+        assert [row for row in rows if not row.startswith(tuple(names[1:]))] == [], command
+        assert max(map(len, rows)) <= 80, command
+        assert len(rows) >= 3, command
 
 
 def test_the_seeds_needed_fit_80_columns(
@@ -125,7 +149,7 @@ def test_the_seeds_needed_fit_80_columns(
     assert max(map(len, table)) <= 80
     assert not any("…" in line for line in table)
     large = next(line for line in table if "9,999" in line)
-    for cell in ("16.7 pp (5)", "1,784 to 10,000", "159 h 24 min", "60%", "80%"):
+    for cell in ("16.7 pp (5)", "1,784 to 10,000", "159 h", "60%", "80%"):
         assert cell in large
     assert any("needs 2 pairs" in line and "– (1)" in line for line in table)
     assert any("0.00 pp (12)" in line and line.rstrip().endswith("–") for line in table)

@@ -102,7 +102,7 @@ def texts(figure: Figure) -> Iterator[tuple[str, NDArray[np.float64]]]:
             out_of_view |= {id(label) for tick in ticks for label in (tick.label1, tick.label2)}
     for text in figure.findobj(Text):
         is_shown = text.get_visible() and (text.axes is None or text.axes.get_visible())
-        box = text.get_window_extent()
+        box = Text.get_window_extent(text)  # without the line of an annotation
         if is_shown and text.get_text().strip() and box.width > 0 and id(text) not in out_of_view:
             yield text.get_text(), box.extents * 72 / figure.dpi
 
@@ -192,4 +192,4 @@ def test_confusion_matrices_of_many_variants_are_chosen(tmp_path: Path) -> None:
     assert titles == list(dict.fromkeys(f"Confusion: {name}" for name in ("plain", best, worst)))
     assert len(section.pictures) + len(section.further) == 8
     assert section.text[0].startswith("Shown are the matrices of plain (the baseline")
-    assert section.text[0].endswith(f"The {len(section.further)} other ones are folded below.")
+    assert section.text[0].endswith(f"The other {len(section.further)} follow as further figures.")

@@ -14,6 +14,7 @@ from ablation import Run, Study
 from ablation.figures.effects import drawings
 from ablation.grid.trial import Trial
 from ablation.report.document import Finding
+from ablation.report.open_line import shared_n
 from ablation.report.sections import study_report
 
 GRID = """
@@ -199,6 +200,13 @@ def test_beside_variants_the_effects_of_factors_are_one_sentence(invent: Invent)
         )
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}"
     assert findings[1].text == f"Effects of the factors on test accuracy: {listed} (n = 5 seeds)."
+
+
+def test_the_n_of_a_single_effect_is_said_once() -> None:
+    row = {"n": 5}
+    assert shared_n([row], "seed") == ""  # it has its own
+    assert shared_n([row, row], "seed") == " (n = 5 seeds)"
+    assert shared_n([row, {"n": 4}], "seed") == ""
 
 
 def test_a_factor_of_doses_is_answered_by_the_doses_that_could_be_the_best(invent: Invent) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import OpenPage
 from invented_runs import run_of_variants
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -40,11 +40,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def page(browser: Browser, run: Run) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
-        page = context.new_page()
-        page.goto((run.folder / "report.html").as_uri())
-        yield page
+def page(open_page: OpenPage, run: Run) -> Page:
+    return open_page(run.folder / "report.html")
 
 
 def chart(page: Page, name: str) -> None:
@@ -192,6 +189,76 @@ def test_measure_axis_and_every_seed_are_the_readers_choice(page: Page, run: Run
     assert "seconds per trial: 60" in press(page, "cost", "ArrowRight")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_names_of_costs_touch_neither_each_other_nor_a_mark(
+    open_page: OpenPage, run: Run, width: int
+) -> None:
+    page = open_page(run.folder / "report.html", width=width)
+    chart(page, "cost")
+    boxes = page.evaluate(
+        """() => {
+          const of = (found) => [...document.querySelectorAll('.chart[data-chart="cost"] ' + found)].map((one) => {
+            const { left, top, right, bottom } = one.getBoundingClientRect();
+            return [left, top, right, bottom];
+          });
+          return { names: of(".annotation-text"), marks: of(".points path") };
+        }"""
+    )
+    assert len(boxes["names"]) == len(VARIANTS)
+    for name in boxes["names"]:
+        for other in [*boxes["names"], *boxes["marks"]]:
+            apart = other[2] < name[0] or name[2] < other[0] or other[3] < name[1] or name[3] < other[1]
+            assert apart or other == name
+    page.locator(".chart-bar label", has_text="+Dropout").click()
+    expect(page.locator('.chart[data-chart="cost"] .annotation-text')).to_have_count(len(VARIANTS) - 1)
+
+
+def test_names_in_a_crowd_are_placed_apart_or_left_out(page: Page) -> None:
+    places = page.evaluate(
+        """() => {
+          const points = Array.from({ length: 30 }, (_, k) => ({ x: 300 + (k % 3), y: 100 + k, width: 90 }));
+          const bars = points.map(({ x, y }) => ({ x, top: y - 5, bottom: y + 5 }));
+          return chartParts.placesOfNames(points, bars, [0, 0, 600, 300], 15);
+        }"""
+    )
+    placed = [place for place in places if place]
+    assert 8 < len(placed) < 30
+    for k, one in enumerate(placed):
+        for other in placed[:k]:
+            assert abs(one["x"] - other["x"]) >= 90 or abs(one["y"] - other["y"]) >= 15
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(1_000, 30_000, ["1k", "2k", "5k", "10k", "20k"]), (20, 3e6, ["100", "1k", "10k", "100k", "1M"]), (0.5, 20, ["0.5", "1", "2", "5", "10", "20"])],
+)  # fmt: skip
+def test_ticks_of_a_logarithmic_axis_are_round_numbers(
+    page: Page, low: float, high: float, shown: list[str]
+) -> None:
+    ticks = page.evaluate("([low, high]) => chartParts.logTicks(low, high)", [low, high])
+    inside = [
+        text for value, text in zip(ticks["tickvals"], ticks["ticktext"], strict=True) if low <= value <= high
+    ]
+    assert inside == shown
+
+
+def test_a_dash_is_a_variant_in_every_chart(page: Page) -> None:
+    """Training and validation have panels of their own, so that they need no dashes."""
+    chart(page, "learning_curves")
+    chart(page, "overfitting_gap")
+    dashes = page.evaluate(
+        """() => [...document.querySelectorAll('[class*="trace-v"][class*="curacy"] .js-line, [class*="trace-v"][class*="-gap"] .js-line')]
+          .map((line) => [line.closest('[class*="trace-v"]').classList.value.match(/trace-v(\\d+)/)[1],
+            line.style.strokeDasharray.replace(/[^0-9]+/g, " ").trim()])"""
+    )
+    by_variant: dict[str, set[str]] = {}
+    for variant, dash in dashes:
+        by_variant.setdefault(variant, set()).add(dash)
+    assert len(by_variant) == len(VARIANTS)
+    assert {len(found) for found in by_variant.values()} == {1}
+    assert len({next(iter(found)) for found in by_variant.values()}) == len(VARIANTS)
+
+
 def test_a_confusion_matrix_is_that_of_a_variant_or_its_difference_from_another(page: Page, run: Run) -> None:
     chart(page, "confusion")
     cells = run.confusion.query("true == 'class 0' and predicted == 'class 1'").set_index("variant")
@@ -218,66 +285,60 @@ def test_the_static_figure_is_one_click_away_and_what_is_printed(page: Page) -> 
     page.emulate_media(media="print")
     assert figure.is_visible()
     assert not page.locator(".chart").first.is_visible()
+    assert not page.locator(".chart-bar").is_visible()  # it would be at the foot of every page
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).paddingBottom") == "0px"
     assert page.locator('figure[data-figure="confusion"] .enlarge:visible').count() == len(VARIANTS)
 
 
-def test_without_javascript_the_page_shows_the_figures(browser: Browser, run: Run) -> None:
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto((run.folder / "report.html").as_uri())
-        for name in FIGURES:
-            assert page.locator(f'figure[data-figure="{name}"] img').first.is_visible()
-            assert page.locator(f'figure[data-figure="{name}"] figcaption').first.is_visible()
-        assert page.locator(".chart").count() == 0
+def test_without_javascript_the_page_shows_the_figures(open_page: OpenPage, run: Run) -> None:
+    page = open_page(run.folder / "report.html", java_script_enabled=False)
+    for name in FIGURES:
+        assert page.locator(f'figure[data-figure="{name}"] img').first.is_visible()
+        assert page.locator(f'figure[data-figure="{name}"] figcaption').first.is_visible()
+    assert page.locator(".chart").count() == 0
 
 
 def test_a_library_that_cannot_be_unpacked_leaves_the_figures(
-    browser: Browser, run: Run, tmp_path: Path
+    open_page: OpenPage, run: Run, tmp_path: Path
 ) -> None:
     text = (run.folder / "report.html").read_text("utf-8")
     broken = tmp_path / "broken.html"
     broken.write_text(text.replace('id="chart-library">', 'id="chart-library">AAAA'), "utf-8")
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.goto(broken.as_uri())
-        page.locator('figure[data-figure="forest"]').scroll_into_view_if_needed()
-        page.locator('figure[data-figure="forest"] img').wait_for(state="visible")
-        assert page.locator(".chart, .chart-bar").count() == 0
+    page = open_page(broken)
+    page.locator('figure[data-figure="forest"]').scroll_into_view_if_needed()
+    page.locator('figure[data-figure="forest"] img').wait_for(state="visible")
+    assert page.locator(".chart, .chart-bar").count() == 0
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_no_serious_fault_of_accessibility_in_the_charts(browser: Browser, run: Run, look: str) -> None:
+def test_no_serious_fault_of_accessibility_in_the_charts(open_page: OpenPage, run: Run, look: str) -> None:
     width = 390 if look == "phone" else 1280
     scheme = "dark" if look == "dark" else "light"
-    with browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme) as context:
-        page = context.new_page()
-        page.goto((run.folder / "report.html").as_uri())
-        for name in CHARTS:
-            press(page, name, "ArrowRight")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        faults = Axe().run(page, context={"include": [[".chart"], [".chart-bar"]]}).response["violations"]
-        serious = [
-            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+    page = open_page(run.folder / "report.html", width=width, height=844, color_scheme=scheme)
+    for name in CHARTS:
+        press(page, name, "ArrowRight")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = Axe().run(page, context={"include": [[".chart"], [".chart-bar"]]}).response["violations"]
+    serious = [
+        f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 @pytest.mark.slow
-def test_thirty_variants_of_fifty_seeds_open_and_answer_at_once(browser: Browser, tmp_path: Path) -> None:
+def test_thirty_variants_of_fifty_seeds_open_and_answer_at_once(open_page: OpenPage, tmp_path: Path) -> None:
     names = ["plain", *(f"variant {k}" for k in range(1, 30))]
     run = run_of_variants(tmp_path, names, seeds=50, epochs=30)
     page_file = run.write_report()
     assert page_file.stat().st_size < 10e6
-    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
-        page = context.new_page()
-        page.goto(page_file.as_uri())
-        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        assert paint < 2000
-        for name in CHARTS:
-            chart(page, name)
-            time.sleep(1)
-            took = page.evaluate(TOGGLE)
-            assert min(took) < 200, name
+    page = open_page(page_file)
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < 2000
+    for name in CHARTS:
+        chart(page, name)
+        time.sleep(1)
+        took = page.evaluate(TOGGLE)
+        assert min(took) < 200, name
 
 
 TOGGLE = """

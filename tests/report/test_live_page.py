@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import OpenPage
 from playwright.sync_api import Browser
 from studies import study_of
 
@@ -71,7 +72,7 @@ def test_it_says_how_far_the_run_is_and_what_is_settled() -> None:
     assert 'aria-label="Trials: 8 completed, 4 not completed, 4 running, 4 to come"' in page
     assert "renewed every 3 s" in text
     assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page
-    settled = "▲ better a is better than plain in test accuracy (+10.0 points, 99% interval +5.0 to +15.0, n = 5 pairs)."
+    settled = "▲ better a is better than plain in test accuracy (+10.0 points, 99.0% interval +5.0 to +15.0, n = 5 pairs)."
     assert settled in text
     assert "Open: c against plain." in text
     assert "plain, seed 4: failed, no memory" in text
@@ -85,18 +86,40 @@ def test_it_says_how_far_the_run_is_and_what_is_settled() -> None:
         ("starting", "Starting : no epoch has ended yet ·"),
         (
             "reporting",
-            "Writing the report : all trials have ended; tables, figures and report are being written ·",
+            "Writing the report : its trials have ended; tables, figures and report are being written ·",
         ),
-        ("stopped", "Stopped : no process is training this run; the same command goes on where it stopped ·"),
+        (
+            "stopped",
+            "Stopped : no process is training this run; the same ablation run command goes on where it stopped ·",
+        ),
         ("ended", "Finished : the report ·"),
     ],
 )
 def test_each_phase_is_said(phase: Phase, said: str) -> None:
-    page = live_html(state_of(["plain", "a"], phase), 3)
+    statuses = ["completed", "failed"] if phase == "ended" else STATUSES
+    page = live_html(state_of(["plain", "a"], phase, statuses), 3)
     assert said in text_of(page)
     is_final = phase == "ended"
     assert ('<a href="report.html">' in page) == is_final
     assert ("http-equiv" in page or "location.reload" in page) != is_final
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [("ended", "Finished in part : {}; see the report · 4 of 8 trials done"), ("stopped", "Stopped : {} · 4 of 8")],
+)  # fmt: skip
+def test_trials_that_no_command_has_asked_for_are_not_to_come(phase: Phase, said: str) -> None:
+    state = state_of(["plain", "a"], phase, ["completed", "failed", "pending", "pending"])
+    left = [dataclasses.replace(trial, is_asked=trial.status != "pending") for trial in state.trials]
+    page = live_html(dataclasses.replace(state, trials=left), 3)
+    sentence = (
+        "4 trials were left out by --only or --shard , or added to the grid since; the same ablation run command "
+        "without these options trains what is missing"
+    )
+    assert said.format(sentence) in text_of(page)
+    assert 'aria-label="Trials: 2 completed, 2 not completed, 0 running, 0 to come, 4 left out"' in page
+    assert "0 to come 4 left out" in text_of(page)
+    assert "<code>ablation run</code>" in page
 
 
 def test_a_run_that_ended_without_verdicts_promises_none() -> None:
@@ -138,22 +161,20 @@ def test_a_study_of_one_epoch_has_points() -> None:
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_no_serious_fault_of_accessibility_with_30_variants(
-    browser: Browser, tmp_path: Path, look: str
+    open_page: OpenPage, tmp_path: Path, look: str
 ) -> None:
     names = ["plain", *(f"variant {k}" for k in range(28)), "a_name_without_a_space_" * 4]
     file, width = tmp_path / "live.html", 390 if look == "phone" else 1280
     file.write_text(live_html(state_of(names), 3), "utf-8")
     scheme = "dark" if look == "dark" else "light"
-    with browser.new_context(viewport={"width": width, "height": 720}, color_scheme=scheme) as context:
-        page = context.new_page()
-        page.goto(file.as_uri())
-        page.get_by_role("button", name="Pause").click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        faults = Axe().run(page).response["violations"]
-        serious = [
-            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+    page = open_page(file, width=width, color_scheme=scheme)
+    page.get_by_role("button", name="Pause").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = Axe().run(page).response["violations"]
+    serious = [
+        f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:

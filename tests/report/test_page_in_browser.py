@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
 
 import pytest
+from conftest import OpenPage
 from invented_runs import invented_run
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from ablation import Run, Study
 
@@ -32,11 +32,8 @@ def framed_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def page(browser: Browser, framed_run: Run) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
-        page = context.new_page()
-        page.goto((framed_run.folder / "report.html").as_uri())
-        yield page
+def page(open_page: OpenPage, framed_run: Run) -> Page:
+    return open_page(framed_run.folder / "report.html")
 
 
 def bottom(page: Page, selector: str) -> float:
@@ -132,14 +129,12 @@ def test_what_is_folded_is_printed_and_folds_again(page: Page) -> None:
     assert open_sections(page) == before
 
 
-def test_without_javascript_all_can_be_read(browser: Browser, framed_run: Run) -> None:
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto((framed_run.folder / "report.html").as_uri())
-        assert not page.locator("#fold").is_visible()  # it would do nothing
-        assert not page.get_by_text("Click a number to see").is_visible()
-        page.locator("#trials").click()
-        assert page.locator("#trials ~ .scroll").is_visible()
+def test_without_javascript_all_can_be_read(open_page: OpenPage, framed_run: Run) -> None:
+    page = open_page(framed_run.folder / "report.html", java_script_enabled=False)
+    assert not page.locator("#fold").is_visible()  # it would do nothing
+    assert not page.get_by_text("Click a number to see").is_visible()
+    page.locator("#trials").click()
+    assert page.locator("#trials ~ .scroll").is_visible()
 
 
 def test_the_images_are_named_once_and_not_in_each_caption(page: Page, framed_run: Run) -> None:

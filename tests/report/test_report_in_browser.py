@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import OpenPage
 from invented_runs import invented_run
 from playwright.sync_api import Browser, Page
 
@@ -43,11 +43,8 @@ def look(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def page(browser: Browser, judged_run: Run) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1300, "height": 900}) as context:
-        page = context.new_page()
-        page.goto((judged_run.folder / "report.html").as_uri())
-        yield page
+def page(open_page: OpenPage, judged_run: Run) -> Page:
+    return open_page(judged_run.folder / "report.html", width=1300, height=900)
 
 
 def cells(page: Page, column: int) -> list[str]:
@@ -125,22 +122,30 @@ def test_it_prints(page: Page) -> None:
     assert not hint.is_visible()  # there is nothing to click on paper
     assert not page.locator("nav").is_visible()
     assert page.locator("#variants").is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("h2:visible").count() == page.locator("h2").count() > 10
+    page.evaluate("document.querySelector('#trials').parentElement.open = false")
+    assert not page.locator("#trials").is_visible()  # a list that is too long to print has no lone heading
+    heights = (
+        "[...document.querySelectorAll('figure img')].map((image) => image.getBoundingClientRect().height)"
+    )
+    assert max(page.evaluate(heights)) <= 140 * 96 / 25.4 + 1  # half a page, in pixels
+    marks = "[...document.querySelectorAll('section summary')].map((one) => getComputedStyle(one, '::before').content)"
+    assert set(page.evaluate(marks)) <= {"none", "normal"}  # nothing is folded on paper
 
 
-def test_no_serious_fault_of_accessibility(browser: Browser, judged_run: Run, look: str) -> None:
+def test_no_serious_fault_of_accessibility(open_page: OpenPage, judged_run: Run, look: str) -> None:
     width = 390 if look == "phone" else 1500
     scheme = "dark" if look == "dark" else "light"
-    with browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme) as context:
-        page = context.new_page()
-        page.goto((judged_run.folder / "report.html").as_uri())
-        assert page.locator(".verdict.worse").count() > 0  # a verdict's colour is looked at, too
-        page.evaluate("document.querySelectorAll('details').forEach((folded) => (folded.open = true))")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        faults = Axe().run(page).response["violations"]
-        serious = [
-            f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+    page = open_page(judged_run.folder / "report.html", width=width, height=844, color_scheme=scheme)
+    assert page.locator(".verdict.worse").count() > 0  # a verdict's colour is looked at, too
+    page.evaluate("document.querySelectorAll('details').forEach((folded) => (folded.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = Axe().run(page).response["violations"]
+    serious = [
+        f"{f['id']}: {f['nodes'][0]['html']}" for f in faults if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 def test_hostile_names_do_nothing(browser: Browser, judged_run: Run, tmp_path: Path) -> None:

@@ -88,6 +88,18 @@ def test_a_run_that_is_killed_before_its_first_epoch_has_not_ended_although_ther
     assert LiveRun(run.folder).look().phase == "stopped"
 
 
+def test_trials_that_a_command_left_out_are_not_asked_for(run: Run) -> None:
+    first, second = left(run)
+    live = LiveRun(run.folder)
+    assert all(trial.is_asked for trial in live.look().trials)  # a run that says nothing of its plans
+    log = ProgressLog(run.folder)
+    log.planned({first: 2.0})  # as with --only
+    asked = {trial.seed: trial.is_asked for trial in live.look().trials if trial.variant == "+both"}
+    assert asked == {0: True, 1: False}
+    log.planned({first: 2.0, second: 2.0})
+    assert all(trial.is_asked for trial in live.look().trials)
+
+
 def test_a_failed_trial_that_is_trained_again_is_no_failure_meanwhile(run: Run) -> None:
     first, second = (trial for trial in run.trials if trial.variant == "+both")
     run.store.scratch(first)

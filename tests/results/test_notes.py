@@ -338,7 +338,7 @@ def test_failed_seeds_leave_the_pairs_that_exist_and_are_named(finished_run: Run
 
     assert observed_notes(altered(finished_run, results=lost)) == [
         "+both is compared with plain on 1 of 2 pairs, without seed 1 (not completed in both variants).",
-        "1 trial of +both did not complete, and the same command trains it again. Verdicts before and after that are "
+        "1 trial of +both did not complete, and the same `ablation run` command trains it again. Verdicts before and after that are "
         "two looks at the results, while intervals and p-values are valid for one: repeat the command before you read "
         "them, or set `looks: any` under `compare:`.",
     ]

@@ -143,7 +143,7 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(tiny_study: Study, sma
     with pytest.raises(RunError) as caught:
         run_study(tiny_study, out, only=["plain"], executor="inline", observer=filling)
     assert str(caught.value) == (
-        f"{out} cannot be written to: no space left on device. Finished work is kept; the same command continues it."
+        f"{out} cannot be written to: no space left on device. Finished work is kept; when it can be written to, repeat the command."
     )
     (small_disk / "filler").unlink()
     going_on = After(lambda: None)
@@ -169,7 +169,7 @@ def test_a_read_only_folder_is_told(grid: Path, small_disk: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2,
         f"Error: {small_disk / 'run'} cannot be written to: read-only file system. "
-        "Finished work is kept; the same command continues it.\n",
+        "Finished work is kept; when it can be written to, repeat the command.\n",
     )
 
 
