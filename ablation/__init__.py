@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ablation.grid.study import Variant
     from ablation.grid.trial import Trial, TrialResult
     from ablation.search.settings import Search
+    from ablation.workflow.schema import grid_schema, write_schema
 
 __all__ = [
     "AblationError",
@@ -41,10 +42,12 @@ __all__ = [
     "Variant",
     "collect",
     "deal",
+    "grid_schema",
     "merge_runs",
     "run_search",
     "run_study",
     "watch_run",
+    "write_schema",
 ]
 
 _MODULES = {
@@ -59,10 +62,12 @@ _MODULES = {
     "Variant": "grid.study",
     "collect": "api",
     "deal": "api",
+    "grid_schema": "workflow.schema",
     "merge_runs": "api",
     "run_search": "api",
     "run_study": "api",
     "watch_run": "api",
+    "write_schema": "workflow.schema",
 }
 
 

@@ -32,6 +32,7 @@ from ablation.cli.options import (
     WorkersOption,
     require_both,
 )
+from ablation.cli.schema import schema
 from ablation.errors import AblationError, RunError, show_warning
 
 if TYPE_CHECKING:
@@ -76,11 +77,12 @@ def init(
     if model:
         from ablation.workflow.taking_apart import write_ablation
 
-        print(write_ablation(model, folder))
-        return
-    from ablation.workflow.scaffold import write_scaffold
+        written = write_ablation(model, folder)
+    else:
+        from ablation.workflow.scaffold import write_scaffold
 
-    for file in write_scaffold(folder, builder):
+        written = write_scaffold(folder, builder)
+    for file in written:
         print(file)
 
 
@@ -99,6 +101,9 @@ def check(
         checked = check_study(read_study(grid, not data_dir).with_overrides(data_dir=data_dir))
     print_check(checked)
     exit_1_unless(not any(variant.error for variant in checked.variants))
+
+
+app.command()(schema)
 
 
 @app.command()
