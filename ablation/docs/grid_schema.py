@@ -1,8 +1,8 @@
 """The JSON Schema of the grid file, by which an editor completes keys and shows errors while one types.
 
 It is made of the classes of the settings. What it adds to them are the names of components, the sections that
-are read in a second step, and the rules between keys of one section. It never refuses what the product
-accepts; what only the product can know is listed on the page ``editor.md``.
+a grid is read by in a second step, and the rules between the keys of one section. What only the product can
+know is listed on the page ``editor.md``, from which a test reads it.
 """
 
 from __future__ import annotations

@@ -92,7 +92,13 @@ def component(kind: str) -> Schema:
                 "minProperties": 1,
                 "maxProperties": 1,
                 "properties": dict.fromkeys(known, arguments),
-                "patternProperties": {pattern: arguments},
+                "propertyNames": {"pattern": pattern},
+                "additionalProperties": arguments,
+            },
+            {  # as `ablation search --then-ablate` writes it; patterns are not offered
+                "type": "object",
+                "required": ["name"],
+                "patternProperties": {f"^({'|'.join(Component.model_fields)})$": {}},
                 "additionalProperties": False,
             },
         ]
@@ -185,7 +191,7 @@ def _of_parameters() -> dict[str, Schema]:
 def given(key: str, *values: Any) -> Schema:
     """Return the schema of a mapping in which a key is set, to one of these values if there are any."""
     allowed = {"enum": [*values]} if values else {"not": {"type": "null"}}
-    return {"required": [key], "properties": {key: allowed}}
+    return {"type": "object", "required": [key], "properties": {key: allowed}}
 
 
 def if_then(condition: Schema, consequence: Schema, otherwise: Schema | None = None) -> Schema:
