@@ -42,6 +42,8 @@ def _draft_07(schema: Schema, known: Mapping[str, Schema]) -> Schema:
         return _draft_07({**known[name], **{k: v for k, v in schema.items() if k != "$ref"}}, known)
     result: Schema = {"description": prose(schema["description"])} if "description" in schema else {}
     result |= {k: _whole(v) if k in _NUMBERS else v for k, v in schema.items() if k in _KEPT}
+    if "const" in result:
+        result.pop("enum", None)  # pydantic 2.9 gives both
     if result.get("default", 0) in (None, {}) or isinstance(result.get("default"), dict):
         del result["default"]  # which says no more than that the key may be left out
     if "anyOf" in schema:
