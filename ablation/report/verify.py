@@ -24,6 +24,7 @@ from ablation.report.render import REPORT_VERSION, drawing_software, render_html
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import CLASS_FILE, Classroom
+from ablation.results.left_out import refuse_outdated
 from ablation.results.run import TABLES, Run
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
@@ -80,12 +81,13 @@ def verify_run(run: Run, report: Path | None = None) -> Verification:
         report: A report.html to compare, wherever it lies; by default every report and table of the run.
 
     Raises:
-        RunError: There is no report, or no trial is completed.
+        RunError: There is no report, or no trial counts any more.
     """
     files = [report] if report else _written(run)
     paper = [] if report else paper_files(run.folder)
     if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
+    refuse_outdated(run)
     differences = [
         Difference(f"trial {trial.id}", f"{damage}: damaged or edited since it was written", "")
         for trial in run.trials
