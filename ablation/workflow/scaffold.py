@@ -24,7 +24,7 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
         The files that were written.
 
     Raises:
-        RunError: One of the files already exists, and nothing was written; or the folder cannot be written
+        RunError: One of the files already exists, and nothing was written, or the folder cannot be written
             to.
     """
     folder = Path(folder)
@@ -32,12 +32,12 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
     for file in files:
         if file.exists():
             raise RunError(f"{file} already exists; choose another folder, or move the file away.")
+    schema = write_schema(folder / SCHEMA)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for file in files:
             text = rendered(file.name, builder=builder, name=GRID, schema=SCHEMA)
             file.write_text(text, "utf-8")
-    return [*files, write_schema(folder / SCHEMA)]
+    return [*files, schema]
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -68,10 +68,10 @@ def write_ablation(source: str, folder: str | Path = ".") -> list[Path]:
         model=found.written, training={key: flow_text(value) for key, value in training.items()},
         **_images(parts), **_parts(parts.proposals),
     )  # fmt: skip
+    schema = write_schema(folder / SCHEMA)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    return [file, write_schema(folder / SCHEMA)]
+    return [file, schema]
 
 
 def _source(source: str, folder: Path) -> _Source:

@@ -112,6 +112,11 @@ def test_it_replaces_an_earlier_schema_and_nothing_else(tmp_path: Path) -> None:
             f"{taken} already exists and is not the schema of a grid; choose another name."
         )
     assert grid.read_text("utf-8") == "study: s"
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / SCHEMA).write_text('{"title": "of something else"}', "utf-8")
+    with pytest.raises(RunError, match="is not the schema of a grid"):
+        write_scaffold(tmp_path / "new")
+    assert [file.name for file in (tmp_path / "new").iterdir()] == [SCHEMA]
 
 
 # --- What is valid -------------------------------------------------------------------------------------------
