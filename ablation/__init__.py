@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ablation.grid.study import Variant
     from ablation.grid.trial import Trial, TrialResult
     from ablation.search.settings import Search
+    from ablation.workflow.schema import grid_schema, write_schema
 
 __all__ = [
     "AblationError",
@@ -48,11 +49,13 @@ __all__ = [
     "deal",
     "follow_run",
     "list_runs",
+    "grid_schema",
     "merge_runs",
     "pack_run",
     "run_search",
     "run_study",
     "watch_run",
+    "write_schema",
 ]
 
 _MODULES = {
@@ -70,11 +73,13 @@ _MODULES = {
     "deal": "api",
     "follow_run": "workflow.follow",
     "list_runs": "results.overview",
+    "grid_schema": "workflow.schema",
     "merge_runs": "api",
     "pack_run": "api",
     "run_search": "api",
     "run_study": "api",
     "watch_run": "api",
+    "write_schema": "workflow.schema",
 }
 
 

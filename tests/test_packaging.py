@@ -5,7 +5,9 @@ pytest -m slow tests/test_packaging.py  # builds one; `bash .ci/step wheel` name
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +18,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def test_every_package_is_declared() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    declared = DECLARED["tool"]["setuptools"]["packages"]
     found = (file.parent.relative_to(ROOT) for file in (ROOT / "ablation").rglob("__init__.py"))
     assert sorted(declared) == sorted(".".join(folder.parts) for folder in found)
+
+
+def test_every_template_is_declared() -> None:
+    """A template of a new kind, such as the schema of the grid, would be missing from the wheel alone."""
+    import ablation
+
+    patterns = DECLARED["tool"]["setuptools"]["package-data"]["ablation.templates"]
+    folder = Path(ablation.__file__).parent / "templates"
+    found = [file.name for file in folder.glob("*.*") if file.suffix not in (".py", ".pyc")]
+    assert [name for name in found if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)] == []
+    assert [pattern for pattern in patterns if not fnmatch.filter(found, pattern)] == []
+
+
+def test_the_versions_of_python_are_those_that_are_classified_and_tested() -> None:
+    classified = re.findall(r"Python :: (3\.\d+)\n", "\n".join(DECLARED["project"]["classifiers"]) + "\n")
+    tested = re.search(r"python: \[(.*)\]", (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    assert tested
+    assert classified == re.findall(r"3\.\d+", tested[1])
+    first, last = classified[0], int(classified[-1].removeprefix("3."))
+    assert DECLARED["project"]["requires-python"] == f">={first},<3.{last + 1}"
 
 
 @pytest.mark.slow
@@ -49,7 +72,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         name for name in sources if name.startswith("ablation/") and not name.startswith("ablation/docs/")
     }
     assert {name for name in held if not name.startswith(about)} == package
-    assert {"ablation/py.typed", "ablation/templates/report.html", "ablation/cli/app.py"} <= package
+    templates = {name for name in sources if name.startswith("ablation/templates/")}
+    assert (
+        templates | {"ablation/py.typed", "ablation/templates/grid.schema.json", "ablation/cli/app.py"}
+        <= held
+    )
+    elsewhere = re.compile(r"(^|/)(tests|experiments|runs|docs|test_\w+\.py)(/|$)")
+    assert [name for name in held if elsewhere.search(name)] == []
 
 
 def _built(sources: set[str], folder: Path) -> Path:

@@ -15,6 +15,7 @@ from ablation.grid.user_files import user_modules
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 
 _MODULE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::\w+)?$")
+_SCHEMA = re.compile(r"^# yaml-language-server: \$schema=(\S+)", re.MULTILINE)  # which an editor reads
 _WORDS = ("study", "question")  # the keys of a grid that are for readers
 
 
@@ -22,7 +23,8 @@ def needed_files(source: LocatedYaml) -> dict[str, Path]:
     """Return the files that a grid needs, by their paths relative to it.
 
     These are the images at a relative path; the modules that the grid names, with the modules that they
-    import; and every file whose path, relative to the grid, is a text in the grid or in one of these modules.
+    import; every file whose path, relative to the grid, is a text in the grid or in one of these modules; and
+    the schema that the grid names for editors.
 
     Args:
         source: The grid file.
@@ -38,6 +40,8 @@ def needed_files(source: LocatedYaml) -> dict[str, Path]:
         found += own
         texts += [text for file in own for text in _constants(file)]
     found += [file for text in texts if (file := _named(text, folder, source))]
+    schemas = (Path(os.path.normpath(folder / name)) for name in _SCHEMA.findall(source.text))
+    found += [file for file in schemas if file.is_file() and _is_below(file, folder)]
     return {file.relative_to(folder).as_posix(): file for file in found}
 
 

@@ -16,6 +16,7 @@ from ablation.cli.housekeeping import clean, runs
 from ablation.cli.json_output import only_json
 from ablation.cli.pack import pack, repeat
 from ablation.cli.results import audit, compare, export, figures, plan, report, seal, status, verify, watch
+from ablation.cli.schema import schema
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
 from ablation.errors import AblationError
@@ -23,6 +24,7 @@ from ablation.operating_system import write_what_can_be_shown
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     init,
+    schema,
     check,
     run,
     merge,

@@ -26,11 +26,12 @@ def init(
     if model:
         from ablation.workflow.taking_apart import write_ablation
 
-        print(write_ablation(model, folder))
-        return
-    from ablation.workflow.scaffold import write_scaffold
+        written = write_ablation(model, folder)
+    else:
+        from ablation.workflow.scaffold import write_scaffold
 
-    for file in write_scaffold(folder, builder):
+        written = write_scaffold(folder, builder)
+    for file in written:
         print(file)
 
 

@@ -231,6 +231,7 @@ def print_seeds_needed(run: Run) -> None:
         "questions that are unresolved."
     )
     console.print(Text(explained), soft_wrap=True)
+    _print_notes(console, earlier_code_notes(run))
 
 
 def _rough(seconds: float) -> str:

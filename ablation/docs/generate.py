@@ -1,4 +1,4 @@
-"""Write the reference of the grid file and of the commands, ``grid.md`` and ``commands.md``, from the code.
+"""Write from the code: the reference of the grid file and of the commands, and the grid's JSON Schema.
 
     python ablation/docs/generate.py
 
@@ -11,6 +11,9 @@ from pathlib import Path
 
 from commands_page import commands_page
 from grid_page import grid_page
+from grid_schema import schema_text
+
+from ablation.workflow.schema import SCHEMA
 
 COMMAND = "python ablation/docs/generate.py"
 
@@ -22,5 +25,7 @@ def pages() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    folder = Path(__file__).parent
     for name, text in pages().items():
-        Path(__file__).with_name(name).write_text(text, "utf-8")
+        (folder / name).write_text(text, "utf-8")
+    (folder.parent / "templates" / SCHEMA).write_text(schema_text(), "utf-8")

@@ -9,6 +9,7 @@ from ablation.export import FORMATS
 from ablation.export.mlflow import require_mlflow, write_mlflow
 from ablation.export.parquet import require_parquet, write_parquet
 from ablation.export.tensorboard import write_tensorboard
+from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run
 
 
@@ -25,8 +26,8 @@ def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None
         For each format, the place where it was written.
 
     Raises:
-        RunError: A format is not known or its package is not installed, and nothing was written; or writing
-            failed.
+        RunError: A format is not known or its package is not installed, or no trial counts any more, and
+            nothing was written; or writing failed.
     """
     for name in formats:
         if name not in FORMATS:
@@ -35,6 +36,7 @@ def export_run(run: Run, formats: Sequence[str], tracking_uri: str | None = None
         raise RunError(
             "--tracking-uri says where MLflow keeps its runs; it can be used only with --to mlflow."
         )
+    refuse_outdated(run)
     writers = [_writer(name, tracking_uri) for name in dict.fromkeys(formats)]
     return [write(run) for write in writers]
 

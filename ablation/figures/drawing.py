@@ -14,6 +14,7 @@ from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.files import write_atomically
+from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
@@ -32,11 +33,13 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
 
     Raises:
         RunError: A name is not in `FIGURES`, a figure that was asked for cannot be drawn, the study has
-            nothing to draw under it (interactions without factors), or no trial of the run is completed.
+            nothing to draw under it (interactions without factors), or no trial of the run is completed or
+            counts any more.
     """
     for name in only:
         if name not in FIGURES:
             raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
+    refuse_outdated(run)
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
     target = Path(folder) if folder else run.figures_folder

@@ -269,6 +269,8 @@ def parse_seeds(text: str) -> list[int]:
 
 def refuse_repeated(seeds: Sequence[int], prefix: str, error: Any = GridError) -> None:
     """Raise an error if a seed is listed twice."""
-    repeated = [seed for i, seed in enumerate(seeds) if seed in seeds[:i]]
-    if repeated:
-        raise error(f"{prefix}duplicate seed {repeated[0]}.")
+    earlier: set[int] = set()
+    for seed in seeds:
+        if seed in earlier:
+            raise error(f"{prefix}duplicate seed {seed}.")
+        earlier.add(seed)

@@ -16,6 +16,7 @@ from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import Classroom
 from ablation.results.derived import record_derived
+from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
@@ -74,8 +75,10 @@ def write_side_by_side(run: Run, other: Run, folder: Path | None = None) -> Path
         folder: The folder to write to; by default the folder of the first run.
 
     Raises:
-        RunError: No trial of the first run is completed, or the folder cannot be written to.
+        RunError: No trial of the first run is completed, no trial of one of them counts any more, or the
+            folder cannot be written to.
     """
+    refuse_outdated(other)
     with tempfile.TemporaryDirectory() as drawn:
         pictures = draw_figures(run, folder=Path(drawn, "first"))
         report = side_by_side_report(run, other, pictures, Path(drawn, "second"))

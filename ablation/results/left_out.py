@@ -38,16 +38,17 @@ def trained_by_earlier_code(run: Run) -> dict[str, str]:
 
 
 def refuse_outdated(run: Run) -> None:
-    """Refuse to write tables and reports of a run none of whose trials counts any more.
+    """Refuse to draw, write or verify what a run says if none of its trials counts any more.
 
     Raises:
         RunError: All of its trials were trained by other code.
     """
-    reasons = trained_by_earlier_code(run)
-    if reasons and not run.completed_trials:
+    reasons = {} if run.completed_trials else trained_by_earlier_code(run)
+    if reasons:
         raise RunError(
-            f"{run.folder}: no trial counts any more, because {next(iter(reasons.values()))}. Tables and "
-            "report are left as they are; the same `ablation run` command trains the trials again."
+            f"{run.folder}: no trial counts any more, because {next(iter(reasons.values()))}. Tables, "
+            "figures and report are left as they are; the same `ablation run` command trains the trials "
+            "again."
         )
 
 

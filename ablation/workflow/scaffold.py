@@ -8,12 +8,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ablation.errors import RunError, writing
+from ablation.workflow.schema import SCHEMA, write_schema
 
 GRID, MODELS = "grid.yaml", "my_models.py"
 
 
 def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
-    """Write a commented grid file and, if asked, a module with a custom model.
+    """Write a commented grid file, its schema for editors and, if asked, a module with a custom model.
 
     Args:
         folder: The folder to write to, which need not exist yet.
@@ -23,7 +24,7 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
         The files that were written.
 
     Raises:
-        RunError: One of the files already exists, and nothing was written; or the folder cannot be written
+        RunError: One of the files already exists, and nothing was written, or the folder cannot be written
             to.
     """
     folder = Path(folder)
@@ -31,11 +32,12 @@ def write_scaffold(folder: str | Path, builder: bool = False) -> list[Path]:
     for file in files:
         if file.exists():
             raise RunError(f"{file} already exists; choose another folder, or move the file away.")
+    schema = write_schema(folder / SCHEMA)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for file in files:
-            file.write_text(rendered(file.name, builder=builder, name=GRID), "utf-8")
-    return files
+            text = rendered(file.name, builder=builder, name=GRID, schema=SCHEMA)
+            file.write_text(text, "utf-8")
+    return [*files, schema]
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -20,6 +20,7 @@ from ablation.models.saved_training import flow_text, saved_training
 from ablation.models.user_model import Parts, parts_of
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.scaffold import GRID, rendered
+from ablation.workflow.schema import SCHEMA, write_schema
 
 _DATASETS = {((32, 32, 3), 10): "cifar10", ((32, 32, 3), 100): "cifar100", ((28, 28, 1), 10): "mnist",
              ((8, 8, 1), 10): "digits"}  # fmt: skip
@@ -39,8 +40,8 @@ class _Source:
     written: str  # the section `model:`
 
 
-def write_ablation(source: str, folder: str | Path = ".") -> Path:
-    """Write a grid file that takes a model apart; return its path.
+def write_ablation(source: str, folder: str | Path = ".") -> list[Path]:
+    """Write a grid file that takes a model apart, and its schema for editors; return their paths.
 
     Its regularisers are parts of the grid: without any, its branches, or else its layers. Whatever else is
     found is there as a comment.
@@ -63,14 +64,14 @@ def write_ablation(source: str, folder: str | Path = ".") -> Path:
         is_file = isinstance(found.settings, FileSettings)
         training = saved_training(found.settings) if isinstance(found.settings, FileSettings) else {}
     text = rendered(
-        "ablation.yaml", source=source, name=GRID, study=found.name, is_file=is_file, model=found.written,
-        training={key: flow_text(value) for key, value in training.items()},
+        "ablation.yaml", source=source, name=GRID, schema=SCHEMA, study=found.name, is_file=is_file,
+        model=found.written, training={key: flow_text(value) for key, value in training.items()},
         **_images(parts), **_parts(parts.proposals),
     )  # fmt: skip
+    schema = write_schema(folder / SCHEMA)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    return file
+    return [file, schema]
 
 
 def _source(source: str, folder: Path) -> _Source:

@@ -54,19 +54,21 @@ def test_a_grid_without_seeds_is_dealt(write_grid: WriteGrid, tmp_path: Path) ->
 
 
 def test_what_the_grid_needs_comes_along(write_grid: WriteGrid, tmp_path: Path) -> None:
-    """The builder, the package that it imports, the JSON file that it reads, and the images."""
+    """The builder, the package that it imports, the JSON file that it reads, the images, and the schema."""
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "__init__.py").touch()
     (tmp_path / "parts" / "sizes.py").write_text("def units(n):\n    return n\n")
     (tmp_path / "my_builder.py").write_text(BUILDER)
     (tmp_path / "settings.json").write_text(json.dumps({}))
     (tmp_path / "unused.txt").touch()
+    (tmp_path / "grid.schema.json").write_text(json.dumps({}))
     (tmp_path / "data").mkdir()
     generator = np.random.default_rng(0)
     arrays = {"x": generator.integers(0, 256, (40, 8, 8, 1), np.uint8), "y": np.arange(40) % 2}
     np.savez(tmp_path / "data" / "mine.npz", **arrays)
     grid = write_grid(
         """
+        # yaml-language-server: $schema=grid.schema.json
         study: own
         dataset: {name: npz, path: data/mine.npz}
         model: {builder: "my_builder:build"}
@@ -79,7 +81,7 @@ def test_what_the_grid_needs_comes_along(write_grid: WriteGrid, tmp_path: Path) 
     folder, _ = deal(grid, 2, tmp_path / "class", wheel=wheel)
     files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     assert {file for file in files if "__pycache__" not in file} == {
-        "README.md", "grid.yaml", "my_builder.py", "parts/__init__.py", "parts/sizes.py", "settings.json",
+        "README.md", "grid.schema.json", "grid.yaml", "my_builder.py", "parts/__init__.py", "parts/sizes.py", "settings.json",
         "data/mine.npz", wheel.name,
     }  # fmt: skip
     readme = (folder / "README.md").read_text()

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft7Validator
 from processes import ablation, in_this_process, start, wait_until
 
-from ablation import Run
+from ablation import Run, grid_schema
 from ablation.analysis.phrases import signed_points
 from ablation.errors import GridError, RunError
 from ablation.grid.search_space import Parameter
+from ablation.grid.yaml_positions import read_yaml
 from ablation.search.ablate import ablation_study, changed_settings
 from ablation.search.figures import best_so_far, coordinates
 from ablation.search.proposer import make_proposer
@@ -303,6 +305,8 @@ def test_the_winner_is_chosen_by_validation_and_taken_apart(found: SearchRun) ->
     assert full.training == confirmed.training
     assert changed_settings(found.search.baseline, full)
     assert not set(study.seeds) & {0, 1, 2, 3}
+    written = json.loads(json.dumps(read_yaml(found.folder / "ablation.yaml").data))
+    assert [error.message for error in Draft7Validator(grid_schema()).iter_errors(written)] == []
 
 
 def test_the_report_and_tables_are_there(found: SearchRun) -> None:

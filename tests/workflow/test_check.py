@@ -117,7 +117,9 @@ def test_multiply_adds_of_separable_convolutions_are_those_by_hand() -> None:
 def test_what_init_writes_is_a_study(builder: bool, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     files = write_scaffold(folder, builder)
-    assert [file.name for file in files] == ["grid.yaml", "my_models.py"][: 1 + builder]
+    assert [file.name for file in files] == [
+        "grid.yaml", *(["my_models.py"] if builder else []), "grid.schema.json"
+    ]  # fmt: skip
     check = check_study(Study.from_yaml(folder / "grid.yaml"))
     assert [v.name for v in check.variants] == ["plain", "+Dropout", "+BatchNorm", "+both", "wider"]
     assert not any(v.error for v in check.variants)
@@ -134,7 +136,7 @@ def test_the_commands_write_and_check(write_grid: Callable[[str], Path], tmp_pat
     done = in_this_process("init", tmp_path / "new", "--builder")
     assert (done.returncode, done.stdout) == (
         0,
-        f"{tmp_path / 'new' / 'grid.yaml'}\n{tmp_path / 'new' / 'my_models.py'}\n",
+        "".join(f"{tmp_path / 'new' / name}\n" for name in ("grid.yaml", "my_models.py", "grid.schema.json")),
     )
     done = in_this_process("check", tmp_path / "new" / "grid.yaml")
     assert (done.returncode, done.stderr) == (0, "")

@@ -180,8 +180,8 @@ def test_trials_of_an_earlier_version_do_not_vanish(
     with pytest.raises(RunError) as caught:
         refuse_outdated(Run(first))
     assert str(caught.value) == (
-        f"{first}: no trial counts any more, because {why}. Tables and report are left as they are; the same `ablation "
-        "run` command trains the trials again."
+        f"{first}: no trial counts any more, because {why}. Tables, figures and report are left as they are; the same "
+        "`ablation run` command trains the trials again."
     )
     assert CliRunner().invoke(app, ["report", str(first)]).exit_code
     assert (first / "report.html").read_bytes() == report

@@ -78,7 +78,7 @@ def test_the_notebooks_model_as_a_file_gives_the_same_four_variants_by_one_comma
     given = read_study(Path("experiments/cifar10-small.yaml"), needs_images=False)
     shape, both = (32, 32, 3), given.variants[-1].model
     _save(tmp_path, build_model(both, shape, 10, Randomness(3)), "notebook.keras")
-    taken_apart = read_study(write_ablation(str(tmp_path / "notebook.keras"), tmp_path))
+    taken_apart = read_study(write_ablation(str(tmp_path / "notebook.keras"), tmp_path)[0])
     assert [v.name for v in taken_apart.variants] == [v.name for v in given.variants]
     assert taken_apart.baseline == given.baseline == "plain"
     for ours, theirs in zip(taken_apart.variants, given.variants, strict=True):
@@ -384,7 +384,7 @@ def test_init_writes_a_grid_of_what_it_found(tmp_path: Path) -> None:
     model = _small()
     model.compile(keras.optimizers.AdamW(0.002), "sparse_categorical_crossentropy")
     _save(tmp_path, model)
-    text = write_ablation(str(tmp_path / "own.keras"), tmp_path / "new").read_text("utf-8")
+    text = write_ablation(str(tmp_path / "own.keras"), tmp_path / "new")[0].read_text("utf-8")
     assert f"model: {{file: {tmp_path}/own.keras}}" in text
     assert "dataset: {name: digits}" in text
     for line in ("- BatchNormalization", "- Dropout", '# - {layers: conv}', "#   relu: gelu", "#   Dropout.rate: 0.5",
@@ -438,7 +438,7 @@ def test_init_keeps_how_a_saved_model_was_compiled(
     model = _small()
     model.compile(optimizer(), loss())
     _save(tmp_path, model)
-    file = write_ablation(str(tmp_path / "own.keras"), tmp_path / "new")
+    file, _ = write_ablation(str(tmp_path / "own.keras"), tmp_path / "new")
     text = file.read_text("utf-8")
     assert text.partition("batch_size: 32\n")[2].partition("\n\n")[0].split("\n") == [
         f"  {li}" for li in lines
@@ -459,7 +459,7 @@ def test_init_takes_a_function_too(tmp_path: Path) -> None:
             x = layers.GlobalAveragePooling2D(name="pool")(x)
             return keras.Model(inputs, layers.Dense(classes, "softmax", name="out")(x))
     """), "utf-8")  # fmt: skip
-    text = write_ablation("mine:build", tmp_path).read_text("utf-8")
+    text = write_ablation("mine:build", tmp_path)[0].read_text("utf-8")
     assert "model: {builder: mine:build}" in text
     assert "  how: leave_one_out" in text
     assert "  - {branch: add}" in text

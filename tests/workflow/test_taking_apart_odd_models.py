@@ -191,7 +191,7 @@ def test_a_model_that_was_never_built_is_refused(tmp_path: Path) -> None:
 def test_init_writes_names_as_yaml_reads_them(tmp_path: Path, name: str) -> None:
     model = _stack(layers.Conv2D(3, 1, name="a?b: c, d"), layers.Dropout(0.1, name="drop"))
     model.save(tmp_path / f"{name}.keras")
-    grid = write_ablation(str(tmp_path / f"{name}.keras"), tmp_path / "new")
+    grid, _ = write_ablation(str(tmp_path / f"{name}.keras"), tmp_path / "new")
     assert read_study(grid).variants
     grid.write_text(grid.read_text("utf-8").replace("# - {layers", "- {layers"), "utf-8")
     assert len(read_study(grid).variants) == 4

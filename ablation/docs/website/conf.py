@@ -26,6 +26,7 @@ CONTENTS = {
     "Use": [
         "ablation/docs/grid",
         "ablation/docs/commands",
+        "ablation/docs/editor",
         "ablation/docs/own-models",
         "ablation/docs/designs",
         "ablation/docs/images",
