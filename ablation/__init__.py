@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablation.api import (
+        Gate,
         Run,
         SearchRun,
         Study,
         collect,
         deal,
         merge_runs,
+        run_gate,
         run_search,
         run_study,
         watch_run,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AblationError",
+    "Gate",
     "Run",
     "Search",
     "SearchRun",
@@ -42,6 +45,7 @@ __all__ = [
     "collect",
     "deal",
     "merge_runs",
+    "run_gate",
     "run_search",
     "run_study",
     "watch_run",
@@ -49,6 +53,7 @@ __all__ = [
 
 _MODULES = {
     "AblationError": "errors",
+    "Gate": "api",
     "Run": "api",
     "Search": "search.settings",
     "SearchRun": "api",
@@ -60,6 +65,7 @@ _MODULES = {
     "collect": "api",
     "deal": "api",
     "merge_runs": "api",
+    "run_gate": "api",
     "run_search": "api",
     "run_study": "api",
     "watch_run": "api",

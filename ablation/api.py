@@ -23,6 +23,7 @@ from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
+from ablation.results.gate import Gate as Gate
 from ablation.results.notes import run_notes
 from ablation.results.summary import study_html, summary_html
 from ablation.search import results as search_results
@@ -31,6 +32,7 @@ from ablation.search.settings import Search
 from ablation.tuning.run import run_and_tune
 from ablation.workflow import live, merge
 from ablation.workflow.audit import audit_pairing
+from ablation.workflow.gate import run_gate as run_gate
 from ablation.workflow.progress import LiveProgress
 
 

@@ -14,6 +14,7 @@ import typer
 from ablation.cli.classroom import classroom
 from ablation.cli.completion import figure_names, formats, runs
 from ablation.cli.endings import exit_1_unless, fail, has_completed, interruptible, open_run, seeds_of
+from ablation.cli.gate import gate
 from ablation.cli.options import (
     AddressOption,
     DataOption,
@@ -43,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(classroom, name="class")
+app.command()(gate)
 
 
 def _print_version(wanted: bool) -> None:
