@@ -34,14 +34,14 @@ SUMMARY, COMPARISONS = "summary.md", "comparisons.csv"
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """The code of base or branch: its folder, and the grid file in it, both with absolute paths."""
 
     folder: Path
     grid: Path
 
     @classmethod
-    def of(cls, option: str, folder: str | Path, grid: str | Path) -> _Side:
+    def of(cls, option: str, folder: str | Path, grid: str | Path) -> Side:
         """Return a side whose grid file exists.
 
         Raises:
@@ -108,7 +108,7 @@ def run_gate(
     Raises:
         AblationError: A grid file, the images or the folder cannot be used; nothing was trained.
     """
-    before, after = _Side.of("base", base, grid), _Side.of("branch", branch, grid)
+    before, after = Side.of("base", base, grid), Side.of("branch", branch, grid)
     with before.code():
         declared = read_study(before.grid, needs_images=data_dir is None)
         study = _with_seeds(declared.with_overrides(data_dir=data_dir), seeds)
@@ -182,7 +182,7 @@ def _trained(study: Study, store: Store, dataset: Dataset, executor: str, observ
     return run
 
 
-def _adopt(run: Run, study: Study, store: Store, sides: tuple[_Side, _Side]) -> None:
+def _adopt(run: Run, study: Study, store: Store, sides: tuple[Side, Side]) -> None:
     """Copy the trials of base that the code of the branch would repeat to the bit."""
     dataset = run.dataset
     with store.locked():
@@ -190,15 +190,20 @@ def _adopt(run: Run, study: Study, store: Store, sides: tuple[_Side, _Side]) -> 
         for trial in study.trials(dataset.digest):
             result = run.trial_results.get(trial.id)
             is_new = result and result.status in ("completed", "diverged") and not store.result(trial)
-            if result and is_new and _reads_the_same(result, *sides):
+            if result and is_new and reads_the_same(result, *sides):
                 store.adopt(run.store, trial)
 
 
-def _reads_the_same(result: TrialResult, base: _Side, branch: _Side) -> bool:
+def reads_the_same(result: TrialResult, base: Side, branch: Side) -> bool:
     """Return whether the files from which a model of base was built are the same in the branch.
 
     A file beside the grid is recorded by its relative path. Of any other file of base, the branch may have
     another version, so the trial is trained again.
+
+    Args:
+        result: A result of base.
+        base: The side of base.
+        branch: The side of the branch.
     """
     for name, digest in result.files.items():
         file = branch.grid.parent / name

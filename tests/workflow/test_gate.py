@@ -17,9 +17,12 @@ from typer.testing import CliRunner
 import ablation
 from ablation.cli.app import app
 from ablation.errors import GridError
+from ablation.grid.trial import TrialResult
+from ablation.grid.user_files import file_digest
 from ablation.report.gate_summary import gate_summary
 from ablation.results.gate import Gate
 from ablation.results.run import Run
+from ablation.workflow.gate import Side, reads_the_same
 
 
 def gate(folder: Path, branch: Path, out: str) -> ablation.Gate:
@@ -76,6 +79,28 @@ def test_a_module_that_the_branch_lacks_is_not_taken_from_base(
     assert gate_summary(found).partition("Trials that did not complete:\n\n")[2] == "".join(
         f"- branch, seed {seed}: {failed}\n" for seed in (0, 1, 2)
     )
+
+
+@pytest.mark.parametrize(
+    ("read", "changed", "same"),
+    [
+        ("scale.json", {}, True),
+        ("scale.json", {"scale_dot_json": "2.0"}, False),
+        ("scale.json", {"scale_dot_json": None}, False),
+        ("{0}/base/settings.json", {}, False),  # of which the branch has a version of its own
+        ("{0}/images.json", {}, True),  # of neither side
+    ],
+)
+def test_a_trial_is_copied_only_if_the_branch_would_read_the_same_files(
+    read: str, changed: dict[str, str | None], same: bool, tmp_path: Path
+) -> None:
+    base, branch = (
+        Side.of(name, checkout(tmp_path / name, **of_side), "study/grid.yaml")
+        for name, of_side in (("base", {}), ("branch", changed))
+    )
+    digest = file_digest(base.grid.parent / "scale.json")
+    result = TrialResult(trial_id="plain-s0", status="completed", files={read.format(tmp_path): digest})
+    assert reads_the_same(result, base, branch) is same
 
 
 def test_the_command_prints_the_summary_and_fails_with_the_gate(
