@@ -13,6 +13,7 @@ from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.failed_seeds import failed_seeds
 from ablation.analysis.identical_trials import identical_variants
+from ablation.analysis.phrases import Row
 from ablation.analysis.questions import COMPARISON, Question
 from ablation.results.run import Run
 
@@ -90,9 +91,14 @@ class Gate:
                 sentences.append(f"{missing} of {len(trials)} trials of {row['variant']} did not complete.")
             if row["verdict"] == "worse":
                 sentences.append(f"{row['variant']} is worse than {row['baseline']} in {metric}.")
-            elif not row["verdict"] and not missing:
+            elif not missing and (not row["verdict"] or self._lost_without_spread(row)):
                 sentences.append(f"{variant} could not be judged: {row['reason']}.")
         return sentences
+
+    def _lost_without_spread(self, row: Row) -> bool:
+        """Return whether all seeds lost the same, of which no interval and so no verdict is possible."""
+        gain = row["difference"] if self.base.compare.higher_is_better else -row["difference"]
+        return math.isnan(row["p"]) and gain < 0
 
     @property
     def passed(self) -> bool:

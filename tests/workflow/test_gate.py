@@ -205,6 +205,14 @@ Trials that did not complete:
 """
 
 
+def test_a_loss_that_is_the_same_in_all_seeds_cannot_pass(tmp_path: Path) -> None:
+    """No interval can be computed of it, so that it has no verdict but unresolved."""
+    runs = {name: invented(tmp_path / name, {"plain": level}) for name, level in (("all", 5.0), ("no", -5.0))}
+    reason = "all 5 differences are the same, so their spread is not known"
+    assert Gate(runs["all"], runs["no"]).faults == [f"plain could not be judged: {reason}."]
+    assert Gate(runs["no"], runs["all"]).passed  # it gains
+
+
 def test_a_branch_without_a_pair_cannot_pass(tmp_path: Path) -> None:
     """Base did not complete, so that nothing is known of the branch."""
     base = invented(tmp_path / "base", {"narrow": 0.7, "plain": 0.7}, broken="all")
