@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablation.api import (
+        Gate,
         Run,
         SearchRun,
         Study,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         list_runs,
         merge_runs,
         pack_run,
+        run_gate,
         run_search,
         run_study,
         watch_run,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AblationError",
+    "Gate",
     "Run",
     "Search",
     "SearchRun",
@@ -52,6 +55,7 @@ __all__ = [
     "list_runs",
     "merge_runs",
     "pack_run",
+    "run_gate",
     "run_search",
     "run_study",
     "watch_run",
@@ -60,6 +64,7 @@ __all__ = [
 
 _MODULES = {
     "AblationError": "errors",
+    "Gate": "api",
     "Run": "api",
     "Search": "search.settings",
     "SearchRun": "api",
@@ -76,6 +81,7 @@ _MODULES = {
     "grid_schema": "workflow.schema",
     "merge_runs": "api",
     "pack_run": "api",
+    "run_gate": "api",
     "run_search": "api",
     "run_study": "api",
     "watch_run": "api",

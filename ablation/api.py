@@ -25,6 +25,7 @@ from ablation.report.paper.write import write_paper
 from ablation.report.verify import Verification, verify_run
 from ablation.report.write import write_report, write_side_by_side
 from ablation.results import run as results_run
+from ablation.results.gate import Gate as Gate
 from ablation.results.notes import run_notes
 from ablation.results.overview import list_runs as list_runs
 from ablation.results.seal import seal_of
@@ -39,6 +40,7 @@ from ablation.workflow.audit import audit_pairing
 from ablation.workflow.check import check_study
 from ablation.workflow.clean import clean_run as clean_run
 from ablation.workflow.follow import follow_run as follow_run
+from ablation.workflow.gate import run_gate as run_gate
 from ablation.workflow.progress import LiveProgress
 from ablation.workflow.records import check_record, dry_run_record, run_record
 from ablation.workflow.repeat import Repetition, repeat_trial

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import textwrap
 from html import escape
 from pathlib import Path
@@ -155,6 +158,34 @@ def test_the_example_has_no_outputs_and_its_code_is_python() -> None:
             compile(cell.source, cell.id, "exec")
 
 
+def test_the_example_installs_what_it_is_given_the_address_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Colab; elsewhere its first cell does nothing."""
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(EXAMPLE.read_text("utf-8"))["cells"]}
+    called: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda words, check: called.append([*map(str, words)]))
+    monkeypatch.chdir(tmp_path)
+    exec(cells["install"], {})
+    assert called == []
+    assert 'address = ""  # @param' in cells["install"]
+    exec(cells["install"].replace('address = ""', 'address = "https://example.org/ablation"'), {})
+    assert called == [
+        [
+            "git",
+            "clone",
+            "--quiet",
+            "--depth",
+            "1",
+            "--",
+            "https://example.org/ablation",
+            "ablation-checkout",
+        ],
+        [sys.executable, "-m", "pip", "install", "--quiet", str(tmp_path / "ablation-checkout")],
+    ]
+    assert capsys.readouterr().out.startswith("Restart the session")  # numpy is loaded in this process
+
+
 @pytest.mark.slow
 def test_the_example_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
@@ -169,5 +200,6 @@ def test_the_example_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> Non
     assert len(shown) == 3  # the heading, the progress, the run
     assert "verdict" in cells["verdicts"].outputs[0].data["text/plain"]
     assert "image/png" in cells["forest"].outputs[0].data
-    assert (folder / "runs" / "example" / "report.html").is_file()
+    report = (folder / "runs" / "example" / "report.html").read_text("utf-8")
+    assert f'srcdoc="{escape(report)}"' in cells["report"].outputs[-1].data["text/html"]
     assert (tmp_path / "figures" / "example" / "forest.png").is_file()

@@ -66,8 +66,22 @@ def study_answers(
         needs is not in the study, ``n`` is 0 and ``reason`` says what is missing.
     """
     compare = compare or study.compare
+    return answers_to(study_questions(study, compare), results, compare, correct, failed, unfinished)
+
+
+def answers_to(
+    questions: Sequence[Question],
+    results: pd.DataFrame,
+    compare: CompareSettings,
+    correct: Correct | None = None,
+    failed: Failed = (),
+    unfinished: Collection[str] = (),
+) -> Answers:
+    """Judge the declared ones of any questions as one family, and estimate all others.
+
+    Arguments and result are those of `study_answers`.
+    """
     measured = Measurements(results, compare.metric, correct if compare.includes_images else None)
-    questions = study_questions(study, compare)
     asked = {str(k): question for k, question in enumerate(questions)}
     estimates = {name: measured.estimate(question.weights) for name, question in asked.items()}
     pending = set(results.loc[results["status"] == "pending", "variant"])

@@ -12,6 +12,7 @@ import typer
 
 from ablation.cli.classroom import classroom
 from ablation.cli.endings import fail, warn
+from ablation.cli.gate import gate
 from ablation.cli.housekeeping import clean, runs
 from ablation.cli.json_output import only_json
 from ablation.cli.pack import pack, repeat
@@ -28,6 +29,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     check,
     run,
     merge,
+    gate,
     search,
     figures,
     report,

@@ -17,8 +17,9 @@ from ablation.cli.app import app
 
 INTRODUCTION = """
 `RUN` is a run's folder, by default the newest in `experiments/runs/`. Exit codes: 0, all is well; 1, a
-trial is not completed, a variant cannot be built, trials are not paired, a number differs, or a hand-in is
-set aside; 2, bad usage or grid, nothing was started; 130, interrupted.
+trial is not completed, a variant cannot be built, trials are not paired, a number differs, a hand-in is
+set aside, or a branch does not pass the merge gate; 2, bad usage or grid, nothing was started; 130,
+interrupted.
 """
 _KINDS: dict[Any, str] = {Path: "path", int: "whole number", float: "number", str: "text", bool: "switch"}
 

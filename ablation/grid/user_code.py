@@ -73,6 +73,29 @@ def module_source(name: str, folder: Path) -> str:
     return modules[name].source
 
 
+@contextmanager
+def modules_of(folder: Path) -> Iterator[None]:
+    """Forget, after the block, the custom modules that it imported from a folder.
+
+    Another version of the same code, in another folder, is then used as if this one did not exist: a module
+    that is missing there is not found here.
+
+    Args:
+        folder: The absolute path of the folder.
+    """
+    was_searched = str(folder) in sys.path
+    try:
+        yield
+    finally:
+        if not was_searched:
+            sys.path[:] = [place for place in sys.path if place != str(folder)]
+        for name, module in list(sys.modules.items()):
+            file = Path(getattr(module, "__file__", None) or "/")
+            if file.is_relative_to(folder) and is_users(file):
+                del sys.modules[name]
+                _imported.pop(name, None)
+
+
 def refuse_path(name: str) -> None:
     """Refuse ``./folder/file.py:object``, and name the module instead.
 

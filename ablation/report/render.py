@@ -50,6 +50,11 @@ def render_paper(**values: object) -> str:
     return environment.get_template("paper.tex").render(**values)
 
 
+def render_gate(**values: object) -> str:
+    """Return the summary of a merge gate as Markdown."""
+    return _environment(Path()).get_template("gate.md").render(**values).strip() + "\n"
+
+
 @cache
 def page_template(name: str) -> jinja2.Template:
     """Return the template of an HTML page that is written many times, and compiled once."""

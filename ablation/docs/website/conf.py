@@ -39,6 +39,7 @@ CONTENTS = {
         "ablation/docs/search",
         "ablation/docs/tuning",
         "ablation/docs/machines",
+        "ablation/docs/merge-gate",
         "ablation/docs/classroom",
         f"{HERE}/api",
     ],
