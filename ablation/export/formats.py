@@ -8,7 +8,7 @@ from ablation.errors import RunError, did_you_mean
 from ablation.export import FORMATS
 from ablation.export.mlflow import require_mlflow, write_mlflow
 from ablation.export.parquet import require_parquet, write_parquet
-from ablation.export.tensorboard import write_tensorboard
+from ablation.export.tensorboard import require_tensorboard, write_tensorboard
 from ablation.results.run import Run
 
 
@@ -46,6 +46,7 @@ def _writer(name: str, tracking_uri: str | None) -> Callable[[Run], str]:
         RunError: The package that the format needs is not installed.
     """
     if name == "tensorboard":
+        require_tensorboard()
         return lambda run: str(write_tensorboard(run))
     if name == "mlflow":
         require_mlflow()

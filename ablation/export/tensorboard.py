@@ -12,10 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ablation.errors import writing
+from ablation.errors import RunError, writing
 from ablation.executors.contract import Progress, Task
 from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
 from ablation.files import atomic_writer
@@ -66,9 +67,13 @@ class TensorBoard:
 
     Args:
         folder: The run folder.
+
+    Raises:
+        RunError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
+        require_tensorboard()
         self._folder = folder
         self._places: dict[str, _Place] = {}
         self._open: dict[str, _Events] = {}
@@ -109,6 +114,16 @@ class TensorBoard:
             file = (place.folder / _name(trial.id, now)).open("wb", buffering=0)
             self._open[trial.id] = _Events(file, place, now)
         return self._open[trial.id]
+
+
+def require_tensorboard() -> None:
+    """Raise an error unless TensorBoard is installed.
+
+    Raises:
+        RunError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise RunError("TensorBoard is not installed: pip install 'ablation-harness[tensorboard]'")
 
 
 def write_tensorboard(run: Run) -> Path:
