@@ -30,7 +30,6 @@ from ablation.grid.trial import TrialResult
 from ablation.store.run_folder import Store
 from ablation.workflow.observers import NullObserver
 
-
 NO_TENSORBOARD = "TensorBoard is not installed: pip install 'ablation-harness[tensorboard]'"
 
 
