@@ -24,18 +24,27 @@ if TYPE_CHECKING:
         watch_run,
     )
     from ablation.errors import AblationError
+    from ablation.executors.contract import Executor, ExecutorOptions, Progress, Task
     from ablation.executors.shard import Shard
+    from ablation.figures.style import Drawing
+    from ablation.grid.dataset_settings import DatasetSettings
     from ablation.grid.study import Variant
     from ablation.grid.trial import Trial, TrialResult
     from ablation.search.settings import Search
 
 __all__ = [
     "AblationError",
+    "DatasetSettings",
+    "Drawing",
+    "Executor",
+    "ExecutorOptions",
+    "Progress",
     "Run",
     "Search",
     "SearchRun",
     "Shard",
     "Study",
+    "Task",
     "Trial",
     "TrialResult",
     "Variant",
@@ -49,11 +58,17 @@ __all__ = [
 
 _MODULES = {
     "AblationError": "errors",
+    "DatasetSettings": "grid.dataset_settings",
+    "Drawing": "figures.style",
+    "Executor": "executors.contract",
+    "ExecutorOptions": "executors.contract",
+    "Progress": "executors.contract",
     "Run": "api",
     "Search": "search.settings",
     "SearchRun": "api",
     "Shard": "executors.shard",
     "Study": "api",
+    "Task": "executors.contract",
     "Trial": "grid.trial",
     "TrialResult": "grid.trial",
     "Variant": "grid.study",

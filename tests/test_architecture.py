@@ -15,7 +15,7 @@ import ablation
 
 PACKAGE = Path(ablation.__file__).parent
 FROM_THE_GROUND_UP = (
-    "errors", "digest", "files", "tensorflow_setup", "grid", "data", "models", "training", "store",
+    "errors", "digest", "files", "plugins", "tensorflow_setup", "grid", "data", "models", "training", "store",
     "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "search", "tuning",
     "classroom", "api",
     "cli", "__main__",

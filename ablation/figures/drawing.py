@@ -13,6 +13,7 @@ from ablation.figures.catalogue import FIGURES, draw, texts_of
 from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import DrawnPictures, Picture
+from ablation.plugins import plugins
 from ablation.results.run import Run
 
 _MANY = 12  # variants, from which on a second process saves more than its start takes
@@ -23,7 +24,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
 
     Args:
         run: The run to draw.
-        only: Names from `FIGURES`; empty for all.
+        only: Names from `FIGURES`, or of plug-ins; empty for all of `FIGURES`.
         folder: Where the files go; by default the run's `figures_folder`.
 
     Returns:
@@ -33,9 +34,11 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
         RunError: A name is not in `FIGURES`, a figure that was asked for cannot be drawn, the study has
             nothing to draw under it (interactions without factors), or no trial of the run is completed.
     """
+    others = plugins("figure", FIGURES) if only else {}
     for name in only:
-        if name not in FIGURES:
-            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
+        if name not in FIGURES and name not in others:
+            valid = [*FIGURES, *others]
+            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, valid)}")
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
     target = Path(folder) if folder else run.figures_folder
@@ -46,6 +49,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
 
 def _drawn(run: Run, only: Sequence[str], folder: Path) -> DrawnPictures:
     names = [name for name in FIGURES if not only or name in only]
+    names += [name for name in dict.fromkeys(only) if name not in FIGURES]
     if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
         pictures = _draw_in_two_processes(run, names, folder)
     else:

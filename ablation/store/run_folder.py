@@ -12,8 +12,9 @@ from zipfile import BadZipFile
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, writing
 from ablation.files import json_text, write_atomically
-from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
+from ablation.grid.settings_group import STORED
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
 from ablation.store.lock import RUN, exclusive, locked
@@ -127,7 +128,7 @@ class Store(TrialStore):
         refuse_file(self.folder)
         try:
             record = json.loads(file.read_text("utf-8"))
-            study = Study.model_validate_json(json.dumps(record["study"]), strict=True)
+            study = Study.model_validate_json(json.dumps(record["study"]), strict=True, context=STORED)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
@@ -145,9 +146,10 @@ class Store(TrialStore):
     ) -> Dataset | None:
         """Return the dataset that was prepared here, if `prepare_dataset` is known to give the same again.
 
-        Otherwise return None: images at a path may have been changed since, and are read again.
+        Otherwise return None: images at a path, or a plug-in that reads them, may have been changed since,
+        and are read again.
         """
-        if settings.path is not None:
+        if settings.path is not None or settings.name not in DATASETS:
             return None
         try:
             study, digest = self.study()

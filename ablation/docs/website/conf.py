@@ -30,6 +30,8 @@ CONTENTS = {
         "ablation/docs/designs",
         "ablation/docs/images",
         "ablation/docs/run-folder",
+        "ablation/docs/export",
+        "ablation/docs/plugins",
         "ablation/docs/live",
         "ablation/docs/paper",
         "ablation/docs/saved-models",

@@ -1,0 +1,213 @@
+"""Plug-ins of another package: an example is installed beside ablation, and used from the grid to the figure."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from processes import ablation
+
+from ablation import Run, Study
+from ablation.data.datasets import prepare_dataset
+from ablation.errors import AblationError
+from ablation.executors.make import make_executor
+from ablation.grid.dataset_settings import DatasetSettings
+
+EXAMPLE = Path(__file__).parent / "plugin_example"
+NAMED = "of the package ablation-plugin-example 1.2"
+GRID = """
+    study: bars
+    dataset: {name: shapes, train_size: 60, validation_size: 40, test_size: 50}
+    model: {family: dense, dense: [8]}
+    training: {epochs: 2, batch_size: 20, metrics: ["ablation_plugin_example:mean_confidence"]}
+    factors: {dropout: [0, 0.3]}
+    seeds: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the example is installed, as pip installs it into an environment."""
+    folder = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(EXAMPLE, folder / "source")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", folder / "site", folder / "source"], check=True)
+    return folder / "site"
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example is found in this process and in those that it starts."""
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{Path(__file__).parent.parent}")
+    return site
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that installs a package with one entry point, by hand."""
+
+    def install(package: str, kind: str, name: str, target: str, code: str = "") -> None:
+        about = tmp_path / f"{package}-0.5.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.5\n")
+        (about / "entry_points.txt").write_text(f"[ablation.{kind}s]\n{name} = {target}\n")
+        (tmp_path / f"{package}.py").write_text(textwrap.dedent(code))
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return install
+
+
+def test_a_study_is_read_trained_exported_and_drawn_by_plugins(installed: Path, tmp_path: Path) -> None:
+    grid, folder = tmp_path / "grid.yaml", tmp_path / "run"
+    grid.write_text(textwrap.dedent(GRID), "utf-8")
+    done = ablation("run", "--grid", grid, "--out", folder, "--executor", "announced", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "announced.txt").read_text("utf-8").split() == ["plain", "+Dropout"]
+    run = Run(folder)
+    assert run.dataset.origin == "shapes (read by ablation-plugin-example 1.2)"
+    assert run.dataset.class_names == ("lying", "upright")
+    assert run.results["test_mean_confidence"].between(0.5, 1).all()  # computed in worker processes
+    assert {result.provenance["reader"] for result in run.trial_results.values()} == {
+        "ablation-plugin-example 1.2"
+    }
+    assert run.export("best") == [str(folder / "best.txt")]
+    assert (folder / "best.txt").read_text("utf-8") in ("plain", "+Dropout")
+    picture = run.figure("seconds")
+    assert picture.png.is_file()
+    assert picture.whole_caption.startswith("Seconds per trial, n = 2 trials. shapes (read by")
+
+
+def test_a_run_is_opened_where_its_plugin_is_not_installed(
+    installed: Path, write_grid: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study.from_yaml(
+        write_grid(GRID.replace(", metrics: [", "}  # [").replace("}\n    factors", "\n    factors"))
+    )
+    run_folder = tmp_path / "run"
+    from ablation.store.run_folder import Store
+
+    Store(run_folder).open(study, prepare_dataset(study.dataset))
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(installed)])
+    assert Run(run_folder).study.dataset.name == "shapes"
+    with pytest.raises(AblationError) as caught:
+        prepare_dataset(Run(run_folder).study.dataset)
+    assert str(caught.value) == "dataset.name: no installed package has a reader named 'shapes'."
+
+
+def test_names_of_plugins_are_valid_names(
+    installed: Path, write_grid: Callable[[str], Path], finished_run: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(AblationError) as caught:
+        Study.from_yaml(write_grid(GRID.replace("name: shapes", "name: shape")))
+    assert "dataset.name: shape is not a valid value. Did you mean 'shapes'?" in str(caught.value)
+    for ask, message in [
+        (
+            lambda: make_executor("anounced", None, 1, tmp_path),
+            "--executor: there is no executor 'anounced'. Did you mean 'announced'?",
+        ),
+        (lambda: finished_run.export("bst"), "--to: there is no format 'bst'. Did you mean 'best'?"),
+        (
+            lambda: finished_run.figure("secnds"),
+            "there is no figure named 'secnds'. Did you mean 'seconds'?",
+        ),
+    ]:
+        with pytest.raises(AblationError) as caught:
+            ask()
+        assert str(caught.value) == message
+
+
+def test_a_name_of_ablations_own_is_refused(offer: Callable[..., None], tmp_path: Path) -> None:
+    offer("grabber", "reader", "digits", "grabber:read")
+    with pytest.raises(AblationError) as caught:
+        prepare_dataset(DatasetSettings(name="digits"))
+    assert str(caught.value) == (
+        "the reader 'digits' of the package grabber 0.5 has the name of one of ablation's own; uninstall or "
+        "rename it."
+    )
+
+
+def test_two_plugins_of_one_name_are_refused(
+    installed: Path, offer: Callable[..., None], finished_run: Run
+) -> None:
+    offer("other", "exporter", "best", "other:write")
+    with pytest.raises(AblationError) as caught:
+        finished_run.export("parquet")
+    found = {f"the exporter 'best' {NAMED}", "the exporter 'best' of the package other 0.5"}
+    first, _, rest = str(caught.value).partition(" and ")
+    second, _, end = rest.partition(" have one name; ")
+    assert {first, second} == found
+    assert end == "uninstall or rename one of them."
+
+
+CODE = """
+    def raises(*given):
+        raise ValueError("not today")
+
+    def nothing(*given):
+        return 3
+
+    text = "no function"
+"""
+HERE = "of the package faulty 0.5"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "message"),
+    [
+        ("reader", "faulty:raises", f"dataset.name: the reader 'it' {HERE} raised ValueError: not today"),
+        (
+            "reader",
+            "faulty:missing",
+            f"the reader 'it' {HERE} (entry point faulty:missing) cannot be loaded: AttributeError: module "
+            "'faulty' has no attribute 'missing'",
+        ),
+        (
+            "reader",
+            "faulty:text",
+            f"the reader 'it' {HERE} (entry point faulty:text) is of type str; expected a function.",
+        ),
+        ("executor", "faulty:raises", f"the executor 'it' {HERE} raised ValueError: not today"),
+        (
+            "executor",
+            "faulty:nothing",
+            f"the executor 'it' {HERE} made a value of type int; expected one with run and close.",
+        ),
+        ("exporter", "faulty:raises", f"the exporter 'it' {HERE} raised ValueError: not today"),
+    ],
+)
+def test_what_is_wrong_with_a_plugin_is_a_sentence(
+    kind: str, target: str, message: str, offer: Callable[..., None], finished_run: Run, tmp_path: Path
+) -> None:
+    offer("faulty", kind, "it", target, CODE)
+    sys.modules.pop("faulty", None)
+    use = {
+        "reader": lambda: prepare_dataset(DatasetSettings(name="it")),
+        "executor": lambda: make_executor("it", None, 1, tmp_path),
+        "exporter": lambda: finished_run.export("it"),
+    }
+    with pytest.raises(AblationError) as caught:
+        use[kind]()
+    assert str(caught.value) == message
+
+
+def test_the_page_of_plugins_shows_the_example_as_it_is() -> None:
+    page = (Path(__file__).parent.parent / "ablation" / "docs" / "plugins.md").read_text("utf-8")
+    assert (EXAMPLE / "ablation_plugin_example.py").read_text("utf-8") in page
+    _, _, entry_points = (EXAMPLE / "pyproject.toml").read_text("utf-8").partition('[project.entry-points."')
+    assert entry_points.partition("[tool")[0].strip() in page
+
+
+def test_the_package_itself_has_no_plugins() -> None:
+    """What ablation offers is in its own tables, and not in entry points."""
+    from importlib.metadata import entry_points
+
+    assert version("ablation-harness")
+    for kind in ("readers", "executors", "exporters", "figures"):
+        assert not entry_points(group=f"ablation.{kind}")
