@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
-from processes import ablation
 
 from ablation import Run, Study
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import AblationError
 from ablation.executors.make import make_executor
 from ablation.grid.dataset_settings import DatasetSettings
+from ablation.store.run_folder import Store
+from ablation.workflow.observers import NullObserver
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 NAMED = "of the package ablation-plugin-example 1.2"
@@ -31,21 +33,28 @@ GRID = """
 """
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the example is installed, as pip installs it into an environment."""
-    folder = tmp_path_factory.mktemp("plugin")
-    shutil.copytree(EXAMPLE, folder / "source")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", folder / "site", folder / "source"], check=True)
-    return folder / "site"
+def install(folder: Path, package: str, package_version: str, offered: dict[str, dict[str, str]]) -> None:
+    """Write into a folder what pip would write about a package: its metadata and its entry points."""
+    about = folder / f"{package}-{package_version}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {package_version}\n")
+    lines = [
+        f"[{group}]\n{name} = {where}\n" for group, names in offered.items() for name, where in names.items()
+    ]
+    (about / "entry_points.txt").write_text("\n".join(lines))
 
 
 @pytest.fixture
-def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example is found in this process and in those that it starts."""
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example is installed where this process finds it, and those that it starts."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))["project"]
+    site = tmp_path / "site"
+    install(site, project["name"], project["version"], project["entry-points"])
+    shutil.copy(EXAMPLE / "ablation_plugin_example.py", site)
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{Path(__file__).parent.parent}")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
     return site
 
 
@@ -53,22 +62,20 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that installs a package with one entry point, by hand."""
 
-    def install(package: str, kind: str, name: str, target: str, code: str = "") -> None:
-        about = tmp_path / f"{package}-0.5.dist-info"
-        about.mkdir()
-        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.5\n")
-        (about / "entry_points.txt").write_text(f"[ablation.{kind}s]\n{name} = {target}\n")
+    def offered(package: str, kind: str, name: str, target: str, code: str = "") -> None:
+        install(tmp_path, package, "0.5", {f"ablation.{kind}s": {name: target}})
         (tmp_path / f"{package}.py").write_text(textwrap.dedent(code))
         monkeypatch.syspath_prepend(str(tmp_path))
 
-    return install
+    return offered
 
 
-def test_a_study_is_read_trained_exported_and_drawn_by_plugins(installed: Path, tmp_path: Path) -> None:
-    grid, folder = tmp_path / "grid.yaml", tmp_path / "run"
-    grid.write_text(textwrap.dedent(GRID), "utf-8")
-    done = ablation("run", "--grid", grid, "--out", folder, "--executor", "announced", "--workers", 1)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.usefixtures("installed", "without_report")
+def test_a_study_is_read_trained_exported_and_drawn_by_plugins(
+    write_grid: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    Study.from_yaml(write_grid(GRID)).run(folder, executor="announced", workers=1, observer=NullObserver())
     assert (folder / "announced.txt").read_text("utf-8").split() == ["plain", "+Dropout"]
     run = Run(folder)
     assert run.dataset.origin == "shapes (read by ablation-plugin-example 1.2)"
@@ -87,12 +94,8 @@ def test_a_study_is_read_trained_exported_and_drawn_by_plugins(installed: Path, 
 def test_a_run_is_opened_where_its_plugin_is_not_installed(
     installed: Path, write_grid: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = Study.from_yaml(
-        write_grid(GRID.replace(", metrics: [", "}  # [").replace("}\n    factors", "\n    factors"))
-    )
+    study = Study.from_yaml(write_grid(GRID.replace('["ablation_plugin_example:mean_confidence"]', "[]")))
     run_folder = tmp_path / "run"
-    from ablation.store.run_folder import Store
-
     Store(run_folder).open(study, prepare_dataset(study.dataset))
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(installed)])
     assert Run(run_folder).study.dataset.name == "shapes"
@@ -200,14 +203,12 @@ def test_what_is_wrong_with_a_plugin_is_a_sentence(
 def test_the_page_of_plugins_shows_the_example_as_it_is() -> None:
     page = (Path(__file__).parent.parent / "ablation" / "docs" / "plugins.md").read_text("utf-8")
     assert (EXAMPLE / "ablation_plugin_example.py").read_text("utf-8") in page
-    _, _, entry_points = (EXAMPLE / "pyproject.toml").read_text("utf-8").partition('[project.entry-points."')
-    assert entry_points.partition("[tool")[0].strip() in page
+    _, _, offered = (EXAMPLE / "pyproject.toml").read_text("utf-8").partition('[project.entry-points."')
+    assert offered.partition("[tool")[0].strip() in page
 
 
 def test_the_package_itself_has_no_plugins() -> None:
     """What ablation offers is in its own tables, and not in entry points."""
-    from importlib.metadata import entry_points
-
     assert version("ablation-harness")
     for kind in ("readers", "executors", "exporters", "figures"):
         assert not entry_points(group=f"ablation.{kind}")

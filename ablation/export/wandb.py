@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ablation.grid.trial import Trial, TrialResult
 from ablation.results.run import Run
 
 FOLDER = "wandb"  # as W&B names it, in the folder that it is given
+_REPORTING = "WANDB_ERROR_REPORTING"
 _COMPLETE = "complete.json"  # in the folder of an offline run: it was written to its end, and of what
 
 
@@ -50,17 +52,30 @@ def write_wandb(run: Run) -> str:
     import wandb
 
     root = run.folder / FOLDER
-    is_used = wandb.run is not None  # by the user's own code in this process
     try:
-        with writing(root):
+        with _nothing_reported(), writing(root):
             root.mkdir(exist_ok=True)
             _write(run, root)
     except wandb.Error as error:
         raise RunError(f"W&B, {root}: {str(error).splitlines()[0]}") from None
+    return str(root / "offline-run-*")
+
+
+@contextmanager
+def _nothing_reported() -> Iterator[None]:
+    """Keep W&B from reporting its own use, as it would even offline; wait until all files are written."""
+    import wandb
+
+    before, is_used = os.environ.get(_REPORTING), wandb.run is not None  # by the user's own code
+    os.environ[_REPORTING] = "false"
+    try:
+        yield
     finally:
         if not is_used:
-            wandb.teardown()  # waits until W&B's own process has written all files, and ends it
-    return str(root / "offline-run-*")
+            wandb.teardown()  # ends W&B's own process once it has written
+        os.environ.pop(_REPORTING)
+        if before is not None:
+            os.environ[_REPORTING] = before
 
 
 def _write(run: Run, root: Path) -> None:
