@@ -54,7 +54,7 @@ def run_study(
         out: The run folder; by default ``experiments/runs/<study>``.
         only: The variants to train now; by default all of them.
         workers: The number of trials at a time; by default as many as there are cores.
-        executor: ``local`` (worker processes), ``inline`` (this process), ``ray`` (a cluster), or a plug-in's.
+        executor: ``local`` (worker processes), ``inline`` (this process), ``ray`` or a plug-in's name.
         address: The address of the Ray cluster; by default a cluster is started on this machine.
         shard: The part of the trials to train here; the shard that ends last writes the report.
         observer: Its methods are called as the run goes on.

@@ -51,10 +51,10 @@ def make_executor(options: ExecutorOptions) -> Executor:
     return AnnouncedExecutor(options)
 
 
-def write_best(run: Run) -> Path:
+def write_best(finished: Run) -> Path:
     """Write the name of the variant with the highest mean accuracy, and return where."""
-    file = run.folder / "best.txt"
-    file.write_text(str(run.results.groupby("variant")["test_accuracy"].mean().idxmax()), "utf-8")
+    file = finished.folder / "best.txt"
+    file.write_text(str(finished.results.groupby("variant")["test_accuracy"].mean().idxmax()), "utf-8")
     return file
 
 
