@@ -30,7 +30,10 @@ if TYPE_CHECKING:
         watch_run,
     )
     from ablation.errors import AblationError
+    from ablation.executors.contract import Executor, ExecutorOptions, Progress, Task
     from ablation.executors.shard import Shard
+    from ablation.figures.style import Drawing
+    from ablation.grid.dataset_settings import DatasetSettings
     from ablation.grid.study import Variant
     from ablation.grid.trial import Trial, TrialResult
     from ablation.search.settings import Search
@@ -38,12 +41,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AblationError",
+    "DatasetSettings",
+    "Drawing",
+    "Executor",
+    "ExecutorOptions",
     "Gate",
+    "Progress",
     "Run",
     "Search",
     "SearchRun",
     "Shard",
     "Study",
+    "Task",
     "Trial",
     "TrialResult",
     "Variant",
@@ -64,12 +73,18 @@ __all__ = [
 
 _MODULES = {
     "AblationError": "errors",
+    "DatasetSettings": "grid.dataset_settings",
+    "Drawing": "figures.style",
+    "Executor": "executors.contract",
+    "ExecutorOptions": "executors.contract",
     "Gate": "api",
+    "Progress": "executors.contract",
     "Run": "api",
     "Search": "search.settings",
     "SearchRun": "api",
     "Shard": "executors.shard",
     "Study": "api",
+    "Task": "executors.contract",
     "Trial": "grid.trial",
     "TrialResult": "grid.trial",
     "Variant": "grid.study",

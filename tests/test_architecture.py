@@ -15,7 +15,7 @@ import ablation
 
 PACKAGE = Path(ablation.__file__).parent
 FROM_THE_GROUND_UP = (
-    "control_characters", "operating_system", "errors", "digest", "files", "tensorflow_setup", "grid", "data", "models",
+    "control_characters", "operating_system", "errors", "digest", "files", "plugins", "tensorflow_setup", "grid", "data", "models",
     "training", "store",
     "executors", "analysis", "results", "figures", "charts", "export", "report", "workflow", "interchange",
     "search", "tuning",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ablation.plugins import Kind
 
 import typer
 
@@ -25,7 +29,8 @@ _NO_FIGURES = (
 def figure_names(incomplete: str) -> list[str]:
     """Return the figures' names, which are those of their modules."""
     modules = sorted(file.stem for file in (Path(__file__).parents[1] / "figures").glob("*.py"))
-    return _beginning(incomplete, [name for name in modules if name not in _NO_FIGURES])
+    names = [name for name in modules if name not in _NO_FIGURES]
+    return _beginning(incomplete, [*names, *_of_plugins("figure", names)])
 
 
 def runs(incomplete: str) -> list[str]:
@@ -77,14 +82,14 @@ def executors(incomplete: str) -> list[str]:
     """Return the executors' names."""
     from ablation.executors.contract import EXECUTORS
 
-    return _beginning(incomplete, EXECUTORS)
+    return _beginning(incomplete, [*EXECUTORS, *_of_plugins("executor", EXECUTORS)])
 
 
 def datasets(incomplete: str) -> list[str]:
     """Return the datasets' names."""
-    from ablation.grid.dataset_settings import DatasetName
+    from ablation.grid.dataset_settings import DATASETS
 
-    return _beginning(incomplete, get_args(DatasetName))
+    return _beginning(incomplete, [*DATASETS, *_of_plugins("reader", DATASETS)])
 
 
 def engines(incomplete: str) -> list[str]:
@@ -98,7 +103,16 @@ def formats(incomplete: str) -> list[str]:
     """Return the formats to export to."""
     from ablation.export import FORMATS
 
-    return _beginning(incomplete, FORMATS)
+    return _beginning(incomplete, [*FORMATS, *_of_plugins("exporter", FORMATS)])
+
+
+def _of_plugins(kind: Kind, ours: Collection[str]) -> list[str]:
+    from ablation.errors import AblationError
+    from ablation.plugins import plugins
+
+    with suppress(AblationError):  # the command itself says what is wrong
+        return list(plugins(kind, ours))
+    return []
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -46,7 +46,10 @@ DataOption = Annotated[
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one per core.")]
 ExecutorOption = Annotated[
     str,
-    typer.Option(help="Where trials run: local, inline, or ray (a Ray cluster).", autocompletion=executors),
+    typer.Option(
+        help="Where trials run: local, inline, ray (a Ray cluster), or a plug-in's.",
+        autocompletion=executors,
+    ),
 ]
 EngineOption = Annotated[
     str | None,

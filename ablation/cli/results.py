@@ -84,7 +84,10 @@ def report(
 def export(
     to: Annotated[
         list[str],
-        typer.Option(help="tensorboard, mlflow or parquet; repeatable.", autocompletion=formats),
+        typer.Option(
+            help="tensorboard, mlflow, wandb, aim, dvc, parquet, or a plug-in's; repeatable.",
+            autocompletion=formats,
+        ),
     ],
     run: RunArgument = None,
     tracking_uri: Annotated[

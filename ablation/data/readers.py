@@ -15,9 +15,10 @@ from ablation.data.arrays import RawImages, raw_images
 from ablation.data.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, read_cifar10, read_cifar100
 from ablation.data.hubs import read_hub
 from ablation.data.labelled_pictures import read_csv, read_folder
-from ablation.data.user_images import read_loader
+from ablation.data.user_images import read_loader, read_plugin
 from ablation.errors import DatasetError
-from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.dataset_settings import DATASETS, DatasetSettings
+from ablation.plugins import Plugin, plugins
 from ablation.tensorflow_setup import quiet_stderr
 
 FASHION_CLASSES = (
@@ -30,8 +31,11 @@ def read_source(settings: DatasetSettings) -> RawImages:
     """Read the images that the settings name.
 
     Raises:
+        AblationError: A plug-in that should read them cannot be loaded, or its name is taken.
         DatasetError: The images are missing, cannot be downloaded, or are not images with labels.
     """
+    if plugin := _plugin(settings):
+        return read_plugin(settings, plugin)
     if settings.name == "digits":
         return _digits()
     if settings.name == "own":
@@ -51,6 +55,21 @@ def read_source(settings: DatasetSettings) -> RawImages:
     if settings.name == "cifar100":
         return read_cifar100(Path(settings.path))
     raise DatasetError(f"{settings.name}: `path` or --data-dir must be an .npz file, not {settings.path}.")
+
+
+def reader_provenance(settings: DatasetSettings) -> dict[str, str]:
+    """Return the package and the version of the plug-in that reads the images; empty without one."""
+    plugin = _plugin(settings)
+    return {"reader": f"{plugin.package} {plugin.version}"} if plugin else {}
+
+
+def _plugin(settings: DatasetSettings) -> Plugin | None:
+    plugin = plugins("reader", DATASETS).get(settings.name)
+    if plugin is None and settings.name not in DATASETS:
+        raise DatasetError(
+            f"no installed package has a reader named '{settings.name}'.", "dataset.name", settings.name
+        )
+    return plugin
 
 
 def has_official_test_set(settings: DatasetSettings) -> bool:

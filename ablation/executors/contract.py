@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ablation.grid.study import SaveModels
+from ablation.grid.study import Engine, SaveModels
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
 
 EXECUTORS = ("local", "inline", "ray")
@@ -64,6 +64,29 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """What the executor of a plug-in is made from.
+
+    Attributes:
+        workers: The number of trials at a time that the user asked for; None to choose it.
+        threads: The number of threads per trial.
+        log_folder: The folder for the error output of worker processes.
+        keep: Whether to keep processes or connections from one `run` to the next, until `close`.
+        address: What the user gave as ``--address``.
+        gpus: The number of GPUs per trial, or a fraction of one.
+        engine: What trains the models; None to choose it.
+    """
+
+    workers: int | None
+    threads: int
+    log_folder: Path
+    keep: bool
+    address: str | None
+    gpus: float
+    engine: Engine | None
 
 
 class Executor(Protocol):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ablation.errors import AblationError, did_you_mean
-from ablation.executors.contract import EXECUTORS, Executor
+from ablation.executors.contract import EXECUTORS, Executor, ExecutorOptions
 from ablation.executors.engine import choose_engine
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
 from ablation.executors.ray import RayExecutor
 from ablation.grid.study import Engine
+from ablation.grid.user_code import error_summary
+from ablation.plugins import Plugin, plugins
 from ablation.tensorflow_setup import configure_tensorflow, start_jax
 
 
@@ -20,9 +22,11 @@ def require_executor(name: str, address: str | None) -> None:
     Raises:
         AblationError: There is no such executor, or it does not take an address.
     """
-    if name not in EXECUTORS:
-        raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, EXECUTORS)}")
-    if address and name != "ray":
+    others = plugins("executor", EXECUTORS)
+    if name not in EXECUTORS and name not in others:
+        valid = [*EXECUTORS, *others]
+        raise AblationError(f"--executor: there is no executor '{name}'.{did_you_mean(name, valid)}")
+    if address and name in ("inline", "local"):
         raise AblationError("--address names a Ray cluster; it can be used only with --executor ray.")
 
 
@@ -39,8 +43,8 @@ def make_executor(
     """Return the executor of that name.
 
     Args:
-        name: ``local`` (worker processes), ``inline`` (this process, one trial after the other) or ``ray``
-            (a Ray cluster).
+        name: ``local`` (worker processes), ``inline`` (this process, one trial after the other), ``ray``
+            (a Ray cluster), or the name of a plug-in's.
         workers: The number of trials at a time; by default as many as there is room for.
         threads: The number of threads per trial.
         log_folder: The folder for the error output of worker processes.
@@ -50,10 +54,13 @@ def make_executor(
         engine: What trains the models; by default `choose_engine` decides.
 
     Raises:
-        AblationError: There is no such executor, or it does not take an address; or TensorFlow already runs
-            in this process with another number of threads, where trials are to run in it.
+        AblationError: There is no such executor, or it does not take an address; or a plug-in does not make
+            one; or TensorFlow already runs in this process with another number of threads, where trials are
+            to run in it.
     """
     require_executor(name, address)
+    if plugin := plugins("executor", EXECUTORS).get(name):
+        return _of_plugin(plugin, ExecutorOptions(workers, threads, log_folder, keep, address, gpus, engine))
     if name == "ray":
         if engine == "jax":
             raise AblationError(
@@ -71,3 +78,22 @@ def make_executor(
         return InlineExecutor(chosen.name)
     count = chosen.workers(workers, threads)
     return LocalExecutor(count, log_folder, keep, chosen.name, chosen.gpus)
+
+
+def _of_plugin(plugin: Plugin, options: ExecutorOptions) -> Executor:
+    """Return the executor that a plug-in makes.
+
+    Raises:
+        AblationError: It raises an error, or makes something else.
+    """
+    make = plugin.load()
+    try:
+        made: Executor = make(options)
+    except AblationError:
+        raise
+    except Exception as error:
+        raise AblationError(f"{plugin} raised {error_summary(error)}") from error
+    if not (callable(getattr(made, "run", None)) and callable(getattr(made, "close", None))):
+        kind = type(made).__name__
+        raise AblationError(f"{plugin} made a value of type {kind}; expected one with run and close.")
+    return made

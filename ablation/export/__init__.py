@@ -1,3 +1,3 @@
-"""A run for other tools: CSV, Parquet, TensorBoard, MLflow."""
+"""A run for other tools: CSV, Parquet, TensorBoard, MLflow, W&B, Aim, DVC."""
 
-FORMATS = ("tensorboard", "mlflow", "parquet")
+FORMATS = ("tensorboard", "mlflow", "wandb", "aim", "dvc", "parquet")

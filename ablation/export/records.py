@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ablation.grid.study import Study, Variant
-from ablation.grid.trial import EpochRecord, TrialResult
-from ablation.grid.value_text import setting_text
+from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.grid.value_text import setting_text, yaml_text
 
 Scalar = bool | int | float | str
 
@@ -29,6 +29,19 @@ def parameters(study: Study) -> dict[str, dict[str, Scalar]]:
             for variant, value in _of_one_type(name, study.variants, by_variant).items():
                 varying[variant][name] = value
     return varying
+
+
+def all_settings(study: Study, trial: Trial) -> dict[str, Scalar]:
+    """Return all settings of a trial by name, with its variant and its seed.
+
+    Booleans, numbers and text are as they are, factors have the labels of their levels, and other values
+    are text in the notation of grid files.
+    """
+    variant = next(variant for variant in study.variants if variant.name == trial.variant)
+    values = variant.settings | variant.levels | {"variant": trial.variant, "seed": trial.seed}
+    return {
+        name: v if isinstance(v, bool | int | float | str) else yaml_text(v) for name, v in values.items()
+    }
 
 
 def _of_one_type(

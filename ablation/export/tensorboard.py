@@ -6,20 +6,19 @@ one session group of HParams.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ablation.errors import writing
+from ablation.errors import RunError, writing
 from ablation.executors.contract import Progress, Task
-from ablation.export.records import FINAL, Scalar, epoch_measures, epoch_times, final_measures, parameters
+from ablation.export.places import Place, forget_others, trial_places
+from ablation.export.records import FINAL, epoch_measures, epoch_times, final_measures, parameters
 from ablation.files import atomic_writer
-from ablation.grid.trial import EpochRecord, Trial, TrialResult, slug
+from ablation.grid.trial import EpochRecord, Trial, TrialResult
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
 
@@ -28,37 +27,7 @@ if TYPE_CHECKING:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
 FOLDER = "tensorboard"
-_ABOUT = "trial.json"  # says which trial a folder holds, and in which state
 _METRICS = ("test_accuracy", "val_accuracy", "train_accuracy", "gap_accuracy", "test_loss", "val_loss")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """The place where a trial is written, and its parameters for HParams.
-
-    Attributes:
-        folder: The folder of the TensorBoard run.
-        trial: The trial.
-        parameters: The trial's values of the settings that vary in the study.
-    """
-
-    folder: Path
-    trial: Trial
-    parameters: Mapping[str, Scalar]
-
-    def about(self, fingerprint: str = "") -> dict[str, Any]:
-        """Return the record about the folder; without a fingerprint, it says that the trial has not ended."""
-        return {"trial": self.trial.id, "fingerprint": fingerprint, "parameters": dict(self.parameters)}
-
-    def write_about(self, fingerprint: str) -> None:
-        """Write the record about the folder; a fingerprint says that the trial has ended."""
-        (self.folder / _ABOUT).write_text(json.dumps(self.about(fingerprint)), "utf-8")
-
-    def clear(self) -> None:
-        """Remove what was written there, so that the trial can be written from the start."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        self.write_about("")
 
 
 class TensorBoard:
@@ -66,11 +35,15 @@ class TensorBoard:
 
     Args:
         folder: The run folder.
+
+    Raises:
+        RunError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
+        require_tensorboard()
         self._folder = folder
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._open: dict[str, _Events] = {}
 
     def noted(self, notes: Sequence[str]) -> None:
@@ -80,7 +53,7 @@ class TensorBoard:
         """See `Observer.planned`; trials that have ended before are written, too."""
         run = Run(self._folder)
         write_tensorboard(run)
-        self._places = _places(run)
+        self._places = trial_places(run, run.folder / FOLDER)
 
     def progressed(self, progress: Progress) -> None:
         """See `Observer.progressed`."""
@@ -111,6 +84,16 @@ class TensorBoard:
         return self._open[trial.id]
 
 
+def require_tensorboard() -> None:
+    """Raise an error unless TensorBoard is installed.
+
+    Raises:
+        RunError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise RunError("TensorBoard is not installed: pip install 'ablation-harness[tensorboard]'")
+
+
 def write_tensorboard(run: Run) -> Path:
     """Write the trials of a run that have ended; trials that are there already stay as they are.
 
@@ -123,49 +106,19 @@ def write_tensorboard(run: Run) -> Path:
     Raises:
         RunError: The folder cannot be written to.
     """
-    root, places = run.folder / FOLDER, _places(run)
+    root, places = run.folder / FOLDER, trial_places(run, run.folder / FOLDER)
     with writing(root):
         root.mkdir(exist_ok=True)
-        _forget_others(root, places)
+        forget_others(root, places)
         _write_study(root, run)
         for trial in run.trials:
             result, place = run.trial_results.get(trial.id), places[trial.id]
             fingerprint = run.store.fingerprint(trial)
-            if result and _read_about(place.folder) != place.about(fingerprint):
+            if result and not place.holds(fingerprint):
                 place.clear()
                 _write_trial(place, result, run.store.ended_at(trial))
                 place.write_about(fingerprint)
     return root
-
-
-def _places(run: Run) -> dict[str, _Place]:
-    """Return the place of every trial, by its id; names that would be the same folder get a number."""
-    by_variant, folders = parameters(run.study), dict[str, str]()
-    for variant in run.study.variants:
-        name = slug(variant.name)
-        taken = {folder.lower() for folder in folders.values()}
-        folders[variant.name] = f"{name}_{len(taken) + 1}" if name.lower() in taken else name
-    return {
-        t.id: _Place(run.folder / FOLDER / folders[t.variant] / f"s{t.seed}", t, by_variant[t.variant])
-        for t in run.trials
-    }
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    """Return the record about a trial's folder; empty if it is missing or damaged."""
-    try:
-        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return about
-
-
-def _forget_others(root: Path, places: Mapping[str, _Place]) -> None:
-    """Remove trials that are no longer part of the study."""
-    trial_ids = {place.folder: trial_id for trial_id, place in places.items()}
-    for about in root.glob(f"*/s*/{_ABOUT}"):
-        if trial_ids.get(about.parent) != _read_about(about.parent).get("trial"):
-            shutil.rmtree(about.parent, ignore_errors=True)
 
 
 def _write_study(root: Path, run: Run) -> None:
@@ -189,7 +142,7 @@ def _write_study(root: Path, run: Run) -> None:
         _put(RecordWriter(file), 0.0, summary=summary)
 
 
-def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
+def _write_trial(place: Place, result: TrialResult, ended: float) -> None:
     """Write a trial that has ended, with the computed times at which its epochs ended."""
     began = ended - result.seconds
     with _event_file(place.folder / _name(place.trial.id, began)) as file:
@@ -202,7 +155,7 @@ def _write_trial(place: _Place, result: TrialResult, ended: float) -> None:
 class _Events:
     """The event file of one trial."""
 
-    def __init__(self, file: IO[bytes], place: _Place, began: float) -> None:
+    def __init__(self, file: IO[bytes], place: Place, began: float) -> None:
         from tensorboard.plugins.hparams import summary_v2
         from tensorboard.summary.writer.record_writer import RecordWriter
 

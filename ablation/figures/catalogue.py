@@ -32,6 +32,7 @@ from ablation.figures import (
 )
 from ablation.figures.style import Drawing, DrawnPictures, look, write
 from ablation.grid.user_code import error_summary
+from ablation.plugins import plugins
 from ablation.results.run import Run
 
 FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
@@ -55,6 +56,12 @@ FIGURES: dict[str, Callable[[Run], list[Drawing]]] = {
     "variance_shift": variance_shift.drawings,
     "tuning": tuning.drawings,
 }
+
+
+def _drawings(name: str) -> Callable[[Run], list[Drawing]]:
+    """Return what draws a figure, one of `FIGURES` or a plug-in's."""
+    found: Callable[[Run], list[Drawing]] = FIGURES.get(name) or plugins("figure", FIGURES)[name].load()
+    return found
 
 
 @contextmanager
@@ -84,11 +91,11 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
     pictures, images = DrawnPictures(), f"{run.dataset.describe()}."
     for name in names:
         for stale in folder.glob(f"{name}*"):
-            if re.fullmatch(rf"{name}(_\d\d_.*)?\.(png|svg)", stale.name):
+            if re.fullmatch(rf"{re.escape(name)}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
         try:
             with look(texts_of(run)), _no_garbage_collected():
-                pictures += [write(drawing, folder, name, images) for drawing in FIGURES[name](run)]
+                pictures += [write(drawing, folder, name, images) for drawing in _drawings(name)(run)]
         except (AblationError, OSError):
             raise
         except Exception as error:

@@ -14,6 +14,7 @@ from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.parallel_drawing import DrawingProcess
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.files import write_atomically
+from ablation.plugins import plugins
 from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run
 
@@ -25,7 +26,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
 
     Args:
         run: The run to draw.
-        only: Names from `FIGURES`; empty for all.
+        only: Names from `FIGURES`, or of plug-ins; empty for all of `FIGURES`.
         folder: Where the files go; by default the run's `figures_folder`.
 
     Returns:
@@ -36,9 +37,11 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
             nothing to draw under it (interactions without factors), or no trial of the run is completed or
             counts any more.
     """
+    others = plugins("figure", FIGURES) if only else {}
     for name in only:
-        if name not in FIGURES:
-            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, FIGURES)}")
+        if name not in FIGURES and name not in others:
+            valid = [*FIGURES, *others]
+            raise RunError(f"there is no figure named '{name}'.{did_you_mean(name, valid)}")
     refuse_outdated(run)
     if not run.completed_trials:
         raise RunError(f"{run.folder}: no trial is completed yet, so there is nothing to draw.")
@@ -50,6 +53,7 @@ def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None =
 
 def _drawn(run: Run, only: Sequence[str], folder: Path) -> DrawnPictures:
     names = [name for name in FIGURES if not only or name in only]
+    names += [name for name in dict.fromkeys(only) if name not in FIGURES]
     if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
         pictures = _draw_in_two_processes(run, names, folder)
     else:

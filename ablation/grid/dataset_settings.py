@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
-from ablation.grid.settings_group import Settings
+from ablation.grid.settings_group import STORED, Settings
+from ablation.plugins import plugins
 
 
 def _require_count_or_share(value: float) -> float:
@@ -22,6 +24,14 @@ def _reject_repeated_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _require_reader(name: str, info: ValidationInfo) -> str:
+    """Refuse a name that no reader has; that of a stored study may be of a plug-in that is not here."""
+    if name not in DATASETS and info.context is not STORED and name not in plugins("reader", DATASETS):
+        valid = ", ".join([*DATASETS, *plugins("reader", DATASETS)])
+        raise PydanticCustomError("literal_error", "no reader has this name", {"expected": valid})
+    return name
+
+
 def _as_height_and_width(value: Any) -> Any:
     """Convert a single number to a height and a width."""
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else _as_tuple(value)
@@ -35,10 +45,10 @@ Count = Annotated[int, Field(ge=1)]
 CountOrShare = Annotated[float, Field(gt=0), AfterValidator(_require_count_or_share)]
 LabelNoise = Annotated[float, Field(ge=0, lt=1)]
 
-DatasetName = Literal[
+DATASETS = (
     "digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "npz", "folder", "csv", "own", "tfds",
     "huggingface",
-]  # fmt: skip
+)  # fmt: skip
 _PATHS = {
     "npz": "the file to read",
     "folder": "a folder that contains one folder per class",
@@ -54,10 +64,12 @@ class DatasetSettings(Settings):
     contains ``test``, too. Splits are stratified by class, unless images have several labels.
     """
 
-    name: DatasetName = "digits"
+    name: Annotated[str, AfterValidator(_require_reader), Field(json_schema_extra={"enum": [*DATASETS]})] = (
+        "digits"
+    )
     """The name of the dataset. ``npz`` reads your own file, ``folder`` reads pictures from one folder per
     class, ``csv`` reads the pictures that a CSV file lists, and ``own`` calls your ``loader``. With a
-    ``loader``, ``own`` is the default."""
+    ``loader``, ``own`` is the default. Installed plug-ins may add further names."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """The path of the images of ``npz``, ``folder`` or ``csv``, or of a downloaded dataset, relative to the
     grid file."""
@@ -126,15 +138,17 @@ class DatasetSettings(Settings):
             raise ValueError("the name own needs a loader (module:function), and no other name accepts one")
         if self.loader is not None and ":" not in self.loader:
             raise ValueError(f"the loader '{self.loader}' is not of the form module:function")
-        if self.id is not None and self.name not in ("tfds", "huggingface"):
+        is_ours = self.name in DATASETS  # a plug-in decides itself which of its settings are valid
+        if self.id is not None and is_ours and self.name not in ("tfds", "huggingface"):
             raise ValueError("an id is valid only for tfds and huggingface")
         if self.id is None and (self.name == "tfds" or (self.name == "huggingface" and self.path is None)):
             raise ValueError(f"a dataset named {self.name} needs an id, the name of the dataset there")
-        if self.image_size is not None and self.name not in ("folder", "csv", "tfds", "huggingface"):
+        resized = ("folder", "csv", "tfds", "huggingface")
+        if self.image_size is not None and is_ours and self.name not in resized:
             raise ValueError("image_size is valid only for folder, csv, tfds and huggingface")
         if self.on_error == "skip" and self.name not in ("folder", "csv", "huggingface"):
             raise ValueError("on_error: skip is valid only for folder, csv and huggingface")
-        if self.class_names is not None and self.name not in ("npz", "folder", "csv", "own"):
+        if self.class_names is not None and is_ours and self.name not in ("npz", "folder", "csv", "own"):
             raise ValueError("class_names is valid only for npz, folder, csv and own")
         if self.name in _PATHS and self.path is None:
             raise ValueError(f"a dataset named {self.name} needs a path, {_PATHS[self.name]}")

@@ -15,7 +15,7 @@ from ablation.errors import AblationError, did_you_mean
 from ablation.grid.ablate_settings import AblateSettings, Part, matched_variants, part_cells, read_parts
 from ablation.grid.combinations import Combination, Factor, ablation_cells
 from ablation.grid.compare_settings import CompareSettings
-from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.fractional import fractional_cells
 from ablation.grid.overrides import Override
 from ablation.grid.schema_errors import validate
@@ -327,6 +327,8 @@ def _require_images(given: DatasetSettings, resolved: DatasetSettings, source: L
         except AblationError as error:
             raise source.error(("dataset", "loader"), str(error)) from None
     if given.path is None or resolved.path is None or given.name in ("own", "tfds", "huggingface"):
+        return
+    if given.name not in DATASETS:  # what a plug-in takes for a path is its own matter
         return
     path = Path(resolved.path)
     if not path.exists():

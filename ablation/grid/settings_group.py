@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+STORED: dict[str, bool] = {"stored": True}
+"""The context of validating what a run folder holds: it is read even if a plug-in is not installed here."""
+
 
 class Settings(BaseModel):
     """A frozen group of settings. Unknown keys are rejected, and JSON restores a group exactly."""

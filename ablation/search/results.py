@@ -10,6 +10,7 @@ from typing import ClassVar
 import pandas as pd
 
 from ablation.errors import RunError, refuse_file
+from ablation.grid.settings_group import STORED
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
@@ -34,7 +35,9 @@ class SearchRun:
         refuse_file(self.folder)
         try:
             record = json.loads((self.folder / SEARCH).read_text("utf-8"))
-            self.search = Search.model_validate_json(json.dumps(record["search"]), strict=True)
+            self.search = Search.model_validate_json(
+                json.dumps(record["search"]), strict=True, context=STORED
+            )
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None

@@ -15,8 +15,9 @@ from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, writing
 from ablation.files import json_text, write_atomically
 from ablation.grid.code_folders import with_code_folders
-from ablation.grid.dataset_settings import DatasetSettings
+from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
+from ablation.grid.settings_group import STORED
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
 from ablation.operating_system import longest_path
@@ -162,7 +163,7 @@ class Store(TrialStore):
             if control_in(record):
                 raise ValueError("control characters, which no grid file may contain")
             settings = with_code_folders(record["study"], self._in_folder)
-            study = Study.model_validate_json(json.dumps(settings), strict=True)
+            study = Study.model_validate_json(json.dumps(settings), strict=True, context=STORED)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
@@ -184,9 +185,10 @@ class Store(TrialStore):
     ) -> Dataset | None:
         """Return the dataset that was prepared here, if `prepare_dataset` is known to give the same again.
 
-        Otherwise return None: images at a path may have been changed since, and are read again.
+        Otherwise return None: images at a path, or a plug-in that reads them, may have been changed since,
+        and are read again.
         """
-        if settings.path is not None:
+        if settings.path is not None or settings.name not in DATASETS:
             return None
         try:
             study, digest = self.study()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ablation.data.datasets import Dataset, prepare_dataset
+from ablation.data.readers import reader_provenance
 from ablation.errors import GridError, did_you_mean
 from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share
 from ablation.executors.contract import Executor, Task
@@ -54,7 +55,7 @@ def run_study(
         out: The run folder; by default ``experiments/runs/<study>``.
         only: The variants to train now; by default all of them.
         workers: The number of trials at a time; by default as many as there are cores.
-        executor: ``local`` (worker processes), ``inline`` (this process) or ``ray`` (a Ray cluster).
+        executor: ``local`` (worker processes), ``inline`` (this process), ``ray`` or a plug-in's name.
         address: The address of the Ray cluster; by default a cluster is started on this machine.
         shard: The part of the trials to train here; the shard that ends last writes the report.
         observer: Its methods are called as the run goes on.
@@ -246,6 +247,7 @@ def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, 
 def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer) -> None:
     """Run the tasks, and keep each result as soon as it comes."""
     about = code_provenance(Path.cwd()) | {"dataset": run.dataset.digest}
+    about |= reader_provenance(run.study.dataset)
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
     with closing(ended):
         for task, bare in ended:

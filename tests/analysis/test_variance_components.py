@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.contingency_tables import mcnemar
 
 from ablation.analysis.variance_components import MCNEMAR_COLUMNS, NOISE_COLUMNS, mcnemar_table, noise_table
 
@@ -90,6 +93,17 @@ def test_mcnemar_is_the_exact_binomial_test() -> None:
     assert (first["only_variant_right"], first["only_baseline_right"]) == (9, 2)
     assert first["p"] == pytest.approx(stats.binomtest(2, 11, 0.5).pvalue, abs=1e-12)
     assert second["p"] == 1.0
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(1, 0), (0, 5), (10, 2), (7, 7), (25, 15), (900, 800)])
+def test_mcnemar_is_counted_exactly_and_is_that_of_statsmodels(gained: int, lost: int) -> None:
+    """Counted in whole numbers, for 10 and 2: 2 (1 + 12 + 66) / 2^12."""
+    n = gained + lost
+    counted = min(1.0, 2 * sum(comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n)
+    variant, plain = np.repeat([[True, False], [False, True]], [gained, lost], axis=0).T
+    (found,) = mcnemar_table({"plain": {0: plain}, "a": {0: variant}}, "plain")["p"]
+    assert found == pytest.approx(counted, rel=1e-13)
+    assert found == pytest.approx(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue, rel=1e-15, abs=1e-15)
 
 
 @pytest.mark.parametrize(("n", "level"), [(3, 0.05 / 7), (5, 0.05), (10, 0.05 / 3)])

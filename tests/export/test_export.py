@@ -30,6 +30,8 @@ from ablation.grid.trial import TrialResult
 from ablation.store.run_folder import Store
 from ablation.workflow.observers import NullObserver
 
+NO_TENSORBOARD = "TensorBoard is not installed: pip install 'ablation-harness[tensorboard]'"
+
 
 @pytest.fixture
 def run(finished_run: Run, tmp_path: Path) -> Run:
@@ -244,15 +246,27 @@ def test_without_pyarrow_nothing_is_said_unless_it_is_asked_for(
             "--tracking-uri says where MLflow keeps its runs; it can be used only with --to mlflow.",
         ),
         (["mlflow"], None, "MLflow is not installed: pip install 'ablation-harness[mlflow]'"),
+        (["tensorboard"], None, NO_TENSORBOARD),
     ],
 )
 def test_what_cannot_be_exported_is_told(
     formats: list[str], uri: str | None, message: str, finished_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(RunError) as caught:
         finished_run.export(*formats, tracking_uri=uri)
     assert str(caught.value) == message
+
+
+def test_a_run_without_tensorboard_starts_nothing(
+    tiny_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(RunError) as caught:
+        tiny_study.run(tmp_path / "run", observer=NullObserver(), executor="inline", tensorboard=True)
+    assert str(caught.value) == NO_TENSORBOARD
+    assert not (tmp_path / "run").exists()
 
 
 def test_mlflow_has_a_run_a_trial_nested_in_the_studys_and_none_twice(

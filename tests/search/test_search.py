@@ -203,6 +203,15 @@ def test_conditions_and_scales_are_kept(write_search: Callable[..., Path], tmp_p
 # What the oracles propose
 
 
+@pytest.fixture
+def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard is an extra, which keras-tuner imports for its own tuners, but not for its oracles."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboard"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+
+
+@pytest.mark.usefixtures("without_tensorboard")
 @pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband", "tpe", "cma_es"])
 def test_the_same_scores_bring_the_same_proposals(
     tuner: str, write_search: Callable[..., Path], tmp_path: Path

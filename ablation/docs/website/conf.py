@@ -31,6 +31,8 @@ CONTENTS = {
         "ablation/docs/designs",
         "ablation/docs/images",
         "ablation/docs/run-folder",
+        "ablation/docs/export",
+        "ablation/docs/plugins",
         "ablation/docs/live",
         "ablation/docs/shell",
         "ablation/docs/paper",
