@@ -34,6 +34,22 @@ def test_the_citation_is_of_this_version() -> None:
     assert citation["keywords"] == PROJECT["keywords"]
 
 
+def test_the_changelog_has_this_version_and_its_date() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    releases = re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    citation = YAML(typ="safe").load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert releases[0] == (PROJECT["version"], str(citation["date-released"]))
+    assert releases == sorted(releases, key=lambda r: [*map(int, r[0].split("."))], reverse=True)
+    assert {*re.findall(r"^### (.+)$", text, re.MULTILINE)} <= {
+        "Added",
+        "Changed",
+        "Fixed",
+        "Removed",
+        "Deprecated",
+    }
+    assert len(re.findall("^## ", text, re.MULTILINE)) - len(releases) <= 1  # what is unreleased
+
+
 def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     """As the release compares it with its tag."""
     subprocess.run([sys.executable, "-m", "ablation", "--version"], check=True)
