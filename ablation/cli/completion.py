@@ -22,7 +22,10 @@ _NO_FIGURES = (
     "parallel_drawing",
     "style",
     "column",
+    "line_legend",
+    "naming",
     "palette",
+    "saving",
 )
 
 

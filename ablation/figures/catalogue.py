@@ -30,7 +30,8 @@ from ablation.figures import (
     tuning,
     variance_shift,
 )
-from ablation.figures.style import Drawing, DrawnPictures, look, write
+from ablation.figures.saving import write
+from ablation.figures.style import Drawing, DrawnPictures, look
 from ablation.grid.user_code import error_summary
 from ablation.plugins import plugins
 from ablation.results.run import Run

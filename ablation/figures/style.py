@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from ablation.figures.fonts import further_fonts, without_glyph_warnings
 from ablation.figures.palette import VariantStyle
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 INK = "#222222"
 FAINT = "#8a8a8a"
-_SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
 
 _BETWEEN_ROWS = 0.85  # inches: the label of an axis, and below it a title of two lines
@@ -366,35 +363,3 @@ def small_multiples(
         if k + columns >= count:
             panels[k].tick_params(labelbottom=True)
     return figure, panels[:count]
-
-
-def write(drawing: Drawing, folder: Path, figure_name: str, images: str) -> Picture:
-    """Write a drawing of a figure as PNG and SVG.
-
-    Args:
-        drawing: The drawing.
-        folder: The folder that the files are written to.
-        figure_name: The figure that it belongs to.
-        images: Which images it is of, in a sentence.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    once = f"{drawing.alone} {images}".lstrip()
-    picture = Picture(drawing.name, drawing.title, drawing.caption, drawing.alt, folder, figure_name, once)
-    figure = drawing.figure
-    with look():
-        if figure.get_layout_engine():
-            figure.draw_without_rendering()  # lays the figure out, once for both files
-            figure.set_layout_engine(None)
-        box = figure.get_tightbbox().padded(0.1)  # "tight" would draw all of it once more for each file
-        common: dict[str, Any] = {"bbox_inches": box, "facecolor": "white"}
-        figure.savefig(picture.svg, metadata={"Date": None}, **common)
-        area = box.width * box.height
-        dpi = 150 if area < _LARGE else 120
-        if area < _SMALL:  # there may be one per variant: their time counts, and not their size
-            figure.savefig(picture.png, dpi=dpi, metadata={"Software": None}, **common)
-            return picture
-        bitmap = io.BytesIO()
-        figure.savefig(bitmap, dpi=dpi, pil_kwargs={"compress_level": 1}, **common)
-    with Image.open(bitmap) as image:  # 256 colours are enough, and a third of the size
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture.png, dpi=(dpi, dpi))
-    return picture

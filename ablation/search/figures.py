@@ -12,6 +12,7 @@ import pandas as pd
 
 from ablation.figures.fonts import warn_of_missing_characters
 from ablation.figures.palette import hue
+from ablation.figures.saving import write
 from ablation.figures.style import (
     FAINT,
     Drawing,
@@ -21,7 +22,6 @@ from ablation.figures.style import (
     look,
     new_figure,
     percent_axis,
-    write,
 )
 from ablation.grid.search_space import Parameter
 from ablation.grid.value_text import counted, yaml_text
