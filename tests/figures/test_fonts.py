@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from matplotlib import get_data_path
 from matplotlib.font_manager import fontManager
 
 from ablation import Run
@@ -20,8 +21,19 @@ from ablation.figures.style import look, new_figure
 CAT = "\N{CJK UNIFIED IDEOGRAPH-732B}"
 
 
+@pytest.fixture(autouse=True)
+def only_matplotlibs_own_fonts() -> Iterator[None]:
+    """As on a machine without others, such as those of a TeX."""
+    known = fontManager.ttflist.copy()
+    fontManager.ttflist[:] = [font for font in known if Path(font.fname).is_relative_to(get_data_path())]
+    fonts._fallbacks.cache_clear()
+    yield
+    fontManager.ttflist[:] = known
+    fonts._fallbacks.cache_clear()
+
+
 @pytest.fixture
-def font_of_cats(tmp_path: Path) -> Iterator[str]:
+def font_of_cats(tmp_path: Path) -> str:
     """A font that is installed for the test, and has one character only."""
     from fontTools.fontBuilder import FontBuilder
     from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -41,12 +53,9 @@ def font_of_cats(tmp_path: Path) -> Iterator[str]:
     builder.setupOS2()
     builder.setupPost()
     builder.save(tmp_path / "cats.ttf")
-    known = fontManager.ttflist.copy()
     fontManager.addfont(tmp_path / "cats.ttf")
     fonts._fallbacks.cache_clear()
-    yield name
-    fontManager.ttflist[:] = known
-    fonts._fallbacks.cache_clear()
+    return name
 
 
 def renamed(run: Run, name: str) -> Run:
