@@ -32,6 +32,11 @@ def control_in(value: Any) -> str:
     return next(filter(None, map(control_in, value)), "") if isinstance(value, list) else ""
 
 
+def whole_characters(text: str) -> str:
+    r"""Return a text in which characters that JSON writes as two halves, like ``\ud83c\udf89``, are whole."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 def visible(text: str) -> str:
     r"""Return a text in which each control character is written as in Python, like ``\x1b``."""
     if text.isascii() and text.isprintable():

@@ -26,6 +26,7 @@ from ablation.operating_system import IS_WINDOWS
 from ablation.tensorflow_setup import start_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.pop("COLUMNS", None)  # xdist sets it, as no shell does
 
 CHROME = (  # where Chrome is installed outside of the path
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),

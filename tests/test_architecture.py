@@ -106,8 +106,8 @@ def test_no_modules_form_a_ring() -> None:
         pytest.fail(f"a ring of imports: {' -> '.join(error.args[1])}")
 
 
-def test_at_most_eight_modules_lie_flat() -> None:
-    assert len([file for file in PACKAGE.glob("*.py") if file.name != "__init__.py"]) <= 8
+def test_at_most_nine_modules_lie_flat() -> None:
+    assert len([file for file in PACKAGE.glob("*.py") if file.name != "__init__.py"]) <= 9
 
 
 def test_no_module_is_longer_than_400_lines_and_no_function_than_60() -> None:

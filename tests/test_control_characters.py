@@ -53,6 +53,13 @@ def test_a_question_may_have_lines_and_a_name_may_not(tmp_path: Path) -> None:
         Study.from_yaml(file)
 
 
+def test_a_grid_that_is_json_may_have_characters_in_halves(tmp_path: Path) -> None:
+    file = tmp_path / "grid.yaml"
+    file.write_text(GRID.format(study="s", question=json.dumps("Is it 🎉?"), variant="wide"), "utf-8")
+    assert "\\ud83c" in file.read_text("utf-8")
+    assert Study.from_yaml(file).question == "Is it 🎉?"
+
+
 def test_a_study_from_somebody_else_contains_none(finished_run: Run, tmp_path: Path) -> None:
     shutil.copytree(finished_run.folder, tmp_path / "run")
     file = tmp_path / "run" / "study.json"

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ablation.control_characters import control_in
+from ablation.control_characters import control_in, whole_characters
 from ablation.errors import GridError, did_you_mean
 from ablation.grid.overrides import Override, overridden
 from ablation.grid.yaml_syntax import syntax_error
@@ -177,10 +177,11 @@ def _count_values(node: Node, file: str, above: frozenset[int], so_far: int = 0)
 
 def _refuse_control(node: ScalarNode, file: str, is_key: bool = False) -> None:
     """Refuse what cannot be shown; in a key, which is a name, line breaks and tabs, too."""
-    breaks = "".join(character for character in node.value if is_key and character in "\n\t")
-    if control := control_in(node.value) or "".join(f"U+{ord(character):04X}" for character in breaks[:1]):
+    text = whole_characters(node.value)
+    breaks = "".join(character for character in text if is_key and character in "\n\t")
+    if control := control_in(text) or "".join(f"U+{ord(character):04X}" for character in breaks[:1]):
         raise GridError(
-            f"{file}, line {node.start_mark.line + 1}: '{ascii(node.value)[1:-1][:80]}' contains {control}, "
+            f"{file}, line {node.start_mark.line + 1}: '{ascii(text)[1:-1][:80]}' contains {control}, "
             "a control character, which cannot be shown; remove it."
         )
 

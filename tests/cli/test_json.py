@@ -130,7 +130,7 @@ def test_an_audit_that_finds_no_pairs_still_exits_with_1(
     finished_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpaired = finished_run.pairing.assign(paired=False)
-    monkeypatch.setattr("ablation.workflow.audit.audit_pairing", lambda run: unpaired)
+    monkeypatch.setattr("ablation.workflow.audit.audit_pairing", lambda run, trust: unpaired)
     done = CliRunner().invoke(app, ["audit", str(finished_run.folder), "--json"])
     assert (done.exit_code, json.loads(done.stdout)["paired"]) == (1, False)
 
@@ -185,7 +185,7 @@ def test_what_else_is_printed_and_warned_of_stays_off_the_standard_output(
     from ablation.errors import AblationWarning
     from ablation.workflow import audit
 
-    def talkative(run: Run) -> pd.DataFrame:
+    def talkative(run: Run, trust: bool) -> pd.DataFrame:
         print("a user's module is imported")
         warnings.warn("this may matter", AblationWarning, stacklevel=1)
         return original(run)

@@ -27,6 +27,7 @@ from test_grid_file import _VALUES as VALUES
 from test_grid_file import EXPERIMENTS, MISTAKES, WRONG
 
 from ablation import Search, Study, grid_schema, write_schema
+from ablation.control_characters import control_in
 from ablation.errors import AblationError, GridError, RunError
 from ablation.grid.component_parser import resolved
 from ablation.grid.yaml_positions import read_yaml
@@ -167,6 +168,7 @@ ONLY_THE_PRODUCT = {
     "variants.a.epochs: 'training.epochs' and 'epochs' are one setting",
     "value 1 of factors.blocks: a dense model has no setting 'blocks'",
     "model.dropout: expected a finite number, not NaN",
+    "millions of cells",
     "factor also fixed",
     "a variant named as a combination",
     "a variant that changes nothing",
@@ -364,7 +366,7 @@ def grids(draw: st.DrawFn) -> dict[str, Any]:
         "gpus": st.floats(0, 1) | _NUMBERS,
         "save_models": st.sampled_from([True, False, "raw"]),
         "engine": st.sampled_from([None, "jax"]),
-        "question": st.text(max_size=9),
+        "question": st.text(max_size=9).filter(lambda text: not control_in(text)),
         "vary": st.lists(st.sampled_from(["init", "order", "split"]), min_size=1, unique=True),
         "dataset": st.fixed_dictionaries({}, optional={"validation_size": _NUMBERS | _SHARES, "test_size": _NUMBERS, "normalise": st.just("standard")}),
         "compare": st.fixed_dictionaries({}, optional={"margin": st.sampled_from(["1pp", "0.5 pp", 0.01]), "alpha": st.floats(0.001, 0.4), "looks": st.just("any")}),

@@ -43,6 +43,7 @@ CONTENTS = {
         "ablation/docs/machines",
         "ablation/docs/merge-gate",
         "ablation/docs/classroom",
+        "ablation/docs/systems",
         f"{HERE}/api",
     ],
     "Evidence": ["ablation/docs/trust", "ablation/docs/speed", "ablation/docs/glossary"],
