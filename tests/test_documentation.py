@@ -12,6 +12,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from ablation import Run, Study
 from ablation.cli.app import app
 from ablation.errors import GridError
 from ablation.figures.catalogue import FIGURES
+from ablation.grid.grid_file import read_study
+from ablation.grid.overrides import parse_overrides
 from ablation.results.run import TABLES
 from ablation.search.results import SearchRun
 from ablation.search.settings import Search
@@ -233,6 +236,21 @@ def test_every_command_is_in_the_readme() -> None:
     shown = {arguments[0] for arguments in command_lines()}
     assert shown == set(COMMANDS)
     assert {name for name in COMMANDS if f"`ablation {name}" in README} == set(COMMANDS)
+
+
+def test_the_help_has_the_order_of_the_readme() -> None:
+    shown = re.findall(r"^\| `ablation (class \w+|\w+)", README, re.MULTILINE)
+    assert shown == list(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [a for a in command_lines() if "-s" in a], ids=" ".join)
+def test_settings_of_a_command_fit_its_grid(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read with the embedded study."""
+    monkeypatch.chdir(ROOT)
+    overrides = [value for option, value in pairwise(arguments) if option == "-s"]
+    assert read_study(Path("experiments/grid.yaml"), True, parse_overrides(overrides)).variants
 
 
 def test_every_figure_and_every_table_is_told_of_with_the_run_folder() -> None:

@@ -10,6 +10,7 @@ from ablation.executors.engine import choose_engine
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
 from ablation.executors.ray import RayExecutor
+from ablation.executors.ray_cluster import require_ray
 from ablation.grid.study import Engine
 from ablation.grid.user_code import error_summary
 from ablation.plugins import Plugin, plugins
@@ -54,9 +55,9 @@ def make_executor(
         engine: What trains the models; by default `choose_engine` decides.
 
     Raises:
-        AblationError: There is no such executor, or it does not take an address; or a plug-in does not make
-            one; or TensorFlow already runs in this process with another number of threads, where trials are
-            to run in it.
+        AblationError: There is no such executor, or it does not take an address; Ray is not installed; or a
+            plug-in does not make one; or TensorFlow already runs in this process with another number of
+            threads, where trials are to run in it.
     """
     require_executor(name, address)
     if plugin := plugins("executor", EXECUTORS).get(name):
@@ -66,6 +67,7 @@ def make_executor(
             raise AblationError(
                 "--executor ray trains with TensorFlow only; `engine: jax` needs --executor local or inline."
             )
+        require_ray()
         return RayExecutor(address, workers, gpus, keep)
     chosen = choose_engine(engine)
     if name == "inline":

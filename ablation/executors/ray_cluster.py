@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,18 @@ from ablation.errors import RunError
 
 _LOOK_AGAIN = 5.0  # seconds until nodes are counted again
 _AHEAD = 16  # tasks that wait in a shared cluster, beside twice as many as it can run: they make it grow
+
+
+def require_ray() -> None:
+    """Refuse to begin without Ray.
+
+    Raises:
+        RunError: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise RunError(
+            "--executor ray needs Ray, which is not installed: pip install 'ablation-harness[ray]'"
+        )
 
 
 class RayCluster:
@@ -56,12 +69,9 @@ class RayCluster:
             # Ray's switch for clusters over the network: without it, all stays on the loopback address.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError:
-            raise RunError(
-                "--executor ray needs Ray, which is not installed: pip install 'ablation-harness[ray]'"
-            ) from None
+        require_ray()
+        import ray
+
         if self._ending:
             self._ending.join()
         if ray.is_initialized():

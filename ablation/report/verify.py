@@ -27,7 +27,7 @@ from ablation.results.classroom import CLASS_FILE, Classroom
 from ablation.results.contradictions import contradiction
 from ablation.results.left_out import refuse_outdated
 from ablation.results.run import TABLES, Run
-from ablation.results.seal import seal_of
+from ablation.results.seal import require_seal, seal_of
 from ablation.store.manifest import MANIFEST, changed_since_packed, packed_files
 
 _OF_TRIALS = ("results", "history")  # tables that depend on no rule
@@ -88,12 +88,14 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
         seal: The digest that `seal_of` gave when the run was sealed, if it was.
 
     Raises:
-        RunError: There is no report, no trial counts any more, or the images are missing.
+        RunError: There is no report, no trial counts any more, the images are missing, or the seal is none.
     """
     files = [report] if report else _written(run)
     paper = [] if report else paper_files(run.folder)
     if not [*files, *paper] or not all(file.is_file() for file in files):
         raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
+    if seal:
+        require_seal(seal)
     refuse_outdated(run)
     differences = [*_of_seal(run, seal), *_of_trials(run)]
     packed = {} if report else packed_files(run.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 from ablation.errors import RunError
 from ablation.results.run import Run
@@ -38,3 +39,15 @@ def seal_of(run: Run) -> str:
         "trials": sorted(f"{trial.id} {run.store.checksum(trial)}" for trial in run.trials),
     }
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def require_seal(text: str) -> None:
+    """Refuse what `seal_of` cannot have returned, which would only seem to show that a run was changed.
+
+    Raises:
+        RunError: It is not a digest with its prefix.
+    """
+    if not re.fullmatch("sha256:[0-9a-f]{64}", text):
+        raise RunError(
+            f"the seal must be what `ablation seal` prints, sha256: and 64 hexadecimal digits, not {text!r}."
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
+import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import tiny_trial
 
-from ablation import Study
+from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
 from ablation.errors import AblationError, GridError, RunError
 from ablation.executors import ray as on_ray
@@ -29,19 +30,25 @@ def test_an_address_goes_with_ray(tmp_path: Path) -> None:
 
 
 def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_ray(name: str, *rest: Any) -> Any:
-        if name == "ray":
-            raise ImportError("No module named 'ray'")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_ray)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RunError) as caught:
         RayCluster(None, None, 0).connect(1)
     assert str(caught.value) == (
         "--executor ray needs Ray, which is not installed: pip install 'ablation-harness[ray]'"
     )
+
+
+def test_without_ray_a_run_folder_stays_as_it_is(
+    finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was started, so what the folder says of the study is what it said before."""
+    shutil.copytree(finished_run.folder, tmp_path / "run")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    monkeypatch.setitem(sys.modules, "ray", None)
+    study = finished_run.study.model_copy(update={"seeds": (7,)})
+    with pytest.raises(RunError, match="needs Ray, which is not installed"):
+        run_study(study, tmp_path / "run", executor="ray")
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ def test_a_seal_depends_on_trials_and_declared_study_alone(copied: Run, finished
     )
 
 
+@pytest.mark.parametrize("text", ["abc", "0" * 64, "sha256:" + "0" * 63, "SHA256:" + "0" * 64])
+def test_what_is_no_seal_is_not_said_to_be_another_one(finished_run: Run, text: str) -> None:
+    with pytest.raises(RunError) as caught:
+        finished_run.verify(seal=text)
+    assert str(caught.value) == (
+        f"the seal must be what `ablation seal` prints, sha256: and 64 hexadecimal digits, not '{text}'."
+    )
+
+
 def test_a_run_with_a_damaged_or_missing_trial_is_not_sealed(copied: Run) -> None:
     trial = copied.trials[-1]
     folder = copied.store.place(trial)
