@@ -17,6 +17,7 @@ from ablation import Run, Study
 from ablation.cli.app import app
 from ablation.errors import RunError
 from ablation.figures.style import Picture
+from ablation.interchange.archive import write_archive
 from ablation.interchange.pack import pack_run
 from ablation.store.manifest import MANIFEST, changed_since_packed, packed_files
 from ablation.workflow.repeat import Repetition, repeat_trial
@@ -313,4 +314,22 @@ def test_the_command_says_what_differs_and_what_may_be_the_reason(
     assert printed(("epoch 2: other numbers",), ("keras: 3.15.1 before, 9.9 now",)) == (
         "plain seed 0, epoch 2: other numbers\nNote: not as before: keras: 3.15.1 before, 9.9 now.\n",
         1,
+    )
+
+
+def test_a_pack_is_not_written_into_the_run_that_it_packs(with_code: Run) -> None:
+    out = with_code.folder / "paper" / "for-review.zip"
+    with pytest.raises(RunError) as caught:
+        pack_run(with_code, out)
+    assert str(caught.value) == (
+        f"{out} would be in the run folder itself; choose a place outside of it with --out."
+    )
+
+
+def test_a_name_that_the_disk_cannot_hold_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        write_archive({}, tmp_path / f"{'x' * 300}.zip")
+    assert str(caught.value) == (
+        f"{tmp_path} cannot be written to: file name too long. Finished work is kept; when it can be written "
+        "to, repeat the command."
     )
