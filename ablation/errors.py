@@ -96,6 +96,24 @@ def writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system while reading something that is there into a message.
+
+    Raises:
+        RunError: It cannot be read; for example, it belongs to another user.
+        FileNotFoundError: It does not exist.
+        NotADirectoryError: It is a file.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"{error.filename or path} cannot be read: {reason}.") from None
+
+
 def show_warning(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:
     """Print a warning that is meant for the user as a sentence; others as Python does."""
     if issubclass(category, AblationWarning):

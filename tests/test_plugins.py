@@ -8,6 +8,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import pytest
 from ablation import Run, Study
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import AblationError
+from ablation.executors.contract import Task
 from ablation.executors.make import make_executor
+from ablation.figures.catalogue import draw
 from ablation.grid.dataset_settings import DatasetSettings
 from ablation.store.run_folder import Store
 from ablation.workflow.observers import NullObserver
@@ -156,6 +159,16 @@ CODE = """
     def nothing(*given):
         return 3
 
+    def exits(*given):
+        raise SystemExit(0)
+
+    class Silent(Exception):
+        def __str__(self):
+            raise RuntimeError("not even a message")
+
+    def is_silent(*given):
+        raise Silent
+
     text = "no function"
 """
 HERE = "of the package faulty 0.5"
@@ -182,7 +195,15 @@ HERE = "of the package faulty 0.5"
             "faulty:nothing",
             f"the executor 'it' {HERE} made a value of type int; expected one with run and close.",
         ),
+        ("executor", "faulty:exits", f"the executor 'it' {HERE} raised SystemExit: 0"),
         ("exporter", "faulty:raises", f"the exporter 'it' {HERE} raised ValueError: not today"),
+        ("exporter", "faulty:exits", f"the exporter 'it' {HERE} raised SystemExit: 0"),
+        ("exporter", "faulty:is_silent", f"the exporter 'it' {HERE} raised Silent"),
+        (
+            "exporter",
+            "faulty:nothing",
+            f"the exporter 'it' {HERE} returned a value of type int; expected where it wrote the run.",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_plugin_is_a_sentence(
@@ -212,3 +233,70 @@ def test_the_package_itself_has_no_plugins() -> None:
     assert version("ablation-harness")
     for kind in ("readers", "executors", "exporters", "figures"):
         assert not entry_points(group=f"ablation.{kind}")
+
+
+EXECUTOR = """
+    from ablation import TrialResult
+
+    class Odd:
+        def __init__(self, way):
+            self.way = way
+
+        def run(self, tasks, dataset_file, threads, on_progress):
+            return self.way(tasks)
+
+        def close(self):
+            pass
+
+    def result(task, **about):
+        return task, TrialResult(**{"trial_id": task.trial.id, "status": "failed"} | about)
+
+    def stops(tasks):
+        yield result(tasks[0])
+        raise SystemExit(0)
+
+    none = lambda options: Odd(lambda tasks: None)
+    numbers = lambda options: Odd(lambda tasks: iter([3]))
+    other = lambda options: Odd(lambda tasks: iter([result(tasks[0], trial_id="other")]))
+    empty = lambda options: Odd(lambda tasks: iter([result(tasks[0], status="completed")]))
+    twice = lambda options: Odd(lambda tasks: iter([result(tasks[0])] * 2))
+    ended = lambda options: Odd(stops)
+    good = lambda options: Odd(lambda tasks: iter([result(tasks[0])]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "trouble"),
+    [
+        ("none", "raised TypeError: 'NoneType' object is not iterable"),
+        ("numbers", "yielded something else than (Task, TrialResult): int, NoneType."),
+        ("other", "yielded the result of other for TRIAL."),
+        ("empty", "yielded a result of TRIAL that is completed and has no metrics."),
+        ("twice", "yielded TRIAL, which it was not asked to train, or not a second time."),
+        ("ended", "raised SystemExit: 0"),
+        ("good", ""),
+    ],
+)
+def test_what_the_executor_of_a_plugin_yields_is_checked(
+    target: str, trouble: str, offer: Callable[..., None], finished_run: Run, tmp_path: Path
+) -> None:
+    offer("odd", "executor", "odd", f"odd:{target}", EXECUTOR)
+    sys.modules.pop("odd", None)
+    task, kept = Task(finished_run.trials[0], tmp_path), []
+    runner = make_executor("odd", None, 1, tmp_path)
+    with pytest.raises(AblationError) if trouble else nullcontext() as caught:
+        kept.extend(runner.run([task], tmp_path, 1, lambda _: None))
+    if trouble:
+        expected = trouble.replace("TRIAL", task.trial.id)
+        assert str(caught.value) == f"the executor 'odd' of the package odd 0.5 {expected}"
+    else:
+        assert [result.status for _, result in kept] == ["failed"]
+    runner.close()
+
+
+def test_a_figure_of_any_name_is_drawn_or_missing_with_its_reason(
+    offer: Callable[..., None], finished_run: Run, tmp_path: Path
+) -> None:
+    offer("faulty", "figure", "odd*", "faulty:exits", CODE)
+    sys.modules.pop("faulty", None)
+    assert draw(finished_run, ["odd*"], tmp_path).missing == {"odd*": "SystemExit: 0"}

@@ -9,11 +9,11 @@ from ablation.executors.contract import EXECUTORS, Executor, ExecutorOptions
 from ablation.executors.engine import choose_engine
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
+from ablation.executors.plugin import PluginExecutor
 from ablation.executors.ray import RayExecutor
 from ablation.executors.ray_cluster import require_ray
 from ablation.grid.study import Engine
-from ablation.grid.user_code import error_summary
-from ablation.plugins import Plugin, plugins
+from ablation.plugins import plugins
 from ablation.tensorflow_setup import configure_tensorflow, start_jax
 
 
@@ -61,7 +61,9 @@ def make_executor(
     """
     require_executor(name, address)
     if plugin := plugins("executor", EXECUTORS).get(name):
-        return _of_plugin(plugin, ExecutorOptions(workers, threads, log_folder, keep, address, gpus, engine))
+        return PluginExecutor(
+            plugin, ExecutorOptions(workers, threads, log_folder, keep, address, gpus, engine)
+        )
     if name == "ray":
         if engine == "jax":
             raise AblationError(
@@ -80,22 +82,3 @@ def make_executor(
         return InlineExecutor(chosen.name)
     count = chosen.workers(workers, threads)
     return LocalExecutor(count, log_folder, keep, chosen.name, chosen.gpus)
-
-
-def _of_plugin(plugin: Plugin, options: ExecutorOptions) -> Executor:
-    """Return the executor that a plug-in makes.
-
-    Raises:
-        AblationError: It raises an error, or makes something else.
-    """
-    make = plugin.load()
-    try:
-        made: Executor = make(options)
-    except AblationError:
-        raise
-    except Exception as error:
-        raise AblationError(f"{plugin} raised {error_summary(error)}") from error
-    if not (callable(getattr(made, "run", None)) and callable(getattr(made, "close", None))):
-        kind = type(made).__name__
-        raise AblationError(f"{plugin} made a value of type {kind}; expected one with run and close.")
-    return made

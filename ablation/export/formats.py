@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ablation.errors import AblationError, RunError, did_you_mean
 from ablation.export import FORMATS
@@ -60,11 +61,15 @@ def _of_plugin(plugin: Plugin) -> Callable[[Run], str]:
 
     def write(run: Run) -> str:
         try:
-            return str(function(run))
+            where = function(run)
         except AblationError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RunError(f"{plugin} raised {error_summary(error)}") from error
+        if not isinstance(where, str | Path):
+            kind = type(where).__name__
+            raise RunError(f"{plugin} returned a value of type {kind}; expected where it wrote the run.")
+        return str(where)
 
     return write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ablation.errors import RunError
+from ablation.errors import AblationError, RunError
 from ablation.export.records import epoch_measures, epoch_times, final_measures
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import yaml_text
@@ -47,13 +47,14 @@ def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
         RunError: MLflow raised an error.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     where = tracking_uri or mlflow.get_tracking_uri()
     try:
         _write(mlflow.MlflowClient(where), run)
-    except MlflowException as error:
-        raise RunError(f"MLflow, {where}: {str(error).splitlines()[0]}") from None
+    except AblationError:
+        raise
+    except Exception as error:  # also those of its database, which are no exceptions of MLflow
+        raise RunError(f"MLflow, {where}: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     return f"{where}, experiment '{run.study.name}'"
 
 

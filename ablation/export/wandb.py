@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from ablation.results.run import Run
 
 FOLDER = "wandb"  # as W&B names it, in the folder that it is given
 _REPORTING = "WANDB_ERROR_REPORTING"
+_LONGEST = 128  # characters of the name of a project
 _COMPLETE = "complete.json"  # in the folder of an offline run: it was written to its end, and of what
 
 
@@ -125,12 +127,17 @@ def _offline_run(run: Run, run_id: str, holds: str, **about: Any) -> Iterator[An
         disable_code=True, disable_git=True, disable_job_creation=True, save_code=False,
         x_disable_machine_info=True, x_disable_meta=True, x_disable_stats=True,
     )  # fmt: skip
-    tracked = wandb.init(project=run.study.name, id=run_id, settings=settings, **about)
+    tracked = wandb.init(project=project_name(run.study.name), id=run_id, settings=settings, **about)
     try:
         yield tracked
     finally:
         tracked.finish()
     (Path(tracked.dir).parent / _COMPLETE).write_text(json.dumps(holds), "utf-8")
+
+
+def project_name(name: str) -> str:
+    """Return the name of a study without the characters that W&B refuses in that of a project."""
+    return re.sub(r"[/\\#?%:]", "_", name)[:_LONGEST]
 
 
 def _write_trial(run: Run, run_id: str, trial: Trial, result: TrialResult) -> None:

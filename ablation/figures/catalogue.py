@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
     """
     pictures, images = DrawnPictures(), f"{run.dataset.describe()}."
     for name in names:
-        for stale in folder.glob(f"{name}*"):
+        for stale in folder.glob(f"{glob.escape(name)}*"):
             if re.fullmatch(rf"{re.escape(name)}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
         try:
@@ -99,6 +100,6 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
                 pictures += [write(drawing, folder, name, images) for drawing in _drawings(name)(run)]
         except (AblationError, OSError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             pictures.missing[name] = error_summary(error)
     return pictures

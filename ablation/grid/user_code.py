@@ -116,13 +116,21 @@ def refuse_path(name: str) -> None:
     )
 
 
+def _text(error: BaseException) -> str:
+    """Return what an exception says; nothing if that raises another one."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def error_summary(error: BaseException) -> str:
     """Return an exception as one line, like ``ValueError: not today (my_models.py, line 12)``.
 
     The place is the last one in a custom module, if there is any. If Keras first names the call and then the
     reason, only the reason is returned.
     """
-    text = re.sub(r"\x1b\[\d+m|\{\{function_node .*?\}\} ", "", str(error))
+    text = re.sub(r"\x1b\[\d+m|\{\{function_node .*?\}\} ", "", _text(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     while lines[1:] and re.match(
         "Exception encountered when calling|Could not automatically infer", lines[0]

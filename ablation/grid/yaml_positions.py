@@ -47,8 +47,9 @@ class LocatedYaml:
         """
         line, known = self._locate(path)
         if override := self._given(path, known == path):
-            deeper = len(path) > len(override.path)
-            return GridError(f"{override.place}{f', {_in_words(path)}' if deeper else ''}: {message}")
+            inner = _known(self.data, path)
+            deeper = len(inner) > len(override.path)
+            return GridError(f"{override.place}{f', {_in_words(inner)}' if deeper else ''}: {message}")
         where = f"{self.file}, line {line + 1}"
         if known:
             where += f", {_in_words(known)}"
@@ -77,6 +78,17 @@ class LocatedYaml:
             else:
                 return line, path[:depth]
         return line, path
+
+
+def _known(data: Any, path: KeyPath) -> KeyPath:
+    """Return the part of a path that is in some data; pydantic adds names of types to it."""
+    for depth, part in enumerate(path):
+        is_key = isinstance(data, dict) and part in data
+        is_place = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not (is_key or is_place):
+            return path[:depth]
+        data = data[part]
+    return path
 
 
 def _in_words(path: KeyPath) -> str:

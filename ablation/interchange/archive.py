@@ -24,10 +24,10 @@ def write_archive(contents: Mapping[str, bytes | Path], out: Path) -> None:
     Raises:
         RunError: It exists already, or it cannot be written.
     """
-    if out.exists():
-        raise RunError(f"{out} already exists; choose another name with --out, or move it away.")
     refuse_file(out.parent)
     with writing(out.parent):
+        if out.exists():
+            raise RunError(f"{out} already exists; choose another name with --out, or move it away.")
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".zip":
             _write_zip(contents, out)

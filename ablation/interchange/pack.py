@@ -40,9 +40,12 @@ def pack_run(run: Run, out: str | Path | None = None, models: bool = False) -> P
 
     Raises:
         RunError: The run is being trained; its report is missing or out of date; a trial is damaged, or
-            cannot be repeated because code has changed; or the pack exists already or cannot be written.
+            cannot be repeated because code has changed; or the pack exists already, would be in the run
+            folder, or cannot be written.
     """
     out = Path(out) if out else Path(f"{run.folder.resolve().name}.zip")
+    if run.folder.resolve() in out.resolve().parents:  # the next pack might contain it
+        raise RunError(f"{out} would be in the run folder itself; choose a place outside of it with --out.")
     with _at_rest(run):
         run.refresh()
         _require_whole(run)

@@ -18,6 +18,7 @@ from ablation.grid.value_text import counted
 from ablation.report.render import render_gate
 from ablation.results.gate import Gate
 
+_ONE_SIDED = "variant "  # how `study_changes` begins to say that one was added, removed or renamed
 _MARKS = MARKS | {"identical": "="}
 
 
@@ -55,7 +56,8 @@ def gate_summary(gate: Gate) -> str:
         seeds=", ".join(map(str, gate.base.study.seeds)),
         method=method_phrase(compare),
         is_open=bool((gate.comparisons["verdict"] == "unresolved").any()),
-        differences=gate.differences,
+        differences=[line for line in gate.differences if not line.startswith(_ONE_SIDED)],
+        one_sided=[line for line in gate.differences if line.startswith(_ONE_SIDED)],
         unfinished=gate.unfinished.to_dict("records"),
     )
 

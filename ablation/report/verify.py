@@ -98,8 +98,7 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
         require_seal(seal)
     refuse_outdated(run)
     differences = [*_of_seal(run, seal), *_of_trials(run)]
-    packed = {} if report else packed_files(run.folder)
-    of_pack = changed_since_packed(run.folder) if packed else {}
+    packed, of_pack = ({}, {}) if report else (packed_files(run.folder), changed_since_packed(run.folder))
     differences += [Difference(name, change, "") for name, change in of_pack.items()]
     agreed, notes, compared = 0, dict[str, None](), dict[str, tuple[Pieces, Pieces, str]]()
     with tempfile.TemporaryDirectory() as folder:
@@ -114,8 +113,8 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
         differences += of_file
         agreed += len(should_say) - len(of_file)
         notes |= {note: None} if note else {}
-    manifest = [run.folder / MANIFEST] if packed else []
-    agreed += len(packed) - len(of_pack)
+    manifest = [run.folder / MANIFEST] if packed or of_pack else []
+    agreed += len(packed) - len(packed.keys() & of_pack.keys())
     return Verification(differences, [*files, *paper, *manifest], agreed, "; ".join(notes))
 
 

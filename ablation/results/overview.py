@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from ablation.errors import RunError, refuse_file
+from ablation.errors import RunError, reading, refuse_file
 from ablation.store.lock import running_parts
 from ablation.store.progress_log import progress_file
 from ablation.store.run_folder import RUNS, Store, is_search, runs_below
@@ -61,7 +61,7 @@ def list_runs(folder: str | Path = RUNS) -> list[RunOverview]:
         folder: The folder that holds run folders.
 
     Raises:
-        RunError: The folder does not exist, unless it is the usual one.
+        RunError: The folder does not exist, unless it is the usual one, or cannot be read.
     """
     folder = Path(folder)
     refuse_file(folder)
@@ -85,12 +85,18 @@ def newest_run(folder: Path = RUNS) -> Path:
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
-    below = sorted(folder.iterdir()) if folder.is_dir() else []
+    with reading(folder):
+        below = sorted(folder.iterdir()) if folder.is_dir() else []
     for path in below:
-        if (path / "study.json").is_file():
-            yield path
-        elif is_search(path):
-            yield from (record.parent for record in sorted(path.glob("*/study.json")))
+        with suppress(PermissionError):  # of another user, so that it cannot be known whether it is a run
+            yield from _runs_at(path)
+
+
+def _runs_at(path: Path) -> list[Path]:
+    """Return a path if it is a run folder, or the run folders of the search that it is; else nothing."""
+    if (path / "study.json").is_file():
+        return [path]
+    return [record.parent for record in sorted(path.glob("*/study.json"))] if is_search(path) else []
 
 
 def _overview(folder: Path) -> RunOverview:

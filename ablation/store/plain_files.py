@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ablation.errors import RunError
+from ablation.errors import RunError, reading
 
 _READ_OR_WRITTEN = ("figures", "logs", "paper", "progress", "tensorboard")
 
@@ -18,7 +18,7 @@ def require_plain_files(folder: Path) -> None:
     The folder itself may be reached by a link. What a user's callbacks wrote is neither read nor written.
 
     Raises:
-        RunError: There is such a thing.
+        RunError: There is such a thing, or a folder cannot be read.
     """
     for entry in _entries(folder):
         if entry.is_symlink():
@@ -43,5 +43,5 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _inside(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), reading(folder), os.scandir(folder) as entries:
         yield from entries

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
-from ablation.errors import RunError, refuse_file, writing
+from ablation.errors import RunError, reading, refuse_file, writing
 from ablation.files import json_text, write_atomically
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.dataset_settings import DATASETS, DatasetSettings
@@ -151,7 +151,8 @@ class Store(TrialStore):
         """Return the study that was last run here, and the digest of its dataset.
 
         Raises:
-            RunError: The folder is not a run folder, it contains a link, or its study file is damaged.
+            RunError: The folder is not a run folder, it contains a link, or its study file is damaged or
+                cannot be read.
         """
         require_plain_files(self.folder)
         return self._read_study(self.study_file)
@@ -159,7 +160,8 @@ class Store(TrialStore):
     def _read_study(self, file: Path) -> tuple[Study, str]:
         refuse_file(self.folder)
         try:
-            record = json.loads(file.read_text("utf-8"))
+            with reading(file):
+                record = json.loads(file.read_text("utf-8"))
             if control_in(record):
                 raise ValueError("control characters, which no grid file may contain")
             settings = with_code_folders(record["study"], self._in_folder)

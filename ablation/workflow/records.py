@@ -1,6 +1,6 @@
 """What commands say as plain data, for scripts: mappings, lists, text, numbers, true, false and None.
 
-The keys are described in ``ablation/docs/json.md``. Keys are added, never renamed; if that has to change, or
+The keys are described in ``ablation/docs/shell.md``. Keys are added, never renamed; if that has to change, or
 what a key means, `SCHEMA` is raised. Numbers that are not finite are None.
 """
 

@@ -18,6 +18,7 @@ import ablation
 from ablation import Run, TrialResult
 from ablation.errors import RunError
 from ablation.grid.value_text import size_text
+from ablation.results.overview import list_runs
 from ablation.store.lock import locked
 from ablation.store.run_folder import Store
 from ablation.training.checkpoint import CHECKPOINT
@@ -165,13 +166,17 @@ def test_what_interrupted_processes_left_is_unfinished_and_a_state_that_is_neede
     assert set(Run(run.folder).trial_results) == {trial.id for trial in run.trials if trial.seed}
 
 
-def test_a_run_folder_with_a_link_is_left_alone(run: Run, tmp_path: Path) -> None:
+def test_a_link_is_refused_and_what_it_leads_to_stays(run: Run, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "precious").write_text("keep me")
-    (run.folder / "trials" / "linked-s9-0badbad0").symlink_to(elsewhere)
-    with pytest.raises(RunError, match="linked-s9-0badbad0 is a link, which may lead out of the run folder"):
+    link = run.folder / "trials" / "linked-s9-0badbad0"
+    link.symlink_to(elsewhere)
+    with pytest.raises(RunError) as error:
         ablation.clean_run(run.folder, remove=True)
+    assert str(error.value) == (
+        f"{link} is a link, which may lead out of the run folder. Put what it leads to in its place, or remove it."
+    )
     assert (elsewhere / "precious").is_file()
 
 
@@ -214,3 +219,19 @@ def test_a_size_is_short_and_near(size: int) -> None:
     scale = 1000.0 ** ["B", "kB", "MB", "GB", "TB"].index(unit)
     assert abs(float(number) * scale - size) <= 0.051 * max(size, 1) + 0.5 * (scale == 1)
     assert len(number) <= 4
+
+
+def test_a_folder_of_another_user_is_passed_over(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, is_file = tmp_path / "theirs", Path.is_file
+    theirs.mkdir()
+    run.folder.rename(tmp_path / "mine")
+
+    def refused(path: Path) -> bool:
+        if path.parent == theirs:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert [listed.folder.name for listed in list_runs(tmp_path)] == ["mine"]

@@ -269,6 +269,18 @@ def test_a_run_without_tensorboard_starts_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_database_of_mlflow_that_cannot_be_opened_is_a_sentence(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    pytest.importorskip("mlflow")
+    (tmp_path / "mlflow.db").mkdir()
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with pytest.raises(RunError) as caught:
+        run.export("mlflow", tracking_uri=uri)
+    assert str(caught.value) == f"MLflow, {uri}: (sqlite3.OperationalError) unable to open database file"
+
+
 def test_mlflow_has_a_run_a_trial_nested_in_the_studys_and_none_twice(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from untrained_runs import untrained_run
 
 from ablation import Run
 from ablation.errors import RunError
+from ablation.export.wandb import project_name
 from ablation.grid.trial import TrialResult
 
 GRID = """
@@ -125,6 +126,11 @@ def offline_run(folder: Path) -> dict[str, Any]:
         elif kind == "exit":
             read["exit"] = record.exit.exit_code
     return read
+
+
+def test_any_name_of_a_study_becomes_one_that_wandb_takes() -> None:
+    assert project_name("50% off: a/b?") == "50_ off_ a_b_"
+    assert project_name("x" * 200) == "x" * 128
 
 
 def test_wandb_has_a_run_per_trial_grouped_by_variant_and_none_twice(

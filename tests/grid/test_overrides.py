@@ -82,6 +82,8 @@ def test_a_search_has_settings_too(write_grid: Callable[[str], Path]) -> None:
     ("text", "message"),
     [
         ("training.epoch=5", "-s training.epoch=5: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("training.learning_rate=.nan", "-s training.learning_rate=.nan: expected a finite number, not NaN."),
+        ("factors.learning_rate={a: 1, b: null}", "-s factors.learning_rate={a: 1, b: null}, factors.learning_rate.b: expected a number, not null."),
         ("trainin.epochs=5", "-s trainin.epochs=5: unknown key 'trainin'. Did you mean 'training'?"),
         ("epochs=5", "-s epochs=5: unknown key 'epochs'. It belongs under `training:`."),
         ("training.epochs=many", "-s training.epochs=many: expected a whole number, not many."),

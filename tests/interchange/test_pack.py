@@ -17,8 +17,9 @@ from ablation import Run, Study
 from ablation.cli.app import app
 from ablation.errors import RunError
 from ablation.figures.style import Picture
+from ablation.interchange.archive import write_archive
 from ablation.interchange.pack import pack_run
-from ablation.store.manifest import MANIFEST, changed_since_packed, packed_files
+from ablation.store.manifest import MANIFEST, changed_since_packed, manifest_text, packed_files, sha256_of
 from ablation.workflow.repeat import Repetition, repeat_trial
 
 DESCRIBED = {"README.md", "requirements.lock.txt", "croissant.json", "ro-crate-metadata.json", MANIFEST}
@@ -314,3 +315,55 @@ def test_the_command_says_what_differs_and_what_may_be_the_reason(
         "plain seed 0, epoch 2: other numbers\nNote: not as before: keras: 3.15.1 before, 9.9 now.\n",
         1,
     )
+
+
+def test_a_pack_is_not_written_into_the_run_that_it_packs(with_code: Run) -> None:
+    out = with_code.folder / "paper" / "for-review.zip"
+    with pytest.raises(RunError) as caught:
+        pack_run(with_code, out)
+    assert str(caught.value) == (
+        f"{out} would be in the run folder itself; choose a place outside of it with --out."
+    )
+
+
+def test_a_name_that_the_disk_cannot_hold_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        write_archive({}, tmp_path / f"{'x' * 300}.zip")
+    assert str(caught.value) == (
+        f"{tmp_path} cannot be written to: file name too long. Finished work is kept; when it can be written "
+        "to, repeat the command."
+    )
+
+
+def test_a_manifest_has_files_of_any_name(tmp_path: Path) -> None:
+    names = ["a b", "\u2028", "ü\x85", "..x", "a/..b"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, "utf-8")
+    digests = {name: sha256_of(tmp_path / name) for name in names}
+    (tmp_path / MANIFEST).write_text(manifest_text(digests), "utf-8")
+    assert packed_files(tmp_path) == digests
+    assert changed_since_packed(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "change"),
+    [
+        ("", MANIFEST, "was damaged or edited since it was packed"),
+        ("junk", MANIFEST, "was damaged or edited since it was packed"),
+        (f"{'0' * 64}  ../outside", MANIFEST, "was damaged or edited since it was packed"),
+        (f"{'0' * 64}  /dev/null", MANIFEST, "was damaged or edited since it was packed"),
+        (f"{'0' * 64}  link", "link", "is missing, although it was packed"),
+        (f"{'0' * 64}  {'x' * 300}", "x" * 300, "cannot be read: file name too long"),
+        (f"{'0' * 64}  a\0b", "a\0b", "is missing, although it was packed"),
+    ],
+)
+def test_a_manifest_from_somebody_else_leads_nowhere(
+    line: str, name: str, change: str, tmp_path: Path
+) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (tmp_path / "outside").write_text("mine", "utf-8")
+    (pack / "link").symlink_to(tmp_path / "outside")
+    (pack / MANIFEST).write_text(f"{line}\n" if line else "", "utf-8")
+    assert changed_since_packed(pack) == {name: change}

@@ -93,3 +93,16 @@ def test_a_writer_replaces_a_link_and_leaves_what_it_leads_to(tmp_path: Path) ->
     (tmp_path / f".results.csv.{os.getpid()}.partial").symlink_to(outside)
     assert write_atomically(file, "a table").read_text("utf-8") == "a table"
     assert (file.is_symlink(), outside.read_text("utf-8")) == (False, "mine")
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    folder, endless = tmp_path / "run", tmp_path / "endless"
+    (folder / "study.json").mkdir(parents=True)
+    endless.symlink_to(endless)
+    for place, message in (
+        (folder, f"{folder / 'study.json'} cannot be read: is a directory."),
+        (endless, f"{endless} cannot be read: too many levels of symbolic links."),
+    ):
+        with pytest.raises(RunError) as caught:
+            Run(place)
+        assert str(caught.value) == message

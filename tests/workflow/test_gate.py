@@ -167,7 +167,9 @@ def test_all_variants_of_a_grid_are_one_family(tmp_path: Path) -> None:
     branch = invented(
         tmp_path / "branch", {"plain": 0.7, "wide": 0.4, "deep": 0.72, "narrow": 0.706}, broken=3
     )
-    found = Gate(base, branch, ("compare.margin: 0.005 → 0.1", "variant wider: added"))
+    found = Gate(
+        base, branch, ("compare.margin: 0.005 → 0.1", "variant wider: added", "variant tall: removed")
+    )
     assert gate_summary(found) == FAMILY
     assert found.faults == [
         "wide on branch is worse than wide on base in test accuracy.",
@@ -194,10 +196,14 @@ FAMILY = """\
 
 The test accuracy of the study invented with the seeds 0, 1, 2, 3, 4, as means over the pairs. The difference is branch minus base, in percentage points, seed by seed on the same images: paired t-test over seeds and test images, alpha 0.05, Holm, margin 0.5 pp, as the grid file of base declares. Unresolved is not "no effect": more seeds, or more test images, may resolve it.
 
+Variants that only one of the grid files has are not compared:
+
+- variant wider: added
+- variant tall: removed
+
 The grid file of the branch declares other settings. They take effect once the branch is merged; here, those of base are used:
 
 - compare.margin: 0.005 → 0.1
-- variant wider: added
 
 Trials that did not complete:
 
