@@ -28,7 +28,6 @@ INK = "#222222"
 FAINT = "#8a8a8a"
 _SMALL, _LARGE = 40, 100  # square inches
 MOST_NAMED = 20  # classes whose names and numbers can be read
-
 _BETWEEN_ROWS = 0.85  # inches: the label of an axis, and below it a title of two lines
 _ROW_NAME = 36  # letters of a line of a row's name
 
@@ -243,7 +242,8 @@ def mean_curve(
 
 
 def percent_axis(axis: Any) -> None:
-    """Show shares as percent, with as many decimals as the ticks need."""
+    """Show shares as percent at round numbers, where matplotlib chooses the ticks, with the decimals they need."""
+    axis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 2.5: 70%, 72.5%, 75%
     axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
 
 
