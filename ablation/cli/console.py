@@ -38,6 +38,7 @@ def print_item(console: Console, mark: str, sentence: str) -> None:
     text = Text(sentence)
     lines = text.wrap(console, max(20, console.width - 4)) if console.is_terminal else [text]
     for k, line in enumerate(lines):
+        line.rstrip()
         console.print(Text(f"  {' ' if k else mark} ") + line, soft_wrap=True)
 
 

@@ -242,7 +242,7 @@ def mean_curve(
 
 
 def percent_axis(axis: Any) -> None:
-    """Show shares as percent at round numbers, where matplotlib chooses the ticks, with the decimals they need."""
+    """Show shares as percent, at round numbers that matplotlib chooses, with the decimals they need."""
     axis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 2.5: 70%, 72.5%, 75%
     axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
 

@@ -50,8 +50,13 @@ def test_rows_of_panels_are_as_far_apart_as_a_title_needs(eight: Run) -> None:
     upper, lower = boxes[0], boxes[3]
     inches = drawing.figure.get_size_inches()[1]
     assert 0.3 < (upper.y0 - lower.y1) * inches < 0.7
-    rotations = {t.get_rotation() for ax in drawing.figure.axes[3:6] for t in ax.get_xticklabels()}
-    assert rotations == {0.0}  # digits fit below their columns
+
+
+@pytest.mark.parametrize(("names", "rotation"), [(("8", "9"), 0), (("cat", "dog"), 90)])
+def test_only_names_wider_than_a_column_are_turned(names: tuple[str, str], rotation: float) -> None:
+    ax = Figure().subplots()
+    confusion_differences.draw_differences(ax, np.zeros((2, 2)), np.zeros((2, 2), bool), names, 1.0)
+    assert {text.get_rotation() for text in ax.get_xticklabels()} == {rotation}
 
 
 def test_shares_have_ticks_at_round_numbers() -> None:
