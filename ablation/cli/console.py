@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from rich.console import Console
+from rich.text import Text
 
 _UNLIMITED = 10_000  # columns, where no terminal cuts lines off
 
@@ -30,6 +31,15 @@ def new_console() -> Console:
         width=size.columns if is_dumb else None,
         height=size.lines if is_dumb else None,
     )
+
+
+def print_item(console: Console, mark: str, sentence: str) -> None:
+    """Print a sentence behind its mark; on a terminal, broken between words, with aligned lines."""
+    text = Text(sentence)
+    lines = text.wrap(console, max(20, console.width - 4)) if console.is_terminal else [text]
+    for k, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text(f"  {' ' if k else mark} ") + line, soft_wrap=True)
 
 
 def _is_forced() -> bool:

@@ -31,11 +31,11 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
-from ablation.cli.console import new_console
+from ablation.cli.console import new_console, print_item
 from ablation.cli.console_doses import print_dose_response
 from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, separator
 from ablation.results.left_out import earlier_code_notes
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
@@ -315,18 +315,19 @@ def _print_verdicts(console: Console, run: Run) -> None:
     console.print(Text(f"  {method_phrase(run.compare)}", style="dim"), soft_wrap=True)
     in_full = [row for row in rows if row["verdict"] != "unresolved" or row["failed_seeds"]]
     for row in in_full:
-        console.print(Text(f"  {MARKS[row['verdict']]} {conclusion(row, run.compare)}"), soft_wrap=True)
+        print_item(console, MARKS[row["verdict"]], conclusion(row, run.compare))
     baseline = run.study.baseline
     unresolved = [row for row in rows if row["verdict"] == "unresolved" and not row["failed_seeds"]]
     open_ = [str(row["variant"]) for row in unresolved if row["baseline"] == baseline]
     if open_:
-        console.print(Text(f"  ? unresolved against {baseline}: {', '.join(open_)}"), soft_wrap=True)
+        print_item(
+            console, MARKS["unresolved"], f"unresolved against {baseline}: {separator(open_).join(open_)}"
+        )
     if pairs := len(unresolved) - len(open_):
         console.print(Text(f"  ? unresolved among the others: {counted(pairs, 'pair')}"))
     for row in of_factors:
-        console.print(
-            Text(f"  {MARKS[row['verdict']]} {effect_conclusion(row, run.compare, len(run.study.factors))}"),
-            soft_wrap=True,
+        print_item(
+            console, MARKS[row["verdict"]], effect_conclusion(row, run.compare, len(run.study.factors))
         )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablation.analysis.calibration import BINS
 from ablation.figures.palette import VariantStyle, variant_styles
-from ablation.figures.style import FAINT, Drawing, panel_title, percent_axis, seeds_phrase, small_multiples
+from ablation.figures.style import FAINT, Drawing, panel_title, seeds_phrase, small_multiples
 from ablation.results.run import Run
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def draw_reliability(ax: Axes, data: pd.DataFrame, style: VariantStyle) -> None:
     ax.scatter(x, data["accuracy"], s=sizes, marker=style.marker, color=colour, zorder=3)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_ticks([0, 0.5, 1])
-        percent_axis(axis)
+        axis.set_ticks([0, 0.5, 1], ["0%", "50%", "100%"])
     labels = ax.get_xticklabels()  # none where the panel below has them
     if labels:  # those of the next panel are close
         labels[0].set_horizontalalignment("left")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _PANELS_A_ROW, _MOST_PANELS = 3, 6  # more would be too small to read
+_UPRIGHT = 2  # letters of a name that fit under a cell
 
 
 def difference_matrix(
@@ -54,11 +55,12 @@ def drawings(run: Run) -> list[Drawing]:
     variants = most_different(data)
     if not variants:
         return []
-    figure, panels = small_multiples(len(variants), 3.6, 3.75, columns=_PANELS_A_ROW)
+    figure, panels = small_multiples(len(variants), 3.6, 3.4, columns=_PANELS_A_ROW)
+    figure.subplots_adjust(hspace=0.18)  # only the lowest row names its classes
     most = 100 * max(data["difference"].abs().max(), 1e-9)
     for ax, variant in zip(panels, variants, strict=True):
         draw_differences(ax, *difference_matrix(data, variant, names), names, most)
-        panel_title(ax, variant)
+        panel_title(ax, variant, 32)
     scale = ScalarMappable(Normalize(-most, most), "PuOr_r")
     figure.colorbar(scale, ax=figure.axes, label="difference (pp)", aspect=30, shrink=0.8, pad=0.01)
     figure.supxlabel("predicted class", fontsize=9.5)
@@ -130,4 +132,5 @@ def draw_differences(
     heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 8)
     ax.set_aspect("equal")
     ax.tick_params(labelsize=8)
-    ax.tick_params(axis="x", rotation=90)
+    if max(map(len, short)) > _UPRIGHT:
+        ax.tick_params(axis="x", rotation=90)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablation.data.arrays import Labels
 from ablation.data.datasets import Dataset
@@ -18,6 +19,7 @@ from ablation.results.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 _IMAGES = 5  # a side
@@ -94,8 +96,7 @@ def drawings(run: Run) -> list[Drawing]:
         return []
     sizes = run.baseline_comparisons.set_index("variant")["difference"].abs()
     chosen = sorted(sorted(variants, key=lambda v: -sizes[v])[:_MOST_VARIANTS], key=variants.index)
-    figure = new_figure(11, 0.5 + 1.5 * len(chosen))
-    axes = figure.subplots(len(chosen), 2 * _IMAGES, squeeze=False)
+    figure, axes = _panels(len(chosen))
     disagreements = {}
     for row, variant in zip(axes, chosen, strict=True):
         data = disagreement_data(run.predictions[variant], run.predictions[baseline], run.dataset.test.labels)
@@ -123,6 +124,19 @@ def drawings(run: Run) -> list[Drawing]:
         for variant, (better, worse) in disagreements.items()
     )
     return [Drawing("disagreements", f"Where variants and {baseline} disagree", figure, caption, alt)]
+
+
+def _panels(rows: int) -> tuple[Figure, NDArray[np.object_]]:
+    """Return a figure with panels, (rows, 2 * `_IMAGES`), and a gap between the two sides."""
+    width, height = 11, 0.5 + 1.5 * rows  # inches
+    figure = new_figure(width, height, layout=None)
+    grid = figure.add_gridspec(
+        rows, 2 * _IMAGES + 1, width_ratios=[1] * _IMAGES + [0.3] + [1] * _IMAGES, wspace=0.09, hspace=0.58,
+        left=0.4 / width, right=1 - 0.05 / width, bottom=0.45 / height, top=1 - 0.55 / height,
+    )  # fmt: skip
+    columns = [k for k in range(2 * _IMAGES + 1) if k != _IMAGES]
+    panels = [[figure.add_subplot(grid[row, column]) for column in columns] for row in range(rows)]
+    return figure, np.array(panels, dtype=object)
 
 
 def draw_row(

@@ -80,9 +80,12 @@ def draw_gap_curves(ax: Axes, curves: pd.DataFrame, styles: dict[str, VariantSty
     if len(variants) <= _MOST_LABELLED:
         heights = spread([height for _, height in ends], (high - low) * 0.055)
         for variant, (epoch, _), height in zip(variants, ends, heights, strict=True):
+            is_among_curves = epoch < curves["epoch"].max()
+            ground = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
             ax.annotate(
                 label(variant, 20), (epoch, height), (6, 0), textcoords="offset points", va="center",
                 fontsize=9, color=styles[variant].colour, annotation_clip=False,
+                bbox=ground if is_among_curves else None,
             )  # fmt: skip
     ax.set(xlabel="epoch", ylabel="gap (percentage points)", title="Over the epochs")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))

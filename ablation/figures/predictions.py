@@ -12,7 +12,7 @@ from ablation.analysis.completed_trials import completed_results
 from ablation.data.datasets import Dataset, Part
 from ablation.data.predictions import Predictions
 from ablation.figures.image_panels import channels_note, show_image
-from ablation.figures.style import Drawing, label, new_figure
+from ablation.figures.style import Drawing, in_two_lines, label, new_figure
 from ablation.results.run import Run
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def draw_samples(data: SamplePredictions, dataset: Dataset, tested: Part) -> Fig
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7)
     ax.set(xlim=(0, count), ylim=(len(variants), 0))
     ax.set_xticks([])
-    ax.set_yticks(np.arange(len(variants)) + 0.5, [label(v, 20) for v in variants])
+    ax.set_yticks(np.arange(len(variants)) + 0.5, [in_two_lines(v, 22) for v in variants], fontsize=9)
     ax.tick_params(length=0)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)

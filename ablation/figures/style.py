@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 INK = "#222222"
 FAINT = "#8a8a8a"
 MOST_NAMED = 20  # classes whose names and numbers can be read
-
 _BETWEEN_ROWS = 0.85  # inches: the label of an axis, and below it a title of two lines
 _ROW_NAME = 36  # letters of a line of a row's name
 
@@ -240,7 +239,8 @@ def mean_curve(
 
 
 def percent_axis(axis: Any) -> None:
-    """Show shares as percent, with as many decimals as the ticks need."""
+    """Show shares as percent, at round numbers that matplotlib chooses, with the decimals they need."""
+    axis.get_major_locator().set_params(steps=[1, 2, 5, 10])  # no 2.5: 70%, 72.5%, 75%
     axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -63,6 +63,12 @@ def size_text(size: int) -> str:
 
 def several(names: Sequence[str], noun: str) -> str:
     """Return names as a list, shortened if there are many: ``a, b, c and 13 other variants``."""
+    between = separator(names)
     if len(names) <= MOST_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[:3])} and {len(names) - 3} other {noun}s"
+        return between.join(names)
+    return f"{between.join(names[:3])} and {len(names) - 3} other {noun}s"
+
+
+def separator(names: Iterable[str]) -> str:
+    """Return what is written between names in a list: a semicolon if a name contains a comma."""
+    return "; " if any(", " in name for name in names) else ", "

@@ -10,7 +10,7 @@ from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import ASKED, Row, conclusion, effect_conclusion, minus, verdicts_so_far
 from ablation.figures.style import DrawnPictures, Picture
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, separator
 from ablation.report.document import Finding
 from ablation.report.tables import MEASURES
 from ablation.report.trial_links import TrialLinks
@@ -99,7 +99,7 @@ def _rank_of_best(ranking: pd.DataFrame, best: str) -> str:
         return " It is better than every other variant."
     tied = [str(name) for name in ranking.loc[ranking["tied_with_best"], "variant"]]
     more = f" and {len(tied) - _MOST} more" if len(tied) > _MOST else ""
-    names = ", ".join(tied[:_MOST])
+    names = separator(tied).join(tied[:_MOST])
     if not row["tied_with_best"]:
         return f" Yet another variant is better than it. None is shown to be better than {names}{more}."
     if len(tied) == 1:
@@ -125,7 +125,7 @@ def comparison_findings(run: Run, links: TrialLinks) -> list[Finding]:
             heading = f"{relation} {run.study.baseline} in {metric} (intervals in the table below)"
             trials = {place for name in names for place in links.pairs(name)}
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-            sentence = f"{heading}: {', '.join(names[:_MOST])}{more}."
+            sentence = f"{heading}: {separator(names).join(names[:_MOST])}{more}."
             sentences.append(Finding(sentence, verdict, tuple(sorted(trials))))
     return sentences
 

@@ -137,6 +137,7 @@ def live_page(state: LiveState, renewed: int) -> LivePage:
     verdicts, open_ = _verdicts(state)
     done = sum(trial.is_done for trial in state.trials)
     now = time.time()
+    method = method_phrase(state.compare)
     return LivePage(
         title=state.study.question or state.study.name,
         name=state.study.name,
@@ -151,7 +152,7 @@ def live_page(state: LiveState, renewed: int) -> LivePage:
         failures=[f"{t.variant}, seed {t.seed}: {t.status}, {t.cause}" for t in failed[-_MOST:]],
         verdicts=verdicts[:_MOST],
         open=open_,
-        method=method_phrase(state.compare),
+        method=f"{method[0].upper()}{method[1:]}.",
         more=[max(0, len(listed) - _MOST) for listed in (running, failed, verdicts)],
         at=(round(now, 1), time.strftime("%H:%M:%S", time.localtime(now))),
         renewed=0 if state.phase == "ended" else renewed,

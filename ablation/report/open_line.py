@@ -9,7 +9,7 @@ from ablation.analysis.open_questions import Answer, Remedy, remedy
 from ablation.analysis.phrases import Row, conclusion, duration, effect_conclusion, points
 from ablation.analysis.questions import COMPARISON
 from ablation.analysis.sample_size import MOST_SEEDS, POWER
-from ablation.grid.value_text import counted
+from ablation.grid.value_text import counted, separator
 from ablation.report.document import Finding
 from ablation.report.trial_links import TrialLinks
 from ablation.results.run import Run
@@ -94,7 +94,7 @@ def some(names: Sequence[str], word: str) -> str:
     while shown > 1 and sum(map(len, names[:shown])) > _MOST_LETTERS:
         shown -= 1
     rest = [f"{len(names) - shown} more"] if len(names) > shown else []
-    return listed([*names[:shown], *rest], word)
+    return listed([*names[:shown], *rest], word, separator(names))
 
 
 def _without_verdict(run: Run, answers: Sequence[Answer]) -> Iterable[str]:
@@ -149,6 +149,6 @@ def shared_n(rows: Sequence[Row], unit: str) -> str:
     return f" (n = {counted(counts.pop(), unit)})" if len(counts) == 1 < len(rows) else ""
 
 
-def listed(texts: Sequence[str], word: str) -> str:
+def listed(texts: Sequence[str], word: str, between: str = ", ") -> str:
     """Return texts as a list in a sentence: ``a, b and c``."""
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {word} {texts[-1]}"
+    return texts[0] if len(texts) == 1 else f"{between.join(texts[:-1])} {word} {texts[-1]}"

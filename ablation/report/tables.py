@@ -86,7 +86,7 @@ def noise_table(run: Run, links: TrialLinks) -> Table:
             Cell(str(row["variant"]), kind="row"),
             *(Cell(f"{100 * row[p]:.2f}", "", row[p], trials) for p in ("se_seeds", "se_images", "se_rest")),
             Cell(str(row["n"]), "", row["n"], trials),
-            Cell(str(row["images"])),
+            Cell(f"{row['images']:,}", "", row["images"]),
             Cell(str(row["more"])),
             Cell(f"{seeds} of {row['n']}", "", seeds, trials),
         ])  # fmt: skip
@@ -205,7 +205,7 @@ def variance_shift_table(run: Run, links: TrialLinks) -> Table:
         ]
         for name, *ratios in table.itertuples()
     ]
-    layers = [str(layer).removesuffix("_batch_norm").replace("_", " ") for layer in table.columns]
+    layers = [str(layer).removesuffix("_batch_norm") for layer in table.columns]
     return Table(["Variant", *layers], rows, sortable=True)
 
 

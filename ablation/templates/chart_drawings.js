@@ -56,7 +56,7 @@ const chartDrawings = (() => {
     });
     return {
       traces, series, isRedrawn: true,
-      layout: layout(view, heightOfRows(names.length), {
+      layout: layout(view, heightOfRows(names), {
         margin: { l: roomFor(view, names), r: 16, t: 8, b: 44 },
         xaxis: axis(view, { ...fixed, range: rangeOf(series, view.shown, "xaxis", "span"), title: "gap (percentage points)" }),
         yaxis: rowAxis(view, names, {}),
@@ -81,7 +81,7 @@ const chartDrawings = (() => {
     const series = [...left.series, ...right.series];
     const shownRows = chart.variants.filter((entry) => view.shown.has(indexOf(data, entry.variant)));
     const verdicts = view.width > 820 ? shownRows.map((entry) => entry.difference?.verdict || "baseline") : [];
-    const height = (view.narrow ? 2 : 1) * heightOfRows(left.names.length);
+    const height = (view.narrow ? 2 : 1) * heightOfRows(left.names);
     const [first, second, top, bottom] = twoDomains(view, height);
     const spans = rangeOf(series, view.shown, "xaxis2", "span");
     const margin = scale * chart.margin;
@@ -270,7 +270,7 @@ const chartDrawings = (() => {
       traces: [heat], series,
       layout: layout({ ...view, width: side }, side, {
         margin: { l: 8, r: 12, t: 8, b: 8 },
-        xaxis: axis(view, { ...form, range: [-0.5, classes.length - 0.5], title: "predicted class", tickangle: classes.length > 10 || view.narrow ? -90 : "auto" }),
+        xaxis: axis(view, { ...form, range: [-0.5, classes.length - 0.5], title: "predicted class", tickangle: names.every((name) => view.textWidth(name) <= (side - 110) / classes.length) ? 0 : -90 }),
         yaxis: axis(view, { ...form, range: [classes.length - 0.5, -0.5], title: "true class" }),
       }),
     };

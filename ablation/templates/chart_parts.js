@@ -13,6 +13,14 @@ const chartParts = (() => {
     return letters.length <= most ? letters.join("")
       : `${letters.slice(0, most - 1 - half).join("")}…${letters.slice(-half).join("")}`;
   };
+  // A name in at most two lines of `most` letters each, so that names that begin and end alike are told apart.
+  function inLines(name, most) {
+    const letters = [...short(name, 2 * most)];
+    if (letters.length <= most) return letters.join("");
+    const space = letters.lastIndexOf(" ", most);
+    const end = space >= letters.length - 1 - most && space > 0 ? space : most;
+    return `${letters.slice(0, end).join("")}\n${letters.slice(end).join("").trim()}`;
+  }
   const minus = (text) => text.replace("-", "−");
   const percent = (share) => minus(`${(100 * share).toFixed(1)}%`);
   const points = (share) => minus((100 * share).toFixed(1));
@@ -199,7 +207,7 @@ const chartParts = (() => {
     for (const entry of entries) {
       const index = indexOf(data, entry.variant);
       if (!view.shown.has(index)) continue;
-      const row = names.push(short(entry.variant, view.narrow ? 16 : 30)) - 1;
+      const row = names.push(inLines(entry.variant, view.narrow ? 16 : 30)) - 1;
       const values = entry.of;
       if (!values) continue;
       const colour = colourOf(view, data.variants[index]);
@@ -238,21 +246,24 @@ const chartParts = (() => {
   }
 
   // The room for names is measured here, because plotly.js draws all twice to find it.
-  const roomFor = (view, names) => 14 + Math.max(0, ...names.map((name) => view.textWidth(name)));
+  const roomFor = (view, names) => 14 + Math.max(0, ...names.flatMap((name) => name.split("\n")).map((line) => view.textWidth(line)));
   const fixed = { automargin: false };
   const rowAxis = (view, names, more) => axis(view, {
     automargin: false,
-    range: [Math.max(names.length, 1) - 0.4, -0.6], tickvals: names.map((_, k) => k), ticktext: names.map(inert),
+    range: [Math.max(names.length, 1) - 0.4, -0.6], tickvals: names.map((_, k) => k), ticktext: names.map((name) => inert(name).replace("\n", "<br>")),
     showgrid: false, showline: false, ticklen: 0, ...more,
   });
-  const heightOfRows = (count) => 110 + Math.max(count, 2) * (count > 12 ? 24 : 34);
+  const heightOfRows = (names) => {
+    const dense = names.length > 12 && !names.some((name) => name.includes("\n"));
+    return 110 + Math.max(names.length, 2) * (dense ? 24 : 34);
+  };
   const vertical = (panel, x, view, more) => ({
     type: "line", xref: `x${panel}`, yref: `y${panel} domain`, x0: x, x1: x, y0: 0, y1: 1,
     line: { color: view.colours.soft, width: 1 }, layer: "below", ...more,
   });
 
   return {
-    FEW, plural, inert, short, minus, percent, points, signed, plain, from, translucent, extent,
+    FEW, plural, inert, short, inLines, minus, percent, points, signed, plain, from, translucent, extent,
     padded, rangeOf, axis, layout, twoDomains, heading, axesOf, indexOf, colourOf, curves, along,
     rows, roomFor, fixed, rowAxis, heightOfRows, vertical, logTicks, placesOfNames,
   };

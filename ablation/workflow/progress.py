@@ -128,7 +128,7 @@ class LiveProgress:
 
     def _outlook(self) -> str:
         if len(self._ended) == len(self._pending):
-            return "writing tables, figures and report"
+            return "writing the report"
         left = self.time_left()
         return "starting the workers" if left is None else f"about {duration(left)} left"
 
@@ -141,6 +141,8 @@ class LiveProgress:
             Text(f"{duration(time.monotonic() - self._started)} so far", style="dim"),
             Text(self._outlook(), style="dim"),
         )
+        if not self._running:
+            return Group(head)
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for heading in ("running", "seed", "epoch", "train", "validation", "gap"):
             table.add_column(heading, justify="left" if heading == "running" else "right")

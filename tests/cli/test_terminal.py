@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ablation import Run, Study
 from ablation.analysis.phrases import duration
+from ablation.cli.console import print_item
 from ablation.cli.terminal import (
     print_audit,
     print_comparisons,
@@ -55,6 +56,32 @@ def test_the_display_shows_trials_epochs_metrics_and_time(tiny_dataset: Dataset,
     shown = screen.getvalue()
     for text in ("0 of 1 trial ", "3/10", "75.0%", "50.0%", "+25.0 pp", "left"):
         assert text in shown
+
+
+def test_when_all_trials_have_ended_one_line_says_what_is_being_done(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    screen, trial = io.StringIO(), tiny_trial(tiny_dataset)
+    progress = LiveProgress(Console(file=io.StringIO()))
+    progress.planned([trial], [Task(trial, tmp_path)])
+    progress.finished(trial, TrialResult(trial_id=trial.id, status="failed", cause="out of memory"))
+    Console(file=screen, width=80).print(progress._draw())
+    (line,) = screen.getvalue().splitlines()
+    assert line.split()[:4] == ["1", "of", "1", "trial"]
+    assert line.endswith("0 s so far writing the report")
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "lines"),
+    [
+        (True, ["  ▲ +Dropout is better than plain in", "    test accuracy (+15.1 points)."]),
+        (False, ["  ▲ +Dropout is better than plain in test accuracy (+15.1 points)."]),
+    ],
+)
+def test_a_sentence_is_broken_between_words_on_a_terminal_only(is_terminal: bool, lines: list[str]) -> None:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, color_system=None, width=40)
+    print_item(console, "▲", "+Dropout is better than plain in test accuracy (+15.1 points).")
+    assert console.file.getvalue().splitlines() == lines
 
 
 def test_durations_read_well() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from ablation import Run, Study
 from ablation.analysis.trial_tables import _on_front
+from ablation.data.datasets import Dataset
 from ablation.data.predictions import Predictions
 from ablation.errors import RunError
 from ablation.figures import drawing
@@ -30,9 +33,9 @@ from ablation.figures.learning_curves import learning_curves_data
 from ablation.figures.overfitting_gap import gap_data
 from ablation.figures.palette import variant_styles
 from ablation.figures.per_class import per_class_data
-from ablation.figures.predictions import sample_data
+from ablation.figures.predictions import SamplePredictions, draw_samples, sample_data
 from ablation.figures.seed_noise import noise_data, seed_data
-from ablation.figures.style import Picture, label, new_figure, spread
+from ablation.figures.style import Drawing, Picture, label, new_figure, spread
 from ablation.figures.variance_shift import variance_shift_data
 
 
@@ -258,6 +261,37 @@ def test_fractions_of_a_second_are_no_minutes() -> None:
 def test_a_title_is_not_covered_by_a_panel_without_an_image(finished_run: Run) -> None:
     (drawing,) = disagreements(finished_run)
     assert not any(ax.patch.get_visible() for ax in drawing.figure.axes)
+
+
+def test_rows_of_predictions_with_long_names_that_begin_and_end_alike_are_told_apart(
+    tiny_dataset: Dataset,
+) -> None:
+    part = tiny_dataset.test
+    names = [f"very wide, {activation}, dropout 0.3" for activation in ("ReLU", "GELU", "tanh")]
+    probabilities = np.eye(len(tiny_dataset.class_names))[part.labels]
+    data = SamplePredictions(
+        np.arange(2), {name: Predictions.of(probabilities, False).take(np.arange(2)) for name in names}
+    )
+    labels = [text.get_text() for text in draw_samples(data, tiny_dataset, part).axes[-1].get_yticklabels()]
+    assert labels == [
+        "very wide, ReLU,\ndropout 0.3",
+        "very wide, GELU,\ndropout 0.3",
+        "very wide, tanh,\ndropout 0.3",
+    ]
+
+
+def test_the_two_sides_of_the_disagreements_are_further_apart_than_images_of_one_side(
+    finished_run: Run,
+) -> None:
+    (drawing,) = disagreements(finished_run)
+    columns = sorted({(round(box.x0, 4), round(box.x1, 4)) for box in boxes(drawing)})
+    gaps = [right[0] - left[1] for left, right in pairwise(columns)]
+    assert len(gaps) == 9
+    assert gaps[4] > 3 * max(gaps[:4] + gaps[5:])
+
+
+def boxes(drawing: Drawing) -> list[Bbox]:
+    return [ax.get_position(original=True) for ax in drawing.figure.axes]
 
 
 def test_variance_shift_is_a_mean_over_seeds(finished_run: Run) -> None:

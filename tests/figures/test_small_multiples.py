@@ -14,7 +14,7 @@ from ablation import Run, Study
 from ablation.figures import confusion_differences, gap_parts, learning_curves
 from ablation.figures.column import column_drawings
 from ablation.figures.gap_parts import training_mode
-from ablation.figures.style import heat_map
+from ablation.figures.style import heat_map, look, percent_axis
 from ablation.grid.study import Variant
 
 
@@ -40,6 +40,31 @@ def test_of_many_variants_those_whose_confusions_differ_most_are_drawn(eight: Ru
         "Drawn are the 6 variants with the most such cells, or else the largest differences. Left out: "
         f"{', '.join(left_out)}; their numbers are in confusion_differences.csv."
     )
+
+
+def test_rows_of_panels_are_as_far_apart_as_a_title_needs(eight: Run) -> None:
+    (drawing,) = confusion_differences.drawings(eight)
+    with look():
+        drawing.figure.draw_without_rendering()
+    boxes = [ax.get_position() for ax in drawing.figure.axes if ax.get_title()]
+    upper, lower = boxes[0], boxes[3]
+    inches = drawing.figure.get_size_inches()[1]
+    assert 0.3 < (upper.y0 - lower.y1) * inches < 0.7
+
+
+@pytest.mark.parametrize(("names", "rotation"), [(("8", "9"), 0), (("cat", "dog"), 90)])
+def test_only_names_wider_than_a_column_are_turned(names: tuple[str, str], rotation: float) -> None:
+    ax = Figure().subplots()
+    confusion_differences.draw_differences(ax, np.zeros((2, 2)), np.zeros((2, 2), bool), names, 1.0)
+    assert {text.get_rotation() for text in ax.get_xticklabels()} == {rotation}
+
+
+def test_shares_have_ticks_at_round_numbers() -> None:
+    ax = Figure().subplots()
+    ax.set_xlim(0.7, 0.92)
+    percent_axis(ax.xaxis)
+    labels = [ax.xaxis.get_major_formatter()(tick) for tick in ax.get_xticks() if 0.7 <= tick <= 0.92]
+    assert labels == ["70%", "75%", "80%", "85%", "90%"]
 
 
 def test_the_most_significant_cells_come_first() -> None:

@@ -108,6 +108,16 @@ def test_all_charts_are_drawn_offline_without_an_error_a_request_or_a_dialog(
         assert page.evaluate("Object.prototype.variant") is None
 
 
+def test_rows_of_long_names_that_begin_and_end_alike_are_told_apart(page: Page) -> None:
+    names = ["very wide, ReLU, dropout 0.3", "very wide, GELU, dropout 0.3", "plain", 40 * "x"]
+    chart(page, "forest")
+    lines = page.evaluate("names => names.map((name) => chartParts.inLines(name, 16))", names)
+    assert lines == [
+        "very wide, ReLU,\ndropout 0.3", "very wide, GELU,\ndropout 0.3", "plain",
+        f"{16 * 'x'}\n…{15 * 'x'}",
+    ]  # fmt: skip
+
+
 def test_the_mouse_reads_a_value_with_its_seed_and_trial(page: Page, run: Run) -> None:
     area = plot(page, "forest")
     value = run.results.query("variant == '+Dropout' and seed == 2").iloc[0]
