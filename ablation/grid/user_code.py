@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
@@ -122,7 +123,11 @@ def error_summary(error: BaseException) -> str:
     The place is the last one in a custom module, if there is any. If Keras first names the call and then the
     reason, only the reason is returned.
     """
-    text = re.sub(r"\x1b\[\d+m|\{\{function_node .*?\}\} ", "", str(error))
+    try:
+        said = str(error)
+    except Exception as another:  # the class of the exception is a user's, too
+        said = f"its text cannot be shown, because of {type(another).__name__}"
+    text = re.sub(r"\x1b\[\d+m|\{\{function_node .*?\}\} ", "", said)
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     while lines[1:] and re.match(
         "Exception encountered when calling|Could not automatically infer", lines[0]
@@ -169,7 +174,7 @@ def _module(name: str, folder: Path) -> ModuleType:
             _forget_bytecode(version.file)
     importlib.invalidate_caches()
     try:
-        with files_read() as read:
+        with chdir(os.curdir), files_read() as read:
             loaded = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         reason, hint = f"{type(error).__name__}: {error}", ""
