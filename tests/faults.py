@@ -27,6 +27,7 @@ from ablation.files import write_atomically
 from ablation.grid.trial import TrialResult
 from ablation.search.run import run_search
 from ablation.search.settings import Search
+from ablation.training.epochs import final_measures, order_digest
 from ablation.training.fused.lane import SeedTask
 from ablation.tuning.run import run_and_tune
 
@@ -69,13 +70,20 @@ def untrained(seeds: Sequence[SeedTask], dataset: Dataset, _: str = "") -> Itera
     for seed in seeds:
         trial = seed.trial
         generator = np.random.default_rng([trial.seed, len(trial.variant)])
-        history = tuple(after_epoch(k) for k in range(1, trial.training.epochs + 1))
+        images = dataset.of(trial)
+        orders = [
+            trial.randomness.batch_order(k, len(images.train)) for k in range(1, trial.training.epochs + 1)
+        ]
+        history = tuple(
+            after_epoch(k).model_copy(update={"order": order_digest(order, images)})
+            for k, order in enumerate(orders, 1)
+        )
         for record in history:
             seed.on_epoch(record)
-        metrics = {"train_accuracy": 0.75, "val_accuracy": 0.5, "train_loss": 1.0, "val_loss": 1.0}
+        metrics = final_measures(history[-1])
         if trial.reads_test:
-            predicted = generator.dirichlet(np.ones(10), len(dataset.of(trial).test)).astype(np.float32)
-            labels = dataset.of(trial).test.labels
+            predicted = generator.dirichlet(np.ones(10), len(images.test)).astype(np.float32)
+            labels = images.test.labels
             np.save(seed.folder / "test_probabilities.npy", predicted)
             of_label = predicted[np.arange(len(labels)), labels].astype(np.float64)
             metrics["test_accuracy"] = float((predicted.argmax(axis=1) == labels).mean())
