@@ -131,7 +131,6 @@ merge RUN --out merged
 run grid.yaml --out RUN --dry-run
 run grid.yaml --out RUN --executor inline -q""".splitlines()
 )
-SLOW_COMMANDS = (("figures", "RUN", "--only", "forest"), ("watch", "RUN"), ("status", "RUN", "--watch"))
 
 
 def plain(folder: Path) -> Made:

@@ -93,14 +93,11 @@ def test_what_may_not_be_read_is_named(command: str, name: str, copied: Path) ->
             done = in_this_process(command, copied)
     finally:
         place.chmod(0o755)
-    inside = place / "study.json" if not name else place
-    assert (done.returncode, done.stderr) == (2, f"Error: {inside} cannot be read: permission denied.\n")
+    assert (done.returncode, done.stderr) == (2, f"Error: {place} cannot be read: permission denied.\n")
 
 
 @pytest.mark.unix
-def test_a_trial_that_may_not_be_read_is_no_result_and_the_others_are(
-    copied: Path, finished_run: Run
-) -> None:
+def test_a_trial_that_may_not_be_read_is_named(copied: Path, finished_run: Run) -> None:
     place = copied / "trials" / finished_run.trials[0].id
     place.chmod(0)
     try:

@@ -70,9 +70,9 @@ def test_faults_are_counted(name: str, tmp_path: Path, capsys: pytest.CaptureFix
 NUMBERS = ("study.json", "dataset.npz", "trial.json", "result.json", "test_probabilities.npy")
 """The files that every number follows from."""
 BYTES = (
+    "random bytes",
     "truncated",
     "a bit flipped",
-    "random bytes",
     "empty",
     "100,000 brackets",
     "another value",
