@@ -76,7 +76,9 @@ def refuse_file(folder: Path) -> None:
 def unreadable(place: Path | str, error: OSError) -> str:
     """Return the sentence of an error of the operating system while reading a file or a folder."""
     reason = (error.strerror or str(error)).lower()
-    remedy = " Remove it, and repeat the command." if isinstance(error, IsADirectoryError) else ""
+    remedy = (
+        " Remove it, and repeat the command that wrote it." if isinstance(error, IsADirectoryError) else ""
+    )
     return f"{place} cannot be read: {reason}.{remedy}"
 
 

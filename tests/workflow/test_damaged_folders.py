@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections import Counter
@@ -9,8 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from class_makers import edit
 from faults import DAMAGE, MAKERS, Made, borne, files_of, nothing_trained
 from processes import in_this_process
+
+from ablation import Run
+from ablation.errors import RunError
 
 pytestmark = pytest.mark.unix
 FAST = 24  # faults in the gate
@@ -100,3 +105,34 @@ def test_no_damage_to_what_numbers_follow_from_is_silent_and_the_same_command_me
     )
     assert (again.returncode, again.stderr) == (0, "")
     assert in_this_process("verify", "run", cwd=tmp_path / "copy").returncode == 0
+
+
+def test_a_record_of_a_newer_version_is_named(plain: Made, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(plain.folder, tmp_path / "run"))
+    trial = next(run.glob("trials/*/result.json")).parent
+    record = json.loads((trial / "result.json").read_text("utf-8")) | {"watts": 3}
+    edit(trial, "result.json", json.dumps(record).encode(), with_checksum=True)
+    causes = [cause for cause in Run(run).results["cause"] if cause]
+    assert causes == [
+        "result.json has 'watts': it may be from a newer version of ablation; the same `ablation run` command trains the "
+        "trial again"
+    ]
+    study = json.loads((run / "study.json").read_text("utf-8"))
+    study["study"]["power"] = "low"
+    (run / "study.json").write_text(json.dumps(study), "utf-8")
+    with pytest.raises(RunError) as caught:
+        Run(run)
+    assert str(caught.value) == (
+        f"{run / 'study.json'} has 'power', perhaps from a newer version of ablation; run the grid again to restore it."
+    )
+
+
+def test_a_folder_in_the_place_of_a_record_is_named(plain: Made, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(plain.folder, tmp_path / "run"))
+    (run / "study.json").unlink()
+    (run / "study.json").mkdir()
+    with pytest.raises(RunError) as caught:
+        Run(run)
+    assert str(caught.value) == (
+        f"{run / 'study.json'} cannot be read: is a directory. Remove it, and repeat the command that wrote it."
+    )
