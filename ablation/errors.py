@@ -73,6 +73,15 @@ def refuse_file(folder: Path) -> None:
         raise RunError(f"{file} is a file{below}; name a folder.")
 
 
+def unreadable(place: Path | str, error: OSError) -> str:
+    """Return the sentence of an error of the operating system while reading a file or a folder."""
+    reason = (error.strerror or str(error)).lower()
+    remedy = (
+        " Remove it, and repeat the command that wrote it." if isinstance(error, IsADirectoryError) else ""
+    )
+    return f"{place} cannot be read: {reason}.{remedy}"
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn an error of the operating system while writing to a folder into a message for the user.

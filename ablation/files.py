@@ -9,7 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import ValidationError
+
+from ablation.control_characters import visible
 from ablation.operating_system import move
+
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a record raises if its file is missing, damaged, or of another version."""
 
 
 @contextmanager
@@ -42,6 +48,33 @@ def write_atomically(file: Path, content: bytes | str) -> Path:
     with atomic_writer(file) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
     return file
+
+
+def read_json(file: Path) -> Any:
+    """Return what a JSON file contains.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It does not contain JSON, or JSON that is nested too deeply.
+    """
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{file} is nested too deeply") from None
+
+
+def newer_keys(error: BaseException) -> str:
+    """Return the keys of a record that its class does not know, as text; empty if that is not what is wrong.
+
+    Args:
+        error: What checking the record raised.
+    """
+    if not isinstance(error, ValidationError):
+        return ""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(problem["type"] != "extra_forbidden" for problem in problems):
+        return ""
+    return ", ".join(f"'{visible(str(problem['loc'][-1]))}'" for problem in problems[:3])
 
 
 def json_text(value: Any) -> str:

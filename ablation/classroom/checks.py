@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from ablation.classroom.hand_ins import MOST_BYTES, Fault
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError
-from ablation.files import files_below
+from ablation.files import DAMAGED, files_below, read_json
 from ablation.grid.trial import Trial
 from ablation.grid.value_text import counted
 from ablation.results.contradictions import contradiction
@@ -55,7 +54,7 @@ def images_of(run: Run) -> Dataset | None:
         with ZipFile(file) as arrays:
             is_too_large = sum(member.file_size for member in arrays.infolist()) > MOST_BYTES
         dataset = None if is_too_large else Dataset.load(file)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, MemoryError):
+    except (OSError, ValueError, BadZipFile, NotImplementedError, MemoryError):
         dataset = None
     if dataset is None or dataset.digest != run.trials[0].dataset_digest:
         raise Fault("dataset.npz does not hold the images that study.json names: damaged or edited.")
@@ -98,8 +97,8 @@ def _foreign_file(run: Run, trial: Trial) -> str:
     if not file.is_file():
         return ""
     try:
-        names = set(json.loads(file.read_text("utf-8"))["files"])
-    except (ValueError, KeyError, TypeError):
+        names = set(read_json(file)["files"])
+    except DAMAGED:
         return "trial.json does not contain what was written"
     foreign = sorted(names - files_below(folder).keys())
     return f"{foreign[0]} is missing" if foreign else ""

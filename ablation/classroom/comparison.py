@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from ablation.files import read_json
 from ablation.grid.study import Study
 from ablation.grid.study_diff import study_changes, study_digest
 from ablation.grid.value_text import counted
@@ -109,5 +109,5 @@ def _fingerprints(run: Run) -> set[str]:
 def _predictions(run: Run) -> Sequence[str]:
     """Return the checksums of the predictions of all completed trials."""
     records = [run.store.place(trial) / "trial.json" for trial in run.completed_trials]
-    files = [json.loads(record.read_text("utf-8"))["files"] for record in records]
+    files = [read_json(record)["files"] for record in records]
     return [of_trial["test_probabilities.npy"] for of_trial in files if "test_probabilities.npy" in of_trial]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ablation.cli.classroom import classroom
-from ablation.cli.endings import fail, warn
+from ablation.cli.endings import fail, printing, require_place, warn
 from ablation.cli.gate import gate
 from ablation.cli.housekeeping import clean, runs
 from ablation.cli.json_output import only_json
@@ -20,7 +20,7 @@ from ablation.cli.results import audit, compare, export, figures, plan, report, 
 from ablation.cli.schema import schema
 from ablation.cli.studies import check, init
 from ablation.cli.training import merge, run, search
-from ablation.errors import AblationError
+from ablation.errors import AblationError, RunError, unreadable
 from ablation.operating_system import write_what_can_be_shown
 
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -82,7 +82,10 @@ def main() -> None:
     warnings.showwarning = warn
     write_what_can_be_shown(sys.stdout)
     try:
-        with only_json():
+        require_place()
+        with only_json(), printing():
             app(prog_name="ablation")
     except AblationError as error:
         fail(error)
+    except OSError as error:  # of a file that no one expected to be unreadable
+        fail(RunError(unreadable(error.filename or "a file", error)))

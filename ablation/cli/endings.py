@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +68,43 @@ def seeds_of(text: str | None) -> list[int] | None:
     from ablation.grid.study import parse_seeds
 
     return None if text is None else parse_seeds(text)
+
+
+def require_place() -> None:
+    """Refuse a working folder that was removed, and arguments that are empty.
+
+    Raises:
+        RunError: No path can be found from here, or an argument names nothing.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"the working folder cannot be used: {reason}. Change to another one.") from None
+    for before, argument in pairwise(["ablation", *sys.argv[1:]]):
+        if not argument:
+            raise RunError(f"what follows '{before}' is empty; perhaps a variable of the shell is not set.")
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Say in a sentence that what a command prints cannot be written, as on a full disk.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        sys.stdout = io.StringIO()  # else Python would try again to write it at its end
+        raise RunError(f"the output cannot be written: {(error.strerror or str(error)).lower()}.") from None
 
 
 def warn(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:

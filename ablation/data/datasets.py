@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,8 +245,20 @@ class Dataset:
 
     @classmethod
     def load(cls, file: Path) -> Dataset:
-        """Read a dataset from a file that `save` wrote."""
-        stored = load_npz(file)
+        """Read a dataset from a file that `save` wrote.
+
+        Raises:
+            OSError, ValueError: The file cannot be read, or is damaged.
+        """
+        try:
+            return cls._of(load_npz(file))
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # a damaged archive raises whatever reading its parts raises
+            raise ValueError(f"{file} is damaged") from error
+
+    @classmethod
+    def _of(cls, stored: Mapping[str, NDArray[Any]]) -> Dataset:
         train, val, test = (
             Part(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "val", "test")
         )

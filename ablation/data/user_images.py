@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,8 @@ def _returned(function: Callable[[], Any], name: str, place: tuple[str, str]) ->
         DatasetError: It raises an error, or returns no arrays.
     """
     try:
-        returned = function()
+        with chdir(os.curdir):
+            returned = function()
     except DatasetError:
         raise
     except (Exception, SystemExit) as error:

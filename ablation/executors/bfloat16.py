@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from ablation.digest import short_digest
+from ablation.files import DAMAGED, read_json
 from ablation.training.provenance import processor
 
 PROVENANCE_KEY = "bfloat16 share"  # under which a trial's provenance keeps what was measured
@@ -60,8 +61,8 @@ def _cache_folder() -> Path:
 def _kept(file: Path) -> dict[str, float]:
     """Return what was measured before; nothing if the file is missing or damaged."""
     try:
-        return {str(key): float(share) for key, share in json.loads(file.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {str(key): float(share) for key, share in read_json(file).items()}
+    except DAMAGED:
         return {}
 
 

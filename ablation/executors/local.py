@@ -15,7 +15,6 @@ from ablation.executors.task_queue import TaskQueue
 from ablation.executors.worker_process import WorkerProcess
 from ablation.grid.study import Engine
 from ablation.grid.trial import EpochRecord, TrialResult
-from ablation.operating_system import describe_exit
 from ablation.training.attempt import OUT_OF_MEMORY
 
 _ATTEMPTS = 2  # a trial whose worker dies is tried once more
@@ -134,7 +133,7 @@ class _Worker:
             for task in group:
                 events.put((task, None))
             conversation = _Conversation(group, events)
-            ended = self._process.converse(conversation, fewer_because)
+            ending = self._process.converse(conversation, fewer_because)
             left = conversation.unfinished
             if not left or self._process.is_stopped:
                 return
@@ -142,7 +141,6 @@ class _Worker:
                 for task in left:
                     events.put((task, task.timed_out(conversation.histories[task.trial.id])))
                 return
-            ending = describe_exit(ended)
             if len(left) > 1:
                 half, because = (len(left) + 1) // 2, f"the process of {len(group)} at once died {ending}"
                 self._run(left[:half], events, fewer_because or because)
@@ -180,7 +178,7 @@ class _Conversation:
         return [
             {
                 "trial": task.trial.model_dump(mode="json"),
-                "folder": str(task.folder),
+                "folder": str(task.folder.absolute()),  # code of a user may leave the working folder
                 "save_model": task.save_model,
             }
             for task in self._tasks.values()

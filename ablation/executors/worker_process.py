@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablation.grid.study import Engine
-from ablation.operating_system import group_of_its_own, kill_group
+from ablation.operating_system import describe_exit, group_of_its_own, kill_group
+
+LONGEST_START = 600.0
+"""Seconds until a process must have begun its first trial; importing TensorFlow may take a minute."""
 
 
 class Conversation(Protocol):
@@ -64,8 +67,8 @@ class WorkerProcess:
                 kill_group(self._process)
                 self._process.wait()
 
-    def converse(self, conversation: Conversation, fewer_because: str) -> int:
-        """Hand over tasks and wait for their results; return the exit code if the process died first.
+    def converse(self, conversation: Conversation, fewer_because: str) -> str:
+        """Hand over tasks and wait for their results; say how the process died if it did so first.
 
         Args:
             conversation: The tasks, and where events go. It is overdue if the process was killed because of
@@ -77,43 +80,39 @@ class WorkerProcess:
         """
         process = self._living()
         if process is None:
-            return 0
-        self._talk(process, conversation, fewer_because)
+            return ""
+        is_frozen = self._talk(process, conversation, fewer_because)
         if not conversation.unfinished:
-            return 0
+            return ""
         kill_group(process)
-        return process.wait()
+        code = process.wait()
+        return f"because it began no trial in {LONGEST_START:g} s" if is_frozen else describe_exit(code)
 
-    def _talk(self, process: subprocess.Popen[str], conversation: Conversation, fewer_because: str) -> None:
-        """Talk with a process until all tasks have a result, or it dies."""
-
-        def end() -> None:
-            conversation.is_overdue = True
-            kill_group(process)
-
-        timeout = conversation.timeout
-        clock = threading.Timer(timeout or 0, end)
+    def _talk(self, process: subprocess.Popen[str], conversation: Conversation, fewer_because: str) -> bool:
+        """Talk with a process until all tasks have a result, or it dies; return whether it was frozen."""
+        starting, training = _Clock(process), _Clock(process)
         assert process.stdin is not None
         assert process.stdout is not None
         line = {"tasks": conversation.task_lines(), "fewer_because": fewer_because}
+        starting.set(LONGEST_START)
         try:
             process.stdin.write(json.dumps(line) + "\n")
-        except OSError:
-            return
-        try:
             for answer in process.stdout:
-                try:
-                    event = json.loads(answer)
-                except ValueError:  # the process died in the middle of a line
-                    return
+                event = json.loads(answer)
                 if "trial" in event:
                     conversation.heard(event)
-                elif timeout is not None:  # the trials have started, the engine is imported
-                    clock.start()
+                else:  # the trials have started, the engine is imported
+                    starting.stop()
+                    training.set(conversation.timeout)
                 if not conversation.unfinished:
-                    return
+                    break
+        except (OSError, json.JSONDecodeError):  # the process died, perhaps in the middle of a line
+            pass
         finally:
-            clock.cancel()
+            starting.stop()
+            training.stop()
+            conversation.is_overdue = training.has_struck
+        return starting.has_struck
 
     def _living(self) -> subprocess.Popen[str] | None:
         """Return the process, a new one if it does not live; None once it is stopped."""
@@ -133,3 +132,31 @@ class WorkerProcess:
                         **group_of_its_own(),  # Ctrl-C reaches only the parent, which ends its workers
                     )
             return self._process
+
+
+class _Clock:
+    """Kills a process that takes longer than it may.
+
+    Attributes:
+        has_struck: Whether it did.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.has_struck = False
+        self._process = process
+        self._timer = threading.Timer(0, self._strike)
+
+    def set(self, seconds: float | None) -> None:
+        """Start the clock; without a number of seconds, it never strikes."""
+        if seconds is not None:
+            self._timer = threading.Timer(seconds, self._strike)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Stop the clock."""
+        self._timer.cancel()
+
+    def _strike(self) -> None:
+        self.has_struck = True
+        kill_group(self._process)

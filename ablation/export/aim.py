@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import RunError, writing
 from ablation.export.records import all_settings, epoch_measures, final_measures
 from ablation.export.results_files import ResultsFiles, results_files
-from ablation.files import json_text, write_atomically
+from ablation.files import DAMAGED, json_text, read_json, write_atomically
 from ablation.grid.trial import Trial, TrialResult
 from ablation.results.run import Run
 
@@ -74,8 +73,9 @@ class _Written:
     def __init__(self, root: Path) -> None:
         self._file = root / "exported.json"
         try:
-            self.runs: dict[str, list[str]] = json.loads(self._file.read_text("utf-8"))
-        except (OSError, ValueError):
+            record = read_json(self._file).items()
+            self.runs = {name: [str(fingerprint), str(run)] for name, (fingerprint, run) in record}
+        except DAMAGED:
             self.runs = {}
 
     def forget_others(self, fingerprints: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.export.records import Scalar, parameters
+from ablation.files import DAMAGED, read_json
 from ablation.grid.trial import Trial, slug
 from ablation.results.run import Run
 
@@ -75,7 +76,6 @@ def forget_others(root: Path, places: Mapping[str, Place]) -> None:
 def _read_about(folder: Path) -> dict[str, Any]:
     """Return the record about a trial's folder; empty if it is missing or damaged."""
     try:
-        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text("utf-8"))
-    except (OSError, ValueError):
+        return dict(read_json(folder / _ABOUT))
+    except DAMAGED:
         return {}
-    return about

@@ -16,6 +16,7 @@ from ablation.digest import short_digest
 from ablation.errors import RunError, writing
 from ablation.export.records import all_settings, epoch_measures, final_measures
 from ablation.export.results_files import ResultsFiles, results_files
+from ablation.files import DAMAGED, read_json
 from ablation.grid.trial import Trial, TrialResult
 from ablation.results.run import Run
 
@@ -102,9 +103,9 @@ def _is_missing(root: Path, run_id: str, holds: str) -> bool:
     """Return whether an offline run is not there; one that is not whole, or holds something else, goes."""
     for folder in root.glob(f"offline-run-*-{run_id}"):
         try:
-            if json.loads((folder / _COMPLETE).read_text("utf-8")) == holds:
+            if read_json(folder / _COMPLETE) == holds:
                 return False
-        except (OSError, ValueError):
+        except DAMAGED:
             pass
         shutil.rmtree(folder, ignore_errors=True)
     return True

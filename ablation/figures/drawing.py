@@ -73,7 +73,7 @@ def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) ->
     kept = None
     if not replace and file.is_file():
         kept = file.stat()
-        for text in file.read_text("utf-8").split("\n## "):
+        for text in file.read_text("utf-8", errors="replace").split("\n## "):
             texts[text.removeprefix("## ").partition("\n")[0]] = f"## {text.removeprefix('## ').rstrip()}\n"
     for p in pictures:
         texts[p.title] = f"## {p.title}\n\n![{p.title}]({quote(p.png.name)})\n\n{p.whole_caption}\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
@@ -117,11 +118,11 @@ def refuse_path(name: str) -> None:
 
 
 def _text(error: BaseException) -> str:
-    """Return what an exception says; nothing if that raises another one."""
+    """Return what an exception says."""
     try:
         return str(error)
-    except Exception:
-        return ""
+    except Exception as another:  # the class of the exception is a user's, too
+        return f"its text cannot be shown, because of {type(another).__name__}"
 
 
 def error_summary(error: BaseException) -> str:
@@ -177,7 +178,7 @@ def _module(name: str, folder: Path) -> ModuleType:
             _forget_bytecode(version.file)
     importlib.invalidate_caches()
     try:
-        with files_read() as read:
+        with chdir(os.curdir), files_read() as read:
             loaded = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         reason, hint = f"{type(error).__name__}: {error}", ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from urllib.parse import quote
 
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET
-from ablation.files import files_below, json_text
+from ablation.files import DAMAGED, files_below, json_text, read_json
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.trial import content_of
 from ablation.grid.tuning import SEARCHES
@@ -64,7 +63,7 @@ def _studies(run: Run) -> list[str]:
 def _study(file: Path, prefix: str) -> bytes:
     """Return a study's record without the paths of this machine: code is in the pack, images by name only."""
     code = os.path.relpath(CODE, prefix or ".").replace(os.sep, "/")
-    record: dict[str, Any] = with_code_folders(json.loads(file.read_text("utf-8")), lambda _: code)
+    record: dict[str, Any] = with_code_folders(read_json(file), lambda _: code)
     images = record["study"]["dataset"]
     if images.get("path"):
         images["path"] = CODE if images.get("loader") else Path(images["path"]).name
@@ -74,7 +73,7 @@ def _study(file: Path, prefix: str) -> bytes:
 def _report(run: Run) -> bytes:
     """Return the Markdown report with its pictures below the run folder, where they are in a pack."""
     figures = os.path.relpath(run.figures_folder.absolute(), run.folder.absolute())
-    text = (run.folder / "report.md").read_text("utf-8")
+    text = (run.folder / "report.md").read_text("utf-8", errors="replace")
     return text.replace(f"]({quote(Path(figures).as_posix())}/", "](figures/").encode()
 
 
@@ -89,8 +88,8 @@ def _trials(folder: Path, models: bool) -> Iterator[tuple[str, Path]]:
         if not content_of(trial.name):
             continue
         try:
-            names = [*json.loads(record.read_text("utf-8"))["files"], record.name]
-        except (ValueError, KeyError, TypeError):
+            names = [*read_json(record)["files"], record.name]
+        except DAMAGED:
             raise RunError(f"{record} is damaged, so that the run cannot be packed.") from None
         for name in names:
             if (name != MODEL or models) and (trial / name).is_file():

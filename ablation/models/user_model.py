@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -241,7 +243,7 @@ def _code(
                 "search began; the same `ablation search` command trains with its new version."
             )
         call = lambda: hypermodel.build(hyperparameters_with(hypermodel, settings.values))  # noqa: E731
-        return settings.hypermodel, call, ""
+        return settings.hypermodel, _staying_here(call), ""
     if isinstance(settings, FileSettings):
         return settings.file, read_saved_model(settings).build, ""
     assert isinstance(settings, BuilderSettings)
@@ -255,4 +257,14 @@ def _code(
     parameters = inspect.signature(builder.function).parameters
     wanted_arguments = {name: value for name, value in known_arguments.items() if name in parameters}
     call = partial(builder.function, **wanted_arguments, **settings.arguments)
-    return settings.builder, call, renaming(builder.arguments)
+    return settings.builder, _staying_here(call), renaming(builder.arguments)
+
+
+def _staying_here(call: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a call after which the process is in the working folder in which it was before."""
+
+    def called() -> Any:
+        with chdir(os.curdir):
+            return call()
+
+    return called

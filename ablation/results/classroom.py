@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 
 from ablation.analysis.estimates import Measurements
 from ablation.analysis.sign_errors import SIGN_COLUMNS, sign_errors
-from ablation.files import json_text
+from ablation.files import DAMAGED, json_text, read_json
 from ablation.grid.value_text import counted
 from ablation.results.run import Run
 from ablation.store.run_folder import Store
@@ -58,13 +57,13 @@ class Classroom:
     def read(cls, store: Store) -> Classroom | None:
         """Read the record of a run folder; None if the run was not collected from a class."""
         try:
-            record = json.loads((store.folder / CLASS_FILE).read_text("utf-8"))
+            record = read_json(store.folder / CLASS_FILE)
             students = tuple(
                 Student(str(s["name"]), tuple(int(seed) for seed in s["seeds"])) for s in record["students"]
             )
             aside = tuple(SetAside(str(s["name"]), str(s["reason"])) for s in record["set_aside"])
             return cls(students, aside)
-        except (OSError, ValueError, KeyError, TypeError):
+        except DAMAGED:
             return None
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablation.files import json_text
+from ablation.files import DAMAGED, json_text, read_json
 from ablation.results.run import TABLES, Run
 
 DERIVED = "derived.json"
@@ -27,12 +27,12 @@ def record_derived(run: Run) -> None:
 def are_derived(run: Run) -> bool:
     """Return whether the files that were recorded are there, undamaged, and follow from the trials of now."""
     try:
-        record = json.loads((run.folder / DERIVED).read_text("utf-8"))
+        record = read_json(run.folder / DERIVED)
         files = dict(record["files"])
         return record["trials"] == _trials(run) and all(
             _digest(run.folder / name) == digest for name, digest in files.items()
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGED:
         return False
 
 

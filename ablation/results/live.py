@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from ablation.analysis.questions import study_questions
 from ablation.analysis.settled import settled_verdicts
 from ablation.executors.contract import Task
 from ablation.executors.eta import TimeEstimate
+from ablation.files import DAMAGED, read_json
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial, TrialResult
@@ -325,13 +325,13 @@ class LiveRun:
 def _ended(file: Path, changed: int) -> _Ended:
     """Read a result as far as it is shown."""
     try:
-        result = json.loads(file.read_text("utf-8"))
+        result = read_json(file)
         curve = [
             Epoch(int(one["epoch"]), float(one["train_accuracy"]), float(one["val_accuracy"]))
             for one in result["history"]
         ]
         return _Ended(changed, str(result["status"]), str(result.get("cause", "")), curve)
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGED:
         return _Ended(changed, "failed", "result.json cannot be read", ())
 
 

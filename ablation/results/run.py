@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from typing import Self
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -107,7 +106,7 @@ class Run:
             dataset = Dataset.load(self.store.dataset_file)
             if dataset.digest == self._dataset_digest:
                 return dataset
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        except (OSError, ValueError):
             pass
         raise RunError(
             f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."

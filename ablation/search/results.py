@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ablation.errors import RunError, refuse_file
+from ablation.errors import RunError, refuse_file, unreadable
+from ablation.files import DAMAGED, read_json
 from ablation.grid.settings_group import STORED
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
@@ -34,14 +35,16 @@ class SearchRun:
         self.folder = Path(folder)
         refuse_file(self.folder)
         try:
-            record = json.loads((self.folder / SEARCH).read_text("utf-8"))
+            record = read_json(self.folder / SEARCH)
             self.search = Search.model_validate_json(
                 json.dumps(record["search"]), strict=True, context=STORED
             )
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
-        except (ValueError, KeyError, TypeError):
+        except OSError as error:
+            raise RunError(unreadable(self.folder / SEARCH, error)) from None
+        except DAMAGED:
             raise RunError(
                 f"{self.folder / SEARCH} is damaged; run the search again to restore it."
             ) from None

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ablation.errors import RunError, writing
+from ablation.files import DAMAGED, read_json
 
 RUN = "run"
 _SHORT = "opening"  # the lock of `exclusive`: it is held for a short time, and others wait for it
@@ -161,8 +162,8 @@ def running_parts(folder: Path, is_recent: Callable[[str], bool], besides: str =
 def _host(owner: Path) -> str:
     """Return the machine that an owner's file names; empty if it names none."""
     try:
-        return str(json.loads(owner.read_text("utf-8"))["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(owner)["host"])
+    except DAMAGED:
         return ""
 
 
@@ -207,7 +208,7 @@ def _in_use(folder: Path, part: str) -> str:
 
 def _describe(owner: Path) -> str:
     try:
-        record = json.loads(owner.read_text("utf-8"))
+        record = read_json(owner)
         return f"process {record['pid']} on {record['host']}, since {record['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except DAMAGED:
         return "another process"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from ablation.files import json_text
+from ablation.files import DAMAGED, json_text, read_json
 from ablation.models.ablated.account import Account, Size
 from ablation.models.layer_list import Layer
 from ablation.store.run_folder import Store
@@ -31,11 +30,11 @@ def keep_accounts(store: Store, accounts: Mapping[str, Account]) -> None:
 def kept_accounts(store: Store) -> dict[str, Account]:
     """Return what was kept by `keep_accounts`, by variant; nothing if it cannot be read."""
     try:
-        record = json.loads((store.folder / _FILE).read_text("utf-8"))
+        record = read_json(store.folder / _FILE)
         return {
             name: Account(_size(sizes["before"]), _size(sizes["after"])) for name, sizes in record.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except DAMAGED:
         return {}
 
 

@@ -8,12 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from zipfile import BadZipFile
 
 from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
-from ablation.errors import RunError, reading, refuse_file, writing
-from ablation.files import json_text, write_atomically
+from ablation.errors import RunError, refuse_file, unreadable, writing
+from ablation.files import DAMAGED, json_text, newer_keys, read_json, write_atomically
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
@@ -64,7 +63,7 @@ class Store(TrialStore):
         text = json_text(record)
         with writing(self.folder):
             is_new = not self.study_file.is_file()
-            changed = is_new or self.study_file.read_text("utf-8") != text
+            changed = is_new or self.study_file.read_bytes() != text.encode()
             if changed and beside and not is_new:
                 raise RunError(
                     f"{self.folder}: {beside[0].replace('-', ' ')} is running another version of the study. "
@@ -160,8 +159,7 @@ class Store(TrialStore):
     def _read_study(self, file: Path) -> tuple[Study, str]:
         refuse_file(self.folder)
         try:
-            with reading(file):
-                record = json.loads(file.read_text("utf-8"))
+            record = read_json(file)
             if control_in(record):
                 raise ValueError("control characters, which no grid file may contain")
             settings = with_code_folders(record["study"], self._in_folder)
@@ -175,8 +173,12 @@ class Store(TrialStore):
                     "confirmation/."
                 )
             raise RunError(message) from None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise RunError(f"{file} is damaged; run the grid again to restore it.") from None
+        except OSError as error:
+            raise RunError(unreadable(file, error)) from None
+        except DAMAGED as error:
+            newer = newer_keys(error)
+            because = f"has {newer}, perhaps from a newer version of ablation" if newer else "is damaged"
+            raise RunError(f"{file} {because}; run the grid again to restore it.") from None
 
     def _in_folder(self, code: str) -> str:
         """Return where the user's code lies; that of a packed run is named relative to the run folder."""
@@ -217,7 +219,7 @@ class Store(TrialStore):
     def _saved_dataset(self) -> Dataset | None:
         try:
             return Dataset.load(self.dataset_file)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        except (OSError, ValueError):
             return None
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ablation.data.array_files import load_npy
 from ablation.errors import writing
-from ablation.files import files_below, json_text, write_atomically
+from ablation.files import DAMAGED, files_below, json_text, newer_keys, read_json, write_atomically
 from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial, TrialResult, content_of
 from ablation.grid.user_files import changed_files
@@ -107,16 +107,14 @@ class TrialStore:
         """Return the settings of the kept trials that are not among these, by id."""
         known, settings = {self.place(trial) for trial in trials}, {}
         for folder in (f for f in _folders_in(self._trials) if f not in known):
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                settings[folder.name] = dict(
-                    json.loads((folder / "trial.json").read_text("utf-8"))["settings"]
-                )
+            with suppress(*DAMAGED):
+                settings[folder.name] = dict(read_json(folder / "trial.json")["settings"])
         return settings
 
     def files_read(self, trial_id: str) -> dict[str, str]:
         """Return the hashes of the user's files that a kept trial was built from; empty if not known."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return dict(json.loads((self._trials / trial_id / "result.json").read_text("utf-8"))["files"])
+        with suppress(*DAMAGED):
+            return dict(read_json(self._trials / trial_id / "result.json")["files"])
         return {}
 
     def forget_states(self) -> None:
@@ -180,15 +178,18 @@ class TrialStore:
         if not folder.is_dir():
             return None
         damage = _damage(folder)
+        why = "it was damaged or edited after it was written"
         if not damage:
-            result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
-            if content_of(result.trial_id) == content_of(trial.id):
-                return result.model_copy(update={"trial_id": trial.id})
-            damage = f"result.json belongs to {result.trial_id}"
-        cause = (
-            f"{damage}: it was damaged or edited after it was written; the same `ablation run` command "
-            "trains the trial again"
-        )
+            try:
+                result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+                if content_of(result.trial_id) == content_of(trial.id):
+                    return result.model_copy(update={"trial_id": trial.id})
+                damage = f"result.json belongs to {result.trial_id}"
+            except DAMAGED as error:
+                newer = newer_keys(error)
+                damage = f"result.json has {newer}" if newer else "result.json is no result"
+                why = "it may be from a newer version of ablation" if newer else why
+        cause = f"{damage}: {why}; the same `ablation run` command trains the trial again"
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def status(self, trial: Trial) -> str:
@@ -197,7 +198,7 @@ class TrialStore:
             return str(json.loads((self.place(trial) / "result.json").read_text("utf-8"))["status"])
         except FileNotFoundError:
             return "failed" if self.place(trial).is_dir() else "pending"
-        except (OSError, ValueError, KeyError, TypeError):
+        except DAMAGED:
             return "failed"
 
     def damage(self, trial: Trial) -> str:
@@ -266,7 +267,7 @@ class TrialStore:
         """Return a trial's probabilities of shape (test images, classes), or None if it has none."""
         try:
             return load_npy(self.place(trial) / "test_probabilities.npy")
-        except (OSError, ValueError, EOFError):
+        except Exception:  # a damaged file raises whatever reading its header raises
             return None
 
 
@@ -290,7 +291,7 @@ def _leads_out(name: str) -> bool:
 def _damage(folder: Path, with_model: bool = False) -> str:
     """Say which file of a trial is not what was written, the first of several; empty if all are."""
     try:
-        files = json.loads((folder / "trial.json").read_text("utf-8"))["files"]
+        files = read_json(folder / "trial.json")["files"]
         for name, checksum in files.items():
             if _leads_out(name):
                 return f"trial.json names {name!r}, which is no file of the trial"
@@ -299,7 +300,7 @@ def _damage(folder: Path, with_model: bool = False) -> str:
             if _checksum(folder / name) != checksum:
                 return f"{name} does not match its checksum"
     except OSError as error:
-        return f"{Path(error.filename).name} cannot be read"
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{Path(error.filename or folder / 'trial.json').name} cannot be read"
+    except DAMAGED:
         return "trial.json does not contain what was written"
     return "" if "result.json" in files else "trial.json does not list a result.json"

@@ -6,9 +6,11 @@ with half as many, down to one.
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from typing import Any
 
 from ablation.errors import AblationError
@@ -58,7 +60,7 @@ def _groups(seeds: Sequence[SeedTask]) -> Iterator[tuple[list[SeedTask], int]]:
 def _attempt(seeds: list[SeedTask], lanes: int, dataset: Any, fewer_because: str) -> Iterator[TrialResult]:
     started, ended = time.perf_counter(), set[str]()
     try:
-        with standard_keras(seeds[0].trial.training.precision):
+        with chdir(os.curdir), standard_keras(seeds[0].trial.training.precision):
             for result in run_together(seeds, dataset, lanes):
                 ended.add(result.trial_id)
                 yield _with_note(result, fewer_because)
