@@ -82,8 +82,7 @@ def run_study(
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
-    announce(study, dataset, observer)
-    _note(place_notes(study, store), observer)
+    _announce(study, dataset, store, observer)
     page = LivePage(store.folder, shard.name, observer) if live else nullcontext()
     with store.locked(shard.name, partial(_open, store, study, dataset)), page:
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over)
@@ -104,6 +103,11 @@ def _observers(store: Store, shard: Shard, observer: Observer | None, tensorboar
     """Return what is notified of a run: its own record of progress first, then whoever else asks."""
     others = [TensorBoard(store.folder)] if tensorboard else []
     return Observers(ProgressRecorder(store.folder, shard.name), observer or NullObserver(), *others)
+
+
+def _announce(study: Study, dataset: Dataset, store: Store, observer: Observer) -> None:
+    announce(study, dataset, observer)
+    _note(place_notes(study, store), observer)
 
 
 def _note(notes: Sequence[str], observer: Observer) -> None:
