@@ -102,13 +102,19 @@ def start_jax(threads: int) -> None:
     """
     _backend["of this process"] = "jax"
     os.environ["NPROC"] = str(threads)  # from which XLA takes the size of its thread pool
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_gpu_deterministic_ops" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    os.environ["XLA_FLAGS"] = xla_flags_of_jax()
+    os.environ["JAX_DEFAULT_PRNG_IMPL"] = "threefry2x32"  # the only one whose keys Keras makes
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if "tensorflow" not in sys.modules:
         sys.meta_path.insert(0, _WithoutTensorFlow())  # Keras would import it if it could
     require_keras()
+
+
+def xla_flags_of_jax() -> str:
+    """Return the flags of XLA that `start_jax` sets: those of the user, and deterministic operations."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    is_chosen = "xla_gpu_deterministic_ops" in flags
+    return flags if is_chosen else f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def uses_jax() -> bool:

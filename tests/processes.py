@@ -21,6 +21,9 @@ from ablation.cli.app import main
 
 T = TypeVar("T")
 
+PATIENCE = 300  # seconds until an event that does not come is a failure, on however busy a machine
+SOON = 60  # the same for the end of what was stopped, which would otherwise train for longer
+
 
 def command(grid: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-c", "from ablation.cli.app import main; main()", "run", "--grid", str(grid),
@@ -42,7 +45,7 @@ def finish(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, check=False)
 
 
-def wait_until(found: Callable[[], T], seconds: float = 90) -> T:
+def wait_until(found: Callable[[], T], seconds: float = PATIENCE) -> T:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := found():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "aim"
 _REPORT = "report"  # no trial has this id
+_BEGUN = ""  # in place of a fingerprint: the Aim run is not written to its end
 
 
 def require_aim() -> None:
@@ -52,14 +53,19 @@ def write_aim(run: Run) -> Path:
         repo, written = Repo.from_path(str(root), init=True), _Written(root)
         fingerprints = {t.id: run.store.fingerprint(t) for t in run.trials if t.id in run.trial_results}
         files = results_files(run)
-        for run_hash in written.forget_others(fingerprints | {_REPORT: files.digest}):
+        for name, run_hash in written.others(fingerprints | {_REPORT: files.digest}):
             repo.delete_run(run_hash)
+            written.forget(name)
         for trial in run.trials:
             if trial.id in fingerprints and trial.id not in written.runs:
-                run_hash = _write_trial(repo, run, trial, run.trial_results[trial.id])
-                written.add(trial.id, fingerprints[trial.id], run_hash)
+                name = f"{trial.variant}, seed {trial.seed}"
+                with _aim_run(repo, run, name, written.recording(trial.id)) as new:
+                    _write_trial(new, run, trial, run.trial_results[trial.id])
+                written.add(trial.id, fingerprints[trial.id], str(new.hash))
         if _REPORT not in written.runs:
-            written.add(_REPORT, files.digest, _write_results(repo, run, files))
+            with _aim_run(repo, run, "report", written.recording(_REPORT)) as new:
+                _write_results(new, run, files)
+            written.add(_REPORT, files.digest, str(new.hash))
     return root
 
 
@@ -78,15 +84,21 @@ class _Written:
         except DAMAGED:
             self.runs = {}
 
-    def forget_others(self, fingerprints: Mapping[str, str]) -> list[str]:
-        """Forget what is there in another state than these, and return the hashes of the Aim runs."""
-        others = {n: one for n, one in self.runs.items() if fingerprints.get(n) != one[0]}
-        self.runs = {name: one for name, one in self.runs.items() if name not in others}
+    def others(self, fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the names and hashes of the Aim runs that are not whole, or in another state than these."""
+        return [(name, one[1]) for name, one in self.runs.items() if fingerprints.get(name) != one[0]]
+
+    def forget(self, name: str) -> None:
+        """Forget an Aim run, which is no longer there."""
+        del self.runs[name]
         self._save()
-        return [run_hash for _, run_hash in others.values()]
+
+    def recording(self, name: str) -> Callable[[str], None]:
+        """Return a function that records the hash of an Aim run that is begun under a name."""
+        return lambda run_hash: self.add(name, _BEGUN, run_hash)
 
     def add(self, name: str, fingerprint: str, run_hash: str) -> None:
-        """Record that an Aim run was written to its end."""
+        """Record what an Aim run holds."""
         self.runs[name] = [fingerprint, run_hash]
         self._save()
 
@@ -95,13 +107,15 @@ class _Written:
 
 
 @contextmanager
-def _aim_run(repo: Repo, run: Run, name: str) -> Iterator[Any]:
-    """Open an Aim run for the block; one that is not written to its end is removed.
+def _aim_run(repo: Repo, run: Run, name: str, record: Callable[[str], None]) -> Iterator[Any]:
+    """Open an Aim run for the block.
 
     Args:
         repo: The repository.
         run: The run to export, whose study is the experiment.
         name: The name of the Aim run.
+        record: Called with its hash before anything is written, so that the next export finds what is left
+            if this one is killed.
     """
     import aim
 
@@ -112,43 +126,36 @@ def _aim_run(repo: Repo, run: Run, name: str) -> Iterator[Any]:
         log_system_params=False,
         capture_terminal_logs=False,
     )
+    record(str(written.hash))
     written.name = name
     try:
         yield written
-    except BaseException:
+    finally:
         written.close()
-        repo.delete_run(written.hash)
-        raise
-    written.close()
 
 
-def _write_trial(repo: Repo, run: Run, trial: Trial, result: TrialResult) -> str:
-    """Write a trial; return the hash of its Aim run."""
-    final = final_measures(result)
-    with _aim_run(repo, run, f"{trial.variant}, seed {trial.seed}") as written:
-        written.description = result.cause
-        for tag in (trial.variant, result.status):
-            written.add_tag(tag)
-        written["hparams"] = all_settings(run.study, trial)
-        written["trial"] = {"id": trial.id, "dataset_digest": trial.dataset_digest, "status": result.status}
-        for record in result.history:
-            for name, value in epoch_measures(record).items():
-                written.track(value, name=name, step=record.epoch, epoch=record.epoch)
-        for name, value in final.items():
-            written.track(value, name=name, step=len(result.history))
-    return str(written.hash)
+def _write_trial(written: Any, run: Run, trial: Trial, result: TrialResult) -> None:
+    """Write a trial to its Aim run."""
+    written.description = result.cause
+    for tag in (trial.variant, result.status):
+        written.add_tag(tag)
+    written["hparams"] = all_settings(run.study, trial)
+    written["trial"] = {"id": trial.id, "dataset_digest": trial.dataset_digest, "status": result.status}
+    for record in result.history:
+        for name, value in epoch_measures(record).items():
+            written.track(value, name=name, step=record.epoch, epoch=record.epoch)
+    for name, value in final_measures(result).items():
+        written.track(value, name=name, step=len(result.history))
 
 
-def _write_results(repo: Repo, run: Run, files: ResultsFiles) -> str:
-    """Write the figures as images, and the report as text; return the hash of their Aim run."""
+def _write_results(written: Any, run: Run, files: ResultsFiles) -> None:
+    """Write the figures as images, and the report as text, to an Aim run of their own."""
     import aim
 
-    with _aim_run(repo, run, "report") as written:
-        written.description = run.study.question
-        written.add_tag("report")
-        for file in files.pictures:
-            written.track(aim.Image(str(file)), name=f"figures/{file.stem}")
-        for file in files.documents:
-            if file.suffix == ".md":
-                written.track(aim.Text(file.read_text("utf-8")), name=file.name)
-    return str(written.hash)
+    written.description = run.study.question
+    written.add_tag("report")
+    for file in files.pictures:
+        written.track(aim.Image(str(file)), name=f"figures/{file.stem}")
+    for file in files.documents:
+        if file.suffix == ".md":
+            written.track(aim.Text(file.read_text("utf-8")), name=file.name)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError, RunError
+from ablation.export.mlflow_database import set_up_database
 from ablation.export.records import epoch_measures, epoch_times, final_measures
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import yaml_text
@@ -50,6 +51,7 @@ def write_mlflow(run: Run, tracking_uri: str | None = None) -> str:
 
     where = tracking_uri or mlflow.get_tracking_uri()
     try:
+        set_up_database(where)
         _write(mlflow.MlflowClient(where), run)
     except AblationError:
         raise

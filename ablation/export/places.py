@@ -45,7 +45,7 @@ class Place:
 
     def clear(self) -> None:
         """Remove what was written there, so that the trial can be written from the start."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
         self.folder.mkdir(parents=True)
         self.write_about("")
 
@@ -70,7 +70,17 @@ def forget_others(root: Path, places: Mapping[str, Place]) -> None:
     trial_ids = {place.folder: trial_id for trial_id, place in places.items()}
     for about in root.glob(f"*/s*/{_ABOUT}"):
         if trial_ids.get(about.parent) != _read_about(about.parent).get("trial"):
-            shutil.rmtree(about.parent, ignore_errors=True)
+            _remove(about.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a trial, its record last, by which what is left by an interruption is found."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name != _ABOUT:
+            entry.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

@@ -96,7 +96,13 @@ def _write(run: Run, root: Path) -> None:
         _write_results(run, of_study, files)
     for folder in root.glob("offline-run-*"):
         if folder.name.rpartition("-")[2] not in wanted:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove an offline run, its mark of completeness first, so that a part of it never counts as whole."""
+    (folder / _COMPLETE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_missing(root: Path, run_id: str, holds: str) -> bool:
@@ -107,7 +113,7 @@ def _is_missing(root: Path, run_id: str, holds: str) -> bool:
                 return False
         except DAMAGED:
             pass
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     return True
 
 

@@ -15,7 +15,6 @@ from ablation.executors.make import make_executor
 from ablation.export.tables import write_tables
 from ablation.files import json_text, write_atomically
 from ablation.grid.study import Study, Variant
-from ablation.grid.trial import slug
 from ablation.results.run import Run
 from ablation.search.ablate import ablation_study
 from ablation.search.proposal import Proposal
@@ -25,9 +24,10 @@ from ablation.search.results import SearchRun
 from ablation.search.settings import Search
 from ablation.search.tables import search_table
 from ablation.store.lock import locked
-from ablation.store.run_folder import RUNS, SEARCH, Store
+from ablation.store.run_folder import SEARCH, Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.observers import NullObserver, Observer
+from ablation.workflow.place import folder_of_search
 from ablation.workflow.run_study import run_study, train_round
 
 
@@ -64,7 +64,7 @@ def run_search(
             proposal completed.
     """
     require_tuner(search.settings.tuner)
-    folder, observer = Path(out or RUNS / f"{slug(search.study.name)}-search"), observer or NullObserver()
+    folder, observer = folder_of_search(search.study, out), observer or NullObserver()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {

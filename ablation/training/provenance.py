@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ablation.digest import short_digest
-from ablation.tensorflow_setup import KERAS_DEFAULTS, uses_jax
+from ablation.grid.study import Engine
+from ablation.tensorflow_setup import KERAS_DEFAULTS, uses_jax, xla_flags_of_jax
 
 # What can change the last bit of a result: trials that differ in these ran in different environments. The
 # other keys are for the reader only. The harness's own computation is in the trial's id, as training version.
@@ -22,13 +23,35 @@ NUMERIC = (
     "threads", "environment variables",
 )  # fmt: skip
 
+_OF_ENGINE = ("accelerator", "gpu software")  # what only a process knows in which the engine runs
+
 SEEDS_AT_ONCE = "seeds at once"  # how many the JAX engine trained together; it changes the rounding only
 
-# The environment variables by which TensorFlow chooses other kernels.
-_VARIABLES = (
-    "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS",
-    "TF_XLA_FLAGS", "XLA_FLAGS",
+# The environment variables by which an engine chooses other kernels, precisions or random numbers. Numbers of
+# threads are not among them: workers set these, as they set what keras.json would change.
+_OF_BOTH = ("NVIDIA_TF32_OVERRIDE", "XLA_FLAGS")
+_OF_TENSORFLOW = (
+    "ONEDNN_CPU_ISA_HINTS", "ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA",
+    "TF_CONV2D_USE_FP16_ACCUMULATE", "TF_CUDNN_DISABLE_CONV_1X1_OPTIMIZATION", "TF_CUDNN_USE_RUNTIME_FUSION",
+    "TF_DISABLE_SCATTER_OP_DETERMINISM", "TF_DISABLE_SEGMENT_REDUCTION_OP_DETERMINISM_EXCEPTIONS",
+    "TF_ENABLE_FFT_TILING_FORWARD", "TF_ENABLE_ONEDNN_OPTS", "TF_ENABLE_ONEDNN_SPMM",
+    "TF_ENABLE_WINOGRAD_NONFUSED", "TF_ENABLE_ZENDNN_OPTS", "TF_FP16_CONV_USE_FP32_COMPUTE",
+    "TF_FP16_MATMUL_USE_FP32_COMPUTE", "TF_FP16_RNN_USE_FP32_COMPUTE", "TF_SET_ONEDNN_FPMATH_MODE",
+    "TF_USE_CUBLASLT", "TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT", "TF_USE_DEEP_CONV2D",
+    "TF_USE_DEFAULT_CONV_ALGO", "TF_XLA_FLAGS",
 )  # fmt: skip
+_OF_JAX = (
+    "JAX_ALLOW_F16_REDUCTIONS", "JAX_COMPILER_ENABLE_REMAT_PASS", "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_DISABLE_JIT", "JAX_ENABLE_CUSTOM_PRNG", "JAX_ENABLE_X64",
+    "JAX_EXEC_TIME_OPTIMIZATION_EFFORT", "JAX_EXPLICIT_X64_DTYPES", "JAX_HIGH_DYNAMIC_RANGE_GUMBEL",
+    "JAX_NUMPY_DTYPE_PROMOTION", "JAX_OPTIMIZATION_LEVEL", "JAX_RANDOM_SEED_OFFSET",
+    "JAX_SOFTMAX_CUSTOM_JVP", "JAX_THREEFRY_GPU_KERNEL_LOWERING", "JAX_THREEFRY_PARTITIONABLE",
+    "JAX_USE_DIRECT_LINEARIZE",
+)  # fmt: skip
+VARIABLES: dict[Engine, tuple[str, ...]] = {
+    "tensorflow": tuple(sorted(_OF_BOTH + _OF_TENSORFLOW)),
+    "jax": tuple(sorted(_OF_BOTH + _OF_JAX)),
+}
 
 # The instruction sets that TensorFlow's kernels choose between.
 _FEATURES = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512", "avx_vnni", "amx", "sve", "asimd")
@@ -45,9 +68,36 @@ def processor() -> dict[str, str]:
         **_versions("tensorflow"),
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cpu features": _features(),
-        "environment variables": " ".join(f"{k}={os.environ[k]}" for k in _VARIABLES if k in os.environ)
-        or "none",
+        "environment variables": environment_variables("tensorflow"),
     }
+
+
+def environment_variables(engine: Engine) -> str:
+    """Return those of `VARIABLES` that are set, as a worker of the engine has them, or ``none``."""
+    values = {name: value for name in VARIABLES[engine] if (value := _value(name)) is not None}
+    if engine == "jax":
+        values["XLA_FLAGS"] = xla_flags_of_jax()
+    return " ".join(f"{name}={values[name]}" for name in sorted(values)) or "none"
+
+
+def _value(name: str) -> str | None:
+    """Return the value of an environment variable; oneDNN reads each of its own under a former name, too."""
+    return os.environ.get(name, os.environ.get(name.replace("ONEDNN_", "DNNL_", 1)))
+
+
+def environment_here(engine: Engine, threads: int) -> dict[str, str]:
+    """Return the numeric part of the provenance of a worker on this machine, without starting one.
+
+    ``accelerator`` and ``gpu software`` are left out, because only the engine knows them.
+    """
+    known = {
+        **_versions(engine, "keras", "numpy"),
+        "machine": platform.machine(),
+        "cpu features": _features(),
+        "threads": str(threads),
+        "environment variables": environment_variables(engine),
+    }
+    return {key: value for key, value in numeric(known).items() if key not in _OF_ENGINE}
 
 
 def code_provenance(folder: Path) -> dict[str, str]:
@@ -115,7 +165,7 @@ def _machine() -> dict[str, str]:
         "cpu features": about["cpu features"],
         "accelerator": _accelerator(),
         **_gpu_software(),
-        "environment variables": about["environment variables"],
+        "environment variables": environment_variables("jax" if uses_jax() else "tensorflow"),
         "keras.json": _keras_file(),
         "cores": str(os.cpu_count() or "unknown"),
     }

@@ -15,16 +15,18 @@ from ablation.executors.engine import choose_engine
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.seeding import Randomness
 from ablation.grid.study import Study
-from ablation.grid.trial import Trial, TrialResult, slug
+from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import counted
 from ablation.models.build import build_model
 from ablation.results.notes import planned_notes
 from ablation.results.run import Run
-from ablation.store.run_folder import RUNS, Store
+from ablation.store.run_folder import Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.ablated_models import edit_notes
+from ablation.workflow.environment import environment_notes
 from ablation.workflow.fold_over import fold_plan
 from ablation.workflow.pending import pending_tasks, task_notes
+from ablation.workflow.place import place_notes, store_of
 from ablation.workflow.preflight import require_fit
 from ablation.workflow.run_study import grown, study_to_run
 from ablation.workflow.sequential import with_earlier_seeds
@@ -77,7 +79,7 @@ def plan_study(
     Raises:
         AblationError: As `run_study`.
     """
-    store = Store(out or RUNS / slug(study.name))
+    store = store_of(study, out)
     refuse_file(store.folder)
     study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     dataset = prepare_dataset(study.dataset, study.vary)
@@ -88,6 +90,7 @@ def plan_study(
         run = Run(store.folder).with_study(study, dataset.digest)
         study = grown(run, chosen, max_seeds, fold_over) or study
         tasks = pending_tasks(study, dataset, store, _results(study, dataset, store), chosen, shard)
+    results = _results(study, dataset, store).values()
     trials, pending = study.trials(dataset.digest), [task.trial for task in tasks]
     engine = choose_engine(study.engine)
     processes = min(engine.workers(workers, study.threads), max(1, len(pending)))
@@ -98,6 +101,8 @@ def plan_study(
         pending_ids=tuple(t.id for t in pending),
         notes=(
             *([engine.reason] if engine.reason else []),
+            *place_notes(study, store),
+            *(environment_notes(results, engine.name, study.threads) if tasks else []),
             *task_notes(tasks),
             *_rounds(tasks, max_seeds),
             *([fold_plan(study, bool(tasks))] if fold_over else []),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ablation.errors import RunError
 from ablation.export.tables import write_tables
 from ablation.grid.study import Study
@@ -109,7 +111,7 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
     """Return the best result of a trial and its run, the first of several equally good ones.
 
     Raises:
-        RunError: The trial was finished in two runs, with different numbers.
+        RunError: The trial was finished in two runs, with different numbers or predictions.
     """
     candidates = [
         (run, result)
@@ -117,19 +119,36 @@ def _choose(trial: Trial, runs: Sequence[Run]) -> _RunAndResult | None:
         if (result := run.trial_results.get(trial.id)) and not run.store.damage(trial)
     ]
     finished = [(run, result) for run, result in candidates if result.status in ("completed", "diverged")]
-    for run, result in finished[1:]:
-        first_run, first = finished[0]
-        if first.numbers != result.numbers:
-            differing = differences([first.provenance, result.provenance])
-            told = [f"{key}: {' and '.join(values)}" for key, values in differing.items()]
-            files = [name for name, digest in result.files.items() if first.files.get(name, digest) != digest]
-            told += (
-                [f"their models were built from different versions of {', '.join(files)}"] if files else []
-            )
-            reasons = "; ".join(told)
-            why = f" ({reasons})" if reasons else ", although both record the same environment"
+    for other in finished[1:]:
+        if what := _contradiction(trial, finished[0], other):
             raise RunError(
-                f"{trial.id} has different numbers in {run.folder} and in {first_run.folder}{why}. Remove "
-                "one of the two by deleting its folder in trials/, and merge again."
+                f"{trial.id} has different {what} in {other[0].folder} and in {finished[0][0].folder}"
+                f"{_why(finished[0][1], other[1])}. Remove one of the two by deleting its folder in trials/, "
+                "and merge again."
             )
     return min(candidates, key=lambda pair: _BEST_FIRST.index(pair[1].status), default=None)
+
+
+def _contradiction(trial: Trial, first: _RunAndResult, other: _RunAndResult) -> str:
+    """Name what differs between two results of a trial; empty if nothing does."""
+    if first[1].numbers != other[1].numbers:
+        return "numbers"
+    ours, theirs = (run.store.test_probabilities(trial) for run, _ in (first, other))
+    if ours is None or theirs is None or np.array_equal(ours, theirs, equal_nan=True):
+        return ""
+    if ours.shape != theirs.shape:
+        return "predictions"
+    differing = int((ours != theirs).any(axis=1).sum())
+    return f"predictions for {counted(differing, 'test image')}, but the same metrics,"
+
+
+def _why(first: TrialResult, other: TrialResult) -> str:
+    """Say what tells the two apart that a trial's results come from."""
+    reasons = [
+        f"{key}: {' and '.join(values)}"
+        for key, values in differences([first.provenance, other.provenance]).items()
+    ]
+    files = [name for name, digest in other.files.items() if first.files.get(name, digest) != digest]
+    if files:
+        reasons.append(f"their models were built from different versions of {', '.join(files)}")
+    return f" ({'; '.join(reasons)})" if reasons else ", although both record the same environment"

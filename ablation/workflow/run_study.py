@@ -12,23 +12,27 @@ from ablation.data.readers import reader_provenance
 from ablation.errors import GridError, did_you_mean
 from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share
 from ablation.executors.contract import Executor, Task
+from ablation.executors.engine import choose_engine
+from ablation.executors.inline import InlineExecutor
+from ablation.executors.local import LocalExecutor
 from ablation.executors.make import make_executor
 from ablation.executors.shard import WHOLE, Shard
 from ablation.export.tables import write_tables
 from ablation.export.tensorboard import TensorBoard
 from ablation.grid.study import Study
-from ablation.grid.trial import slug
 from ablation.report.write import write_report
 from ablation.results.derived import are_derived
 from ablation.results.run import Run
-from ablation.store.run_folder import RUNS, Store
+from ablation.store.run_folder import Store
 from ablation.training.provenance import code_provenance
 from ablation.workflow.ablated_models import announce, keep_layers
+from ablation.workflow.environment import environment_notes
 from ablation.workflow.fold_over import fold_over as with_fold_over
 from ablation.workflow.fold_over import require_fraction, with_earlier_fold
 from ablation.workflow.live import LivePage, ProgressRecorder
 from ablation.workflow.observers import NullObserver, Observer, Observers
 from ablation.workflow.pending import pending_tasks
+from ablation.workflow.place import place_notes, store_of
 from ablation.workflow.preflight import require_fit
 from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
 
@@ -72,13 +76,13 @@ def run_study(
     Raises:
         AblationError: The dataset, the folder or an option cannot be used; nothing was started.
     """
-    store = Store(out or RUNS / slug(study.name))
+    store = store_of(study, out)
     study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     observer = _observers(store, shard, observer, tensorboard)
     dataset = _dataset(store, study, shard)
     runner = _runner(study, store, shard, executor, workers, address)
     require_fit(study, dataset)
-    announce(study, dataset, observer)
+    _announce(study, dataset, store, observer)
     page = LivePage(store.folder, shard.name, observer) if live else nullcontext()
     with store.locked(shard.name, partial(_open, store, study, dataset)), page:
         run, tasks = _next_round(store, dataset, chosen, shard, max_seeds, fold_over)
@@ -99,6 +103,16 @@ def _observers(store: Store, shard: Shard, observer: Observer | None, tensorboar
     """Return what is notified of a run: its own record of progress first, then whoever else asks."""
     others = [TensorBoard(store.folder)] if tensorboard else []
     return Observers(ProgressRecorder(store.folder, shard.name), observer or NullObserver(), *others)
+
+
+def _announce(study: Study, dataset: Dataset, store: Store, observer: Observer) -> None:
+    announce(study, dataset, observer)
+    _note(place_notes(study, store), observer)
+
+
+def _note(notes: Sequence[str], observer: Observer) -> None:
+    if notes:
+        observer.noted(notes)
 
 
 def _open(store: Store, study: Study, dataset: Dataset, beside: list[str]) -> None:
@@ -246,6 +260,9 @@ def train_round(study: Study, store: Store, dataset: Dataset, runner: Executor, 
 
 def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer) -> None:
     """Run the tasks, and keep each result as soon as it comes."""
+    if isinstance(runner, LocalExecutor | InlineExecutor):  # others train on machines that only they know
+        engine = choose_engine(run.study.engine).name
+        _note(environment_notes(run.trial_results.values(), engine, run.study.threads), observer)
     about = code_provenance(Path.cwd()) | {"dataset": run.dataset.digest}
     about |= reader_provenance(run.study.dataset)
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from processes import wait_until
+from processes import SOON, wait_until
 
 from ablation import Study, run_study
 
@@ -17,16 +16,16 @@ from pathlib import Path
 
 def build(image_shape, classes, dies=False):
     if os.fork() == 0:
-        time.sleep(100)
+        time.sleep(1000)
         os._exit(0)
     if os.fork() == 0:  # a daemon, which is in no process group of ours
         os.setsid()
         Path(__file__).with_name("daemon").write_text(str(os.getpid()))
-        time.sleep(30)
+        time.sleep(1000)
         os._exit(0)
     if dies:
         os._exit(3)
-    time.sleep(100)
+    time.sleep(1000)
 """
 
 
@@ -49,11 +48,9 @@ def test_a_child_that_a_users_code_forked_holds_nothing_up(dies: bool, cause: st
         f"model: {{builder: 'forking_{dies}:build', dies: {str(dies).lower()}}}, timeout: 2}}"
     )
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    started = time.monotonic()
     run = run_study(Study.from_yaml(grid), tmp_path / "run", workers=1)
     assert run.results["cause"].tolist()[0].startswith(cause)
-    assert time.monotonic() - started < (60 if dies else 28)  # less than the daemon lives
     daemon = psutil.Process(int((tmp_path / "daemon").read_text()))
-    assert daemon.is_running()
+    assert daemon.is_running()  # so that the run did not wait for it
     daemon.kill()
-    wait_until(lambda: {c.pid for c in psutil.Process().children(recursive=True)} <= before, seconds=5)
+    wait_until(lambda: {c.pid for c in psutil.Process().children(recursive=True)} <= before, SOON)

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import TINY_GRID
-from processes import command, finish, finished_trials, start, wait_until, without_times
+from processes import SOON, command, finish, finished_trials, start, wait_until, without_times
 
 from ablation import Study, run_study
 from ablation.data.datasets import Dataset
@@ -197,12 +197,12 @@ def test_an_interrupted_run_ends_its_own_cluster_and_goes_on_from_there(
     family = psutil.Process(process.pid).children(recursive=True)
     assert any(member.name().startswith("ray::train") for member in family)
     process.send_signal(blow)
-    told = process.communicate(timeout=30)[0]
+    told = process.communicate(timeout=SOON)[0]
     assert process.returncode == 130
     assert told.rstrip().endswith(
         "Interrupted: finished trials are kept, and the same command resumes from there."
     )
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=SOON)[1]
     again = finish(command(grid, out, "--executor", "ray"))
     assert again.returncode == 0, again.stderr
     assert "4 trials to train" not in again.stdout

@@ -12,7 +12,15 @@ import pytest
 from conftest import TINY_GRID, tiny_trial
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import command, finish, in_this_process, start, wait_for_finished_trials, without_times
+from processes import (
+    PATIENCE,
+    command,
+    finish,
+    in_this_process,
+    start,
+    wait_for_finished_trials,
+    without_times,
+)
 
 from ablation import Run, Study, run_study
 from ablation.data.datasets import Dataset
@@ -133,7 +141,7 @@ def test_two_shards_work_side_by_side_and_one_of_them_is_killed(tmp_path: Path) 
     wait_for_finished_trials(out, 2)
     second.send_signal(signal.SIGKILL)
     second.wait()
-    told = first.communicate(timeout=120)[0]
+    told = first.communicate(timeout=PATIENCE)[0]
     assert first.returncode == 0, told  # its own trials are completed
     assert "trials are left to other shards. In a folder that all shards share, the last one writes" in told
     assert "run `ablation merge RUN... --out FOLDER` there." in told

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -289,10 +291,12 @@ def test_mlflow_has_a_run_a_trial_nested_in_the_studys_and_none_twice(
     monkeypatch.chdir(tmp_path)  # where MLflow keeps its files
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     trial = run.trials[0]
-    client = mlflow.MlflowClient(uri)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as interrupted:  # MLflow was killed as it set it up
+        interrupted.execute("CREATE TABLE experiments (experiment_id INTEGER)")
     written = []
     for _ in range(2):
         assert run.export("mlflow", tracking_uri=uri) == [f"{uri}, experiment 'tiny'"]
+        client = mlflow.MlflowClient(uri)
         experiment = client.get_experiment_by_name("tiny").experiment_id
         found = client.search_runs([experiment])
         written.append({one.info.run_id for one in found})

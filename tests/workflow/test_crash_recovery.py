@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import TINY_GRID
-from processes import command, finish, start, wait_until, workers_of
+from processes import SOON, command, finish, start, wait_until, workers_of
 
 from ablation.training.checkpoint import CHECKPOINT
 
@@ -71,7 +71,7 @@ def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
             time.sleep(randomness.uniform(0, 4))
         process.kill()
         process.communicate()
-        psutil.wait_procs(workers, timeout=10)
+        psutil.wait_procs(workers, timeout=SOON)
         kills += 1
         taken_up += len(list(out.glob(f"trials/.running/*/{CHECKPOINT}")))
     last = finish(command(grid, out))

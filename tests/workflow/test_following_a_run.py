@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Error, Page
-from processes import command, start, wait_until
+from processes import PATIENCE, command, start, wait_until
 
 from ablation import Run, Study, watch_run
 from ablation.errors import AblationWarning, RunError
@@ -34,7 +34,7 @@ GRID = """
 
 
 def wait_for(page: Page, phase: str) -> None:
-    page.wait_for_function(f"document.body?.dataset.phase == '{phase}'", timeout=150_000)
+    page.wait_for_function(f"document.body?.dataset.phase == '{phase}'", timeout=1000 * PATIENCE)
 
 
 def shown(page: Page) -> str:
@@ -89,7 +89,7 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
         page.goto((out / "live.html").as_uri())
         plain.goto((out / "live.html").as_uri())
         wait_for(page, "training")
-        page.wait_for_selector("path.seed, path.mean", state="attached", timeout=60_000)
+        page.wait_for_selector("path.seed, path.mean", state="attached", timeout=1000 * PATIENCE)
         started = shown(page)
         training.kill()
         assert bar(started)["running"] <= 1  # 0 between two trials
@@ -115,7 +115,7 @@ def test_the_page_follows_a_run_from_its_first_epoch_to_its_verdicts(
         run = Study.from_yaml(grid).run(out, executor="inline", observer=looking)  # not live itself
         assert bar(looking.seen)["running"] == 1
         wait_for(page, "ended")
-        output, _ = watching.communicate(timeout=60)
+        output, _ = watching.communicate(timeout=PATIENCE)
         assert (watching.returncode, output) == (0, f"{out / 'live.html'}\n")
         wait_until(lambda: 'data-phase="ended"' in shown(plain))
 

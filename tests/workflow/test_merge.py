@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from processes import in_this_process, without_times
 from typer.testing import CliRunner
@@ -157,6 +158,28 @@ def test_files_that_differ_are_named_where_two_results_differ(
         f"{trial.id} has different numbers in {folders[1]} and in {folders[0]} (their models were built from different "
         "versions of k.json). Remove one of the two by deleting its folder in trials/, and merge again."
     )
+
+
+def test_predictions_that_differ_are_found_although_the_metrics_agree(
+    part: Part, finished_run: Run, tmp_path: Path
+) -> None:
+    own, other = part("own"), part("other")
+    trial, store = finished_run.trials[0], Run(other).store
+    result = Run(other).trial_results[trial.id]
+    shutil.copytree(store.place(trial), scratch := store.running_folder(trial))
+    for name in ("result.json", "trial.json"):
+        (scratch / name).unlink()
+    probabilities = np.load(scratch / "test_probabilities.npy")
+    probabilities[[3, 7]] = probabilities[[3, 7]][:, ::-1]
+    np.save(scratch / "test_probabilities.npy", probabilities)
+    store.commit(trial, result)
+    with pytest.raises(RunError) as caught:
+        merge_runs([own, other], tmp_path / "merged")
+    assert str(caught.value) == (
+        f"{trial.id} has different predictions for 2 test images, but the same metrics, in {other} and in {own}, although "
+        "both record the same environment. Remove one of the two by deleting its folder in trials/, and merge again."
+    )
+    assert not (tmp_path / "merged").exists()
 
 
 def test_trials_of_an_earlier_version_do_not_vanish(

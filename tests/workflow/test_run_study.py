@@ -19,8 +19,9 @@ from ablation import Run, Study, run_study
 from ablation.analysis.trial_tables import HISTORY_COLUMNS, RESULT_COLUMNS
 from ablation.data.datasets import prepare_dataset
 from ablation.errors import DatasetError, GridError, RunError
-from ablation.grid.trial import Trial, TrialResult
+from ablation.grid.trial import Trial, TrialResult, slug
 from ablation.store.run_folder import Store
+from ablation.workflow.place import folder_of_search
 
 
 class Recorder:
@@ -258,3 +259,62 @@ def test_real_cifar10_from_grid_to_report(cifar10_folder: Path, tmp_path: Path) 
         "plain": 196_074, "+Dropout": 196_074, "+BatchNorm": 205_546, "+both": 205_546
     }  # fmt: skip
     assert "CIFAR-10" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_study_whose_name_is_the_same_folder_takes_over_nothing(
+    finished_run: Run, tiny_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ablation.workflow.dry_run import plan_study
+
+    monkeypatch.chdir(tmp_path)
+    for name, other in (("tiny/1", "tiny:1"), ("a study", "a  study")):
+        folder = Path("experiments", "runs", slug(name))
+        first = tiny_study.model_copy(update={"name": name})
+        second = first.model_copy(update={"name": other})
+        Store(folder).open(first, finished_run.dataset)
+        before = (folder / "study.json").read_bytes()
+        message = (
+            f"{folder} holds the study '{name}', and '{other}' would use the same folder. Choose another name under "
+            f"`study:`, or another folder with --out. If it is the same with a new name, continue it with --out {folder}."
+        )
+        for asked in (run_study, plan_study):
+            with pytest.raises(RunError) as caught:
+                asked(second)
+            assert str(caught.value) == message
+            assert (folder / "study.json").read_bytes() == before
+        assert plan_study(first).pending_ids  # an edited study of the same name goes on
+        assert plan_study(second, folder).notes[0] == (
+            f"{folder} holds the study '{name}'. Its trials are kept, and count where '{other}' has the same ones; "
+            f"tables, figures and report become those of '{other}'."
+        )
+
+
+def test_a_search_and_a_study_do_not_share_a_folder(
+    finished_run: Run, tiny_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("experiments", "runs", "tiny-search")
+    folder.mkdir(parents=True)
+    (folder / "search.json").write_text(json.dumps({"search": {"study": {"name": "tiny"}}}))
+    remedy = "Choose another name under `study:`, or another folder with --out."
+
+    def refused(call: Callable[[], object]) -> str:
+        with pytest.raises(RunError) as caught:
+            call()
+        return str(caught.value)
+
+    named = tiny_study.model_copy(update={"name": "tiny-search"})
+    alike = tiny_study.model_copy(update={"name": "tiny?"})
+    assert refused(lambda: run_study(named)) == (
+        f"{folder} holds a search, and 'tiny-search' would use the same folder. {remedy}"
+    )
+    assert refused(lambda: folder_of_search(alike, None)) == (
+        f"{folder} holds the search of the study 'tiny', and 'tiny?' would use the same folder. {remedy} "
+        f"If it is the same with a new name, continue it with --out {folder}."
+    )
+    assert folder_of_search(tiny_study, None) == folder
+    (folder / "search.json").unlink()
+    Store(folder).open(named, finished_run.dataset)
+    assert refused(lambda: folder_of_search(tiny_study, None)) == (
+        f"{folder} holds a study, and 'tiny' would use the same folder. {remedy}"
+    )
