@@ -51,15 +51,16 @@ def test_keeping_a_trial_lists_no_other_trial(tmp_path: Path, monkeypatch: pytes
     assert listed[0] == 0
 
 
-def test_results_and_verdicts_read_five_files_per_trial(
+def test_results_and_verdicts_read_six_files_per_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def opens(seeds: int) -> int:
         run_of_variants(tmp_path / str(seeds), ["plain", "a"], seeds, epochs=1)
         return counted_opens(monkeypatch, lambda: Run(tmp_path / str(seeds)).comparisons)
 
+    opens(5)  # imports what is imported late
     few, many = opens(10), opens(20)
-    assert many - few == 20 * 5  # trial.json, result.json and the predictions: checked, and the last two read
+    assert many - few == 20 * 6  # trial.json; result.json and the predictions, each checked, then read
 
 
 def test_figures_of_very_many_variants_show_those_that_differ_most(tmp_path: Path) -> None:
