@@ -76,10 +76,9 @@ def still_improving(
         share of the loss if it is ``val_loss``, which is given only if the loss alone improved.
     """
     rows = []
-    for variant, epochs in history.groupby("variant", sort=False):
-        trials = {seed: trial.sort_values("epoch") for seed, trial in epochs.groupby("seed")}
-        unstopped = [trial for seed, trial in trials.items() if (variant, seed) not in stopped]
-        ended = [t for t in unstopped if np.isfinite(t[["val_accuracy", "val_loss"]].to_numpy()).all()]
+    for variant, trials in _curves(history).items():
+        unstopped = [curves for seed, curves in sorted(trials.items()) if (variant, seed) not in stopped]
+        ended = [curves for curves in unstopped if np.isfinite(curves).all()]
         metric, gains, improving = _judged(ended, margin_accuracy)
         if 2 * len(unstopped) <= len(trials):
             improving = False
@@ -101,8 +100,8 @@ def unfinished_note(table: pd.DataFrame) -> str:
     unknown, _ = groups.pop(("val_accuracy", ""), ([], []))
     if not groups:
         return (
-            f"Trained for a single epoch: {', '.join(unknown)}. That does not show whether training would "
-            "improve the models further. Train for longer to compare finished models."
+            f"Trained for a single epoch: {several(unknown, 'variant')}. That does not show whether training "
+            "would improve the models further. Train for longer to compare finished models."
         )
     parts = [f"{several(names, 'variant')} ({_gained(*of, gains)})" for of, (names, gains) in groups.items()]
     fewest, most = int(table["epochs"].min()), int(table["epochs"].max())
@@ -113,10 +112,25 @@ def unfinished_note(table: pd.DataFrame) -> str:
     )
 
 
-def _judged(trials: list[pd.DataFrame], margin: float) -> tuple[str, NDArray[np.float64], bool]:
-    """Return the metric that is reported, its gains, (seeds,), and whether it was still improving."""
-    accuracy = _gains([trial["val_accuracy"].to_numpy(float) for trial in trials])
-    loss = _gains([-trial["val_loss"].to_numpy(float) for trial in trials])
+def _curves(history: pd.DataFrame) -> dict[str, dict[int, NDArray[np.float64]]]:
+    """Return the validation accuracy and loss of each trial, (epochs, 2), by variant and seed."""
+    measured = history[["val_accuracy", "val_loss"]].to_numpy(float)
+    epochs = history["epoch"].to_numpy()
+    curves: dict[str, dict[int, NDArray[np.float64]]] = {name: {} for name in history["variant"].unique()}
+    for (variant, seed), rows in history.groupby(["variant", "seed"]).indices.items():
+        curves[variant][seed] = measured[rows[np.argsort(epochs[rows])]]
+    return curves
+
+
+def _judged(trials: list[NDArray[np.float64]], margin: float) -> tuple[str, NDArray[np.float64], bool]:
+    """Return the metric that is reported, its gains, (seeds,), and whether it was still improving.
+
+    Args:
+        trials: The validation accuracy and loss of each trial, (epochs, 2).
+        margin: The smallest gain in accuracy that matters.
+    """
+    accuracy = _gains([trial[:, 0] for trial in trials])
+    loss = _gains([-trial[:, 1] for trial in trials])
     if trials and max(map(len, trials)) == 1:
         return "val_accuracy", accuracy.gain, True
     least_fall = np.maximum(margin, -_RELEVANT_FALL * loss.before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,7 @@ def mcnemar_table(right: Correct, baseline: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=MCNEMAR_COLUMNS)
 
 
+@cache  # the same few counts come again and again
 def _mcnemar(gained: int, lost: int) -> float:
     from scipy.stats import binomtest
 

@@ -27,6 +27,7 @@ _NO_FIGURES = (
     "line_legend",
     "naming",
     "palette",
+    "readable",
     "saving",
 )
 

@@ -7,6 +7,7 @@ import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ablation.errors import AblationError
@@ -31,6 +32,7 @@ from ablation.figures import (
     tuning,
     variance_shift,
 )
+from ablation.figures.readable import BY_VARIANT, readable
 from ablation.figures.saving import write
 from ablation.figures.style import Drawing, DrawnPictures, look
 from ablation.grid.user_code import error_summary
@@ -91,13 +93,16 @@ def draw(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
     A figure that cannot be drawn costs only itself.
     """
     pictures, images = DrawnPictures(), f"{run.dataset.describe()}."
+    shown, left_out = readable(run) if set(names).intersection(BY_VARIANT) else (run, "")
     for name in names:
         for stale in folder.glob(f"{glob.escape(name)}*"):
             if re.fullmatch(rf"{re.escape(name)}(_\d\d_.*)?\.(png|svg)", stale.name):
                 stale.unlink()
+        of, note = (shown, left_out) if name in BY_VARIANT else (run, "")
         try:
-            with look(texts_of(run)), _no_garbage_collected():
-                pictures += [write(drawing, folder, name, images) for drawing in _drawings(name)(run)]
+            with look(texts_of(of)), _no_garbage_collected():
+                drawn = [replace(d, caption=f"{d.caption} {note}".rstrip()) for d in _drawings(name)(of)]
+                pictures += [write(drawing, folder, name, images) for drawing in drawn]
         except (AblationError, OSError):
             raise
         except (Exception, SystemExit) as error:

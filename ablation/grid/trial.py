@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -88,11 +89,17 @@ class Trial(Record):
         parts += [training.loss, *training.metrics, *training.callbacks]
         return next((Path(p.folder) for p in parts if isinstance(p, UserCode) and p.folder), None)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """``<variant>-s<seed>-<8 hex>``, safe as a folder name; the hex is a hash of ``settings``."""
         canonical = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
         return f"{slug(self.variant)}-s{self.seed}-{short_digest(canonical)}"
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, whose ``id`` is that of its own settings: pydantic would copy the cached one."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)
+        return copy
 
 
 class EpochRecord(Record):

@@ -138,7 +138,8 @@ class TrialStore:
             files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
             (scratch / "trial.json").write_text(json_text(record), "utf-8")
-            if (former := self.result(trial)) and former.is_completed and former.files != result.files:
+            former = self.result(trial) if final.is_dir() else None  # `rename` gave it its name
+            if former and former.is_completed and former.files != result.files:
                 move(final, final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
             self._put_in_place(scratch, final)
             if (final / CHECKPOINT).exists():

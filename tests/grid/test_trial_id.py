@@ -37,7 +37,11 @@ def test_an_id_is_variant_seed_and_eight_hex_digits() -> None:
     ],
 )
 def test_what_changes_a_result_changes_the_id(change: dict[str, object]) -> None:
-    assert TRIAL.model_copy(update=change).id[-8:] != TRIAL.id[-8:]
+    known = TRIAL.id  # which is kept, and must not be copied
+    copy = TRIAL.model_copy(update=change)
+    assert copy.id[-8:] != known[-8:]
+    fields = {name: getattr(TRIAL, name) for name in Trial.model_fields}
+    assert copy.id == Trial(**{**fields, **change}).id
 
 
 def test_what_is_off_or_only_a_name_does_not_change_the_id() -> None:
