@@ -329,7 +329,7 @@ SETTINGS = {
     "optimizer": st.sampled_from(["adam", "sgd", "lion"]),
     "learning_rate": st.floats(1e-6, 10),
     "loss": st.sampled_from(["categorical_crossentropy", "mean_squared_error"]),
-    "class_weight": st.none() | st.just("balanced") | st.dictionaries(st.text(max_size=3), _SHARES | _NUMBERS, min_size=1, max_size=3),
+    "class_weight": st.none() | st.just("balanced") | st.dictionaries(st.text(max_size=3).filter(lambda name: name.isprintable()), _SHARES | _NUMBERS, min_size=1, max_size=3),
     "metrics": st.lists(st.sampled_from(["auc", "recall", "top_k_categorical_accuracy"]), unique=True),
     "early_stopping": st.none() | st.fixed_dictionaries({}, optional={"patience": _NUMBERS, "min_delta": _SHARES}),
     "evaluate": st.sampled_from(["last", "best"]),
