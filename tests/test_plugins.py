@@ -198,7 +198,11 @@ HERE = "of the package faulty 0.5"
         ("executor", "faulty:exits", f"the executor 'it' {HERE} raised SystemExit: 0"),
         ("exporter", "faulty:raises", f"the exporter 'it' {HERE} raised ValueError: not today"),
         ("exporter", "faulty:exits", f"the exporter 'it' {HERE} raised SystemExit: 0"),
-        ("exporter", "faulty:is_silent", f"the exporter 'it' {HERE} raised Silent"),
+        (
+            "exporter",
+            "faulty:is_silent",
+            f"the exporter 'it' {HERE} raised Silent: its text cannot be shown, because of RuntimeError",
+        ),
         (
             "exporter",
             "faulty:nothing",

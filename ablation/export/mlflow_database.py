@@ -7,7 +7,7 @@ neither it nor ``mlflow db upgrade`` can go on from there.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
@@ -25,11 +25,16 @@ def set_up_database(uri: str) -> None:
         uri: MLflow's tracking URI; nothing is done unless it names a SQLite file.
 
     Raises:
-        sqlite3.Error: The file cannot be written to.
+        sqlite3.Error: The file cannot be opened or written to.
         OSError: Its folder cannot be written to.
     """
     file = _sqlite_file(uri)
-    if file is None or not _holds_nothing(file):
+    if file is None:
+        return
+    if file.exists():
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA data_version")  # MLflow would try to open it for a minute and a half
+    if not _holds_nothing(file):
         return
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -40,17 +45,6 @@ def set_up_database(uri: str) -> None:
         SqlAlchemyStore(f"{_SQLITE}{complete}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
         with closing(sqlite3.connect(complete)) as source, closing(sqlite3.connect(file)) as target:
             source.backup(target)
-
-
-def database_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions by which a database says that it cannot be used."""
-    errors: list[type[Exception]] = [sqlite3.Error]
-    with suppress(ImportError):  # a tracking server is used without both packages
-        from alembic.util import CommandError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        errors += [SQLAlchemyError, CommandError]
-    return tuple(errors)
 
 
 def _sqlite_file(uri: str) -> Path | None:

@@ -100,7 +100,10 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     (folder / "study.json").mkdir(parents=True)
     endless.symlink_to(endless)
     for place, message in (
-        (folder, f"{folder / 'study.json'} cannot be read: is a directory."),
+        (
+            folder,
+            f"{folder / 'study.json'} cannot be read: is a directory. Remove it, and repeat the command that wrote it.",
+        ),
         (endless, f"{endless} cannot be read: too many levels of symbolic links."),
     ):
         with pytest.raises(RunError) as caught:
