@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,12 @@ from ablation.results.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 _PANELS_A_ROW, _MOST_PANELS = 3, 6  # more would be too small to read
 _UPRIGHT = 2  # letters of a name that fit under a cell
+_LONGEST = 10  # letters of a class's name
 
 
 def difference_matrix(
@@ -63,7 +66,7 @@ def drawings(run: Run) -> list[Drawing]:
         panel_title(ax, variant, 32)
     scale = ScalarMappable(Normalize(-most, most), "PuOr_r")
     figure.colorbar(scale, ax=figure.axes, label="difference (pp)", aspect=30, shrink=0.8, pad=0.01)
-    figure.supxlabel("predicted class", fontsize=9.5)
+    figure.supxlabel("predicted class", fontsize=9.5, y=_below_names(figure, names))
     figure.supylabel("true class", fontsize=9.5)
     significant = data[data["q"] <= FALSE_DISCOVERIES]
     caption = (
@@ -83,6 +86,14 @@ def drawings(run: Run) -> list[Drawing]:
     )
     title = f"Confusion compared with {run.study.baseline}"
     return [Drawing("confusion_differences", title, figure, caption, alt)]
+
+
+def _below_names(figure: Figure, names: Sequence[str]) -> float:
+    """Return where the axis is named, below the classes, as a share of the height of the figure."""
+    longest = max(len(label(name, _LONGEST)) for name in names)
+    if longest <= _UPRIGHT:
+        return 0.01
+    return float(figure.subplotpars.bottom - (0.07 * longest + 0.3) / figure.get_figheight())  # in inches
 
 
 def most_different(differences: pd.DataFrame) -> list[str]:
@@ -127,7 +138,7 @@ def draw_differences(
         most: The difference in percentage points that has full colour.
     """
     numbers = [[minus(f"{100 * d:+.0f}") for d in row] for row in np.nan_to_num(matrix)]
-    short = [label(name, 10) for name in names]
+    short = [label(name, _LONGEST) for name in names]
     texts = np.where(significant, np.array(numbers, dtype=object), "")
     heat_map(ax, 100 * np.nan_to_num(matrix), texts, (-most, most), "PuOr_r", (short, short), 8)
     ax.set_aspect("equal")
