@@ -36,7 +36,7 @@ def run_contents(run: Run, models: bool = False, prefix: str = "") -> Contents:
         prefix: The path of the run folder in the pack, which ends with a slash; empty for the pack itself.
 
     Raises:
-        RunError: A trial's record is damaged.
+        RunError: The record of the study or of a trial is damaged.
     """
     contents: Contents = {prefix + name: _study(run.folder / name, prefix) for name in _studies(run)}
     tables = [*(f"{table}.csv" for table in TABLES), *(f"{table}.parquet" for table in PARQUET)]
@@ -61,12 +61,19 @@ def _studies(run: Run) -> list[str]:
 
 
 def _study(file: Path, prefix: str) -> bytes:
-    """Return a study's record without the paths of this machine: code is in the pack, images by name only."""
+    """Return a study's record without the paths of this machine: code is in the pack, images by name only.
+
+    Raises:
+        RunError: The record is damaged.
+    """
     code = os.path.relpath(CODE, prefix or ".").replace(os.sep, "/")
-    record: dict[str, Any] = with_code_folders(read_json(file), lambda _: code)
-    images = record["study"]["dataset"]
-    if images.get("path"):
-        images["path"] = CODE if images.get("loader") else Path(images["path"]).name
+    try:
+        record: dict[str, Any] = with_code_folders(read_json(file), lambda _: code)
+        images = record["study"]["dataset"]
+        if images.get("path"):
+            images["path"] = CODE if images.get("loader") else Path(images["path"]).name
+    except DAMAGED:
+        raise RunError(f"{file} is damaged, so that the run cannot be packed.") from None
     return json_text(record).encode()
 
 

@@ -260,6 +260,18 @@ def test_a_damaged_trial_is_not_packed(finished_run: Run, tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize("content", ["{", "[1]", '{"study": 3}', ""])
+def test_a_damaged_declaration_is_not_packed(finished_run: Run, tmp_path: Path, content: str) -> None:
+    shutil.copytree(finished_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    (tmp_path / "run" / "declared.json").write_text(content, "utf-8")
+    with pytest.raises(RunError) as caught:
+        Run(tmp_path / "run").pack(tmp_path / "pack")
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'run' / 'declared.json'} is damaged, so that the run cannot be packed."
+    )
+
+
 def test_a_run_whose_code_has_changed_is_not_packed_because_nobody_could_repeat_it(
     with_code: Run, tmp_path: Path
 ) -> None:
