@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ablation.files import files_below
 from ablation.grid.user_files import user_modules
+from ablation.grid.value_text import texts_in
 from ablation.grid.yaml_positions import KeyPath, LocatedYaml
 
 _MODULE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::\w+)?$")
@@ -33,7 +33,7 @@ def needed_files(source: LocatedYaml) -> dict[str, Path]:
         GridError: The grid names a file or a folder at a relative path that leads out of its folder.
     """
     folder = Path(source.file).absolute().parent
-    texts = list(_texts({key: value for key, value in source.data.items() if key not in _WORDS}))
+    texts = list(texts_in({key: value for key, value in source.data.items() if key not in _WORDS}))
     found = [*_images(source, folder)]
     for module in dict.fromkeys(name[1] for text in texts if (name := _MODULE.match(text))):
         own = [known.file for known in user_modules(module, folder).values() if _is_below(known.file, folder)]
@@ -96,15 +96,6 @@ def _below(path: str, folder: Path, source: LocatedYaml, place: KeyPath = ()) ->
 
 def _is_below(file: Path, folder: Path) -> bool:
     return file.is_relative_to(folder)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text among the values of a grid."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
 
 
 def _constants(module: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -13,6 +13,21 @@ from ablation.grid.settings import Component
 
 MOST_NAMES = 8
 """The names that are listed in full in a sentence."""
+
+
+def texts_in(value: Any, keys: bool = False) -> Iterator[str]:
+    """Yield every text among nested mappings and lists, as JSON and YAML give them.
+
+    Args:
+        value: A value of any depth.
+        keys: Whether the keys of mappings are yielded, too.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        inside = value.values() if isinstance(value, dict) else value
+        for inner in [*value, *inside] if keys and isinstance(value, dict) else inside:
+            yield from texts_in(inner, keys)
 
 
 def yaml_text(value: Any) -> str:

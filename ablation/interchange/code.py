@@ -11,6 +11,7 @@ from typing import Any
 from ablation.errors import RunError
 from ablation.grid.code_folders import code_settings
 from ablation.grid.user_files import file_digest, user_modules
+from ablation.grid.value_text import texts_in
 from ablation.results.run import Run
 
 _OBJECT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):\w+$")
@@ -82,16 +83,7 @@ def _modules(settings: Any, folder: Path) -> Iterator[Path]:
     """Yield the files of the user's modules that settings name, with those that they import."""
     names = [settings["dataset"]["loader"] or ""]
     for part in code_settings(settings):
-        names += [f"{part['custom_objects']}:all" if part.get("custom_objects") else "", *_texts(part)]
+        names += [f"{part['custom_objects']}:all" if part.get("custom_objects") else "", *texts_in(part)]
     modules = [found[1] for name in names if (found := _OBJECT.match(name))]
     for module in dict.fromkeys(modules):
         yield from (known.file for known in user_modules(module, folder).values())
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text among some settings, some of which are names of objects, ``module:object``."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
