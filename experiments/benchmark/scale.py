@@ -168,7 +168,7 @@ def measured_plan(variants: int, seeds: int, folder: Path) -> list[tuple[str, fl
         seconds, memory = measure(code, folder / "run")
         rows += [
             (step, seconds, bar, "s"),
-            (f"{step}: peak memory", memory / 2**30, MOST_MEMORY / 2**30, "GiB"),
+            (f"{step}: peak memory", memory / 2**30, MOST_MEMORY, "GiB"),
         ]
     size = (folder / "run" / "report.html").stat().st_size
     return [*rows, ("report.html", size / MIB, LARGEST_REPORT, "MiB")]
