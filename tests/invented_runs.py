@@ -88,6 +88,12 @@ def run_of_variants(
         epochs: The number of epochs of each trial.
         name: The name of the study, and its question.
     """
+    study = study_of(names, seeds, epochs, name)
+    return invented_run(study, folder, lambda variant: 0.5 + 0.04 * (list(names).index(variant) % 8))
+
+
+def study_of(names: Sequence[str], seeds: int, epochs: int = 1, name: str = "invented") -> Study:
+    """Return a study of variants with any names, the first one the baseline; see `run_of_variants`."""
     variants = tuple(
         Variant(
             name=variant, model=DenseSettings(), levels={}, crossed=False,
@@ -95,7 +101,7 @@ def run_of_variants(
         )
         for k, variant in enumerate(names)
     )  # fmt: skip
-    study = Study(
+    return Study(
         name=name,
         question=name,
         dataset=DatasetSettings(validation_size=50),
@@ -104,7 +110,6 @@ def run_of_variants(
         baseline=names[0],
         seeds=tuple(range(seeds)),
     )
-    return invented_run(study, folder, lambda variant: 0.5 + 0.04 * (list(names).index(variant) % 8))
 
 
 def _probabilities(

@@ -185,11 +185,11 @@ def _named(trials: pd.DataFrame) -> str:
 
 def _paired_p(trials: pd.DataFrame, of_baseline: pd.DataFrame) -> float:
     """Return the p of the exact McNemar test of which seeds failed; NaN if both share no seed."""
-    pairs = trials.set_index("seed")["failed"].to_frame("here")
-    pairs = pairs.join(of_baseline.set_index("seed")["failed"].rename("there"), how="inner")
-    if pairs.empty:
+    here = dict(zip(trials["seed"], trials["failed"], strict=True))
+    there = dict(zip(of_baseline["seed"], of_baseline["failed"], strict=True))
+    shared = here.keys() & there.keys()
+    if not shared:
         return math.nan
-    more, less = (
-        int((pairs[one] & ~pairs[other]).sum()) for one, other in (("here", "there"), ("there", "here"))
-    )
+    more = sum(bool(here[seed] and not there[seed]) for seed in shared)
+    less = sum(bool(there[seed] and not here[seed]) for seed in shared)
     return min(1.0, 2 * float(bdtr(min(more, less), more + less, 0.5)))

@@ -26,15 +26,14 @@ def identical_variants(
     Returns:
         The groups of two or more variants, which are compared seed by seed on the seeds that both completed.
     """
-    epochs = {
-        key: table.drop(columns=_NOT_MEASURED).to_numpy(float).tobytes()
-        for key, table in history.groupby(["variant", "seed"], sort=False)
-    }
+    measured = history.drop(columns=_NOT_MEASURED).to_numpy(float)
+    epochs = history.groupby(["variant", "seed"], sort=False).indices
+    completed = completed_results(results)
+    ended = completed[_RESULTS].to_numpy(float)
     digests: dict[str, dict[int, str]] = {}
-    for row in completed_results(results).to_dict("records"):
-        measured = pd.Series([row[column] for column in _RESULTS], dtype=float).to_numpy().tobytes()
-        content = measured + epochs.get((row["variant"], row["seed"]), b"")
-        digests.setdefault(row["variant"], {})[row["seed"]] = short_digest(content, 16)
+    for variant, seed, metrics in zip(completed["variant"], completed["seed"], ended, strict=True):
+        content = metrics.tobytes() + measured[epochs.get((variant, seed), [])].tobytes()
+        digests.setdefault(variant, {})[seed] = short_digest(content, 16)
     groups: list[list[str]] = []
     for name in (name for name in variants if name in digests):
         group = next((group for group in groups if _are_identical(digests[group[0]], digests[name])), None)

@@ -11,11 +11,12 @@ from ablation.charts.curves import curves_data, is_cross_entropy, last_gaps
 from ablation.charts.looks import variant_looks
 from ablation.charts.places import Places
 from ablation.charts.predictions import calibration_data, confusion_data
+from ablation.figures.readable import readable
 from ablation.results.run import Run
 
 
 def chart_data(run: Run, figures: Collection[str]) -> dict[str, Any]:
-    """Return the data of the charts of a run.
+    """Return the data of the charts of a run, for the variants that its figures show.
 
     Args:
         run: The run.
@@ -25,7 +26,7 @@ def chart_data(run: Run, figures: Collection[str]) -> dict[str, Any]:
         The index of the ``baseline``, the looks of the ``variants``, and one entry per chart. It is empty
         if none of the figures has a chart.
     """
-    places = Places(run)
+    places, run = Places(run), readable(run)[0]
     charts = {name: data for name, make in _CHARTS.items() if name in figures and (data := make(run, places))}
     if {"learning_curves", "overfitting_gap"} & set(charts):
         charts["curves"] = {"variants": curves_data(run.history, places)}

@@ -32,7 +32,7 @@ def load_npz(path: Path) -> dict[str, NDArray[Any]]:
             if not member.filename.endswith(".npy"):
                 raise ValueError(f"it contains {name}, which is no array; use numpy.savez")
             with archive.open(member) as stream:
-                _check_header(stream, member.file_size, f"the array {name}")
+                _checked_header(stream, member.file_size, f"the array {name}")
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
@@ -43,21 +43,21 @@ def load_npy(path: Path) -> NDArray[Any]:
     Raises:
         OSError, EOFError, ValueError: The file cannot be read, is damaged, or contains something else.
     """
-    size = path.stat().st_size
-    _require_memory(size)
     with path.open("rb") as stream:
-        _check_header(stream, size, "the array")
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
-    return array
+        size = os.fstat(stream.fileno()).st_size
+        _require_memory(size)
+        shape, in_columns, dtype = _checked_header(stream, size, "the array")
+        array: NDArray[Any] = np.frombuffer(bytearray(stream.read()), dtype)
+        return array.reshape(shape, order="F" if in_columns else "C")
 
 
-def _check_header(stream: IO[bytes], size: int, what: str) -> None:
-    """Raise ValueError if an array is not of plain numbers or text, or has other bytes than it says."""
+def _checked_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type; raise ValueError for other than plain numbers or text, or other bytes."""
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{what} has a header of an unknown version")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    shape, in_columns, dtype = read(stream)
     if dtype.hasobject:
         raise ValueError(
             f"{what} contains Python objects. Save labels that are names as text, with y.astype(str), and "
@@ -65,6 +65,7 @@ def _check_header(stream: IO[bytes], size: int, what: str) -> None:
         )
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
         raise ValueError(f"{what} has {size - stream.tell():,} bytes, which is not what its header says")
+    return shape, in_columns, dtype
 
 
 def _require_memory(size: int) -> None:

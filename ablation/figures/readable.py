@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
 
 import pandas as pd
 
@@ -12,12 +11,12 @@ from ablation.results.run import Run
 MOST_VARIANTS = 40
 """The variants of a figure with a row, a line or a panel for each: as many as fill a page."""
 BY_VARIANT = (
-    "forest", "overfitting_gap", "gap_parts", "learning_curves", "per_class", "confusion", "calibration",
-    "seed_noise", "variance_shift",
+    "forest", "ranking", "overfitting_gap", "gap_parts", "learning_curves", "per_class", "confusion",
+    "predictions", "calibration", "cost", "seed_noise", "variance_shift",
 )  # fmt: skip
 _TABLES = (
-    "results", "history", "comparisons", "per_class", "confusion", "calibration", "calibration_error",
-    "noise", "variance_shift",
+    "results", "history", "comparisons", "ranking", "per_class", "confusion", "calibration",
+    "calibration_error", "cost", "noise", "variance_shift",
 )  # fmt: skip
 
 
@@ -25,7 +24,8 @@ def readable(run: Run) -> tuple[Run, str]:
     """Return a run with the variants that its figures show, and a sentence on those that they leave out.
 
     Of more than `MOST_VARIANTS` variants, these are the baseline and those that differ most from it on the
-    compared metric. All tables were computed from all variants, so that no number and no verdict changes.
+    compared metric, the best and the worst among them. All tables were computed from all variants, so that
+    no number and no verdict changes.
 
     Args:
         run: The run.
@@ -40,27 +40,45 @@ def readable(run: Run) -> tuple[Run, str]:
     shown = copy.copy(run)
     shown.study = run.study.model_copy(update={"variants": tuple(v for v in variants if v.name in chosen)})
     shown.trials = tuple(trial for trial in run.trials if trial.variant in chosen)
-    tables = {name: _of(getattr(run, name), chosen) for name in _TABLES}
+    tables = {name: only_shown(run, getattr(run, name)) for name in _TABLES}
     predictions = {name: trials for name, trials in run.predictions.items() if name in chosen}
     shown.__dict__.update(tables, predictions=predictions, convergence=run.convergence)
-    left_out = (
-        f"Shown are {run.study.baseline} and the {len(chosen) - 1} variants that differ most from it, of "
-        f"{len(variants)} variants; the tables of the run folder, such as comparisons.csv, have all of them."
+    return shown, f"Shown are {variants_shown(run)}"
+
+
+def variants_shown(run: Run) -> str:
+    """Say which variants are shown, and where the others are; empty if all are shown."""
+    variants = len(run.study.variants)
+    if variants <= MOST_VARIANTS:
+        return ""
+    return (
+        f"{run.study.baseline} and the {MOST_VARIANTS - 1} variants that differ most from it, of {variants} "
+        "variants; the tables of the run folder, such as comparisons.csv, have all of them."
     )
-    return shown, left_out
+
+
+def only_shown(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that are about the variants that figures and report show.
+
+    Args:
+        run: The run.
+        table: A table of the run with a column ``variant``. A row with another variant as its ``baseline``
+            is about both.
+    """
+    if len(run.study.variants) <= MOST_VARIANTS:
+        return table
+    chosen = list(_chosen(run))
+    is_shown = table["variant"].isin(chosen)
+    if "baseline" in table:
+        is_shown &= table["baseline"].isin([*chosen, ""])
+    return table[is_shown].reset_index(drop=True)
 
 
 def _chosen(run: Run) -> set[str]:
-    """Return the names of the baseline and of the variants that differ most from it."""
-    compared = run.baseline_comparisons
-    by_size = compared.assign(size=compared["difference"].abs()).sort_values(
-        "size", ascending=False, kind="stable", na_position="last"
-    )
+    """Return the names of the baseline and of the variants that differ most from it, in both directions."""
+    compared = run.baseline_comparisons.sort_values("difference", kind="stable").dropna(subset="difference")
+    by_size = compared.iloc[(-compared["difference"].abs()).argsort(kind="stable")]
+    ends = compared["variant"].iloc[[0, -1]] if len(compared) else ()
     rest = (variant.name for variant in run.study.variants)
-    names = dict.fromkeys([run.study.baseline, *by_size["variant"], *rest])
+    names = dict.fromkeys([run.study.baseline, *ends, *by_size["variant"], *rest])
     return set(list(names)[:MOST_VARIANTS])
-
-
-def _of(table: pd.DataFrame, variants: Collection[str]) -> pd.DataFrame:
-    """Return the rows of these variants."""
-    return table[table["variant"].isin(list(variants))].reset_index(drop=True)

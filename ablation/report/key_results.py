@@ -9,15 +9,17 @@ import pandas as pd
 from ablation.analysis.completed_trials import completed_results
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import ASKED, Row, conclusion, effect_conclusion, minus, verdicts_so_far
+from ablation.figures.readable import variants_shown
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.grid.value_text import counted, separator
-from ablation.report.document import Finding
+from ablation.report.document import Finding, code
 from ablation.report.tables import MEASURES
 from ablation.report.trial_links import TrialLinks
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.run import Run
 
 _MOST = 6  # sentences of a kind, and names in one; the tables have all
+_MOST_CAVEATS = 40
 _RELATIONS = {
     "better": "Better than",
     "worse": "Worse than",
@@ -49,7 +51,12 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
     caveats += [
         Finding(f"{row['trial_id']}: {row['status']}, {row['cause']}") for row in troubles.to_dict("records")
     ]
-    return [*caveats, *(Finding(note) for note in run_notes(run)[len(identical) :])]
+    caveats += [Finding(note) for note in run_notes(run)[len(identical) :]]
+    further = len(caveats) - _MOST_CAVEATS
+    if further < 2:  # one would take as much room as the sentence that counts it
+        return caveats
+    where = "`ablation compare` prints them, and results.csv has the cause of each trial that failed"
+    return [*caveats[:_MOST_CAVEATS], Finding(f"{further} further caveats are not listed here: {where}.")]
 
 
 def missing_figures(pictures: Sequence[Picture]) -> list[Finding]:
@@ -116,13 +123,14 @@ def comparison_findings(run: Run, links: TrialLinks) -> list[Finding]:
     sentences = [_in_full(row, run, links) for row in in_full]
     rest = [row for row in rows if row not in in_full]
     metric = run.compare.metric_in_words
+    where = code("comparisons.csv") if variants_shown(run) else "the table below"
     for verdict, relation in _RELATIONS.items():
         of_verdict = [row for row in rest if row["verdict"] == verdict]
         names = [str(row["variant"]) for row in of_verdict]
         if len(names) == 1:
             sentences.append(_in_full(of_verdict[0], run, links))
         elif names:
-            heading = f"{relation} {run.study.baseline} in {metric} (intervals in the table below)"
+            heading = f"{relation} {run.study.baseline} in {metric} (intervals in {where})"
             trials = {place for name in names for place in links.pairs(name)}
             more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
             sentence = f"{heading}: {separator(names).join(names[:_MOST])}{more}."

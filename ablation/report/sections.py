@@ -9,15 +9,17 @@ from ablation.analysis.pairing import pairing_verdict, when_pairing_pays
 from ablation.analysis.phrases import method_phrase
 from ablation.charts.data import chart_data
 from ablation.figures.gap_parts import training_mode
+from ablation.figures.readable import readable, variants_shown
 from ablation.figures.style import Picture
 from ablation.grid.value_text import counted, setting_text
 from ablation.report import tables
 from ablation.report.answer import answer
 from ablation.report.comparison_sections import Pictures, comparison_section, effects_section
-from ablation.report.document import Cell, Report, Section, Table, code, plain, with_code
+from ablation.report.document import Cell, Finding, Report, Section, Table, code, with_code
 from ablation.report.dose_section import dose_section
 from ablation.report.key_results import best_mean, gap_findings, missing_figures, warnings
 from ablation.report.model_section import model_section
+from ablation.report.record_sections import reproduce_section, trials_section
 from ablation.report.trial_links import TrialLinks
 from ablation.report.tuning_section import tuning_section
 from ablation.results.precision import bfloat16_note
@@ -53,7 +55,7 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         question=run.study.question,
         lead=f"{lead} ({seed_list})",
         facts=f"{run.dataset.describe()}. Baseline: {run.study.baseline}. {method[0].upper()}{method[1:]}.",
-        warnings=[*warnings(run, links), *missing_figures(pictures)],
+        warnings=[*_left_out(run), *warnings(run, links), *missing_figures(pictures)],
         findings=answer(run, links),
         picture=next(iter(by_figure.get("effects") or by_figure.get("forest", [])), None),
         sections=[section for section in sections if section],
@@ -61,6 +63,12 @@ def study_report(run: Run, pictures: Sequence[Picture]) -> Report:
         drawn=links.all(),
         charts=chart_data(run, by_figure),
     )
+
+
+def _left_out(run: Run) -> list[Finding]:
+    """Say which variants have a row in tables and figures, if not all of them have."""
+    shown = variants_shown(run)
+    return [Finding(f"Tables, figures and charts show {shown}")] if shown else []
 
 
 def _variants(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
@@ -133,19 +141,21 @@ def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | Non
         return None
     if len(drawn) <= _MOST_MATRICES:
         return Section("confusion", "Confusion matrices", pictures=drawn)
-    variants = list(run.confusion["variant"].unique())  # one matrix each, in this order
-    means = run.results.groupby("variant")["test_accuracy"].mean().reindex(variants)
+    shown, left_out = readable(run)
+    of_variant = dict(zip(shown.confusion["variant"].unique(), drawn, strict=True))
+    means = run.results.groupby("variant")["test_accuracy"].mean().reindex(list(of_variant))
     chosen = {run.study.baseline: "the baseline", str(means.idxmax()): "the highest mean test accuracy"}
     chosen.setdefault(str(means.idxmin()), "the lowest")
-    of_variant = dict(zip(variants, drawn, strict=True))
-    shown = {name: why for name, why in chosen.items() if name in of_variant}
-    further = [picture for name, picture in of_variant.items() if name not in shown]
+    named = {name: why for name, why in chosen.items() if name in of_variant}
+    further = [picture for name, picture in of_variant.items() if name not in named]
     text = (
-        f"Shown are the matrices of {', '.join(f'{name} ({why})' for name, why in shown.items())}. The "
+        f"Shown are the matrices of {', '.join(f'{name} ({why})' for name, why in named.items())}. The "
         f"other {len(further)} follow as further figures."
     )
+    if left_out:
+        text += f" Of {len(run.study.variants)} variants, {len(drawn)} have a figure; confusion.csv has all."
     return Section(
-        "confusion", "Confusion matrices", [text], [of_variant[name] for name in shown], further=further
+        "confusion", "Confusion matrices", [text], [of_variant[name] for name in named], further=further
     )
 
 
@@ -312,42 +322,6 @@ def _split_text(run: Run, split: str) -> str:
     )
 
 
-def _reproduce(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
-    text = [
-        f"The whole study, with all settings resolved, is in {code('study.json')} beside this file. The "
-        f"settings and results of each trial are in {code('trials/')}, and all tables are CSV files. To "
-        "train the study again:",
-        code("python -c \"import ablation; ablation.Run('.').study.run('again')\""),
-        "To check that every number in this report agrees with the trials, and that no file was changed:",
-        code("ablation verify ."),
-        "On the same kind of processor, with the versions below, the numbers are the same to the last digit.",
-    ]
-    environments: dict[str, list[str]] = {}
-    for result in run.trial_results.values():
-        for key, value in result.provenance.items():
-            if value not in environments.setdefault(key, []):
-                environments[key].append(value)
-    rows = [_pair(key, " | ".join(values)) for key, values in environments.items()]
-    environment_tables = [Table(["Environment", "All trials"], rows)] if rows else []
-    return Section("reproduce", "Reproducibility", text, tables=environment_tables, folded=True)
-
-
-def _trials(run: Run, pictures: Pictures, links: TrialLinks) -> Section:
-    rows = []
-    for k, row in enumerate(run.results.to_dict("records")):
-        accuracy = row["test_accuracy"]
-        test = Cell("–" if accuracy != accuracy else f"{accuracy:.2%}", "", accuracy, (k,))
-        fingerprint = run.store.fingerprint(run.trials[k]) or "–"
-        identity = plain(k, row["trial_id"], row["variant"], row["seed"], row["status"])
-        rows.append([*identity, test, Cell(fingerprint)])
-    text = (
-        "The numbers in this report come from these trials. A fingerprint is a hash of everything that a "
-        f"trial wrote to disk; {code('ablation verify')} compares it with the files."
-    )
-    headings = ["Trial", "Id", "Variant", "Seed", "Status", "Test accuracy", "Fingerprint"]
-    return Section("trials", "Trials", [text], tables=[Table(headings, rows, sortable=True)], folded=True)
-
-
 def _pair(name: str, value: str) -> list[Cell]:
     return [Cell(name, kind="row"), Cell(value)]
 
@@ -370,7 +344,7 @@ _SECTIONS = (
     _variance_shift,
     _dataset,
     _measured,
-    _reproduce,
-    _trials,
+    reproduce_section,
+    trials_section,
 )
 _EFFECTS_FIRST = (effects_section, *(section for section in _SECTIONS if section is not effects_section))

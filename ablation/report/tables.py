@@ -24,6 +24,7 @@ from ablation.analysis.phrases import (
     verdict_phrase,
 )
 from ablation.analysis.trial_tables import COSTS
+from ablation.figures.readable import only_shown, readable
 from ablation.grid.study_diff import changed_settings
 from ablation.report.document import Cell, Table, plain
 from ablation.report.trial_links import TrialLinks
@@ -42,8 +43,8 @@ def variants_table(run: Run, links: TrialLinks) -> Table:
     comparisons = {row["variant"]: row for row in run.baseline_comparisons.to_dict("records")}
     names = [variant.name for variant in run.study.variants]
     baseline = run.study.variants[names.index(run.study.baseline)]
-    rows = []
-    for variant in run.study.variants:
+    shown, rows = readable(run)[0].study.variants, []
+    for variant in shown:
         planned = results[results["variant"] == variant.name]
         done = completed_results(planned)
         trials = links.of(variant.name)
@@ -67,7 +68,7 @@ def variants_table(run: Run, links: TrialLinks) -> Table:
     difference = in_unit("Difference" if metric == "test accuracy" else f"Difference in {metric}", run)
     headings = ["Variant", "Test accuracy", difference, "Verdict", "Training", "Validation", "Gap, points"]
     headings += ["Parameters", "Seconds per trial", "Seeds"]
-    return Table(headings, rows, "", names.index(run.study.baseline), sortable=True)
+    return Table(headings, rows, "", shown.index(baseline), sortable=True)
 
 
 def noise_table(run: Run, links: TrialLinks) -> Table:
@@ -76,7 +77,7 @@ def noise_table(run: Run, links: TrialLinks) -> Table:
     The last column counts the seeds whose pair of models differs significantly in McNemar's test, image by
     image.
     """
-    differences = run.noise[run.noise["against"] != ""]
+    differences = only_shown(run, run.noise[run.noise["against"] != ""])
     significant = (run.mcnemar["p"] < run.study.compare.alpha).groupby(run.mcnemar["variant"]).sum()
     rows = []
     for row in differences.to_dict("records"):
@@ -97,7 +98,7 @@ def noise_table(run: Run, links: TrialLinks) -> Table:
 
 def inflation_table(run: Run, links: TrialLinks) -> Table:
     """Return what picking each trial's best epoch would have added to its validation accuracy."""
-    completed = completed_results(run.results)
+    completed = only_shown(run, completed_results(run.results))
     means = completed.groupby("variant", sort=False)[["best_epoch_inflation", "best_epoch", "epochs"]].mean()
     rows = [
         [
@@ -140,9 +141,10 @@ def significant_confusions_table(run: Run, links: TrialLinks) -> Table:
 def calibration_table(run: Run, links: TrialLinks) -> Table:
     """Return each variant's mean confidence, its accuracy, and its calibration error with the interval."""
     measures = ["confidence", "accuracy", "calibration_error"]
-    summary = mean_intervals(run.calibration_error, ["variant"], measures).set_index(["variant", "metric"])
+    errors = only_shown(run, run.calibration_error)
+    summary = mean_intervals(errors, ["variant"], measures).set_index(["variant", "metric"])
     rows = []
-    for name in run.calibration_error["variant"].unique():
+    for name in errors["variant"].unique():
         confidence, accuracy, error = (summary.loc[(name, measure)] for measure in measures)
         trials = links.of(name)
         rows.append([
@@ -161,7 +163,7 @@ def calibration_table(run: Run, links: TrialLinks) -> Table:
 def cost_table(run: Run, links: TrialLinks) -> Table:
     """Return what each variant costs, with a star where it is on the Pareto front."""
     rows = []
-    for row in run.cost.to_dict("records"):
+    for row in only_shown(run, run.cost).to_dict("records"):
         trials = links.of(row["variant"])
         cells = [_cost(row, cost, trials) for cost in COSTS]
         test = Cell(percent(row["test_accuracy"]), "", row["test_accuracy"], trials)
@@ -182,7 +184,7 @@ def pairing_gain_table(run: Run, links: TrialLinks) -> Table:
     """Return what pairing gained for each variant, with the number of layers that it shares."""
     layers = run.pairing.dropna(subset=["layers"]).groupby("variant")[["shared_layers", "layers"]].first()
     rows = []
-    for row in pairing_gain(run.results, run.study.baseline).itertuples(index=False):
+    for row in pairing_gain(only_shown(run, run.results), run.study.baseline).itertuples(index=False):
         shared = "{} of {}".format(*layers.loc[row.variant]) if row.variant in layers.index else "–"
         correlation = "–" if math.isnan(row.correlation) else minus(f"{row.correlation:+.2f}")
         saved = "–" if math.isnan(row.variance_saved) else minus(f"{row.variance_saved:.0%}")
@@ -197,7 +199,7 @@ def pairing_gain_table(run: Run, links: TrialLinks) -> Table:
 
 def variance_shift_table(run: Run, links: TrialLinks) -> Table:
     """Return the mean ratio of variances, one row per variant and one column per BatchNorm layer."""
-    table = run.variance_shift.pivot_table("ratio", "variant", "layer", "mean", sort=False)
+    table = only_shown(run, run.variance_shift).pivot_table("ratio", "variant", "layer", "mean", sort=False)
     rows = [
         [
             Cell(str(name), kind="row"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 
 from ablation.analysis.completed_trials import completed_results
@@ -24,8 +23,13 @@ class TrialLinks:
     def __init__(self, run: Run) -> None:
         results = run.results
         self._run = run
-        self._place = {trial.id: k for k, trial in enumerate(run.trials)}
-        self._completed = completed_results(results)
+        place = {trial.id: k for k, trial in enumerate(run.trials)}
+        completed = completed_results(results)
+        self._places: dict[str, dict[int, int]] = {}  # of the completed trials, by variant and seed
+        for variant, seed, trial_id in zip(
+            completed["variant"], completed["seed"], completed["trial_id"], strict=True
+        ):
+            self._places.setdefault(variant, {})[seed] = place[trial_id]
         self._measured = Measurements(results, run.compare.metric)
         self._curves = {(curve.factor, curve.where): curve for curve in dose_curves(run.study)}
         self._usable = cache(lambda place: usable_part(self._curves[place], self._measured)[0].every_variant)
@@ -33,11 +37,11 @@ class TrialLinks:
 
     def of(self, variant: str) -> tuple[int, ...]:
         """Return the completed trials of a variant."""
-        return self._places(self._completed, [variant])
+        return tuple(sorted(self._places.get(variant, {}).values()))
 
     def all(self) -> tuple[int, ...]:
         """Return all completed trials."""
-        return self._places(self._completed, self._completed["variant"].unique())
+        return tuple(sorted(place for places in self._places.values() for place in places.values()))
 
     def pairs(self, variant: str) -> tuple[int, ...]:
         """Return the trials of a variant and of the baseline that are compared."""
@@ -65,9 +69,6 @@ class TrialLinks:
 
     def _joint(self, variants: list[str], together: list[str] | None = None) -> tuple[int, ...]:
         """Return the variants' trials of the seeds that all of them, or all of ``together``, have."""
-        shared = self._completed["seed"].isin(self._measured.seeds(together or variants))
-        return self._places(self._completed[shared], variants)
-
-    def _places(self, table: object, variants: Iterable[str]) -> tuple[int, ...]:
-        chosen = table[table["variant"].isin(list(variants))]  # type: ignore[index]
-        return tuple(sorted(self._place[trial_id] for trial_id in chosen["trial_id"]))
+        shared = set(self._measured.seeds(together or variants))
+        places = (self._places.get(variant, {}).items() for variant in variants)
+        return tuple(sorted(place for of_variant in places for seed, place in of_variant if seed in shared))

@@ -20,6 +20,7 @@ from ablation.report.class_page import CLASS_PAGE, class_page
 from ablation.report.document import Report
 from ablation.report.page import Page, Pieces, numbered, only_facts
 from ablation.report.paper.verify import paper_files, paper_pieces
+from ablation.report.record_sections import lists_all_trials
 from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
@@ -36,6 +37,7 @@ _OLDER = (
     "of reports and tables that an older version of ablation wrote, only the trials are compared, because "
     "comparisons were judged by other rules; `ablation report` writes them again"
 )
+_NOTHING: tuple[Pieces, Pieces, str] = [], [], _OLDER  # is compared of an older report of very many trials
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _page(run: Run, file: Path, pictures: DrawnPictures, folder: Path) -> tuple[
     report = side_by_side_report(run, Run(other), pictures, folder) if other else study_report(run, pictures)
     expected = Page(render_html(report, drawn_with, other))
     if found.meta.get("report-version", "1") in _OLDER_VERSIONS:
-        return found.trial_facts, expected.trial_facts, _OLDER
+        return (found.trial_facts, expected.trial_facts, _OLDER) if lists_all_trials(run) else _NOTHING
     if drawn_with != drawing_software():
         note = f"figures are not compared: drawn with {drawn_with or 'unknown software'}, and this is "
         return found.without_pictures, expected.without_pictures, note + drawing_software()
@@ -193,13 +195,15 @@ def _lines(run: Run, file: Path, pictures: DrawnPictures, _: Path) -> tuple[Piec
             return [], [], _OLDER
         return numbered(_text_of(file)), numbered(run.table_text(file.stem)), ""
     report = study_report(run, pictures.moved(run.figures_folder))
+    if file.suffix == ".tex" and not lists_all_trials(run):
+        return _NOTHING
     if file.suffix == ".tex":
         return _trial_lines(numbered(_text_of(file))), _rows_in_tex(report), _OLDER
     found, expected = numbered(_text_of(file)), numbered(render_markdown(report, run.folder))
     version = re.search(r"report version (\d+)", _text_of(file), re.IGNORECASE)
     if (version[1] if version else "1") not in _OLDER_VERSIONS:
         return found, expected, ""
-    return _trial_lines(found), _trial_lines(expected), _OLDER
+    return (_trial_lines(found), _trial_lines(expected), _OLDER) if lists_all_trials(run) else _NOTHING
 
 
 def _rows_in_tex(report: Report) -> Pieces:

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -31,6 +32,7 @@ from ablation.operating_system import move
 from ablation.training.checkpoint import CHECKPOINT
 
 MODEL = "model.keras"
+_RESULT = "result.json"
 
 
 class TrialStore:
@@ -114,7 +116,7 @@ class TrialStore:
     def files_read(self, trial_id: str) -> dict[str, str]:
         """Return the hashes of the user's files that a kept trial was built from; empty if not known."""
         with suppress(*DAMAGED):
-            return dict(read_json(self._trials / trial_id / "result.json")["files"])
+            return dict(read_json(self._trials / trial_id / _RESULT)["files"])
         return {}
 
     def forget_states(self) -> None:
@@ -133,7 +135,7 @@ class TrialStore:
         """
         scratch, final = self._running / trial.id, self._trials / trial.id
         with writing(self.folder):
-            (scratch / "result.json").write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
+            (scratch / _RESULT).write_text(result.model_dump_json(indent=2) + "\n", "utf-8")
             below = files_below(scratch)
             files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
@@ -178,11 +180,13 @@ class TrialStore:
         folder = self.place(trial)
         if not folder.is_dir():
             return None
-        damage = _damage(folder)
+        damage, content = _read(folder)
         why = "it was damaged or edited after it was written"
         if not damage:
             try:
-                result = TrialResult.model_validate_json((folder / "result.json").read_text("utf-8"))
+                result = TrialResult.model_validate_json(content)
+                if result.trial_id == trial.id:
+                    return result
                 if content_of(result.trial_id) == content_of(trial.id):
                     return result.model_copy(update={"trial_id": trial.id})
                 damage = f"result.json belongs to {result.trial_id}"
@@ -196,7 +200,7 @@ class TrialStore:
     def status(self, trial: Trial) -> str:
         """Return how a trial ended, or ``pending``, at a glance: nothing is compared with its checksum."""
         try:
-            return str(json.loads((self.place(trial) / "result.json").read_text("utf-8"))["status"])
+            return str(json.loads((self.place(trial) / _RESULT).read_text("utf-8"))["status"])
         except FileNotFoundError:
             return "failed" if self.place(trial).is_dir() else "pending"
         except DAMAGED:
@@ -208,7 +212,7 @@ class TrialStore:
         Its model is checked, too, if it is there: a packed run may have been packed without models.
         """
         folder = self.place(trial)
-        return _damage(folder, with_model=True) if folder.is_dir() else ""
+        return _read(folder, with_model=True)[0] if folder.is_dir() else ""
 
     def fingerprint(self, trial: Trial) -> str:
         """Return a short hash of all the files of a trial; empty if it has none."""
@@ -283,25 +287,35 @@ def _checksum(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@lru_cache(256)  # the same few names in each trial
 def _leads_out(name: str) -> bool:
     """Return whether the name of a file is one of another folder, on any system."""
     paths = PurePosixPath(name), PureWindowsPath(name)
     return any(path.is_absolute() or path.drive or ".." in path.parts for path in paths)
 
 
-def _damage(folder: Path, with_model: bool = False) -> str:
-    """Say which file of a trial is not what was written, the first of several; empty if all are."""
+def _read(folder: Path, with_model: bool = False) -> tuple[str, bytes]:
+    """Compare a trial's files with their checksums.
+
+    Returns:
+        Which file is not what was written, the first of several; empty if all are. And the content of
+        result.json, from the same reading as its checksum.
+    """
+    result = b""
     try:
         files = read_json(folder / "trial.json")["files"]
         for name, checksum in files.items():
             if _leads_out(name):
-                return f"trial.json names {name!r}, which is no file of the trial"
+                return f"trial.json names {name!r}, which is no file of the trial", b""
             if name == MODEL and not (with_model and (folder / name).exists()):  # it is large, or not packed
                 continue
-            if _checksum(folder / name) != checksum:
-                return f"{name} does not match its checksum"
+            content = b"" if name == MODEL else (folder / name).read_bytes()
+            found = hashlib.sha256(content).hexdigest() if content else _checksum(folder / name)
+            if found != checksum:
+                return f"{name} does not match its checksum", b""
+            result = content if name == _RESULT else result
     except OSError as error:
-        return f"{Path(error.filename or folder / 'trial.json').name} cannot be read"
+        return f"{Path(error.filename or folder / 'trial.json').name} cannot be read", b""
     except DAMAGED:
-        return "trial.json does not contain what was written"
-    return "" if "result.json" in files else "trial.json does not list a result.json"
+        return "trial.json does not contain what was written", b""
+    return ("", result) if _RESULT in files else ("trial.json does not list a result.json", b"")
