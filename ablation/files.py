@@ -58,7 +58,7 @@ def read_json(file: Path) -> Any:
         ValueError: It does not contain JSON, or JSON that is nested too deeply.
     """
     try:
-        return json.loads(file.read_text("utf-8"))
+        return json.loads(file.read_bytes().decode("utf-8"))
     except RecursionError:
         raise ValueError(f"{file} is nested too deeply") from None
 

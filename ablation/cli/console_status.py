@@ -11,7 +11,6 @@ from ablation.cli.json_output import print_json
 from ablation.cli.terminal import print_status
 from ablation.results.live import LiveState
 from ablation.results.run import Run
-from ablation.workflow.records import status_record
 
 _PHASES = {
     "starting": "is starting",
@@ -25,6 +24,8 @@ _PHASES = {
 def show_status(run: Run, as_json: bool) -> None:
     """Print how far a run is, as text or as JSON."""
     if as_json:
+        from ablation.workflow.records import status_record  # imports much of what reports need
+
         print_json(status_record(run))
         return
     print_status(run)

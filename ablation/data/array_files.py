@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,8 +58,9 @@ def _checked_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int,
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{what} has a header of an unknown version")
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, in_columns, dtype = read(stream)
+    length = stream.read(2 if version == (1, 0) else 4)
+    header = stream.read(int.from_bytes(length, "little"))
+    shape, in_columns, dtype = _parsed_header(version, length + header)
     if dtype.hasobject:
         raise ValueError(
             f"{what} contains Python objects. Save labels that are names as text, with y.astype(str), and "
@@ -66,6 +69,14 @@ def _checked_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int,
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
         raise ValueError(f"{what} has {size - stream.tell():,} bytes, which is not what its header says")
     return shape, in_columns, dtype
+
+
+@lru_cache(
+    64
+)  # the files of a run's trials all have the same header, and parsing it takes longer than the rest
+def _parsed_header(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(BytesIO(header))
 
 
 def _require_memory(size: int) -> None:

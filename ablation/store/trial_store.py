@@ -10,7 +10,6 @@ A trial is found by its seed and the hash of its settings, which its id ends wit
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -200,7 +199,7 @@ class TrialStore:
     def status(self, trial: Trial) -> str:
         """Return how a trial ended, or ``pending``, at a glance: nothing is compared with its checksum."""
         try:
-            return str(json.loads((self.place(trial) / _RESULT).read_text("utf-8"))["status"])
+            return str(read_json(self.place(trial) / _RESULT)["status"])
         except FileNotFoundError:
             return "failed" if self.place(trial).is_dir() else "pending"
         except DAMAGED:

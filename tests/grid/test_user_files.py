@@ -70,9 +70,9 @@ def test_a_project_of_many_modules_is_read_quickly(tmp_path: Path) -> None:
         )
     write(tmp_path, many_h="import many0_h\ndef build(): ...")
     load_object("many_h:build", tmp_path, "builder")
-    started = time.perf_counter()
+    started = time.process_time()
     load_object("many_h:build", tmp_path, "builder")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(user_modules("many_h", tmp_path)) > 50
 
 
