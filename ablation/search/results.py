@@ -16,6 +16,7 @@ from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
+from ablation.store.checked_record import require_unchanged
 from ablation.store.run_folder import SEARCH
 
 
@@ -40,6 +41,7 @@ class SearchRun:
                 json.dumps(record["search"]), strict=True, context=STORED
             )
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
+            require_unchanged(record)
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
         except OSError as error:
