@@ -54,6 +54,7 @@ def pack_run(run: Run, out: str | Path | None = None, models: bool = False) -> P
         _require_whole(run)
         code = code_of(run)
         contents: Contents = run_contents(run, models)
+        _require_up_to_date(run)
         contents |= {f"{CODE}/{name}": file for name, file in code.files.items()}
         _describe(run, contents, code)
         write_archive(contents, out)
@@ -85,12 +86,16 @@ def _require_whole(run: Run) -> None:
         raise RunError(
             f"{run.folder} cannot be packed: trial {trial_id} is left out of all results: {reason}."
         )
-    _require_derived(run)
     tuning = run.tuning
     for part in (*tuning.searches.values(), *tuning.comparisons.values()):
         assert isinstance(part, Run)
         _require_undamaged(part)
-    if tuning.comparisons:
+
+
+def _require_up_to_date(run: Run) -> None:
+    """Raise an error if tables, figures or reports that are packed do not follow from their trials."""
+    _require_derived(run)
+    if run.tuning.comparisons:
         _require_derived(Run(tuned_folder(run.folder)))
 
 

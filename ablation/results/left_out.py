@@ -8,6 +8,7 @@ from ablation.errors import RunError
 from ablation.grid.value_text import counted
 from ablation.results.earlier_code import earlier_code
 from ablation.results.run import Run
+from ablation.store.restoring import maker_of
 from ablation.training.provenance import differences
 
 
@@ -29,7 +30,7 @@ def lost_images_notes(run: Run) -> list[str]:
         return []
     return [
         f"{run.store.dataset_file.name} is missing or damaged, so that intervals hold for other seeds only; "
-        "the same `ablation run` command restores it."
+        f"the same `{maker_of(run.folder)}` command restores it."
     ]
 
 

@@ -46,6 +46,7 @@ from ablation.results.declared_changes import changes_since
 from ablation.results.other_models import other_models
 from ablation.results.overview import newest_run
 from ablation.results.tuning import Tuning
+from ablation.store.restoring import maker_of
 from ablation.store.run_folder import RUNS, Store, figures_folder
 
 TABLES = (
@@ -109,7 +110,8 @@ class Run:
         except (OSError, ValueError):
             pass
         raise RunError(
-            f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."
+            f"{self.store.dataset_file} is missing or damaged; the same `{maker_of(self.folder)}` command "
+            "restores it."
         )
 
     @cached_property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.completed_trials import completed_results, not_completed_notes
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
@@ -78,7 +78,7 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
         question=f"Which settings are best for {search.study.name}, and is that confirmed with fresh seeds?",
         lead=f"{search.study.name} · {tried}, {seeds}",
         facts=f"{run.dataset.describe()}. Baseline: {search.baseline.name}.",
-        warnings=[Finding(note) for note in run_notes(run)],
+        warnings=[Finding(note) for note in (*not_completed_notes(search_run.explored.results, "The search"), *run_notes(run))],
         findings=_findings(search_run),
         picture=figures.get("trials"),
         sections=[

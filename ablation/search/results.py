@@ -48,7 +48,7 @@ class SearchRun:
             raise RunError(unreadable(self.folder / SEARCH, error)) from None
         except DAMAGED:
             raise RunError(
-                f"{self.folder / SEARCH} is damaged; run the search again to restore it."
+                f"{self.folder / SEARCH} is damaged; the same `ablation search` command restores it."
             ) from None
 
     @cached_property

@@ -24,11 +24,11 @@ from ablation.store.checked_record import checked_text, require_unchanged
 from ablation.store.lock import RUN, deriving, exclusive, locked
 from ablation.store.manifest import MANIFEST
 from ablation.store.plain_files import require_plain_files
+from ablation.store.restoring import SEARCH, maker_of
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
 
 RUNS = Path("experiments/runs")
-SEARCH = "search.json"
 _DECLARED = "declared.json"  # the study as it was before its first trial
 _LONGEST_BELOW = 120  # characters of the longest path below a run folder, unless callbacks write longer ones
 
@@ -180,7 +180,8 @@ class Store(TrialStore):
         except DAMAGED as error:
             newer = newer_keys(error)
             because = f"has {newer}, perhaps from a newer version of ablation" if newer else "is damaged"
-            raise RunError(f"{file} {because}; run the grid again to restore it.") from None
+            maker = maker_of(self.folder)
+            raise RunError(f"{file} {because}; the same `{maker}` command restores it.") from None
 
     def _in_folder(self, code: str) -> str:
         """Return where the user's code lies; that of a packed run is named relative to the run folder."""

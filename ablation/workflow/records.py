@@ -54,7 +54,7 @@ def status_record(run: Run) -> Record:
         means=means,
         verdicts=verdicts,
         tuned=run.tuned if run.study.tune else [],
-        notes=[*lost_images_notes(run), *earlier_code_notes(run), *identical_notes(run)],
+        notes=[*lost_images_notes(run), *earlier_code_notes(run), *identical_notes(run), *run.tuning.notes],
     )
 
 

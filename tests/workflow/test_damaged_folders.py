@@ -160,7 +160,7 @@ def test_a_record_of_a_newer_version_is_named(plain: Made, tmp_path: Path) -> No
     with pytest.raises(RunError) as caught:
         Run(run)
     assert str(caught.value) == (
-        f"{run / 'study.json'} has 'power', perhaps from a newer version of ablation; run the grid again to restore it."
+        f"{run / 'study.json'} has 'power', perhaps from a newer version of ablation; the same `ablation run` command restores it."
     )
 
 
