@@ -17,7 +17,7 @@ from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
 from ablation.store.checked_record import require_unchanged
-from ablation.store.run_folder import SEARCH
+from ablation.store.restoring import SEARCH
 
 
 class SearchRun:

@@ -25,7 +25,8 @@ from ablation.search.settings import Search
 from ablation.search.tables import search_table
 from ablation.store.checked_record import checked_text
 from ablation.store.lock import locked
-from ablation.store.run_folder import SEARCH, Store
+from ablation.store.restoring import SEARCH
+from ablation.store.run_folder import Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.observers import NullObserver, Observer
 from ablation.workflow.place import folder_of_search

@@ -129,7 +129,11 @@ def _has_ended(study: Study, store: Store, search: int, dataset: Dataset) -> boo
     searched = Run(store.folder)
     names = {variant.name for variant in searched.study.variants}
     is_known = same_plan(search_study(study, search, proposals_of(searched.study)), searched.study)
-    return is_known and not pending_tasks(searched.study, dataset, store, searched.trial_results, names)
+    return (
+        is_known
+        and searched.has_dataset
+        and not pending_tasks(searched.study, dataset, store, searched.trial_results, names)
+    )
 
 
 def _question(study: Study, dataset: Dataset) -> str:

@@ -8,7 +8,8 @@ from ablation.errors import RunError
 from ablation.files import DAMAGED, read_json
 from ablation.grid.study import Study
 from ablation.grid.trial import slug
-from ablation.store.run_folder import RUNS, SEARCH, Store, is_search
+from ablation.store.restoring import SEARCH
+from ablation.store.run_folder import RUNS, Store, is_search
 
 
 def store_of(study: Study, out: str | Path | None) -> Store:

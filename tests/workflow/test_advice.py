@@ -185,6 +185,12 @@ OF_OTHERS = {
             emptied("run/tuned/study.json"), "status run",
             "Error: run/tuned/study.json is damaged; the same `ablation run` command restores it.", [RUN],
         ),
+        "images of a search": Advice(
+            removed("run/tuned/search-1/dataset.npz"),
+            "pack run",
+            "Error: run/tuned/search-1/dataset.npz is missing or damaged; the same `ablation run` command restores it.",
+            [RUN],
+        ),
         "the record that a search has ended": Advice(
             lambda folder: (folder / "run/tuned/search-1/searched.json").write_bytes(b"\xff"), "verify run", "", [RUN],
         ),
