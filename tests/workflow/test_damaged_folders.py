@@ -83,7 +83,7 @@ class Trials:
         return self._usual[name]
 
 
-def test_each_command_bears_damaged_files_and_is_not_silent_about_them(plain: Made, tmp_path: Path) -> None:
+def test_each_command_bears_damaged_files_and_speaks_of_them(plain: Made, tmp_path: Path) -> None:
     trials, wrong = Trials(plain, tmp_path / "copy", random.Random(0)), []
     for k in range(FAST):
         what, line = trials.fault(plain.commands[k % len(plain.commands)])
