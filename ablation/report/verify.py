@@ -237,11 +237,14 @@ def _trial_lines(pieces: Pieces) -> Pieces:
 
 
 def _is_older(run: Run) -> bool:
-    """Return whether an older version wrote the tables, whose comparisons had other columns."""
+    """Return whether an older version wrote the tables, whose comparisons had fewer columns."""
     file = run.folder / "comparisons.csv"
     if not file.is_file():
         return False
-    return _text_of(file).partition("\n")[0] != run.table_text("comparisons").partition("\n")[0]
+    found, now = (
+        text.partition("\n")[0].split(",") for text in (_text_of(file), run.table_text("comparisons"))
+    )
+    return set(found) < set(now)
 
 
 def _text_of(file: Path) -> str:

@@ -109,6 +109,12 @@ OF_A_RUN = {
         removed("run/cost.csv"), "verify run",
         "missing, so that nothing is compared: cost.csv; `ablation report run` writes them.", ["report run"],
     ),
+    "an emptied table, which no older version wrote": Advice(
+        emptied("run/comparisons.csv"),
+        "verify run",
+        "comparisons.csv, line 1: says 'nothing', the trials say",
+        ["report run"],
+    ),
     "an edited table": Advice(
         emptied("run/cost.csv"), "pack run",
         "Error: run cannot be packed: its tables, figures or report are missing, damaged or edited, or older than its "
