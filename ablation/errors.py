@@ -94,6 +94,12 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise RunError(f"{folder} or a part of it is missing: {error.filename} does not exist.") from None
+    except IsADirectoryError as error:
+        place = error.filename2 or error.filename or folder
+        raise RunError(
+            f"{place} is a folder in the place of a file. Remove it, and repeat the command; finished work "
+            "is kept."
+        ) from None
     except OSError as error:
         refuse_file(folder)
         reason, place = (error.strerror or str(error)).lower(), folder

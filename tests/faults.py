@@ -206,6 +206,13 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
 }  # fmt: skip
 
 
+def finished(name: str, folder: Path) -> Made:
+    """Make finished work in a folder, from within it, as commands that repeat the work are run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return MAKERS[name](folder)
+
+
 # Damage
 
 

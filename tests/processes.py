@@ -81,6 +81,7 @@ def in_this_process(*arguments: object, cwd: Path | None = None) -> subprocess.C
     code, out, err, on_signal = 0, io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["ablation", *map(str, arguments)])
+        patch.setattr(sys, "__stdout__", out)  # where JSON goes
         patch.setattr(warnings, "showwarning", warnings.showwarning)  # which the command replaces
         if cwd:
             patch.chdir(cwd)

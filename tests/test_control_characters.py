@@ -68,7 +68,7 @@ def test_a_study_from_somebody_else_contains_none(finished_run: Run, tmp_path: P
     file.write_text(json.dumps(record), "utf-8")
     with pytest.raises(RunError) as caught:
         Run(tmp_path / "run")
-    assert str(caught.value) == f"{file} is damaged; run the grid again to restore it."
+    assert str(caught.value) == f"{file} is damaged; the same `ablation run` command restores it."
 
 
 def test_causes_of_failures_are_shown_as_text() -> None:

@@ -10,6 +10,23 @@ def completed_results(results: pd.DataFrame) -> pd.DataFrame:
     return results[results["status"] == "completed"]
 
 
+def not_completed_notes(results: pd.DataFrame, where: str) -> list[str]:
+    """Say how many trials of a part did not complete, and why the first of them did not; nothing if all did.
+
+    Args:
+        results: A results table.
+        where: The part that it is of, as the first words of a sentence.
+    """
+    causes = results[results["cause"] != ""].to_dict("records")
+    if not causes:
+        return []
+    first, many = causes[0], f"{len(causes)} trials" if len(causes) > 1 else "1 trial"
+    return [
+        f"{where}: {many} did not complete, and {'each' if len(causes) > 1 else 'it'} is left out. "
+        f"{first['variant']}, seed {first['seed']}: {str(first['cause']).rstrip('.')}."
+    ]
+
+
 def comparable(results: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return the completed trials that ran in the same environment as the baseline's trial of their seed.
 

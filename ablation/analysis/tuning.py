@@ -142,7 +142,7 @@ def tuned_table(
         its mean over the completed seeds; and the comparison with the baseline as in ``comparisons.csv``.
     """
     rows = []
-    scores = proposals.set_index(["search", "variant", "proposal"])["best"]
+    scores = proposals.set_index(["search", "variant", "proposal"])["best"].sort_index()
     for budget, at in compared.items():
         metric = study.compare.metric
         means = completed_results(at.results).groupby("variant")[metric].mean()

@@ -111,8 +111,14 @@ def _refuse_other_run(store: Store, found: Sequence[HandIn]) -> None:
     if not store.study_file.is_file():
         return
     earlier = Classroom.read(store)
+    try:
+        study, _ = store.study()
+    except RunError:
+        if earlier:
+            return  # its record is damaged, and is written again
+        raise
     seeds = {seed for student in earlier.students for seed in student.seeds} if earlier else set()
-    if not set(Run(store.folder).study.seeds) <= seeds:
+    if not set(study.seeds) <= seeds:
         raise RunError(
             f"{store.folder} holds a run that was not collected from a class; name a new folder, and collect "
             "that run with the others if it belongs to them."

@@ -33,3 +33,5 @@ def print_tuning(run: Run) -> None:
     baseline = run.study.baseline
     console.print(Text(f"\nDifference from {baseline} as given, and each tuned ({budget} proposals)"))
     console.print(table)
+    for note in run.tuning.notes:
+        console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)

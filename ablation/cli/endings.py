@@ -40,12 +40,15 @@ def interruptible() -> Iterator[None]:
 def open_run(folder: Path | None, tested: bool = False) -> Run:
     """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
     from ablation.results.run import Run
+    from ablation.store.run_folder import is_search
 
     run = Run(folder) if folder else Run.newest()
     if tested and not run.study.reads_test:
+        parent = run.folder.resolve().parent
+        tested_run = parent / "confirmation" if is_search(parent) else parent
         raise RunError(
-            f"{run.folder} holds the trials of a search, which do not read the test set; name the search's "
-            f"folder, {run.folder.resolve().parent}, or its run folder confirmation/."
+            f"{run.folder} holds the trials of a search, which do not read the test set; name {tested_run}, "
+            "whose trials do."
         )
     return run
 

@@ -36,7 +36,7 @@ from ablation.cli.console_doses import print_dose_response
 from ablation.executors.engine import choose_engine
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.value_text import counted, separator
-from ablation.results.left_out import earlier_code_notes
+from ablation.results.left_out import earlier_code_notes, left_out_notes, lost_images_notes
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.summary import SUMMARY_HEADINGS, summary_rows
 
@@ -116,7 +116,7 @@ def print_status(run: Run) -> None:
     for row in run.results[run.results["cause"] != ""].to_dict("records"):
         line = f"  {row['variant']}, seed {row['seed']}: {row['status']}, {row['cause']} ({row['trial_id']})"
         console.print(Text(line, style="red"), soft_wrap=True)
-    _print_notes(console, [*earlier_code_notes(run), *identical_notes(run)])
+    _print_notes(console, [*lost_images_notes(run), *earlier_code_notes(run), *identical_notes(run)])
     if run.study.reads_test:
         _print_summary(console, run)
         _print_verdicts(console, run)
@@ -231,7 +231,7 @@ def print_seeds_needed(run: Run) -> None:
         "questions that are unresolved."
     )
     console.print(Text(explained), soft_wrap=True)
-    _print_notes(console, earlier_code_notes(run))
+    _print_notes(console, left_out_notes(run))
 
 
 def _rough(seconds: float) -> str:
@@ -258,6 +258,7 @@ def print_audit(run: Run, pairing: pd.DataFrame) -> None:
             table.add_row(*(Text(str(cell)) for cell in row))
         console.print(table)
     console.print(Text(pairing_verdict(pairing)), soft_wrap=True)
+    _print_notes(console, left_out_notes(run))
     gains = pairing_gain(run.results, baseline).dropna(subset=["variance_saved"])
     if gains.empty:
         console.print("Measuring what pairing gained needs three completed pairs.")

@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 from ablation.errors import RunError
 from ablation.export.parquet import PARQUET
-from ablation.files import DAMAGED, files_below, json_text, read_json
+from ablation.files import DAMAGED, files_below, read_json
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.trial import content_of
 from ablation.grid.tuning import SEARCHES
 from ablation.results.run import TABLES, Run
 from ablation.results.tuning import search_folder, tuned_folder
+from ablation.store.checked_record import checked_text, require_unchanged
 from ablation.store.trial_store import MODEL
 
 Contents = dict[str, bytes | Path]
@@ -68,13 +69,15 @@ def _study(file: Path, prefix: str) -> bytes:
     """
     code = os.path.relpath(CODE, prefix or ".").replace(os.sep, "/")
     try:
-        record: dict[str, Any] = with_code_folders(read_json(file), lambda _: code)
+        kept = read_json(file)
+        require_unchanged(kept)
+        record: dict[str, Any] = with_code_folders(kept, lambda _: code)
         images = record["study"]["dataset"]
         if images.get("path"):
             images["path"] = CODE if images.get("loader") else Path(images["path"]).name
     except DAMAGED:
         raise RunError(f"{file} is damaged, so that the run cannot be packed.") from None
-    return json_text(record).encode()
+    return checked_text(record).encode()
 
 
 def _report(run: Run) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import metadata
 from pathlib import Path
+from shlex import quote
 
 from ablation.errors import RunError
 from ablation.files import json_text
@@ -16,7 +17,9 @@ from ablation.interchange.contents import CODE, Contents, run_contents
 from ablation.interchange.crate import CRATE, crate
 from ablation.interchange.croissant import CROISSANT, croissant
 from ablation.interchange.environment import lock_text
+from ablation.results.derived import DERIVED, are_derived
 from ablation.results.run import Run
+from ablation.results.tuning import tuned_folder
 from ablation.store.manifest import MANIFEST, manifest_text, sha256_of
 from ablation.workflow.scaffold import rendered
 
@@ -51,6 +54,7 @@ def pack_run(run: Run, out: str | Path | None = None, models: bool = False) -> P
         _require_whole(run)
         code = code_of(run)
         contents: Contents = run_contents(run, models)
+        _require_up_to_date(run)
         contents |= {f"{CODE}/{name}": file for name, file in code.files.items()}
         _describe(run, contents, code)
         write_archive(contents, out)
@@ -77,21 +81,43 @@ def _require_whole(run: Run) -> None:
     """Raise an error if a run could not be checked by whoever receives it."""
     if not run.completed_trials:
         raise RunError(f"{run.folder} has no completed trial, so that there is nothing to pack.")
+    _require_undamaged(run)
+    for trial_id, reason in run.other_models.items():
+        raise RunError(
+            f"{run.folder} cannot be packed: trial {trial_id} is left out of all results: {reason}."
+        )
+    tuning = run.tuning
+    for part in (*tuning.searches.values(), *tuning.comparisons.values()):
+        assert isinstance(part, Run)
+        _require_undamaged(part)
+        assert part.dataset  # raises an error if it is damaged
+
+
+def _require_up_to_date(run: Run) -> None:
+    """Raise an error if tables, figures or reports that are packed do not follow from their trials."""
+    _require_derived(run)
+    if run.tuning.comparisons:
+        _require_derived(Run(tuned_folder(run.folder)))
+
+
+def _require_derived(run: Run) -> None:
+    """Raise an error if the tables, figures or report of a run are not those of its trials."""
+    if run.is_reported and (are_derived(run) or not (run.folder / DERIVED).exists()):
+        return  # earlier versions recorded nothing, and neither does a pack
+    raise RunError(
+        f"{run.folder} cannot be packed: its tables, figures or report are missing, damaged or edited, or "
+        f"older than its trials. `ablation report {quote(str(run.folder))}` writes them."
+    )
+
+
+def _require_undamaged(run: Run) -> None:
+    """Raise an error if a trial of a run is damaged."""
     for trial in run.trials:
         if damage := run.store.damage(trial):
             raise RunError(
                 f"{run.folder} cannot be packed: trial {trial.id}: {damage}. The same `ablation run` command "
                 "trains it again."
             )
-    for trial_id, reason in run.other_models.items():
-        raise RunError(
-            f"{run.folder} cannot be packed: trial {trial_id} is left out of all results: {reason}."
-        )
-    if not run.is_reported:
-        raise RunError(
-            f"{run.folder} cannot be packed: its report and figures are missing, or older than its trials. "
-            "`ablation report` writes them."
-        )
 
 
 def _describe(run: Run, contents: Contents, code: Code) -> None:

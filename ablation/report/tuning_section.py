@@ -52,7 +52,7 @@ def tuning_section(run: Run, pictures: Pictures, links: TrialLinks) -> Section |
     ]
     return Section(
         "tuning", "Each variant at its own best", [_method(run), *_asked(run)], pictures.get("tuning", []),
-        tables, notes, _standings(run), findings=tuning_findings(run),
+        tables, [*notes, *map(with_code, run.tuning.notes)], _standings(run), findings=tuning_findings(run),
     )  # fmt: skip
 
 

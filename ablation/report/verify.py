@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
 from ablation.results.classroom import CLASS_FILE, Classroom
 from ablation.results.contradictions import contradiction
+from ablation.results.derived import missing_derived
 from ablation.results.left_out import refuse_outdated
 from ablation.results.run import TABLES, Run
 from ablation.results.seal import require_seal, seal_of
@@ -95,7 +97,8 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
     files = [report] if report else _written(run)
     paper = [] if report else paper_files(run.folder)
     if not [*files, *paper] or not all(file.is_file() for file in files):
-        raise RunError(f"{report or run.folder}: there is no report; `ablation report` writes one.")
+        writes = f"`ablation report {quote(str(run.folder))}` writes one"
+        raise RunError(f"{report or run.folder}: there is no report; {writes}.")
     if seal:
         require_seal(seal)
     refuse_outdated(run)
@@ -115,6 +118,7 @@ def verify_run(run: Run, report: Path | None = None, seal: str = "") -> Verifica
         differences += of_file
         agreed += len(should_say) - len(of_file)
         notes |= {note: None} if note else {}
+    notes |= {} if report else dict.fromkeys(_not_there(run))
     manifest = [run.folder / MANIFEST] if packed or of_pack else []
     agreed += len(packed) - len(packed.keys() & of_pack.keys())
     return Verification(differences, [*files, *paper, *manifest], agreed, "; ".join(notes))
@@ -157,6 +161,14 @@ def _written(run: Run) -> list[Path]:
     names += [f"{table}.csv" for table in TABLES]
     names += [f"{table}.parquet" for table in PARQUET if has_parquet()]
     return [run.folder / name for name in names if (run.folder / name).is_file()]
+
+
+def _not_there(run: Run) -> Iterator[str]:
+    """Say which files that were written with the report are no longer there."""
+    if missing := missing_derived(run.folder):
+        names = ", ".join(missing)
+        writes = f"`ablation report {quote(str(run.folder))}` writes them"
+        yield f"missing, so that nothing is compared: {names}; {writes}"
 
 
 def _page(run: Run, file: Path, pictures: DrawnPictures, folder: Path) -> tuple[Pieces, Pieces, str]:
@@ -229,11 +241,14 @@ def _trial_lines(pieces: Pieces) -> Pieces:
 
 
 def _is_older(run: Run) -> bool:
-    """Return whether an older version wrote the tables, whose comparisons had other columns."""
+    """Return whether an older version wrote the tables, whose comparisons had fewer columns."""
     file = run.folder / "comparisons.csv"
     if not file.is_file():
         return False
-    return _text_of(file).partition("\n")[0] != run.table_text("comparisons").partition("\n")[0]
+    found, now = (
+        text.partition("\n")[0].split(",") for text in (_text_of(file), run.table_text("comparisons"))
+    )
+    return set(found) < set(now)
 
 
 def _text_of(file: Path) -> str:

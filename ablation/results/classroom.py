@@ -12,9 +12,10 @@ from ablation.analysis.sign_errors import SIGN_COLUMNS, sign_errors
 from ablation.files import DAMAGED, json_text, read_json
 from ablation.grid.value_text import counted
 from ablation.results.run import Run
+from ablation.store.restoring import CLASS
 from ablation.store.run_folder import Store
 
-CLASS_FILE = "class.json"
+CLASS_FILE = CLASS
 STUDENT_COLUMNS = ["student", "variant", "n", "difference"]
 
 

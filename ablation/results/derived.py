@@ -36,6 +36,15 @@ def are_derived(run: Run) -> bool:
         return False
 
 
+def missing_derived(folder: Path) -> list[str]:
+    """Return the names of the files that were recorded and are gone; none if nothing was recorded."""
+    try:
+        names = dict(read_json(folder / DERIVED)["files"])
+        return [name for name in names if not (folder / name).is_file()]
+    except DAMAGED:
+        return []
+
+
 def _files(run: Run) -> Iterator[Path]:
     tables = (f"{table}.{end}" for table in TABLES for end in ("csv", "parquet"))
     yield from (run.folder / name for name in ("report.html", "report.md", *tables))
@@ -44,9 +53,10 @@ def _files(run: Run) -> Iterator[Path]:
 
 
 def _trials(run: Run) -> str:
-    """Return a digest of the study and of all its trials."""
+    """Return a digest of the study, of what is known to have been changed in it, and of all its trials."""
     trials = [run.store.checksum(trial) for trial in run.trials]
-    return hashlib.sha256(json.dumps([run.study.model_dump(mode="json"), trials]).encode()).hexdigest()
+    content = [run.study.model_dump(mode="json"), run.changes, trials]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:

@@ -8,18 +8,30 @@ from ablation.errors import RunError
 from ablation.grid.value_text import counted
 from ablation.results.earlier_code import earlier_code
 from ablation.results.run import Run
+from ablation.store.restoring import maker_of
 from ablation.training.provenance import differences
 
 
 def left_out_notes(run: Run) -> list[str]:
     """Name the trials that are left out, the models that are missing, and the pairs that are not compared."""
     notes = [
+        *lost_images_notes(run),
         *_other_models(run),
         *earlier_code_notes(run),
         *_unsaved_models(run),
         *_different_environments(run),
     ]
     return notes if completed_results(run.results).empty else [*notes, *_incomplete_pairs(run)]
+
+
+def lost_images_notes(run: Run) -> list[str]:
+    """Say that comparisons are not those that were declared, because the images are lost."""
+    if run.has_dataset or not run.study.compare.includes_images or run.study.draws_test_images:
+        return []
+    return [
+        f"{run.store.dataset_file.name} is missing or damaged, so that intervals hold for other seeds only; "
+        f"the same `{maker_of(run.folder)}` command restores it."
+    ]
 
 
 def _other_models(run: Run) -> list[str]:

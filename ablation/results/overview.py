@@ -94,7 +94,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 def _runs_at(path: Path) -> list[Path]:
     """Return a path if it is a run folder, or the run folders of the search that it is; else nothing."""
-    if (path / "study.json").is_file():
+    if (path / "study.json").exists():  # a folder of this name is damage
         return [path]
     return [record.parent for record in sorted(path.glob("*/study.json"))] if is_search(path) else []
 

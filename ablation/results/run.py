@@ -46,6 +46,7 @@ from ablation.results.declared_changes import changes_since
 from ablation.results.other_models import other_models
 from ablation.results.overview import newest_run
 from ablation.results.tuning import Tuning
+from ablation.store.restoring import maker_of
 from ablation.store.run_folder import RUNS, Store, figures_folder
 
 TABLES = (
@@ -109,7 +110,8 @@ class Run:
         except (OSError, ValueError):
             pass
         raise RunError(
-            f"{self.store.dataset_file} is missing or damaged; the same `ablation run` command restores it."
+            f"{self.store.dataset_file} is missing or damaged; the same `{maker_of(self.folder)}` command "
+            "restores it."
         )
 
     @cached_property
@@ -148,12 +150,13 @@ class Run:
         contains that of test images, and intervals hold for other seeds.
         """
         declared = self.study.compare
-        if self._has_dataset and not self.study.draws_test_images:
+        if self.has_dataset and not self.study.draws_test_images:
             return declared
         return declared.model_copy(update={"holds_for": ("seeds",)})
 
     @cached_property
-    def _has_dataset(self) -> bool:
+    def has_dataset(self) -> bool:
+        """Whether the images of the study are there, undamaged."""
         try:
             return bool(self.dataset)
         except RunError:
@@ -194,7 +197,7 @@ class Run:
         is_improving = self.convergence["improving"] & (self.convergence["epochs"] > 1)
         improving = self.convergence.loc[is_improving, "variant"]
         failed = self.results.iloc[:0]
-        if self._has_dataset:
+        if self.has_dataset:
             failed = self.results[failed_seeds(self.results, self.chance_level, len(self.dataset.test))]
         pairs = set(zip(failed["variant"], failed["seed"], strict=True))
         return study_answers(self.results, self.study, self.compare, correct, pairs, set(improving))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from ablation.analysis.completed_trials import not_completed_notes
 from ablation.analysis.tuning import (
     AS_GIVEN,
     Compared,
@@ -99,6 +100,13 @@ class Tuning:
 
     def _opened(self, folder: Path) -> Opened | None:
         return self._open(folder) if (folder / "study.json").is_file() else None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out of the searches and of the comparison of the tuned variants."""
+        parts = {f"Tuning, search {number}": run for number, run in self.searches.items()}
+        parts |= {f"Tuned at {counted(n, 'proposal')}": run for n, run in self.comparisons.items()}
+        return [note for where, run in parts.items() for note in not_completed_notes(run.results, where)]
 
     def progress(self) -> list[str]:
         """Say how far each part is, one line per part, while tuning is not finished."""

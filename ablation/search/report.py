@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.analysis.completed_trials import completed_results
+from ablation.analysis.completed_trials import completed_results, not_completed_notes
 from ablation.analysis.phrases import (
     MARKS,
     conclusion,
@@ -73,12 +73,13 @@ def search_report(search_run: SearchRun, pictures: Sequence[Picture]) -> Report:
     fresh = counted(len(run.study.seeds), "fresh seed")
     seeds = f"the best {len(search_run.confirmation)} confirmed with {fresh}"
     trials = [trial.id for side in (search_run.explored, run) for trial in side.trials]
+    left_out = not_completed_notes(search_run.explored.results, "The search")
     return Report(
         name=f"{search.study.name} search",
         question=f"Which settings are best for {search.study.name}, and is that confirmed with fresh seeds?",
         lead=f"{search.study.name} · {tried}, {seeds}",
         facts=f"{run.dataset.describe()}. Baseline: {search.baseline.name}.",
-        warnings=[Finding(note) for note in run_notes(run)],
+        warnings=[Finding(note) for note in (*left_out, *run_notes(run))],
         findings=_findings(search_run),
         picture=figures.get("trials"),
         sections=[

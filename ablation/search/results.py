@@ -16,7 +16,8 @@ from ablation.results.run import Run
 from ablation.search.proposal import Proposal
 from ablation.search.settings import Search
 from ablation.search.tables import confirmation_table, importance_table, search_table
-from ablation.store.run_folder import SEARCH
+from ablation.store.checked_record import require_unchanged
+from ablation.store.restoring import SEARCH
 
 
 class SearchRun:
@@ -40,13 +41,14 @@ class SearchRun:
                 json.dumps(record["search"]), strict=True, context=STORED
             )
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
+            require_unchanged(record)
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
         except OSError as error:
             raise RunError(unreadable(self.folder / SEARCH, error)) from None
         except DAMAGED:
             raise RunError(
-                f"{self.folder / SEARCH} is damaged; run the search again to restore it."
+                f"{self.folder / SEARCH} is damaged; the same `ablation search` command restores it."
             ) from None
 
     @cached_property

@@ -13,7 +13,7 @@ from ablation.data.datasets import prepare_dataset
 from ablation.errors import RunError, writing
 from ablation.executors.make import make_executor
 from ablation.export.tables import write_tables
-from ablation.files import json_text, write_atomically
+from ablation.files import write_atomically
 from ablation.grid.study import Study, Variant
 from ablation.results.run import Run
 from ablation.search.ablate import ablation_study
@@ -23,8 +23,10 @@ from ablation.search.report import write_search_report
 from ablation.search.results import SearchRun
 from ablation.search.settings import Search
 from ablation.search.tables import search_table
+from ablation.store.checked_record import checked_text
 from ablation.store.lock import locked
-from ablation.store.run_folder import SEARCH, Store
+from ablation.store.restoring import SEARCH
+from ablation.store.run_folder import Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.observers import NullObserver, Observer
 from ablation.workflow.place import folder_of_search
@@ -201,4 +203,4 @@ def _write_record(search: Search, proposals: Sequence[Proposal], folder: Path) -
         "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
     }
     with writing(folder):
-        write_atomically(folder / SEARCH, json_text(record))
+        write_atomically(folder / SEARCH, checked_text(record))

@@ -12,7 +12,7 @@ from pathlib import Path
 from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, unreadable, writing
-from ablation.files import DAMAGED, json_text, newer_keys, read_json, write_atomically
+from ablation.files import DAMAGED, newer_keys, read_json, write_atomically
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
@@ -20,14 +20,15 @@ from ablation.grid.settings_group import STORED
 from ablation.grid.study import Study
 from ablation.grid.trial import Trial
 from ablation.operating_system import longest_path
+from ablation.store.checked_record import checked_text, require_unchanged
 from ablation.store.lock import RUN, deriving, exclusive, locked
 from ablation.store.manifest import MANIFEST
 from ablation.store.plain_files import require_plain_files
+from ablation.store.restoring import SEARCH, maker_of
 from ablation.store.trial_store import TrialStore
 from ablation.training.checkpoint import CHECKPOINT
 
 RUNS = Path("experiments/runs")
-SEARCH = "search.json"
 _DECLARED = "declared.json"  # the study as it was before its first trial
 _LONGEST_BELOW = 120  # characters of the longest path below a run folder, unless callbacks write longer ones
 
@@ -60,7 +61,7 @@ class Store(TrialStore):
         self._refuse_long_paths()
         digest = dataset.digest
         record = {"study": study.model_dump(mode="json"), "dataset_digest": digest}
-        text = json_text(record)
+        text = checked_text(record)
         with writing(self.folder):
             is_new = not self.study_file.is_file()
             changed = is_new or self.study_file.read_bytes() != text.encode()
@@ -137,7 +138,7 @@ class Store(TrialStore):
             (self.folder / _DECLARED).unlink(missing_ok=True)
             return
         record = {"study": declared[0].model_dump(mode="json"), "dataset_digest": declared[1]}
-        self.write(_DECLARED, json_text(record))
+        self.write(_DECLARED, checked_text(record))
 
     def declared(self) -> tuple[Study, str] | None:
         """Return study and dataset digest as they were when the first trial started; None if not known."""
@@ -164,6 +165,7 @@ class Store(TrialStore):
                 raise ValueError("control characters, which no grid file may contain")
             settings = with_code_folders(record["study"], self._in_folder)
             study = Study.model_validate_json(json.dumps(settings), strict=True, context=STORED)
+            require_unchanged(record)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."
@@ -178,7 +180,8 @@ class Store(TrialStore):
         except DAMAGED as error:
             newer = newer_keys(error)
             because = f"has {newer}, perhaps from a newer version of ablation" if newer else "is damaged"
-            raise RunError(f"{file} {because}; run the grid again to restore it.") from None
+            maker = maker_of(self.folder)
+            raise RunError(f"{file} {because}; the same `{maker}` command restores it.") from None
 
     def _in_folder(self, code: str) -> str:
         """Return where the user's code lies; that of a packed run is named relative to the run folder."""

@@ -28,6 +28,7 @@ from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial, TrialResult, content_of
 from ablation.grid.user_files import changed_files
 from ablation.operating_system import move
+from ablation.store.restoring import maker_of
 from ablation.training.checkpoint import CHECKPOINT
 
 MODEL = "model.keras"
@@ -193,7 +194,9 @@ class TrialStore:
                 newer = newer_keys(error)
                 damage = f"result.json has {newer}" if newer else "result.json is no result"
                 why = "it may be from a newer version of ablation" if newer else why
-        cause = f"{damage}: {why}; the same `ablation run` command trains the trial again"
+        maker = maker_of(self.folder)
+        verb = "collects" if "collect" in maker else "trains"
+        cause = f"{damage}: {why}; the same `{maker}` command {verb} the trial again"
         return TrialResult(trial_id=trial.id, status="failed", cause=cause)
 
     def status(self, trial: Trial) -> str:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ablation.errors import GridError
+from ablation.errors import GridError, RunError, writing
 from ablation.executors.contract import Executor
 from ablation.executors.make import make_executor
 from ablation.executors.shard import WHOLE, Shard
@@ -16,12 +16,14 @@ from ablation.grid.study import Study
 from ablation.grid.tuning import SEARCHES, SEEDS_BELOW
 from ablation.report.write import write_report
 from ablation.results.run import Run
-from ablation.results.tuning import tuned_folder
+from ablation.results.tuning import search_folder, tuned_folder
 from ablation.search.proposer import require_tuner
+from ablation.store.plain_files import require_plain_files
 from ablation.store.run_folder import Store
 from ablation.tuning.search import explore
 from ablation.workflow.observers import NullObserver, Observer
 from ablation.workflow.pending import pending_tasks
+from ablation.workflow.place import store_of
 from ablation.workflow.run_study import run_study, train_round
 
 
@@ -61,6 +63,8 @@ def run_and_tune(
         require_tuner(study.tune.tuner)
     options: dict[str, Any] = {"workers": workers, "executor": executor, "address": address}
     observer = observer or NullObserver()
+    if study.tune:
+        _forget_damaged_records(store_of(study, out).folder)
     run = run_study(
         study, out, only=only, shard=shard, observer=observer, max_seeds=max_seeds, tensorboard=tensorboard,
         fold_over=fold_over, live=live, **options,
@@ -78,6 +82,18 @@ def run_and_tune(
     final = _declared(run)
     run_study(final, tuned_folder(run.folder), observer=observer, max_seeds=max_seeds, **options)
     return _reported(run)
+
+
+def _forget_damaged_records(run_folder: Path) -> None:
+    """Remove damaged records of what was searched and compared: the tuning writes them again."""
+    for folder in (tuned_folder(run_folder), *(search_folder(run_folder, search) for search in SEARCHES)):
+        require_plain_files(folder)
+        store = Store(folder)
+        try:
+            store.study()
+        except RunError:
+            with writing(folder):
+                store.study_file.unlink(missing_ok=True)
 
 
 def refuse_reserved_seeds(study: Study) -> None:

@@ -123,12 +123,17 @@ def _scores(study: Study, searched: Run) -> dict[str, float]:
 def _has_ended(study: Study, store: Store, search: int, dataset: Dataset) -> bool:
     """Return whether a search came to its end before, was asked the same, and has nothing left to train."""
     ended = store.folder / _WHOLE
-    if not ended.is_file() or ended.read_text("utf-8") != _question(study, dataset):
+    is_asked_the_same = ended.is_file() and ended.read_bytes() == _question(study, dataset).encode()
+    if not is_asked_the_same or not store.study_file.is_file():
         return False
     searched = Run(store.folder)
     names = {variant.name for variant in searched.study.variants}
     is_known = same_plan(search_study(study, search, proposals_of(searched.study)), searched.study)
-    return is_known and not pending_tasks(searched.study, dataset, store, searched.trial_results, names)
+    return (
+        is_known
+        and searched.has_dataset
+        and not pending_tasks(searched.study, dataset, store, searched.trial_results, names)
+    )
 
 
 def _question(study: Study, dataset: Dataset) -> str:

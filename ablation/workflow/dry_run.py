@@ -20,6 +20,7 @@ from ablation.grid.value_text import counted
 from ablation.models.build import build_model
 from ablation.results.notes import planned_notes
 from ablation.results.run import Run
+from ablation.store.plain_files import require_plain_files
 from ablation.store.run_folder import Store
 from ablation.tensorflow_setup import quiet_stderr
 from ablation.workflow.ablated_models import edit_notes
@@ -81,6 +82,7 @@ def plan_study(
     """
     store = store_of(study, out)
     refuse_file(store.folder)
+    require_plain_files(store.folder)
     study, chosen = study_to_run(study, store, only, shard, max_seeds, fold_over)
     dataset = prepare_dataset(study.dataset, study.vary)
     require_fit(study, dataset)

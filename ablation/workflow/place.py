@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ablation.errors import RunError
+from ablation.files import DAMAGED, read_json
 from ablation.grid.study import Study
 from ablation.grid.trial import slug
-from ablation.store.run_folder import RUNS, SEARCH, Store, is_search
+from ablation.store.restoring import SEARCH
+from ablation.store.run_folder import RUNS, Store, is_search
 
 
 def store_of(study: Study, out: str | Path | None) -> Store:
@@ -35,8 +36,8 @@ def folder_of_search(study: Study, out: str | Path | None) -> Path:
     if out is None and Store(folder).study_file.is_file():
         raise _taken(folder, "a study", study, may_be_renamed=False)
     try:
-        name = json.loads((folder / SEARCH).read_text("utf-8"))["search"]["study"]["name"]
-    except (OSError, ValueError, KeyError, TypeError):  # none was begun, or its record is written again
+        name = read_json(folder / SEARCH)["search"]["study"]["name"]
+    except DAMAGED:  # none was begun, or its record is written again
         return folder
     if out is None and name != study.name:
         raise _taken(folder, f"the search of the study '{name}'", study)

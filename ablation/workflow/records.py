@@ -23,7 +23,7 @@ from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
 from ablation.errors import RunError, did_you_mean
 from ablation.grid.compare_settings import CompareSettings
 from ablation.report.verify import Verification, verify_run
-from ablation.results.left_out import earlier_code_notes
+from ablation.results.left_out import earlier_code_notes, left_out_notes, lost_images_notes
 from ablation.results.notes import identical_notes, run_notes
 from ablation.results.overview import RunOverview
 from ablation.results.run import Run
@@ -54,7 +54,7 @@ def status_record(run: Run) -> Record:
         means=means,
         verdicts=verdicts,
         tuned=run.tuned if run.study.tune else [],
-        notes=[*earlier_code_notes(run), *identical_notes(run)],
+        notes=[*lost_images_notes(run), *earlier_code_notes(run), *identical_notes(run), *run.tuning.notes],
     )
 
 
@@ -76,7 +76,14 @@ def compare_record(run: Run) -> Record:
 def plan_record(run: Run) -> Record:
     """Return how many seeds each declared question of a run needs."""
     questions = [{**row, "needs": _needs(row, run.compare)} for row in run.seeds_needed.to_dict("records")]
-    return _record("plan", **_about(run), compare=_compare(run.compare), power=POWER, questions=questions)
+    return _record(
+        "plan",
+        **_about(run),
+        compare=_compare(run.compare),
+        power=POWER,
+        questions=questions,
+        notes=left_out_notes(run),
+    )
 
 
 def audit_record(run: Run, pairing: pd.DataFrame | None = None) -> Record:
@@ -93,6 +100,7 @@ def audit_record(run: Run, pairing: pd.DataFrame | None = None) -> Record:
         paired=bool(pairing["paired"].fillna(True).all()),
         pairing=pairing,
         gain=pairing_gain(run.results, run.study.baseline),
+        notes=left_out_notes(run),
     )
 
 

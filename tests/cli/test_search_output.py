@@ -71,8 +71,8 @@ def test_what_needs_the_test_set_is_refused_for_the_trials_of_a_search(
     with pytest.raises(AblationError) as error:
         command(name, folder)
     assert str(error.value) == (
-        f"{folder} holds the trials of a search, which do not read the test set; name the search's folder, "
-        f"{searched.folder.resolve()}, or its run folder confirmation/."
+        f"{folder} holds the trials of a search, which do not read the test set; name "
+        f"{searched.folder.resolve() / 'confirmation'}, whose trials do."
     )
 
 

@@ -246,8 +246,8 @@ def test_a_run_without_an_up_to_date_report_is_not_packed(finished_run: Run, tmp
     run = copied(finished_run, tmp_path)
     os.utime(run.folder / "report.html", (0, 0))
     assert refusal(run, tmp_path / "pack") == (
-        f"{run.folder} cannot be packed: its report and figures are missing, or older than its trials. `ablation "
-        "report` writes them."
+        f"{run.folder} cannot be packed: its tables, figures or report are missing, damaged or edited, or older than its "
+        f"trials. `ablation report {run.folder}` writes them."
     )
 
 

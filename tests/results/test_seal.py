@@ -11,6 +11,7 @@ import pytest
 
 from ablation import Run
 from ablation.errors import RunError
+from ablation.store.checked_record import checked_text
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_a_seal_depends_on_trials_and_declared_study_alone(copied: Run, finished
     declared = copied.folder / "declared.json"
     record = json.loads(declared.read_text("utf-8"))
     record["study"]["question"] = "Another one?"
-    declared.write_text(json.dumps(record), "utf-8")
+    declared.write_text(checked_text(record), "utf-8")
     assert Run(copied.folder).seal() != seal
     declared.unlink()
     with pytest.raises(RunError) as caught:

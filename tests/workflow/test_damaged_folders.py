@@ -6,13 +6,14 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from class_makers import edit
-from faults import DAMAGE, MAKERS, Made, borne, files_of, nothing_trained
+from faults import DAMAGE, MAKERS, Made, borne, files_of, finished, nothing_trained
 from processes import in_this_process
+from silence import Outcome, digests, may_be_silent, outcome, silence
 
 from ablation import Run
 from ablation.errors import RunError
@@ -31,25 +32,62 @@ def only_reading() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, only_reading: None) -> Made:
     """A finished run that was not trained."""
-    return MAKERS["run"](tmp_path_factory.mktemp("plain"))
+    return finished("run", tmp_path_factory.mktemp("plain"))
+
+
+def copied(made: Made, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made.folder.parent, folder, symlinks=True)
 
 
 def damaged(made: Made, folder: Path, chance: random.Random, kind: str = "") -> tuple[Path, str]:
     """Copy finished work into a folder, and damage one of its files; return which one, and how."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(made.folder.parent, folder, symlinks=True)
+    copied(made, folder)
     file, kind = chance.choice(files_of(folder / "run")), kind or chance.choice(list(DAMAGE))
     DAMAGE[kind](file, chance)
     return file.relative_to(folder), kind
 
 
-def test_each_command_bears_damaged_files(plain: Made, tmp_path: Path) -> None:
-    chance, wrong = random.Random(0), []
+class Trials:
+    """Commands on damaged copies of finished work, compared with the same commands on an undamaged copy.
+
+    Args:
+        made: The finished work.
+        folder: Where the copies are made, one after the other.
+        chance: What draws the faults.
+    """
+
+    def __init__(self, made: Made, folder: Path, chance: random.Random) -> None:
+        self.made, self.folder, self.chance = made, folder, chance
+        self._usual: dict[str, Outcome] = {}
+
+    def fault(self, command: Sequence[str]) -> tuple[str, str]:
+        """Damage a file and run a command; return what was wrong, empty if nothing, and all in one line."""
+        command = [word.replace("RUN", "run") for word in command]
+        file, kind = damaged(self.made, self.folder, self.chance)
+        before = digests(self.folder)
+        what, done = borne(command, self.folder)
+        if done and not what and may_be_silent(done):
+            now = outcome(command, done, self.folder, before)
+            what = silence(now, self.usual(command))
+        return what, f"{file}, {kind}: {' '.join(command)}: {what}"
+
+    def usual(self, command: Sequence[str]) -> Outcome:
+        """Return what a command prints and writes if nothing is damaged."""
+        name = " ".join(command)
+        if name not in self._usual:
+            copied(self.made, self.folder)
+            done = in_this_process(*command, cwd=self.folder)
+            assert may_be_silent(done), done.stderr
+            self._usual[name] = outcome(command, done, self.folder)
+        return self._usual[name]
+
+
+def test_each_command_bears_damaged_files_and_speaks_of_them(plain: Made, tmp_path: Path) -> None:
+    trials, wrong = Trials(plain, tmp_path / "copy", random.Random(0)), []
     for k in range(FAST):
-        file, kind = damaged(plain, tmp_path / "copy", chance)
-        command = [word.replace("RUN", "run") for word in plain.commands[k % len(plain.commands)]]
-        if what := borne(command, tmp_path / "copy")[0]:
-            wrong.append(f"{file}, {kind}: {' '.join(command)}: {what}")
+        what, line = trials.fault(plain.commands[k % len(plain.commands)])
+        wrong += [line] if what else []
     assert not wrong, "\n".join(wrong)
 
 
@@ -57,16 +95,15 @@ def test_each_command_bears_damaged_files(plain: Made, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_faults_are_counted(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "made").mkdir()
-    made, chance = MAKERS[name](tmp_path / "made"), random.Random(name)
-    counts, wrong = Counter[str](), []
+    made, chance = finished(name, tmp_path / "made"), random.Random(name)
+    trials, wrong = Trials(made, tmp_path / "copy", chance), []
+    counts = Counter({"faults": 0, "silent": 0, "traceback": 0, "hang": 0})
     for _ in range(MANY // len(MAKERS)):
-        file, kind = damaged(made, tmp_path / "copy", chance)
-        command = [word.replace("RUN", "run") for word in chance.choice(made.commands)]
-        what, _ = borne(command, tmp_path / "copy")
+        what, line = trials.fault(chance.choice(made.commands))
         counts["faults"] += 1
         if what:
             counts[what.partition(":")[0]] += 1
-            wrong.append(f"{file}, {kind}: {' '.join(command)}: {what}")
+            wrong.append(line)
     with capsys.disabled():
         print(f"\n{name}: {dict(counts)}")
     assert not wrong, "\n".join(wrong)
@@ -123,7 +160,7 @@ def test_a_record_of_a_newer_version_is_named(plain: Made, tmp_path: Path) -> No
     with pytest.raises(RunError) as caught:
         Run(run)
     assert str(caught.value) == (
-        f"{run / 'study.json'} has 'power', perhaps from a newer version of ablation; run the grid again to restore it."
+        f"{run / 'study.json'} has 'power', perhaps from a newer version of ablation; the same `ablation run` command restores it."
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ablation import Run, Study, run_study
+from ablation.store.checked_record import checked_text
 from ablation.workflow.dry_run import plan_study
 
 GRID = """
@@ -98,8 +100,9 @@ def test_trials_of_an_earlier_file_are_not_pooled_with_the_newest(folder: Path) 
     write_weights(folder, 0.02)
     run_study(study(folder).with_overrides(seeds=[1]), out, executor="inline")
     mixed = study(folder)
-    record = (out / "study.json").read_text().replace('"seeds": [\n      1\n    ]', '"seeds": [0, 1]')
-    (out / "study.json").write_text(record)
+    record = json.loads((out / "study.json").read_text())
+    record["study"]["seeds"] = [0, 1]
+    (out / "study.json").write_text(checked_text(record))
     run = Run(out)
     assert run.study.seeds == mixed.seeds
     assert run.results["status"].tolist() == ["completed", "completed", "failed", "completed"]

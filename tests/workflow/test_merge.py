@@ -17,6 +17,7 @@ from ablation.cli.app import app
 from ablation.errors import RunError
 from ablation.executors.shard import WHOLE, Shard
 from ablation.results.left_out import refuse_outdated
+from ablation.store.checked_record import checked_text
 
 Part = Callable[..., Path]
 
@@ -104,7 +105,7 @@ def test_what_does_not_belong_together_is_refused(
     smaller = finished_run.dataset.val
     changed = type(finished_run.dataset)(**{**vars(finished_run.dataset), "test": smaller})
     changed.save(images / "dataset.npz")
-    (images / "study.json").write_text(json.dumps(record | {"dataset_digest": changed.digest}))
+    (images / "study.json").write_text(checked_text(record | {"dataset_digest": changed.digest}))
     with pytest.raises(RunError) as caught:
         merge_runs([own, images], out)
     assert str(caught.value) == (

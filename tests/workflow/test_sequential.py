@@ -20,6 +20,7 @@ from ablation.executors.contract import Task
 from ablation.grid.compare_settings import CompareSettings
 from ablation.grid.study_diff import study_changes, study_digest
 from ablation.report.sections import study_report
+from ablation.store.checked_record import checked_text
 from ablation.store.run_folder import Store
 from ablation.workflow.dry_run import plan_study
 from ablation.workflow.sequential import further_seeds, with_anytime_intervals, with_earlier_seeds
@@ -234,14 +235,14 @@ def test_changes_since_the_first_trial_are_listed(
     record = json.loads((tmp_path / "run" / "study.json").read_text())
     record["study"]["compare"]["margin"] = 0.02
     record["study"]["seeds"] = [0, 1, 2]
-    (tmp_path / "run" / "study.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "study.json").write_text(checked_text(record))
     run = Run(tmp_path / "run")
     assert run.changes == ["compare.margin: 0.005 → 0.02", "seeds: [0, 1] → [0, 1, 2]"]
     assert any(
         note.startswith("Seeds were added after the first trial, 3 instead of 2:") for note in run.notes
     )
     record["dataset_digest"] = "0" * 32
-    (tmp_path / "run" / "study.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "study.json").write_text(checked_text(record))
     assert (Run(tmp_path / "run").changes or [])[-1] == (
         "dataset: its images, their labels or their order have changed"
     )

@@ -11,6 +11,7 @@ from processes import ablation
 
 from ablation import Run, Study
 from ablation.errors import AblationError, RunError
+from ablation.store.checked_record import checked_text
 
 GRID = """
 study: theirs
@@ -41,7 +42,7 @@ def planted(finished_run: Run, tmp_path: Path) -> Path:
     shutil.rmtree(folder / "trials")
     record = json.loads((folder / "study.json").read_text("utf-8"))
     record["study"] = study.model_dump(mode="json")
-    (folder / "study.json").write_text(json.dumps(record), "utf-8")
+    (folder / "study.json").write_text(checked_text(record), "utf-8")
     return folder
 
 
