@@ -71,9 +71,7 @@ def _checked_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int,
     return shape, in_columns, dtype
 
 
-@lru_cache(
-    64
-)  # the files of a run's trials all have the same header, and parsing it takes longer than the rest
+@lru_cache(64)  # a run's trials share one header, and parsing it takes longer than all the rest
 def _parsed_header(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     return read(BytesIO(header))
