@@ -21,7 +21,10 @@ def other_models(
         results: Their results, by trial id.
         ended_at: Returns when a trial ended.
     """
-    ended = sorted((t for t in trials if t.id in results and results[t.id].structure), key=ended_at)
+    built = [trial for trial in trials if trial.id in results and results[trial.id].structure]
+    if _are_alike(built, results):
+        return {}
+    ended = sorted(built, key=ended_at)
     files: dict[str, str] = {}
     newest: dict[tuple[str, str], Trial] = {}
     for trial in ended:
@@ -44,6 +47,14 @@ def other_models(
                 f"trials/{trial.id} to train it again"
             )
     return reasons
+
+
+def _are_alike(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> bool:
+    """Return whether no trial differs from another in a file, or from one of its model in the structure."""
+    files = {item for trial in trials for item in results[trial.id].files.items()}
+    structures = {(*_model_of(trial, results), results[trial.id].structure) for trial in trials}
+    models = {_model_of(trial, results) for trial in trials}
+    return len(files) == len(dict(files)) and len(structures) == len(models)
 
 
 def _model_of(trial: Trial, results: Mapping[str, TrialResult]) -> tuple[str, str]:
