@@ -73,6 +73,8 @@ def half_width(values: Values, level: float) -> float:
 def p_value(values: Values) -> float:
     """Return the level at which the interval ends at 0."""
     mean = abs(values.mean())
+    if mean < 1e-12:  # every interval holds 0
+        return 1.0
     log_p = optimize.brentq(lambda log: half_width(values, math.exp(log)) - mean, -60, -1e-12, xtol=1e-13)
     return math.exp(float(log_p))
 

@@ -51,8 +51,6 @@ CONTENTS = {
         "experiments/digits",
         "experiments/digits-depth",
         "experiments/cifar10-small",
-        "experiments/reference/cifar10-small/report",
-        "figures/cifar10-small/captions",
         "experiments/order",
         "experiments/depth-and-width",
         "experiments/augmentation",
