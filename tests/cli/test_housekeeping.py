@@ -19,6 +19,7 @@ from ablation import Run, TrialResult
 from ablation.errors import RunError
 from ablation.grid.value_text import size_text
 from ablation.results.overview import list_runs
+from ablation.store.checked_record import checked_text
 from ablation.store.lock import locked
 from ablation.store.run_folder import Store
 from ablation.training.checkpoint import CHECKPOINT
@@ -131,7 +132,7 @@ def test_a_renamed_variant_keeps_its_trials(run: Run) -> None:
     record = json.loads(run.store.study_file.read_text("utf-8"))
     study = run.study.model_copy(update={"variants": tuple(variants)})
     record["study"] = study.model_dump(mode="json")  # as a run that was killed before it renamed the folders
-    run.store.study_file.write_text(json.dumps(record), "utf-8")
+    run.store.study_file.write_text(checked_text(record), "utf-8")
     assert ablation.clean_run(run.folder) == []
 
 

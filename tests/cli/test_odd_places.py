@@ -113,7 +113,7 @@ def test_a_disk_that_fails_is_named(command: str, finished_run: Run, monkeypatch
     def failing(file: Path, *_: object, **__: object) -> str:
         raise OSError(errno.EIO, "Input/output error", str(file))
 
-    monkeypatch.setattr(Path, "read_text", failing)
+    monkeypatch.setattr(Path, "read_bytes", failing)
     folder = finished_run.folder.parent if command == "runs" else finished_run.folder
     done = in_this_process(command, folder)
     if command == "runs":  # which lists what is damaged among what is not

@@ -142,7 +142,8 @@ def test_what_cannot_be_written_is_a_sentence_and_stops_no_training(
         (finished_run.folder / "live.html").unlink()
         (finished_run.folder / "live.html").mkdir()
         with pytest.warns(
-            AblationWarning, match=r"^the live page could not be written: .* cannot be written to: is a dir"
+            AblationWarning,
+            match=r"^the live page could not be written: .* is a folder in the place of a file",
         ):
             page._write(is_training=True)
         (finished_run.folder / "live.html").rmdir()
