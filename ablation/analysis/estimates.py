@@ -107,9 +107,9 @@ class Measurements:
         completed = completed_results(results)
         values = completed.pivot(index="seed", columns="variant", values=metric).astype(float)
         self._values = values.where(np.isfinite(values))
-        self._environments = completed.pivot(index="seed", columns="variant", values="provenance")
+        environments = completed.pivot(index="seed", columns="variant", values="provenance")
         self._cells = self._values.to_numpy()  # arrays, for pandas takes seconds where variants are many
-        self._environment_of = self._environments.to_numpy(object)
+        self._environment_of = environments.to_numpy(object)
         self._correct = correct or {}
 
     def seeds(self, variants: Collection[str]) -> list[int]:
@@ -147,7 +147,8 @@ class Measurements:
             return Estimate(np.empty(0))
         names, factors = list(weights), np.array(list(weights.values()))
         differences = self._values.loc[seeds, names].to_numpy() @ factors
-        environments = self._environments.loc[seeds, names[0]].nunique()
+        of_first = self._environment_of[self._values.index.get_indexer(seeds), self._columns(names[:1])]
+        environments = len(set(of_first))
         by_image = self._by_image(names, factors, seeds)
         if by_image is None or min(by_image.shape) < 2:
             return Estimate(differences, environments=environments)

@@ -34,14 +34,20 @@ def identical_variants(
     for variant, seed, metrics in zip(completed["variant"], completed["seed"], ended, strict=True):
         content = metrics.tobytes() + measured[epochs.get((variant, seed), [])].tobytes()
         digests.setdefault(variant, {})[seed] = short_digest(content, 16)
-    groups: list[list[str]] = []
+    groups: dict[str, list[str]] = {}  # by their first variant
+    holders: dict[tuple[int, str], list[str]] = {}  # the first variants that have this digest for this seed
     for name in (name for name in variants if name in digests):
-        group = next((group for group in groups if _are_identical(digests[group[0]], digests[name])), None)
-        if group is None:
-            groups.append([name])
-        else:
-            group.append(name)
-    return [tuple(group) for group in groups if len(group) > 1]
+        alike = {first for trial in digests[name].items() for first in holders.get(trial, ())}
+        found = [
+            first for first in groups if first in alike and _are_identical(digests[first], digests[name])
+        ]
+        if found:
+            groups[found[0]].append(name)
+            continue
+        groups[name] = [name]
+        for trial in digests[name].items():
+            holders.setdefault(trial, []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def _are_identical(one: dict[int, str], other: dict[int, str]) -> bool:

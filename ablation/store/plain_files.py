@@ -39,9 +39,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         for trial in _inside(trials):
             yield trial
             if trial.is_dir(follow_symlinks=False):
-                yield from _inside(Path(trial.path))
+                yield from _inside(trial.path)
 
 
-def _inside(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _inside(folder: str | Path) -> list[os.DirEntry[str]]:
     with suppress(FileNotFoundError, NotADirectoryError), reading(folder), os.scandir(folder) as entries:
-        yield from entries
+        return list(entries)
+    return []
