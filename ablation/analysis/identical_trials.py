@@ -38,11 +38,9 @@ def identical_variants(
     holders: dict[tuple[int, str], list[str]] = {}  # the first variants that have this digest for this seed
     for name in (name for name in variants if name in digests):
         alike = {first for trial in digests[name].items() for first in holders.get(trial, ())}
-        found = [
-            first for first in groups if first in alike and _are_identical(digests[first], digests[name])
-        ]
-        if found:
-            groups[found[0]].append(name)
+        candidates = (first for first in groups if first in alike)
+        if found := next((c for c in candidates if _are_identical(digests[c], digests[name])), ""):
+            groups[found].append(name)
             continue
         groups[name] = [name]
         for trial in digests[name].items():

@@ -43,6 +43,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _inside(folder: str | Path) -> list[os.DirEntry[str]]:
-    with suppress(FileNotFoundError, NotADirectoryError), reading(folder), os.scandir(folder) as entries:
+    with (
+        suppress(FileNotFoundError, NotADirectoryError),
+        reading(Path(folder)),
+        os.scandir(folder) as entries,
+    ):
         return list(entries)
     return []

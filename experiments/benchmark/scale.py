@@ -38,7 +38,7 @@ PLANS = ("60x166", "100x100", "300x33")
 IMAGES, CLASSES, THOUSAND = 200, 10, 1000
 DATASET = {"name": "digits", "train_size": 100, "validation_size": 50, "test_size": IMAGES}
 STEPS: dict[str, tuple[str, float]] = {
-    "ablation status": ("command('status')", 3.0),
+    "ablation status": ("command('status')", 4.0),
     "tables": ("write_tables(run())", 10.0),
     "figures and report": ("write_report(run())", 60.0),
     "ablation verify": ("command('verify')", 120.0),
