@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import subprocess
@@ -79,6 +80,7 @@ def in_this_process(*arguments: object, cwd: Path | None = None) -> subprocess.C
     An exception of the command, of which a process would print the traceback, is raised.
     """
     code, out, err, on_signal = 0, io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    collected_after = gc.get_threshold()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["ablation", *map(str, arguments)])
         patch.setattr(sys, "__stdout__", out)  # where JSON goes
@@ -91,6 +93,7 @@ def in_this_process(*arguments: object, cwd: Path | None = None) -> subprocess.C
             code = int(end.code or 0)
         finally:
             signal.signal(signal.SIGTERM, on_signal)
+            gc.set_threshold(*collected_after)
     return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
 

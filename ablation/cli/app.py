@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import warnings
 from collections.abc import Callable
@@ -49,8 +48,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )
 """The commands, in the order in which the help and the README list them."""
 
-_COLLECT_AFTER = 200_000  # new objects: Python's default looks for garbage in a million that all stay
-
 app = typer.Typer(
     help="Ablation studies of small image classifiers, from a grid file to a report.",
     no_args_is_help=True,
@@ -82,7 +79,6 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error meant for the user is printed as a sentence, with exit code 2."""
-    gc.set_threshold(_COLLECT_AFTER)
     warnings.showwarning = warn
     write_what_can_be_shown(sys.stdout)
     try:

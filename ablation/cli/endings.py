@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ablation.executors.shard import Shard
     from ablation.results.run import Run
 
+# New objects: Python's default looks for garbage in a million that stay when a run is read. Commands that
+# build many models keep the default, because each of these is garbage soon, and large.
+_COLLECT_AFTER = 200_000
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:
@@ -39,6 +44,7 @@ def interruptible() -> Iterator[None]:
 
 def open_run(folder: Path | None, tested: bool = False) -> Run:
     """Open a run folder, by default the newest; refuse the trials of a search if the test set is needed."""
+    gc.set_threshold(_COLLECT_AFTER)
     from ablation.results.run import Run
     from ablation.store.run_folder import is_search
 

@@ -49,8 +49,11 @@ def load_npy(path: Path) -> NDArray[Any]:
         size = os.fstat(stream.fileno()).st_size
         _require_memory(size)
         shape, in_columns, dtype = _checked_header(stream, size, "the array")
-        array: NDArray[Any] = np.frombuffer(bytearray(stream.read()), dtype)
-        return array.reshape(shape, order="F" if in_columns else "C")
+        content = bytearray(size - stream.tell())
+        if stream.readinto(content) != len(content):
+            raise ValueError("the array became shorter while it was read")
+    array: NDArray[Any] = np.frombuffer(content, dtype)
+    return array.reshape(shape, order="F" if in_columns else "C")
 
 
 def _checked_header(stream: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -14,8 +15,10 @@ BY_VARIANT = (
     "forest", "ranking", "overfitting_gap", "gap_parts", "learning_curves", "per_class", "confusion",
     "predictions", "calibration", "cost", "seed_noise", "variance_shift",
 )  # fmt: skip
+PAIR = ("variant", "baseline")
+"""The columns of the comparisons that name variants."""
 _TABLES = (
-    "results", "history", "comparisons", "ranking", "per_class", "confusion", "calibration",
+    "results", "history", "ranking", "per_class", "confusion", "calibration",
     "calibration_error", "cost", "noise", "variance_shift",
 )  # fmt: skip
 
@@ -23,9 +26,9 @@ _TABLES = (
 def readable(run: Run) -> tuple[Run, str]:
     """Return a run with the variants that its figures show, and a sentence on those that they leave out.
 
-    Of more than `MOST_VARIANTS` variants, these are the baseline and those that differ most from it on the
-    compared metric, the best and the worst among them. All tables were computed from all variants, so that
-    no number and no verdict changes.
+    Of more than `MOST_VARIANTS` variants, these are the baseline, the best and the worst of the others on the
+    compared metric, and those that differ most from the baseline. All tables were computed from all
+    variants, so that no number and no verdict changes.
 
     Args:
         run: The run.
@@ -41,6 +44,7 @@ def readable(run: Run) -> tuple[Run, str]:
     shown.study = run.study.model_copy(update={"variants": tuple(v for v in variants if v.name in chosen)})
     shown.trials = tuple(trial for trial in run.trials if trial.variant in chosen)
     tables = {name: only_shown(run, getattr(run, name)) for name in _TABLES}
+    tables["comparisons"] = only_shown(run, run.comparisons, PAIR)
     predictions = {name: trials for name, trials in run.predictions.items() if name in chosen}
     shown.__dict__.update(tables, predictions=predictions, convergence=run.convergence)
     return shown, f"Shown are {variants_shown(run)}"
@@ -48,30 +52,28 @@ def readable(run: Run) -> tuple[Run, str]:
 
 def variants_shown(run: Run) -> str:
     """Say which variants are shown, and where the others are; empty if all are shown."""
-    variants = len(run.study.variants)
+    variants, baseline = len(run.study.variants), run.study.baseline
     if variants <= MOST_VARIANTS:
         return ""
     return (
-        f"{run.study.baseline} and the {MOST_VARIANTS - 1} variants that differ most from it, of {variants} "
-        "variants; the tables of the run folder, such as comparisons.csv, have all of them."
+        f"{baseline}, the best and the worst of the other variants, and those that differ most from "
+        f"{baseline}: {MOST_VARIANTS} of {variants} variants. The tables of the run folder, such as "
+        "comparisons.csv, have all of them."
     )
 
 
-def only_shown(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+def only_shown(run: Run, table: pd.DataFrame, of: Sequence[str] = ("variant",)) -> pd.DataFrame:
     """Return the rows of a table that are about the variants that figures and report show.
 
     Args:
         run: The run.
-        table: A table of the run with a column ``variant``. A row with another variant as its ``baseline``
-            is about both.
+        table: A table of the run.
+        of: The columns that name variants, all of which must be shown. Another column may be a factor,
+            whatever its name.
     """
     if len(run.study.variants) <= MOST_VARIANTS:
         return table
-    chosen = list(_chosen(run))
-    is_shown = table["variant"].isin(chosen)
-    if "baseline" in table:
-        is_shown &= table["baseline"].isin([*chosen, ""])
-    return table[is_shown].reset_index(drop=True)
+    return table[table[list(of)].isin(_chosen(run)).all(axis=1)].reset_index(drop=True)
 
 
 def _chosen(run: Run) -> set[str]:

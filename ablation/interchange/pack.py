@@ -90,7 +90,7 @@ def _require_whole(run: Run) -> None:
     for part in (*tuning.searches.values(), *tuning.comparisons.values()):
         assert isinstance(part, Run)
         _require_undamaged(part)
-        assert part.dataset  # raises an error if it is damaged
+        _ = part.dataset  # which raises an error if it is damaged
 
 
 def _require_up_to_date(run: Run) -> None:

@@ -15,7 +15,7 @@ from ablation.analysis.phrases import (
     points,
     ranks_phrase,
 )
-from ablation.figures.readable import only_shown
+from ablation.figures.readable import PAIR, only_shown
 from ablation.report.document import Cell, Table
 from ablation.report.tables import in_unit, verdict_cell
 from ablation.report.trial_links import TrialLinks
@@ -35,7 +35,7 @@ def comparisons_table(run: Run, links: TrialLinks) -> Table:
     """Return the table of the comparisons: with the baseline, or of all pairs."""
     is_all = run.study.compare.against == "all"
     rows = []
-    for row in only_shown(run, run.comparisons).to_dict("records"):
+    for row in only_shown(run, run.comparisons, PAIR).to_dict("records"):
         variant, other = str(row["variant"]), str(row["baseline"])
         names = [Cell(variant, kind="row"), *([Cell(other)] if is_all else [])]
         rows.append([*names, *_judged(row, run, links.pair(variant, other))])
@@ -46,7 +46,7 @@ def comparisons_table(run: Run, links: TrialLinks) -> Table:
 def second_reading_table(run: Run, links: TrialLinks) -> Table:
     """Return what the comparisons say without assuming normal differences, and without failed seeds."""
     rows, any_failed = [], (run.comparisons["failed_seeds"] != "").any()
-    for row in only_shown(run, run.comparisons[run.comparisons["n"] > 1]).to_dict("records"):
+    for row in only_shown(run, run.comparisons[run.comparisons["n"] > 1], PAIR).to_dict("records"):
         variant, other = str(row["variant"]), str(row["baseline"])
         trials = links.pair(variant, other)
         rest: Row = {"n": row["n_rest"], "low": row["low_rest"], "high": row["high_rest"]}

@@ -48,15 +48,16 @@ def warnings(run: Run, links: TrialLinks) -> list[Finding]:
             "compared with the baseline on the seeds that both completed."
         )
         caveats.append(Finding(sentence))
-    caveats += [
+    causes = [
         Finding(f"{row['trial_id']}: {row['status']}, {row['cause']}") for row in troubles.to_dict("records")
     ]
-    caveats += [Finding(note) for note in run_notes(run)[len(identical) :]]
-    further = len(caveats) - _MOST_CAVEATS
+    notes = [Finding(note) for note in run_notes(run)[len(identical) :]]
+    further = len(caveats) + len(causes) + len(notes) - _MOST_CAVEATS
     if further < 2:  # one would take as much room as the sentence that counts it
-        return caveats
+        return [*caveats, *causes, *notes]
+    listed = [*caveats, *notes, *causes][:_MOST_CAVEATS]  # a note is about more than one trial
     where = "`ablation compare` prints them, and results.csv has the cause of each trial that failed"
-    return [*caveats[:_MOST_CAVEATS], Finding(f"{further} further caveats are not listed here: {where}.")]
+    return [*listed, Finding(f"{further} further caveats are not listed here: {where}.")]
 
 
 def missing_figures(pictures: Sequence[Picture]) -> list[Finding]:

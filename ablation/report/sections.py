@@ -144,7 +144,9 @@ def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | Non
     shown, left_out = readable(run)
     of_variant = dict(zip(shown.confusion["variant"].unique(), drawn, strict=True))
     means = run.results.groupby("variant")["test_accuracy"].mean().reindex(list(of_variant))
-    chosen = {run.study.baseline: "the baseline", str(means.idxmax()): "the highest mean test accuracy"}
+    among = f" of these {len(drawn)}" if left_out else ""
+    highest = f"the highest mean test accuracy{among}"
+    chosen = {run.study.baseline: "the baseline", str(means.idxmax()): highest}
     chosen.setdefault(str(means.idxmin()), "the lowest")
     named = {name: why for name, why in chosen.items() if name in of_variant}
     further = [picture for name, picture in of_variant.items() if name not in named]
@@ -153,7 +155,7 @@ def _confusion(run: Run, pictures: Pictures, links: TrialLinks) -> Section | Non
         f"other {len(further)} follow as further figures."
     )
     if left_out:
-        text += f" Of {len(run.study.variants)} variants, {len(drawn)} have a figure; confusion.csv has all."
+        text += f" Matrices without a figure are in {code('confusion.csv')}."
     return Section(
         "confusion", "Confusion matrices", [text], [of_variant[name] for name in named], further=further
     )

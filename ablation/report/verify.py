@@ -17,6 +17,7 @@ from ablation.errors import RunError
 from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import DrawnPictures
+from ablation.grid.value_text import several
 from ablation.report.class_page import CLASS_PAGE, class_page
 from ablation.report.document import Report
 from ablation.report.page import Page, Pieces, numbered, only_facts
@@ -166,9 +167,8 @@ def _written(run: Run) -> list[Path]:
 def _not_there(run: Run) -> Iterator[str]:
     """Say which files that were written with the report are no longer there."""
     if missing := missing_derived(run.folder):
-        names = ", ".join(missing)
-        writes = f"`ablation report {quote(str(run.folder))}` writes them"
-        yield f"missing, so that nothing is compared: {names}; {writes}"
+        writes = f"`ablation report {quote(str(run.folder))}` writes what is missing"
+        yield f"not compared, because missing: {several(missing, 'file')}; {writes}"
 
 
 def _page(run: Run, file: Path, pictures: DrawnPictures, folder: Path) -> tuple[Pieces, Pieces, str]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ablation.control_characters import visible
 from ablation.files import DAMAGED, json_text, read_json
 from ablation.results.run import TABLES, Run
 
@@ -40,7 +41,7 @@ def missing_derived(folder: Path) -> list[str]:
     """Return the names of the files that were recorded and are gone; none if nothing was recorded."""
     try:
         names = dict(read_json(folder / DERIVED)["files"])
-        return [name for name in names if not (folder / name).is_file()]
+        return [visible(name) for name in names if not (folder / name).is_file()]
     except DAMAGED:
         return []
 

@@ -14,6 +14,6 @@ def maker_of(folder: Path) -> str:
     Args:
         folder: The run folder: that of a study, one of those that a search consists of, or that of a class.
     """
-    if (folder.parent / SEARCH).exists():
+    if (folder.resolve().parent / SEARCH).exists():
         return "ablation search"
     return "ablation class collect" if (folder / CLASS).exists() else "ablation run"

@@ -34,6 +34,7 @@ from ablation.training.checkpoint import CHECKPOINT
 
 MODEL = "model.keras"
 _RESULT = "result.json"
+_PART = 2**20  # bytes of a file that are read at once
 
 
 class TrialStore:
@@ -302,6 +303,15 @@ def _content(folder: str, name: str) -> bytes:
         return stream.read()
 
 
+def _digest(folder: str, name: str) -> str:
+    """Return the checksum of a file, which may be larger than the memory."""
+    digest = hashlib.sha256()
+    with open(os.path.join(folder, name), "rb") as stream:  # noqa: PTH118, PTH123 - as above
+        while part := stream.read(_PART):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def _read(folder: Path, with_model: bool = False) -> tuple[str, bytes]:
     """Compare a trial's files with their checksums.
 
@@ -317,11 +327,11 @@ def _read(folder: Path, with_model: bool = False) -> tuple[str, bytes]:
                 return f"trial.json names {name!r}, which is no file of the trial", b""
             if name == MODEL and not (with_model and (folder / name).exists()):  # it is large, or not packed
                 continue
-            content = b"" if name == MODEL else _content(place, name)
-            found = hashlib.sha256(content).hexdigest() if content else _checksum(folder / name)
+            if name == _RESULT:
+                result = _content(place, name)
+            found = hashlib.sha256(result).hexdigest() if name == _RESULT else _digest(place, name)
             if found != checksum:
                 return f"{name} does not match its checksum", b""
-            result = content if name == _RESULT else result
     except OSError as error:
         return f"{Path(error.filename or folder / 'trial.json').name} cannot be read", b""
     except DAMAGED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
@@ -214,3 +215,15 @@ def test_adding_seeds_needs_an_end(option: list[str], tmp_path: Path) -> None:
         2,
         "Error: --until-resolved and --max-seeds N go together: the first adds seeds, the second limits them.\n",
     )
+
+
+def test_only_commands_that_read_a_run_look_for_garbage_less_often(
+    finished_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[int] = []
+    monkeypatch.setattr("ablation.cli.endings.gc.set_threshold", lambda first, *_: changed.append(first))
+    grid = finished_run.folder.parent / "grid.yaml"
+    in_this_process("run", grid, "--out", tmp_path / "run", "--dry-run")
+    assert set(changed) <= {gc.get_threshold()[0]}  # which the test's own helper restores
+    in_this_process("status", finished_run.folder)
+    assert 200_000 in changed

@@ -6,6 +6,7 @@ import io
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,3 +94,26 @@ def test_a_truncated_array_of_predictions_is_no_array(tmp_path: Path) -> None:
     file.write_bytes(header((10**12, 10), "<f4"))
     with pytest.raises(ValueError, match="the array has 0 bytes, which is not what its header says"):
         load_npy(file)
+
+
+def test_an_array_is_read_into_the_memory_that_it_takes(tmp_path: Path) -> None:
+    array = np.arange(2e6).reshape(-1, 8)
+    np.save(tmp_path / "x.npy", array)
+    tracemalloc.start()
+    try:
+        assert np.array_equal(load_npy(tmp_path / "x.npy"), array)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * array.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((0, 3)), np.zeros((2, 3), order="F"), np.float64(5), np.arange(3, dtype=">f4"), np.array(["", "a"])]
+)  # fmt: skip
+def test_an_array_of_any_shape_and_order_is_read_as_it_was_saved(
+    tmp_path: Path, array: np.ndarray[Any, Any]
+) -> None:
+    np.save(tmp_path / "x.npy", array)
+    found = load_npy(tmp_path / "x.npy")
+    assert (found.dtype, found.shape, found.tolist()) == (array.dtype, array.shape, array.tolist())
+    assert found.flags.writeable

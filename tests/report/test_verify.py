@@ -38,6 +38,17 @@ def test_an_untouched_run_is_verified(run: Run) -> None:
     assert not found.skipped
 
 
+def test_files_that_are_gone_are_counted_if_they_are_many_and_their_names_can_be_shown(run: Run) -> None:
+    file = run.folder / "derived.json"
+    record = json.loads(file.read_text("utf-8"))
+    record["files"] = dict.fromkeys(["a\x1b.csv", *(f"{k}.png" for k in range(30))], "")
+    file.write_text(json.dumps(record), "utf-8")
+    assert run.verify().skipped == (
+        r"not compared, because missing: a\x1b.csv, 0.png, 1.png and 28 other files; "
+        f"`ablation report {run.folder}` writes what is missing"
+    )
+
+
 def test_a_digit_changed_in_the_report_is_named_with_its_place(run: Run) -> None:
     file = run.folder / "report.html"
     results = run.results.set_index("variant")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +145,17 @@ def test_run_folders_of_earlier_versions_are_read(finished_run: Run) -> None:
     result = finished_run.trial_results[trial.id]
     old = result.model_dump(exclude={"structure", "files", "model", "unsaved"})
     assert TrialResult.model_validate(old).structure == ""
+
+
+def test_a_large_file_of_a_callback_is_not_read_into_memory(tmp_path: Path, tiny_dataset: Dataset) -> None:
+    store, trial = Store(tmp_path / "run"), tiny_trial(tiny_dataset)
+    (store.scratch(trial) / "weights.bin").write_bytes(bytes(20_000_000))
+    store.commit(trial, TrialResult(trial_id=trial.id, status="failed", cause="none"))
+    tracemalloc.start()
+    try:
+        assert store.damage(trial) == ""
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    (store.place(trial) / "weights.bin").write_bytes(bytes(20_000_001))
+    assert store.damage(trial) == "weights.bin does not match its checksum"

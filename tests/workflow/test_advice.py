@@ -107,7 +107,7 @@ OF_A_RUN = {
     ),
     "a table is gone": Advice(
         removed("run/cost.csv"), "verify run",
-        "missing, so that nothing is compared: cost.csv; `ablation report run` writes them.", ["report run"],
+        "not compared, because missing: cost.csv; `ablation report run` writes what is missing.", ["report run"],
     ),
     "an emptied table, which no older version wrote": Advice(
         emptied("run/comparisons.csv"),

@@ -82,7 +82,7 @@ def test_figures_of_very_many_variants_show_those_that_differ_most(tmp_path: Pat
     assert sizes[list(others - {worst})].min() >= sizes.drop(list(others - {worst})).max()
     assert set(shown.results["variant"]) == set(shown.history["variant"]) == set(shown.predictions) == kept
     assert left_out == (
-        "Shown are plain and the 39 variants that differ most from it, of 60 variants; the tables of the run "
+        "Shown are plain, the best and the worst of the other variants, and those that differ most from plain: 40 of 60 variants. The tables of the run "
         "folder, such as comparisons.csv, have all of them."
     )
     row = "v07" if "v07" in others else min(others)
@@ -97,6 +97,14 @@ def test_the_best_and_the_worst_variant_are_shown_however_the_others_differ(tmp_
     kept = {variant.name for variant in readable(run)[0].study.variants}
     by_difference = run.baseline_comparisons.set_index("variant")["difference"]
     assert {by_difference.idxmax(), by_difference.idxmin()} <= kept
+
+
+def test_a_factor_may_have_the_name_of_a_column_that_names_variants(tmp_path: Path) -> None:
+    study = study_of(["plain", *(f"v{k:02d}" for k in range(1, 50))], seeds=1)
+    variants = [v.model_copy(update={"levels": {"baseline": "new"}}) for v in study.variants]
+    study = study.model_copy(update={"variants": tuple(variants), "factors": {"baseline": ("old", "new")}})
+    run = invented_run(study, tmp_path, lambda _: 0.5)
+    assert len(readable(run)[0].results) == MOST_VARIANTS
 
 
 def white_pictures(folder: Path) -> DrawnPictures:
@@ -130,10 +138,11 @@ def test_a_report_of_very_many_variants_says_which_it_shows_and_where_the_others
 ) -> None:
     page = (many_variants.folder / "report.md").read_text("utf-8")
     assert (
-        "> Tables, figures and charts show plain and the 39 variants that differ most from it, of 60 variants; the "
+        "> Tables, figures and charts show plain, the best and the worst of the other variants, and those that differ most from plain: 40 of 60 variants. The "
         "tables of the run folder, such as comparisons.csv, have all of them." in page
     )
-    assert "Of 60 variants, 40 have a figure; confusion.csv has all." in page
+    assert "(the highest mean test accuracy of these 40)" in page
+    assert "Matrices without a figure are in `confusion.csv`." in page
     kept = {variant.name for variant in readable(many_variants)[0].study.variants}
     rows = tables_by_heading(page)
     shown = {
@@ -195,6 +204,7 @@ def test_very_many_caveats_are_counted(tmp_path: Path) -> None:
     )
     found = [finding.text for finding in warnings(run, TrialLinks(run))]
     assert len(found) == 41
+    assert any(text.startswith("a is compared with plain on 3 of 60 pairs") for text in found)
     assert found[-1].endswith(
         "further caveats are not listed here: `ablation compare` prints them, and results.csv has the cause of each "
         "trial that failed."
