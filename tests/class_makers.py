@@ -13,6 +13,7 @@ import numpy as np
 from ablation import Study
 from ablation.data.datasets import Dataset
 from ablation.grid.trial import EpochRecord, Trial, TrialResult
+from ablation.store.checked_record import checked_text
 from ablation.store.run_folder import Store
 from ablation.training.epochs import final_measures, order_digest
 
@@ -98,7 +99,7 @@ def edit(trial: Path, name: str, content: bytes, with_checksum: bool) -> None:
     if with_checksum:
         record = json.loads((trial / "trial.json").read_text("utf-8"))
         record["files"][name] = hashlib.sha256(content).hexdigest()
-        (trial / "trial.json").write_text(json.dumps(record), "utf-8")
+        (trial / "trial.json").write_text(checked_text(record), "utf-8")
 
 
 def zipped(folder: Path, file: Path, inside: str = "run") -> Path:

@@ -6,8 +6,7 @@ from rich.text import Text
 
 from ablation.cli.console import new_console
 from ablation.grid.value_text import counted
-from ablation.report.class_page import CLASS_PAGE
-from ablation.results.classroom import Classroom
+from ablation.results.classroom import CLASS_PAGE, Classroom
 from ablation.results.run import Run
 
 

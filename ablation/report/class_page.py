@@ -15,8 +15,6 @@ from ablation.report.render import page_template
 from ablation.results.classroom import Classroom, differences_by_student, environments, signs_of_few
 from ablation.results.run import Run
 
-CLASS_PAGE = "class.html"
-
 _LEFT, _RIGHT, _HEIGHT, _TOP = 380, 1215, 80, 6  # of the drawing, in its own units
 _RADIUS, _STEP, _LEVELS = 8, 16, (0, -1, 1, -2, 2)
 _NAME = 25  # letters of a variant's name that are shown beside its row

@@ -18,7 +18,7 @@ from ablation.export.parquet import PARQUET, has_parquet
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import DrawnPictures
 from ablation.grid.value_text import several
-from ablation.report.class_page import CLASS_PAGE, class_page
+from ablation.report.class_page import class_page
 from ablation.report.document import Report
 from ablation.report.page import Page, Pieces, numbered, only_facts
 from ablation.report.paper.verify import paper_files, paper_pieces
@@ -26,7 +26,7 @@ from ablation.report.record_sections import lists_all_trials
 from ablation.report.render import REPORT_VERSION, drawing_software, render_html, render_markdown
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
-from ablation.results.classroom import CLASS_FILE, Classroom
+from ablation.results.classroom import CLASS_FILE, CLASS_PAGE, Classroom
 from ablation.results.contradictions import contradiction
 from ablation.results.derived import missing_derived
 from ablation.results.left_out import refuse_outdated

@@ -10,11 +10,11 @@ from ablation.errors import writing
 from ablation.figures.drawing import draw_figures
 from ablation.figures.style import Picture
 from ablation.grid.trial import slug
-from ablation.report.class_page import CLASS_PAGE, class_page
+from ablation.report.class_page import class_page
 from ablation.report.render import drawing_software, render_html, render_markdown
 from ablation.report.sections import study_report
 from ablation.report.side_by_side import side_by_side_report
-from ablation.results.classroom import Classroom
+from ablation.results.classroom import CLASS_PAGE, Classroom
 from ablation.results.derived import record_derived
 from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run

@@ -16,6 +16,7 @@ from ablation.store.restoring import CLASS
 from ablation.store.run_folder import Store
 
 CLASS_FILE = CLASS
+CLASS_PAGE = "class.html"
 STUDENT_COLUMNS = ["student", "variant", "n", "difference"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ablation.control_characters import visible
 from ablation.files import DAMAGED, json_text, read_json
+from ablation.results.classroom import CLASS_PAGE
 from ablation.results.run import TABLES, Run
 
 DERIVED = "derived.json"
@@ -48,7 +49,7 @@ def missing_derived(folder: Path) -> list[str]:
 
 def _files(run: Run) -> Iterator[Path]:
     tables = (f"{table}.{end}" for table in TABLES for end in ("csv", "parquet"))
-    yield from (run.folder / name for name in ("report.html", "report.md", *tables))
+    yield from (run.folder / name for name in ("report.html", "report.md", CLASS_PAGE, *tables))
     for end in ("png", "svg", "md"):
         yield from sorted(run.figures_folder.glob(f"*.{end}"))
 

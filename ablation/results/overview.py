@@ -96,7 +96,8 @@ def _runs_at(path: Path) -> list[Path]:
     """Return a path if it is a run folder, or the run folders of the search that it is; else nothing."""
     if (path / "study.json").exists():  # a folder of this name is damage
         return [path]
-    return [record.parent for record in sorted(path.glob("*/study.json"))] if is_search(path) else []
+    is_of_search = is_search(path) or (path / "search" / "study.json").exists()  # its record may be gone
+    return [record.parent for record in sorted(path.glob("*/study.json"))] if is_of_search else []
 
 
 def _overview(folder: Path) -> RunOverview:

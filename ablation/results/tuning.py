@@ -51,6 +51,10 @@ class Opened(Protocol):
         """One row per trial."""
 
     @property
+    def has_dataset(self) -> bool:
+        """Whether the images of the study are there, undamaged."""
+
+    @property
     def baseline_comparisons(self) -> pd.DataFrame:
         """The comparisons with the baseline, one row per variant."""
 
@@ -99,14 +103,20 @@ class Tuning:
         return run if same_plan(search_study(self._study, number, proposals), run.study) else None
 
     def _opened(self, folder: Path) -> Opened | None:
-        return self._open(folder) if (folder / "study.json").is_file() else None
+        return self._open(folder) if (folder / "study.json").exists() else None
 
     @property
     def notes(self) -> list[str]:
         """What is left out of the searches and of the comparison of the tuned variants."""
         parts = {f"Tuning, search {number}": run for number, run in self.searches.items()}
         parts |= {f"Tuned at {counted(n, 'proposal')}": run for n, run in self.comparisons.items()}
-        return [note for where, run in parts.items() for note in not_completed_notes(run.results, where)]
+        notes = [note for where, run in parts.items() for note in not_completed_notes(run.results, where)]
+        if any(not run.has_dataset for run in self.comparisons.values()):
+            notes.append(
+                "The images of the tuned variants are missing or damaged, so that their intervals hold for "
+                "other seeds only; the same `ablation run` command restores them."
+            )
+        return notes
 
     def progress(self) -> list[str]:
         """Say how far each part is, one line per part, while tuning is not finished."""

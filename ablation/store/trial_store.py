@@ -2,7 +2,7 @@
 
 A trial's files are written to ``trials/.running/<id>/`` and reach ``trials/<id>/`` by one rename, so that
 a folder of that name is always complete, whatever happens to the machine. ``trial.json`` holds a checksum of
-each file, so that a file that was damaged or edited afterwards does not count as a result.
+each file and of itself, so that a file that was damaged or edited afterwards does not count as a result.
 
 A trial is found by its seed and the hash of its settings, which its id ends with: a variant may be renamed.
 """
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from ablation.data.array_files import load_npy
 from ablation.errors import writing
-from ablation.files import DAMAGED, files_below, json_text, newer_keys, read_json, write_atomically
+from ablation.files import DAMAGED, files_below, newer_keys, read_json, write_atomically
 from ablation.grid.study import SaveModels
 from ablation.grid.trial import Trial, TrialResult, content_of
 from ablation.grid.user_files import changed_files
 from ablation.operating_system import move
+from ablation.store.checked_record import checked_text, require_unchanged
 from ablation.store.restoring import maker_of
 from ablation.training.checkpoint import CHECKPOINT
 
@@ -141,7 +142,7 @@ class TrialStore:
             below = files_below(scratch)
             files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
-            (scratch / "trial.json").write_text(json_text(record), "utf-8")
+            (scratch / "trial.json").write_text(checked_text(record), "utf-8")
             former = self.result(trial) if final.is_dir() else None  # `rename` gave it its name
             if former and former.is_completed and former.files != result.files:
                 move(final, final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
@@ -321,7 +322,9 @@ def _read(folder: Path, with_model: bool = False) -> tuple[str, bytes]:
     """
     result, place = b"", str(folder)
     try:
-        files = json.loads(_content(place, "trial.json"))["files"]
+        record = json.loads(_content(place, "trial.json"))
+        require_unchanged(record)
+        files = record["files"]
         for name, checksum in files.items():
             if _leads_out(name):
                 return f"trial.json names {name!r}, which is no file of the trial", b""

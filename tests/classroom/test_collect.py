@@ -23,6 +23,7 @@ from ablation.cli.app import app
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError
 from ablation.results.classroom import Classroom, differences_by_student
+from ablation.store.checked_record import checked_text
 
 Fault = Callable[[Path, int], object]
 
@@ -216,7 +217,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 
 def edit_record(run: Path, key: str, value: object) -> None:
     file = trial_of(run) / "trial.json"
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {key: value}), "utf-8")
+    file.write_text(checked_text(json.loads(file.read_text("utf-8")) | {key: value}), "utf-8")
 
 
 @pytest.mark.usefixtures("without_report")

@@ -16,6 +16,7 @@ from ablation import Run
 from ablation.errors import RunError
 from ablation.figures.style import Picture
 from ablation.report.render import REPORT_VERSION
+from ablation.store.checked_record import checked_text
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def forge(run: Run, trial_id: str, **metrics: float) -> None:
     (folder / "result.json").write_text(json.dumps(result), "utf-8")
     record = json.loads((folder / "trial.json").read_text("utf-8"))
     record["files"]["result.json"] = hashlib.sha256((folder / "result.json").read_bytes()).hexdigest()
-    (folder / "trial.json").write_text(json.dumps(record), "utf-8")
+    (folder / "trial.json").write_text(checked_text(record), "utf-8")
 
 
 def test_metrics_that_the_predictions_do_not_give_are_named_though_all_checksums_agree(run: Run) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ablation import Run
 from ablation.errors import RunError
 from ablation.files import write_atomically
+from ablation.store.checked_record import checked_text
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_trial_names_files_of_its_own_only(copied: Path, name: str) -> None:
     record = trial_file(copied).with_name("trial.json")
     content = json.loads(record.read_text("utf-8"))
     content["files"][name] = "0" * 64
-    record.write_text(json.dumps(content), "utf-8")
+    record.write_text(checked_text(content), "utf-8")
     run = Run(copied)
     (trial,) = (trial for trial in run.trials if trial.id == record.parent.name)
     assert run.store.damage(trial) == f"trial.json names {name!r}, which is no file of the trial"

@@ -17,6 +17,7 @@ from silence import Outcome, digests, may_be_silent, outcome, silence
 
 from ablation import Run
 from ablation.errors import RunError
+from ablation.results.overview import list_runs
 
 pytestmark = pytest.mark.unix
 FAST = 24  # faults in the gate
@@ -173,3 +174,32 @@ def test_a_folder_in_the_place_of_a_record_is_named(plain: Made, tmp_path: Path)
     assert str(caught.value) == (
         f"{run / 'study.json'} cannot be read: is a directory. Remove it, and repeat the command that wrote it."
     )
+
+
+def test_an_edited_setting_in_the_record_of_a_trial_is_damage(plain: Made, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(plain.folder, tmp_path / "run"))
+    file = next(run.glob("trials/*/trial.json"))
+    file.write_text(file.read_text("utf-8").replace('"batch_size": 16', '"batch_size": 17', 1), "utf-8")
+    assert [cause for cause in Run(run).results["cause"] if cause] == [
+        "trial.json does not contain what was written: it was damaged or edited after it was written; the same "
+        "`ablation run` command trains the trial again"
+    ]
+    with pytest.raises(RunError, match="cannot be sealed"):
+        Run(run).seal()
+
+
+def test_a_record_of_a_trial_without_a_checksum_is_that_of_an_earlier_version(
+    plain: Made, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(plain.folder, tmp_path / "run"))
+    for file in run.glob("trials/*/trial.json"):
+        record = json.loads(file.read_text("utf-8"))
+        del record["checksum"]
+        file.write_text(json.dumps(record), "utf-8")
+    assert set(Run(run).results["status"]) == {"completed"}
+
+
+def test_the_runs_of_a_search_whose_record_is_gone_are_listed(tmp_path: Path) -> None:
+    made = finished("search", tmp_path)
+    (made.folder / "search.json").unlink()
+    assert {run.folder.name for run in list_runs(tmp_path)} == {"search", "confirmation"}
