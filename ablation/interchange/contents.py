@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,9 +70,9 @@ def _study(file: Path, prefix: str) -> bytes:
     """
     code = os.path.relpath(CODE, prefix or ".").replace(os.sep, "/")
     try:
-        kept = read_json(file)
-        require_unchanged(kept)
-        record: dict[str, Any] = with_code_folders(kept, lambda _: code)
+        content = file.read_bytes()
+        require_unchanged(content)
+        record: dict[str, Any] = with_code_folders(json.loads(content), lambda _: code)
         images = record["study"]["dataset"]
         if images.get("path"):
             images["path"] = CODE if images.get("loader") else Path(images["path"]).name

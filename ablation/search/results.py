@@ -10,7 +10,7 @@ from typing import ClassVar
 import pandas as pd
 
 from ablation.errors import RunError, refuse_file, unreadable
-from ablation.files import DAMAGED, read_json
+from ablation.files import DAMAGED
 from ablation.grid.settings_group import STORED
 from ablation.results.run import Run
 from ablation.search.proposal import Proposal
@@ -36,12 +36,13 @@ class SearchRun:
         self.folder = Path(folder)
         refuse_file(self.folder)
         try:
-            record = read_json(self.folder / SEARCH)
+            content = (self.folder / SEARCH).read_bytes()
+            record = json.loads(content)
             self.search = Search.model_validate_json(
                 json.dumps(record["search"]), strict=True, context=STORED
             )
             self.proposals = [Proposal.model_validate(p) for p in record["proposals"]]
-            require_unchanged(record)
+            require_unchanged(content)
         except FileNotFoundError:
             raise RunError(f"{self.folder} is not the folder of a search: it has no {SEARCH}.") from None
         except OSError as error:

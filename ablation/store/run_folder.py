@@ -12,7 +12,7 @@ from pathlib import Path
 from ablation.control_characters import control_in
 from ablation.data.datasets import Dataset
 from ablation.errors import RunError, refuse_file, unreadable, writing
-from ablation.files import DAMAGED, newer_keys, read_json, write_atomically
+from ablation.files import DAMAGED, newer_keys, write_atomically
 from ablation.grid.code_folders import with_code_folders
 from ablation.grid.dataset_settings import DATASETS, DatasetSettings
 from ablation.grid.seeding import DEFAULT_VARY, IMAGE_STREAMS, Stream
@@ -160,12 +160,13 @@ class Store(TrialStore):
     def _read_study(self, file: Path) -> tuple[Study, str]:
         refuse_file(self.folder)
         try:
-            record = read_json(file)
+            content = file.read_bytes()
+            record = json.loads(content)
             if control_in(record):
                 raise ValueError("control characters, which no grid file may contain")
             settings = with_code_folders(record["study"], self._in_folder)
             study = Study.model_validate_json(json.dumps(settings), strict=True, context=STORED)
-            require_unchanged(record)
+            require_unchanged(content)
             return study, str(record["dataset_digest"])
         except FileNotFoundError:
             message = f"{self.folder} is not a run folder: it has no {file.name}."

@@ -142,7 +142,7 @@ class TrialStore:
             below = files_below(scratch)
             files = {name: _checksum(file) for name, file in below.items() if name != CHECKPOINT}
             record = {"trial": trial.model_dump(mode="json"), "settings": trial.settings, "files": files}
-            (scratch / "trial.json").write_text(checked_text(record), "utf-8")
+            (scratch / "trial.json").write_bytes(checked_text(record).encode())
             former = self.result(trial) if final.is_dir() else None  # `rename` gave it its name
             if former and former.is_completed and former.files != result.files:
                 move(final, final.with_name(f"{final.name}.{self.fingerprint(trial)[:8]}"))
@@ -322,9 +322,9 @@ def _read(folder: Path, with_model: bool = False) -> tuple[str, bytes]:
     """
     result, place = b"", str(folder)
     try:
-        record = json.loads(_content(place, "trial.json"))
+        record = _content(place, "trial.json")
         require_unchanged(record)
-        files = record["files"]
+        files = json.loads(record)["files"]
         for name, checksum in files.items():
             if _leads_out(name):
                 return f"trial.json names {name!r}, which is no file of the trial", b""
