@@ -138,7 +138,9 @@ def test_what_an_import_leaves_for_later(imported: str, absent: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    "file", sorted((PACKAGE.parent / "experiments" / "benchmark").glob("*.py")), ids=lambda file: file.stem
+    "file",
+    sorted((Path(__file__).parents[1] / "experiments" / "benchmark").glob("*.py")),
+    ids=lambda file: file.stem,
 )
 def test_what_a_benchmark_imports_of_the_package_exists(file: Path) -> None:
     """Benchmarks run for hours, so no test runs them."""

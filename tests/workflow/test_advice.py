@@ -387,7 +387,7 @@ def test_every_command_and_option_that_is_advised_exists() -> None:
 
 
 def test_every_extra_that_is_advised_is_declared() -> None:
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
     named = {
         extra
         for _, text in sentences("pip install")
