@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,26 @@ def copy_state(source: keras.Model, target: keras.Model) -> None:
         old.assign(new)
 
 
+class Pause:
+    """The time between two saves, so long that training waits little for them."""
+
+    def __init__(self) -> None:
+        self._ends = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time for the next save."""
+        return time.perf_counter() >= self._ends
+
+    @contextmanager
+    def after(self) -> Iterator[None]:
+        """Begin a pause after the saving in the block, by the time that this took."""
+        started = time.perf_counter()
+        yield
+        ended = time.perf_counter()
+        self._ends = ended + _PAUSE * (ended - started)
+
+
 class Checkpoint:
     """A model's checkpoint file: weights, optimizer, random generators, and the training state.
 
@@ -66,7 +87,7 @@ class Checkpoint:
         self._variables = state_of(model)
         self._weights = list(model.weights)
         self._provenance = dict(provenance)
-        self._next = 0.0
+        self._pause = Pause()
 
     def save_if_due(self, state: TrainingState, seconds: float) -> None:
         """Write the file, unless the last one was written too recently.
@@ -75,13 +96,9 @@ class Checkpoint:
             state: The training state.
             seconds: The seconds that the trial has taken so far.
         """
-        if self.is_due:
-            self.save(state, seconds)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the last file was not written too recently."""
-        return time.perf_counter() >= self._next
+        if self._pause.is_over:
+            with self._pause.after():
+                self.save(state, seconds)
 
     def save(self, state: TrainingState, seconds: float) -> None:
         """Write the file, whole or not at all.
@@ -92,7 +109,6 @@ class Checkpoint:
             state: The training state.
             seconds: The seconds that the trial has taken so far.
         """
-        started = time.perf_counter()
         about = {
             "history": [json.loads(record.model_dump_json()) for record in state.history],
             "seconds": seconds,
@@ -107,8 +123,6 @@ class Checkpoint:
                 np.savez(stream, about=np.array(json.dumps(about)), **arrays)
         except OSError as error:
             print(f"no checkpoint was saved: {error}", file=sys.stderr)
-        ended = time.perf_counter()
-        self._next = ended + _PAUSE * (ended - started)
 
     def restore(self) -> TrainingState:
         """Restore the variables and return the training state; without a usable checkpoint, a new state."""

@@ -147,6 +147,19 @@ def test_saving_takes_a_small_share_of_the_time(
     assert 1 <= len(saved) < 30
 
 
+def test_saving_takes_at_most_two_percent_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    now, spent = 0.0, {"saving": 0.0, "training": 0.0}
+    monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now)
+    pause = checkpoint.Pause()
+    for _ in range(1000):
+        now, spent["training"] = now + 2, spent["training"] + 2
+        if pause.is_over:
+            with pause.after():
+                now, spent["saving"] = now + 0.5, spent["saving"] + 0.5
+    assert 0.015 < spent["saving"] / spent["training"] < 0.02
+
+
 def test_a_disk_without_room_for_checkpoints_does_not_stop_a_trial(
     tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from ablation.models.own_compile import loss_of
 from ablation.models.training_only import has_modes
 from ablation.models.unseeded import has_own_code
 from ablation.training.attempt import failed
+from ablation.training.checkpoint import Pause
 from ablation.training.compilation import averages_weights
 from ablation.training.epochs import (
     NOT_MEASURED,
@@ -96,7 +97,7 @@ class _Training:
 
     def __init__(self, seeds: Sequence[SeedTask], dataset: Dataset, lanes: int) -> None:
         self._started, self._timing, self._share = time.perf_counter(), Timing(), len(seeds)
-        self._training = seeds[0].trial.training
+        self._training, self._pause = seeds[0].trial.training, Pause()
         forget_peak()
         with self._timing.of("build"):
             self._provenance = worker_provenance(seeds[0].trial.threads)
@@ -157,6 +158,8 @@ class _Training:
                 **(measures[lane.number] if math.isfinite(loss) else NOT_MEASURED),
             )
             self._recorded(lane, record)
+        if not self._training.callbacks and self._pause.is_over:
+            self._save_checkpoints([lane for lane in going if not lane.trouble])
 
     def _measured(self, going: Sequence[Lane]) -> dict[int, dict[str, Any]]:
         """Return the measures of each lane after an epoch, by the names of an `EpochRecord`."""
@@ -181,7 +184,7 @@ class _Training:
             return measures
 
     def _recorded(self, lane: Lane, record: EpochRecord) -> None:
-        """Keep the record of a lane's epoch, and a checkpoint if it is time for one."""
+        """Keep the record of a lane's epoch."""
         lane.state.history.append(record)
         lane.seed.on_epoch(record)
         lane.trouble = trouble_in(record)
@@ -189,8 +192,11 @@ class _Training:
             return
         with self._model_of(lane):
             lane.callbacks.epoch_end(record)
-        if not self._training.callbacks and lane.checkpoint.is_due:
-            with self._timing.of("checkpoint"):
+
+    def _save_checkpoints(self, lanes: Sequence[Lane]) -> None:
+        """Save the state of lanes. One pause for all, because the training of all waits for each of them."""
+        with self._timing.of("checkpoint"), self._pause.after():
+            for lane in lanes:
                 self._program.pull(lane.number)
                 lane.checkpoint.save(lane.state, self._seconds(lane))
 
