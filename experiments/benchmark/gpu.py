@@ -6,10 +6,10 @@
 
 It checks that seeds trained together have the results of seeds trained alone, that a second run has the
 same bits, and that a killed run resumes to the same bits. Then it measures images a second for the loop that
-one would write (Keras `fit` with JAX, one model after the other), and for 1 to 20 seeds at once, in float32
-and in mixed_bfloat16. Then it runs the notebook's whole study, experiments/cifar10.yaml, with `--epochs`
-epochs. Each part is a process of its own. Prints a table, and writes it as JSON to `--out`. Exits with 1 if a
-check fails.
+one would write (Keras `fit` with JAX, one model after the other). Then it runs the notebook's whole study,
+experiments/cifar10.yaml, with `--epochs` epochs. Last, it measures images a second for 1 to 20 seeds at once,
+in float32 and in mixed_bfloat16, until `--limit` seconds are over in all. Each part is a process of its own.
+Prints a table, and writes it as JSON to `--out` after each part. Exits with 1 if a check fails.
 
 It needs JAX and Keras, and no TensorFlow. Without a GPU it takes long, unless `--images` is small.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,7 @@ AT_ONCE = (1, 2, 5, 10, 20)
 PRECISIONS = ("float32", "mixed_bfloat16")
 STEPS = 24_000_000  # images that the whole study trains on: 20 trials of 30 epochs of 40,000
 CHECKED = 640  # images of the checks
-LOOP_IMAGES = 6400  # images of the loop: 100 steps
+LOOP_IMAGES = 12_800  # images of the loop: 200 steps
 KILLED_AFTER = 2  # epochs
 
 
@@ -59,6 +60,22 @@ def made_images(images: int) -> Any:
     names = tuple(f"class{number}" for number in range(10))
     parts = part(images), part(max(64, images // 4)), part(max(64, images // 4))
     return Dataset(*parts, names, scale, offset, "made images")
+
+
+def made_folder(folder: Path) -> Path:
+    """Write the images of `made_images` as CIFAR-10's python files; return their folder."""
+    folder.mkdir()
+    made = made_images(50_000)
+    names = [f"data_batch_{number}" for number in range(1, 6)]
+    parts = zip(np.split(made.train.images, 5), np.split(made.train.labels, 5), strict=True)
+    files = dict(zip(names, parts, strict=True))
+    files["test_batch"] = (made.test.images[:10_000], made.test.labels[:10_000])
+    for name, (images, labels) in files.items():
+        batch = {b"data": images.transpose(0, 3, 1, 2).reshape(len(images), -1), b"labels": labels.tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=4))
+    classes = {b"label_names": [name.encode() for name in made.class_names]}
+    (folder / "batches.meta").write_bytes(pickle.dumps(classes, protocol=4))
+    return folder
 
 
 def trial(variant: str, seed: int, dataset: Any, width: float = 1.0, **training: Any) -> Any:
@@ -94,22 +111,30 @@ def bits(results: list[Any]) -> Any:
     return [(r.metrics, [h.model_copy(update={"seconds": 0.0}) for h in r.history]) for r in results]
 
 
-def check(options: argparse.Namespace) -> dict[str, Any]:
-    """Compare seeds trained together, alone, twice, and after a kill."""
+def together(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare the losses of seeds trained together and alone.
+
+    A process of its own, because a program that is compiled already keeps its rounding: TF32, by default on a
+    GPU, rounds so much that the shape of a product shows.
+    """
     import jax
 
+    dataset, folder, seeds = made_images(CHECKED), Path(options.folder), [0, 1, 2]
+    with jax.default_matmul_precision("highest"):
+        fused = trained(dataset, seeds, options.width, folder / "together")
+        alone = [trained(dataset, [seed], options.width, folder / "alone")[0] for seed in seeds[:2]]
+    apart = max(abs(a.history[0].loss - b.history[0].loss) for a, b in zip(fused, alone, strict=False))
+    return {"apart": apart, "seeds together = seeds alone": apart < 1e-4}
+
+
+def check(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare the bits of seeds trained twice, and after a kill."""
     dataset, folder, seeds, width = made_images(CHECKED), Path(options.folder), [0, 1, 2], options.width
     first, again = (trained(dataset, seeds, width, folder / name) for name in ("first", "again"))
     killed = subprocess.run(command("killed", options), check=False).returncode
     saved = len(list((folder / "resumed").rglob("checkpoint.npz")))
     resumed = trained(dataset, seeds, width, folder / "resumed")
-    with jax.default_matmul_precision("highest"):  # TF32 rounds so much that the shape of a product shows
-        together = trained(dataset, seeds, width, folder / "together")
-        alone = [trained(dataset, [seed], width, folder / "alone")[0] for seed in seeds[:2]]
-    apart = max(abs(a.history[0].loss - b.history[0].loss) for a, b in zip(together, alone, strict=False))
     return {
-        "apart": apart,
-        "seeds together = seeds alone": apart < 1e-4,
         "the same bits twice": bits(first) == bits(again),
         "resumed to the same bits": killed == 9 and saved == len(seeds) and bits(resumed) == bits(first),
     }
@@ -122,7 +147,10 @@ def killed(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def loop(options: argparse.Namespace) -> dict[str, Any]:
-    """Return images a second of Keras's `fit`, once it is compiled, for one model after the other."""
+    """Return images a second of Keras's `fit`, once it is compiled, for one model after the other.
+
+    It trains only: the study validates after each epoch, too.
+    """
     import keras
 
     from ablation.training.compilation import compiled_model
@@ -138,7 +166,7 @@ def loop(options: argparse.Namespace) -> dict[str, Any]:
             started = time.perf_counter()
             model.fit(images, targets, batch_size=64, verbose=0)
             rates[f"{variant} {precision}"] = len(images) / (time.perf_counter() - started)
-            print(f"loop {variant} {precision}: {rates[f'{variant} {precision}']:.0f}", file=sys.stderr)
+            print(json.dumps(rates), flush=True)  # what is known, should the time be over
             keras.utils.clear_session()
     return rates
 
@@ -164,9 +192,7 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
                 jax.block_until_ready(program.state)
                 seconds = time.perf_counter() - started
                 rates[f"{variant} {precision} {count}"] = count * options.images / seconds
-                print(
-                    f"{variant} {precision} {count}: {count * options.images / seconds:.0f}", file=sys.stderr
-                )
+                print(json.dumps(rates), flush=True)
     return rates
 
 
@@ -201,7 +227,8 @@ def study(options: argparse.Namespace) -> dict[str, Any]:
     text = text.replace("training:\n", f"training:\n  precision: {options.precision}\n", 1)
     grid = Path(options.folder) / "cifar10.yaml"
     grid.write_text(text, "utf-8")
-    planned = Study.from_yaml(grid, options.data_dir).with_overrides(engine="jax")
+    data = options.data_dir or made_folder(Path(options.folder) / "made")
+    planned = Study.from_yaml(grid, data).with_overrides(engine="jax")
     started = time.perf_counter()
     run = run_study(planned, Path(options.folder) / "run", workers=options.workers, observer=Clock(started))
     seconds = time.perf_counter() - started
@@ -221,7 +248,7 @@ def study(options: argparse.Namespace) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "check": check, "loop": loop, "speed": speed, "study": study, "killed": killed,
+    "together": together, "check": check, "loop": loop, "speed": speed, "study": study, "killed": killed,
 }  # fmt: skip
 
 
@@ -236,22 +263,21 @@ def command(part: str, options: argparse.Namespace) -> list[str]:
     ]  # fmt: skip
 
 
-def measured(part: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what a part measures in a process of its own, or what went wrong."""
+def measured(part: str, options: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """Return what a part measures in a process of its own, or as much of it as the seconds allow."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         options = argparse.Namespace(**vars(options) | {"folder": folder})
+        process = subprocess.Popen(command(part, options), stdout=subprocess.PIPE, text=True)
         try:
-            done = subprocess.run(
-                command(part, options), stdout=subprocess.PIPE, text=True, timeout=options.limit, check=False
-            )
+            text, _ = process.communicate(timeout=seconds)
+            failure = {"failed": f"exit code {process.returncode}"} if process.returncode else {}
         except subprocess.TimeoutExpired:
-            return {"failed": f"took longer than {options.limit:g} s"}
-    seconds = time.perf_counter() - started
-    print(f"{part}: {seconds:.0f} s", file=sys.stderr)
-    if done.returncode:
-        return {"failed": f"exit code {done.returncode}"}
-    return dict(json.loads(done.stdout.splitlines()[-1])) | {"all seconds": round(seconds, 1)}
+            process.kill()
+            text, _ = process.communicate()
+            failure = {"failed": f"the time was over after {seconds:.0f} s"}
+    found = json.loads((text.splitlines() or ["{}"])[-1])
+    return found | failure | {"all seconds": round(time.perf_counter() - started, 1)}
 
 
 def rows(found: dict[str, Any]) -> list[str]:
@@ -269,15 +295,15 @@ def rows(found: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Run all parts, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data-dir", help="CIFAR-10's python folder; without it, no study is run")
+    parser.add_argument("--data-dir", help="CIFAR-10's python folder; by default, the images are made")
     parser.add_argument("--images", type=int, default=40_000, help="training images of the speed tests")
     parser.add_argument("--study", default=STUDY, help="the grid file of the study")
     parser.add_argument("--workers", type=int, help="worker processes of the study")
     parser.add_argument("--epochs", type=int, default=30, help="epochs of the study")
     parser.add_argument("--width", type=float, default=1.0, help="width of the model that is checked")
     parser.add_argument("--precision", default="float32", help="precision of the study")
-    parser.add_argument("--limit", type=float, default=240, help="seconds after which a part is stopped")
-    parser.add_argument("--parts", default="check,loop,speed,study", help="which parts to run")
+    parser.add_argument("--limit", type=float, default=470, help="seconds after which it stops")
+    parser.add_argument("--parts", default="together,check,loop,study,speed", help="which parts to run")
     parser.add_argument("--out", type=Path, help="the JSON file")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -289,14 +315,18 @@ def main() -> None:
             start_jax(os.cpu_count() or 1)
         print(json.dumps(PARTS[options.part](options)))
         return
-    parts = [part for part in options.parts.split(",") if part != "study" or options.data_dir]
-    found = {part: measured(part, options) for part in parts}
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    found: dict[str, Any] = {}
+    ends = time.perf_counter() + options.limit
+    for part in options.parts.split(","):
+        found[part] = measured(part, options, ends - time.perf_counter())
+        print(f"{part}: {found[part]['all seconds']:.0f} s", file=sys.stderr)
+        if options.out:
+            options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     print("\n".join(rows(found)))
-    for part in ("check", "study"):
+    for part in ("together", "check", "study"):
         print(part, json.dumps(found.get(part, "not run"), indent=2))
-    sys.exit(int(any(value is False for value in found.get("check", {}).values())))
+    checks = found.get("together", {}) | found.get("check", {})
+    sys.exit(int(any(value is False for value in checks.values())))
 
 
 if __name__ == "__main__":
