@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from ablation.data.datasets import Dataset
 from ablation.grid.settings import AnyModel, CnnSettings, TrainingSettings, UserModelSettings
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 
-# Measured on one core of a 2024 server: the notebook's model trains about 350 images per second there, at
-# 34 million multiply-adds per image forward and three times that in all. Small models are bound by overhead.
-_MULTIPLY_ADDS_A_SECOND = 3.5e10
+# Small models are bound by overhead.
 _DROPOUT, _BATCH_NORM = 0.12, 0.12  # the share that each adds to the time of that model (benchmark/steps.py)
 _SECONDS_A_STEP = 0.006
 _SECONDS_A_TRIAL = 1.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one core computes.
+
+    By default, it is that of a server of 2024, which trains the notebook's model, of 34 million multiply-adds
+    per image forward and three times that in all, on about 550 images per second.
+
+    Attributes:
+        multiply_adds: Multiply-adds a second in float32, within a training step.
+        bfloat16_share: The share of the time in float32 that convolutions take in bfloat16.
+    """
+
+    multiply_adds: float = 5.5e10
+    bfloat16_share: float = 1.0
+
+
+SERVER = Speed()
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # a SeparableConv2D has the last two
 
@@ -50,23 +68,25 @@ def updates(training: TrainingSettings, images: int) -> int:
 
 
 def guess_seconds(
-    model: AnyModel, training: TrainingSettings, dataset: Dataset, bfloat16_share: float = 1.0
+    model: AnyModel, training: TrainingSettings, dataset: Dataset, speed: Speed = SERVER
 ) -> float:
     """Estimate the seconds of a trial on one core: training costs three passes, measuring costs one.
+
+    Dropout and batch normalisation take the same time in float32 and bfloat16, because moving values takes
+    longer than computing them.
 
     Args:
         model: The settings of the model.
         training: The training settings.
         dataset: The images.
-        bfloat16_share: The share of the time in float32 that convolutions take in bfloat16. Dropout and batch
-            normalisation take the same time in both, because moving values takes longer than computing them.
+        speed: How fast the core computes.
     """
     dataset = dataset.first(training.train_size)
     once = multiply_adds(model, dataset.image_shape, len(dataset.class_names))
     active = len(dataset.train_probe) if model.dropout or model.batch_norm or model.augmentation else 0
     passes = 3 * len(dataset.train) + len(dataset.train_probe) + len(dataset.val) + active
-    computing = training.epochs * passes * once / _MULTIPLY_ADDS_A_SECOND
-    multiplying = bfloat16_share if training.precision == "mixed_bfloat16" else 1.0
+    computing = training.epochs * passes * once / speed.multiply_adds
+    multiplying = speed.bfloat16_share if training.precision == "mixed_bfloat16" else 1.0
     computing *= multiplying + _DROPOUT * bool(model.dropout) + _BATCH_NORM * model.batch_norm
     return computing + updates(training, len(dataset.train)) * _SECONDS_A_STEP + _SECONDS_A_TRIAL
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 
 from ablation.analysis.phrases import bfloat16_saves
-from ablation.executors.bfloat16 import PROVENANCE_KEY
-from ablation.models.cost import guess_seconds
+from ablation.executors.processor_speed import PROVENANCE_KEY
+from ablation.models.cost import Speed, guess_seconds
 from ablation.results.run import Run
 
 
@@ -16,11 +16,11 @@ def bfloat16_note(run: Run) -> str:
     shares = [float(p[PROVENANCE_KEY]) for p in provenances if PROVENANCE_KEY in p]
     if not shares or {trial.training.precision for trial in run.trials} != {"float32"}:
         return ""
-    share = statistics.median(shares)
+    speed = Speed(bfloat16_share=statistics.median(shares))
 
     def seconds(**changes: str) -> float:
         return sum(
-            guess_seconds(t.model, t.training.model_copy(update=changes), run.dataset, share)
+            guess_seconds(t.model, t.training.model_copy(update=changes), run.dataset, speed)
             for t in run.trials
         )
 

@@ -8,19 +8,19 @@ from typing import Any
 
 from ablation.analysis.phrases import bfloat16_saves
 from ablation.data.datasets import Dataset
-from ablation.executors.bfloat16 import bfloat16_share, multiplies_bfloat16
 from ablation.executors.contract import Task
 from ablation.executors.engine import choose_engine
+from ablation.executors.processor_speed import multiplies_bfloat16, processor_speed
 from ablation.executors.shard import WHOLE, Shard
 from ablation.grid.settings import TrainingSettings
 from ablation.grid.study import SaveModels, Study
 from ablation.grid.trial import Trial, TrialResult
 from ablation.grid.value_text import counted
-from ablation.models.cost import guess_seconds
+from ablation.models.cost import SERVER, Speed, guess_seconds
 from ablation.results.earlier_code import earlier_code
 from ablation.store.run_folder import Store
 
-_WORTH_MEASURING = 600  # seconds of all trials: to measure bfloat16 takes about ten, once per machine
+_WORTH_MEASURING = 600  # seconds of all trials: to measure the speed takes about ten, once per machine
 _DEFAULT_EPOCHS = TrainingSettings().epochs
 
 
@@ -53,10 +53,12 @@ def pending_tasks(
     earlier = earlier_code([t for t in pending if not store.has_checkpoint(t.id)], store, others)
     engine = choose_engine(study.engine)
     on_processor = engine.name == "tensorflow" and not engine.gpus
-    share = _bfloat16_share(pending, dataset) if on_processor else None
+    speed = (_speed(pending, dataset) if on_processor else None) or SERVER
+    uses_bfloat16 = multiplies_bfloat16() or any(t.training.precision == "mixed_bfloat16" for t in pending)
+    share = speed.bfloat16_share if uses_bfloat16 and speed is not SERVER else None
 
     def seconds(trial: Trial, **changes: str) -> float:
-        return guess_seconds(trial.model, trial.training.model_copy(update=changes), dataset, share or 1.0)
+        return guess_seconds(trial.model, trial.training.model_copy(update=changes), dataset, speed)
 
     return [
         Task(
@@ -88,12 +90,10 @@ def task_notes(tasks: Sequence[Task]) -> list[str]:
     return [*notes, saves] if saves else notes
 
 
-def _bfloat16_share(pending: Sequence[Trial], dataset: Dataset) -> float | None:
-    """Return what `bfloat16_share` measures; None where that would not matter."""
-    if not multiplies_bfloat16() and all(t.training.precision != "mixed_bfloat16" for t in pending):
-        return None
+def _speed(pending: Sequence[Trial], dataset: Dataset) -> Speed | None:
+    """Return what `processor_speed` measures; None where that would not matter."""
     seconds = sum(guess_seconds(trial.model, trial.training, dataset) for trial in pending)
-    return bfloat16_share() if seconds >= _WORTH_MEASURING else None
+    return processor_speed() if seconds >= _WORTH_MEASURING else None
 
 
 def _slow_precision(trial: Trial, share: float | None) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.data.readers import reader_provenance
 from ablation.errors import GridError, did_you_mean
-from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share
 from ablation.executors.contract import Executor, Task
 from ablation.executors.engine import choose_engine
 from ablation.executors.inline import InlineExecutor
 from ablation.executors.local import LocalExecutor
 from ablation.executors.make import make_executor
+from ablation.executors.processor_speed import PROVENANCE_KEY, processor_speed
 from ablation.executors.shard import WHOLE, Shard
 from ablation.export.tables import write_tables
 from ablation.export.tensorboard import TensorBoard
@@ -268,7 +268,8 @@ def _train(run: Run, tasks: Sequence[Task], runner: Executor, observer: Observer
     ended = runner.run(tasks, run.store.dataset_file, run.study.threads, observer.progressed)
     with closing(ended):
         for task, bare in ended:
-            measured = {} if task.bfloat16_seconds is None else {PROVENANCE_KEY: f"{bfloat16_share()}"}
+            speed = None if task.bfloat16_seconds is None else processor_speed()
+            measured = {PROVENANCE_KEY: f"{speed.bfloat16_share}"} if speed else {}
             result = bare.model_copy(update={"provenance": bare.provenance | about | measured})
             run.store.commit(task.trial, result)
             observer.finished(task.trial, result)

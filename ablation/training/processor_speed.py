@@ -1,33 +1,37 @@
-"""Measures how fast TensorFlow computes in bfloat16 on this machine's processor.
+"""Measures how fast TensorFlow computes on this machine's processor, in float32 and in bfloat16.
 
-It is run as ``python -m ablation.training.bfloat16``, in a process of its own with one thread, as trials are,
-and prints the share of the time in float32 that a convolution takes in bfloat16.
+It is run as ``python -m ablation.training.processor_speed``, in a process of its own with one thread, as
+trials are, and prints the fields of a `Speed` as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from ablation.models.cost import Speed
 from ablation.tensorflow_setup import start_tensorflow
 
 _TURNS = 15
+_IMAGES, _KERNEL, _FILTERS = (16, 32, 32, 32), (3, 3, 32, 64), 64
 
 
 def main() -> None:
-    """Measure, and print the share."""
+    """Measure, and print the speed."""
     start_tensorflow(threads=1)
-    print(share_of_float32())
+    print(json.dumps(asdict(speed())))
 
 
-def share_of_float32() -> float:
-    """Return the processor time of a convolution in bfloat16, divided by that in float32.
+def speed() -> Speed:
+    """Return how fast a convolution is computed with its gradients, in processor time.
 
-    It is the largest one of the CIFAR-10 notebook's model, with its gradients. The types take turns, and of
-    each type the fastest turn counts, so that other processes hardly matter.
+    It is the largest one of the CIFAR-10 notebook's model, whose whole step has about the same rate. The
+    types take turns, and of each type the fastest turn counts, so that other processes hardly matter.
     """
     steps = {dtype: _step(dtype) for dtype in ("float32", "bfloat16")}
     seconds: dict[str, list[float]] = {dtype: [] for dtype in steps}
@@ -36,7 +40,9 @@ def share_of_float32() -> float:
             started = time.process_time()
             step()
             seconds[dtype].append(time.process_time() - started)
-    return min(seconds["bfloat16"]) / min(seconds["float32"])
+    in_float32, in_bfloat16 = min(seconds["float32"]), min(seconds["bfloat16"])
+    multiply_adds = 3 * np.prod(_IMAGES[:3]) * np.prod(_KERNEL)  # forward, and for two gradients
+    return Speed(float(multiply_adds) / in_float32, in_bfloat16 / in_float32)
 
 
 def _step(dtype: str) -> Callable[[], Any]:
@@ -44,7 +50,7 @@ def _step(dtype: str) -> Callable[[], Any]:
     import tensorflow as tf
 
     noise = np.random.default_rng(0)
-    shapes = (16, 32, 32, 32), (3, 3, 32, 64), (16, 32, 32, 64)
+    shapes = _IMAGES, _KERNEL, (*_IMAGES[:3], _FILTERS)
     images, kernel, upstream = (tf.cast(noise.normal(size=shape), dtype) for shape in shapes)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""Whether this machine's processor multiplies bfloat16, and what that saves, measured once per machine."""
+"""How fast this machine's processor computes, measured once per machine, and what bfloat16 saves on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from ablation.digest import short_digest
 from ablation.files import DAMAGED, read_json
+from ablation.models.cost import Speed
 from ablation.training.provenance import processor
 
 PROVENANCE_KEY = "bfloat16 share"  # under which a trial's provenance keeps what was measured
@@ -27,25 +30,25 @@ def multiplies_bfloat16() -> bool | None:
 
 
 @cache
-def bfloat16_share() -> float | None:
-    """Return the share of the time in float32 that a convolution takes in bfloat16 on this machine.
+def processor_speed() -> Speed | None:
+    """Return how fast a core of this machine computes.
 
-    It is above 1 where TensorFlow has to imitate bfloat16. It is measured in a process of its own, which
-    takes some seconds, and kept in a file of the user's cache for this `machine_key`.
+    It is measured in a process of its own, which takes some seconds, and kept in a file of the user's cache
+    for this `machine_key`. Where TensorFlow has to imitate bfloat16, its share is above 1.
 
     Returns:
-        The share; None if it could not be measured.
+        The speed; None if it could not be measured.
     """
-    file, key = _cache_folder() / "bfloat16.json", machine_key()
+    file, key = _cache_folder() / "processor_speed.json", machine_key()
     kept = _kept(file)
     if key not in kept:
-        share = _measured()
-        if share is None:
+        speed = _measured()
+        if speed is None:
             return None
-        kept[key] = round(share, 2)
+        kept[key] = Speed(float(f"{speed.multiply_adds:.2e}"), round(speed.bfloat16_share, 2))
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(kept), "utf-8")
+            file.write_text(json.dumps({key: asdict(speed) for key, speed in kept.items()}), "utf-8")
     return kept[key]
 
 
@@ -58,16 +61,20 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ablation"
 
 
-def _kept(file: Path) -> dict[str, float]:
+def _kept(file: Path) -> dict[str, Speed]:
     """Return what was measured before; nothing if the file is missing or damaged."""
     try:
-        return {str(key): float(share) for key, share in read_json(file).items()}
+        return {str(key): _speed(fields) for key, fields in read_json(file).items()}
     except DAMAGED:
         return {}
 
 
-def _measured() -> float | None:
-    command = [sys.executable, "-P", "-m", "ablation.training.bfloat16"]
+def _speed(fields: Mapping[str, float]) -> Speed:
+    return Speed(float(fields["multiply_adds"]), float(fields["bfloat16_share"]))
+
+
+def _measured() -> Speed | None:
+    command = [sys.executable, "-P", "-m", "ablation.training.processor_speed"]
     as_a_worker = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
     try:
         printed = subprocess.run(
@@ -78,6 +85,6 @@ def _measured() -> float | None:
             timeout=_LONGEST,
             check=True,
         )
-        return float(printed.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
+        return _speed(json.loads(printed.stdout))
+    except (*DAMAGED, subprocess.SubprocessError):
         return None

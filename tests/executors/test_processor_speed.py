@@ -1,9 +1,10 @@
-"""What bfloat16 saves is measured once per machine, told before a run, and in its report; else nothing is said."""
+"""A processor's speed is measured once per machine; what bfloat16 saves is said before a run, and in its report."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,16 @@ from conftest import tiny_trial
 from ablation import Run, Study
 from ablation.analysis.phrases import bfloat16_saves
 from ablation.data.datasets import Dataset
-from ablation.executors.bfloat16 import PROVENANCE_KEY, bfloat16_share, machine_key, multiplies_bfloat16
 from ablation.executors.contract import Task
+from ablation.executors.processor_speed import (
+    PROVENANCE_KEY,
+    machine_key,
+    multiplies_bfloat16,
+    processor_speed,
+)
 from ablation.grid.settings import CnnSettings, TrainingSettings
 from ablation.grid.trial import TrialResult
-from ablation.models.cost import guess_seconds
+from ablation.models.cost import Speed, guess_seconds
 from ablation.results.precision import bfloat16_note
 from ablation.store.run_folder import Store
 from ablation.workflow.dry_run import plan_study
@@ -39,32 +45,57 @@ def large_study(write_grid: Callable[[str], Path]) -> Study:
 
 
 @pytest.fixture
-def keep_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+def keep_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Return a function that sets what was measured on this machine before."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def keep(share: float) -> None:
-        file = tmp_path / "cache" / "ablation" / "bfloat16.json"
+    def keep(share: float, multiply_adds: float = 5e10) -> None:
+        file = tmp_path / "cache" / "ablation" / "processor_speed.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({machine_key(): share}), "utf-8")
-        bfloat16_share.cache_clear()
+        speed = {"multiply_adds": multiply_adds, "bfloat16_share": share}
+        file.write_text(json.dumps({machine_key(): speed}), "utf-8")
+        processor_speed.cache_clear()
 
     yield keep
-    bfloat16_share.cache_clear()
+    processor_speed.cache_clear()
 
 
 def test_it_is_measured_once_per_machine(
-    tmp_path: Path, keep_share: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, keep_speed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_share(0.25)
-    assert bfloat16_share() == 0.25
+    keep_speed(0.25, 4e10)
+    assert processor_speed() == Speed(4e10, 0.25)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")  # which takes other kernels
-    bfloat16_share.cache_clear()
-    share = bfloat16_share()
-    kept = json.loads((tmp_path / "cache" / "ablation" / "bfloat16.json").read_text("utf-8"))
-    assert share == kept[machine_key()]
-    assert 0.1 < share < 100
+    processor_speed.cache_clear()
+    speed = processor_speed()
+    assert speed
+    kept = json.loads((tmp_path / "cache" / "ablation" / "processor_speed.json").read_text("utf-8"))
+    assert asdict(speed) == kept[machine_key()]
+    assert 0.1 < speed.bfloat16_share < 100
+    assert 1e9 < speed.multiply_adds < 1e12
     assert len(kept) == 2
+
+
+def test_a_damaged_file_of_what_was_measured_is_measured_again(
+    tmp_path: Path, keep_speed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = Speed(3e10, 0.4)
+    monkeypatch.setattr("ablation.executors.processor_speed._measured", lambda: measured)
+    keep_speed(0.25)
+    file = tmp_path / "cache" / "ablation" / "processor_speed.json"
+    for damaged in ("", "[]", "{", json.dumps({machine_key(): 0.25}), json.dumps({machine_key(): {}})):
+        file.write_text(damaged, "utf-8")
+        processor_speed.cache_clear()
+        assert processor_speed() == measured
+
+
+def test_the_time_of_a_long_study_is_that_of_this_machine(
+    large_study: Study, keep_speed: Callable[..., None], tmp_path: Path
+) -> None:
+    keep_speed(1.0, 1e11)
+    fast = plan_study(large_study, tmp_path).seconds
+    keep_speed(1.0, 2e10)
+    assert plan_study(large_study, tmp_path).seconds == pytest.approx(5 * fast, rel=0.1)
 
 
 def test_convolutions_take_less_time_and_the_rest_does_not(tiny_dataset: Dataset) -> None:
@@ -72,7 +103,8 @@ def test_convolutions_take_less_time_and_the_rest_does_not(tiny_dataset: Dataset
 
     def seconds(precision: str, share: float, **changes: object) -> float:
         training = TrainingSettings.model_validate({"epochs": 100, "precision": precision})
-        return guess_seconds(model.model_copy(update=changes), training, tiny_dataset, share)
+        speed = Speed(bfloat16_share=share)
+        return guess_seconds(model.model_copy(update=changes), training, tiny_dataset, speed)
 
     whole, half = seconds("float32", 0.5), seconds("mixed_bfloat16", 0.5)
     assert seconds("float32", 1.0) == whole == seconds("mixed_bfloat16", 1.0)
@@ -100,9 +132,9 @@ def test_nothing_is_measured_for_a_study_that_takes_seconds(
 
 
 def test_the_plan_takes_the_precision_into_account(
-    large_study: Study, keep_share: Callable[[float], None], tmp_path: Path
+    large_study: Study, keep_speed: Callable[..., None], tmp_path: Path
 ) -> None:
-    keep_share(0.6)
+    keep_speed(0.6)
     plan = plan_study(large_study, tmp_path)
     in_bfloat16 = plan_study(large_study.with_overrides(precision="mixed_bfloat16"), tmp_path)
     assert in_bfloat16.seconds == pytest.approx(0.6 * plan.seconds, rel=0.05)
@@ -111,9 +143,9 @@ def test_the_plan_takes_the_precision_into_account(
 
 
 def test_a_precision_that_takes_longer_is_noted(
-    large_study: Study, keep_share: Callable[[float], None], tmp_path: Path
+    large_study: Study, keep_speed: Callable[..., None], tmp_path: Path
 ) -> None:
-    keep_share(2.63)
+    keep_speed(2.63)
     bfloat16, float16 = (
         plan_study(large_study.with_overrides(precision=of), tmp_path).notes[0]
         for of in ("mixed_bfloat16", "mixed_float16")
