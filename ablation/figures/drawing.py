@@ -11,14 +11,14 @@ from ablation.errors import RunError, did_you_mean, writing
 from ablation.executors.cores import available_cores
 from ablation.figures.catalogue import FIGURES, draw, texts_of
 from ablation.figures.fonts import warn_of_missing_characters
-from ablation.figures.parallel_drawing import DrawingProcess
+from ablation.figures.parallel_drawing import draw_in_two_processes
 from ablation.figures.style import DrawnPictures, Picture
 from ablation.files import write_atomically
 from ablation.plugins import plugins
 from ablation.results.left_out import refuse_outdated
 from ablation.results.run import Run
 
-_MANY = 12  # variants, from which on a second process saves more than its start takes
+_MANY = 4  # variants, from which on a second process saves more than its start takes
 
 
 def draw_figures(run: Run, only: Sequence[str] = (), folder: str | Path | None = None) -> DrawnPictures:
@@ -55,7 +55,7 @@ def _drawn(run: Run, only: Sequence[str], folder: Path) -> DrawnPictures:
     names = [name for name in FIGURES if not only or name in only]
     names += [name for name in dict.fromkeys(only) if name not in FIGURES]
     if not only and len(run.study.variants) >= _MANY and available_cores() > 1:
-        pictures = _draw_in_two_processes(run, names, folder)
+        pictures = draw_in_two_processes(run, names, folder)
     else:
         pictures = draw(run, names, folder)
     for name in only:
@@ -80,14 +80,3 @@ def _write_captions(pictures: Sequence[Picture], folder: Path, replace: bool) ->
     write_atomically(file, "\n".join(texts.values()))
     if kept:  # the file is as old as the other figures, by which `Run.is_reported` goes
         os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-
-
-def _draw_in_two_processes(run: Run, names: Sequence[str], folder: Path) -> DrawnPictures:
-    """Draw half of the figures in a second process; if it fails, draw that half in this process, too."""
-    here, there = names[: len(names) // 2], names[len(names) // 2 :]
-    half = DrawingProcess(run, there, folder)
-    try:
-        pictures = draw(run, here, folder)
-        return pictures.joined(half.pictures() or draw(run, there, folder))
-    finally:
-        half.stop()
