@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from conftest import after_epoch, tiny_trial
@@ -13,12 +14,16 @@ from ablation.data.datasets import Dataset
 from ablation.executors import engine
 from ablation.executors.contract import Task
 from ablation.executors.eta import TimeEstimate
+from ablation.executors.local import LocalExecutor
 from ablation.executors.task_queue import TaskQueue
+from ablation.executors.worker_process import Conversation, WorkerProcess
 from ablation.grid.seeding import Randomness
 from ablation.grid.settings import AnyModel, CnnSettings, DenseSettings, TrainingSettings
 from ablation.grid.study import Engine
+from ablation.grid.trial import Trial
 from ablation.models.build import build_model
 from ablation.models.cost import guess_seconds, multiply_adds
+from ablation.training.attempt import OUT_OF_MEMORY
 
 
 @pytest.mark.parametrize(
@@ -159,3 +164,68 @@ def test_a_worker_trains_as_many_seeds_at_once_as_leaves_work_for_the_others() -
     assert engine.seeds_at_once("jax", tasks=50, workers=1) == 20
     assert engine.seeds_at_once("jax", tasks=10, workers=4) == 3
     assert engine.seeds_at_once("tensorflow", tasks=20, workers=1) == 1
+
+
+class PretendedProcess:
+    """Stands for a worker process on a GPU, which lacks the memory for a trial beside another one."""
+
+    gpus: ClassVar[list[str]] = []
+    seen: ClassVar[list[tuple[str, str]]] = []
+    lacking: ClassVar[set[str]] = set()
+    is_stopped = False
+
+    def __init__(self, _file: Path, _threads: int, _engine: Engine, gpu: str, log: Path) -> None:
+        self.gpu, self.log = gpu, log
+        self.gpus.append(gpu)
+
+    def converse(self, conversation: Conversation, _because: str) -> str:
+        for line in conversation.task_lines():
+            trial = Trial.model_validate(line["trial"])
+            self.seen.append((trial.id, self.gpu))
+            ended = {"status": "completed"}
+            if trial.id in self.lacking:
+                self.lacking.remove(trial.id)
+                ended = {"status": "failed", "cause": f"{OUT_OF_MEMORY}: 12 GiB"}
+            conversation.heard({"trial": trial.id, "result": {"trial_id": trial.id, **ended}})
+        return ""
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> type[PretendedProcess]:
+    """Let local executors start `PretendedProcess`es, which note their GPUs and trials."""
+    for name in ("gpus", "seen"):
+        monkeypatch.setattr(PretendedProcess, name, [])
+    monkeypatch.setattr(PretendedProcess, "lacking", set())
+    monkeypatch.setattr("ablation.executors.local.WorkerProcess", PretendedProcess)
+    return PretendedProcess
+
+
+def test_each_local_worker_has_one_gpu_and_sees_no_other(
+    pretended: type[PretendedProcess], tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    tasks = [Task(tiny_trial(tiny_dataset, seed=seed), tmp_path, seconds=1) for seed in range(6)]
+    executor = LocalExecutor(3, tmp_path, engine="jax", gpus=("0", "5"))
+    assert len(list(executor.run(tasks, tmp_path, 1, lambda _: None))) == 6
+    assert pretended.gpus == ["0", "5", "0"]
+    environments = [WorkerProcess(tmp_path, 1, "jax", gpu, tmp_path)._environment for gpu in ("5", "")]
+    assert [of["CUDA_VISIBLE_DEVICES"] for of in environments] == ["5", "-1"]
+
+
+def test_a_trial_that_lacked_memory_is_tried_once_more_alone_at_the_end(
+    pretended: type[PretendedProcess], tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    tasks = [Task(tiny_trial(tiny_dataset, seed=seed), tmp_path, seconds=1) for seed in range(4)]
+    first = tasks[0].trial.id
+    pretended.lacking.add(first)
+    ended = list(LocalExecutor(2, tmp_path, gpus=("0", "1")).run(tasks, tmp_path, 1, lambda _: None))
+    assert [task.trial.id for task, _ in ended][-1] == first
+    assert [result.status for _, result in ended] == 4 * ["completed"]
+    assert [trial for trial, _ in pretended.seen].count(first) == 2
+    assert (pretended.seen[-1], pretended.gpus) == ((first, "0"), ["0", "1", "0"])
+
+    pretended.lacking.add(first)  # with nothing beside it, it is not tried again
+    ((_, result),) = LocalExecutor(1, tmp_path, gpus=("0",)).run(tasks[:1], tmp_path, 1, lambda _: None)
+    assert (result.status, result.cause) == ("failed", f"{OUT_OF_MEMORY}: 12 GiB")
