@@ -12,7 +12,15 @@ from ablation.analysis.completed_trials import comparable
 from ablation.analysis.intervals import mean_intervals
 from ablation.analysis.phrases import effect_conclusion
 from ablation.figures.palette import MARKERS, hue
-from ablation.figures.style import Drawing, label, percent_axis, seeds_phrase, small_multiples, spread
+from ablation.figures.style import (
+    Drawing,
+    in_two_lines,
+    label,
+    percent_axis,
+    seeds_phrase,
+    small_multiples,
+    spread,
+)
 from ablation.grid.study import Study
 from ablation.results.run import Run
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _MOST_PANELS = 12
+_NARROWEST = 12  # letters of the name of a level
 _APART = 0.06  # between two lines at a level, so that their intervals do not overlap
 _DASHES = ["-", "--", ":", "-."]
 
@@ -120,7 +129,8 @@ def draw_interaction(
             label(f"{along}={lines[k]}", 24), (beside, height), (10, 0), textcoords="offset points",
             va="center", fontsize=8.5, color=hue(k), annotation_clip=False,
         )  # fmt: skip
-    ax.set_xticks(range(len(places)), [label(level, 12) for level in places])
+    width = max(_NARROWEST, 2 * _NARROWEST // len(places))
+    ax.set_xticks(range(len(places)), [in_two_lines(level, width) for level in places])
     ax.set_xlim(-0.35, len(places) - 0.65)
     ax.set_xlabel(label(across))
     if in_points:

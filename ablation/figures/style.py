@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -178,7 +179,14 @@ def panel_title(ax: Axes, name: str, width: int = 20) -> None:
 
 
 def in_two_lines(name: str, width: int) -> str:
-    """Return a name as `label` does, a long one in two lines of about ``width`` letters."""
+    """Return a name as `label` does, a long one in two lines of about ``width`` letters.
+
+    It is broken between words, or between parts as in ``batch_norm_first``.
+    """
+    if " " not in name and width < len(name) <= 2 * width:
+        for part in re.finditer("[_=/,-]", name[:width]):
+            if len(name) - part.end() <= width:
+                return f"{label(name[: part.end()])}\n{label(name[part.end() :])}"
     for longest in range(2 * width, width, -1):  # lines that end with a word may hold fewer letters
         lines = textwrap.wrap(label(name, longest), width)
         if len(lines) <= 2:

@@ -162,6 +162,10 @@ def test_a_name_in_two_lines_has_two_short_ones() -> None:
     assert len(lines) == 2
     assert max(map(len, lines)) <= 16
     assert in_two_lines("plain", 16) == "plain"
+    assert in_two_lines("12 convolutions", 12) == "12\nconvolutions"
+    assert in_two_lines("batch_norm_first", 12) == "batch_\nnorm_first"
+    assert in_two_lines("dropout_first", 12) == "dropout_\nfirst"
+    assert in_two_lines("a_name_longer_than_two_lines_hold", 12).count("\n") == 1
 
 
 def test_curves_of_one_epoch_are_marks_with_their_intervals(tmp_path: Path) -> None:
