@@ -102,11 +102,11 @@ def judged(family: dict[str, Values], margin: float) -> dict[str, tuple[float, f
 
 
 def declared_family(study: str) -> dict[str, Values]:
-    """Return the differences that the study declared: its comparisons, and effects where it asks for both."""
-    grid, values = grid_of(study), values_of(study)
-    baseline = grid["baseline"]
-    family = {name: of - values[baseline] for name, of in values.items() if name != baseline}
-    if grid["compare"].get("questions", "variants") == "both":
+    """Return the differences that the study declared: its comparisons, its effects, or both."""
+    grid = grid_of(study)
+    questions = grid["compare"].get("questions", "variants")
+    family = {} if questions == "effects" else compared(study)
+    if questions != "variants":
         effects = contrasts(cells_of(study), list(grid["factors"]))
         family |= {
             f"{kind}: {effect} {label}": of
@@ -116,18 +116,34 @@ def declared_family(study: str) -> dict[str, Values]:
     return family
 
 
+def compared(study: str) -> dict[str, Values]:
+    """Return the differences of the variants from the baseline."""
+    values, baseline = values_of(study), grid_of(study)["baseline"]
+    return {name: of - values[baseline] for name, of in values.items() if name != baseline}
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_comparisons_are_those_of_scipy(study: str) -> None:
     table = pd.read_csv(EXPERIMENTS / "reference" / study / "comparisons.csv").set_index("variant")
     family, margin = declared_family(study), float(grid_of(study)["compare"]["margin"].rstrip("p")) / 100
     expected_rows = judged(family, margin)
+    differences = compared(study)
     assert set(table.index) == set(results_of(study)["variant"]) - {grid_of(study)["baseline"]}
     for name, row in table.iterrows():
-        values, expected = family[str(name)], expected_rows[str(name)]
+        values = differences[str(name)]
         by_seed = values.mean(axis=1)
-        found = (row["low"], row["high"], row["p"], row["p_adjusted"])
-        assert found == pytest.approx(expected[:4], abs=1e-7)
-        assert row["verdict"] == expected[4]
+        if name in family:
+            *expected, verdict = expected_rows[str(name)]
+            found = (row["low"], row["high"], row["p"], row["p_adjusted"])
+            assert found == pytest.approx(expected, abs=1e-7)
+            assert row["verdict"] == verdict
+        else:
+            mean, half = values.mean(), half_width(values, ALPHA)
+            found = (row["low"], row["high"], row["p"])
+            assert found == pytest.approx((mean - half, mean + half, p_value(values)), abs=1e-7)
+            assert row["reason"] == "exploratory"
+            assert math.isnan(row["verdict"])
+            assert math.isnan(row["p_adjusted"])
         assert row["difference"] == pytest.approx(by_seed.mean(), abs=1e-7)
         assert row["median"] == pytest.approx(np.median(by_seed), abs=1e-7)
         above = int((by_seed > 1e-9).sum())
