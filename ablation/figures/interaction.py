@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _MOST_PANELS = 12
-_NARROWEST = 12  # letters of the name of a level
+_LEVEL_NAME = 12  # letters of a line of a level's name
 _APART = 0.06  # between two lines at a level, so that their intervals do not overlap
 _DASHES = ["-", "--", ":", "-."]
 
@@ -129,8 +129,7 @@ def draw_interaction(
             label(f"{along}={lines[k]}", 24), (beside, height), (10, 0), textcoords="offset points",
             va="center", fontsize=8.5, color=hue(k), annotation_clip=False,
         )  # fmt: skip
-    width = max(_NARROWEST, 2 * _NARROWEST // len(places))
-    ax.set_xticks(range(len(places)), [in_two_lines(level, width) for level in places])
+    ax.set_xticks(range(len(places)), [in_two_lines(level, _LEVEL_NAME) for level in places])
     ax.set_xlim(-0.35, len(places) - 0.65)
     ax.set_xlabel(label(across))
     if in_points:

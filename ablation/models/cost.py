@@ -10,9 +10,8 @@ from ablation.data.datasets import Dataset
 from ablation.grid.settings import AnyModel, CnnSettings, TrainingSettings, UserModelSettings
 from ablation.models.architecture import block_filters, dense_units, pooled_blocks
 
-# Small models are bound by overhead.
 _DROPOUT, _BATCH_NORM = 0.12, 0.12  # the share that each adds to the time of that model (benchmark/steps.py)
-_SECONDS_A_STEP = 0.006
+_SECONDS_A_STEP = 0.006  # of overhead, by which small models are bound
 _SECONDS_A_TRIAL = 1.0
 
 

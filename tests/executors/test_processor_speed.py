@@ -25,6 +25,7 @@ from ablation.grid.trial import TrialResult
 from ablation.models.cost import Speed, guess_seconds
 from ablation.results.precision import bfloat16_note
 from ablation.store.run_folder import Store
+from ablation.training import processor_speed as measuring
 from ablation.workflow.dry_run import plan_study
 from ablation.workflow.pending import pending_tasks, task_notes
 
@@ -76,6 +77,25 @@ def test_it_is_measured_once_per_machine(
     assert len(kept) == 2
 
 
+def test_it_is_measured_by_a_clock_that_ticks_64_times_a_second_as_that_of_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, takes = 0.0, {"float32": 0.008, "bfloat16": 0.005}
+
+    def step_of(dtype: str) -> Callable[[], None]:
+        def step() -> None:
+            nonlocal now
+            now += takes[dtype]
+
+        return step
+
+    monkeypatch.setattr(measuring, "_step", step_of)
+    monkeypatch.setattr(measuring.time, "process_time", lambda: int(now * 64) / 64)
+    speed = measuring.speed()
+    assert speed.multiply_adds == pytest.approx(906e6 / 0.008, rel=0.2)
+    assert speed.bfloat16_share == pytest.approx(5 / 8, rel=0.3)
+
+
 def test_a_damaged_file_of_what_was_measured_is_measured_again(
     tmp_path: Path, keep_speed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,11 +144,24 @@ def test_it_is_said_where_it_saves_time(tiny_dataset: Dataset) -> None:
 
 
 def test_nothing_is_measured_for_a_study_that_takes_seconds(
-    tiny_study: Study, large_study: Study, tiny_dataset: Dataset, tmp_path: Path
+    tiny_study: Study,
+    large_study: Study,
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for study, is_measured in ((tiny_study, False), (large_study, bool(multiplies_bfloat16()))):
+    measured: list[Speed] = []
+
+    def measure() -> Speed:
+        measured.append(Speed(5e10, 0.6))
+        return measured[-1]
+
+    monkeypatch.setattr("ablation.workflow.pending.processor_speed", measure)
+    for study, times in ((tiny_study, 0), (large_study, 1)):
         tasks = pending_tasks(study, tiny_dataset, Store(tmp_path / study.name), {}, {"plain"})
-        assert [task.bfloat16_seconds is not None for task in tasks] == [is_measured] * 2
+        assert len(measured) == times
+        is_said = bool(times and multiplies_bfloat16())
+        assert [task.bfloat16_seconds is not None for task in tasks] == [is_said] * 2
 
 
 def test_the_plan_takes_the_precision_into_account(

@@ -68,7 +68,6 @@ def test_a_second_process_draws_some_of_a_large_runs_figures(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ablation.figures.drawing._MANY", 4)
     monkeypatch.setattr("ablation.figures.drawing.available_cores", lambda: 2)
     drawn_here: list[str] = []
     draw, others = parallel_drawing.draw, threading.Event()
