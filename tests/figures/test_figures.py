@@ -74,7 +74,7 @@ def test_a_second_process_draws_some_of_a_large_runs_figures(
 
     def draw_here(run: Run, names: list[str], to: Path) -> DrawnPictures:
         if second_process == "works" and not drawn_here:  # what else there is is left to the second process
-            others.wait(60)
+            others.wait(300)
         drawn_here.extend(names)
         return draw(run, names, to)
 
