@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -280,6 +281,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def rough_duration(seconds: float) -> str:
+    """Return a duration as closely as an estimate is: ``3 min 20 s``, ``38 min`` or ``4 h 20 min``."""
+    step = 1 if seconds < 60 else 10 if seconds < 600 else 60 if seconds < 3600 else 600
+    return re.sub(r" 0 (s|min)$", "", duration(step * round(seconds / step)))
 
 
 def bfloat16_saves(seconds: float, in_bfloat16: float) -> str:

@@ -28,6 +28,7 @@ from ablation.analysis.phrases import (
     percent,
     points,
     ranks_phrase,
+    rough_duration,
     verdict_phrase,
 )
 from ablation.analysis.sample_size import MOST_SEEDS, POWER, images_suffice
@@ -71,7 +72,7 @@ def print_plan(plan: Plan) -> None:
         )
     console.print(table)
     if plan.pending_ids:
-        time_needed = f"roughly {duration(plan.seconds)}, estimated from the models' multiply-adds"
+        time_needed = f"roughly {rough_duration(plan.seconds)}, estimated from the models' multiply-adds"
         trials = counted(len(plan.pending_ids), "trial")
         console.print(f"{trials} to train, {plan.workers} at a time: {time_needed}")
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ablation.analysis.phrases import duration
+from ablation.analysis.phrases import rough_duration
 from ablation.data.datasets import Dataset, prepare_dataset
 from ablation.executors.engine import choose_engine
 from ablation.executors.shard import WHOLE, Shard
@@ -76,8 +76,8 @@ def _tuning_note(study: Study, dataset: Dataset, workers: int) -> str:
         f"Tuning follows: two searches of {counted(whole, 'proposal')} per variant, at most "
         f"{counted(searching, 'trial')} without the test set, and then at most "
         f"{counted(compared * len(study.variants), 'trial')} that compare the tuned variants. In all, they "
-        f"take roughly {duration(seconds / workers)}, if each takes as long as its variant as given. Trials "
-        "that are finished are not trained again."
+        f"take roughly {rough_duration(seconds / workers)}, if each takes as long as its variant as given. "
+        "Trials that are finished are not trained again."
     )
 
 

@@ -13,7 +13,7 @@ from invented_runs import run_of_variants
 from rich.console import Console
 
 from ablation import Run, Study
-from ablation.analysis.phrases import duration
+from ablation.analysis.phrases import duration, rough_duration
 from ablation.cli.console import print_item
 from ablation.cli.terminal import (
     print_audit,
@@ -86,6 +86,10 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_only(is_terminal: bool
 
 def test_durations_read_well() -> None:
     assert [duration(s) for s in (-1, 45.4, 200, 7500)] == ["0 s", "45 s", "3 min 20 s", "2 h 5 min"]
+    estimates = [45.4, 58, 180, 197, 599, 2280, 3570, 3599, 7500, 15_600]
+    assert [rough_duration(s) for s in estimates] == [
+        "45 s", "58 s", "3 min", "3 min 20 s", "10 min", "38 min", "1 h", "1 h", "2 h", "4 h 20 min",
+    ]  # fmt: skip
 
 
 def test_status_of_a_run_in_progress_shows_the_verdicts_that_are_safe_already(

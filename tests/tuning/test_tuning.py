@@ -252,7 +252,7 @@ def test_the_terminal_puts_as_given_beside_tuned(planted: Run, capsys: pytest.Ca
 def test_a_plan_counts_the_trials_of_the_tuning(
     planted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablation.tuning.plan.duration", lambda seconds: "a minute")
+    monkeypatch.setattr("ablation.tuning.plan.rough_duration", lambda seconds: "a minute")
     assert plan_run(planted.study, tmp_path / "new").notes[0] == (
         "Tuning follows: two searches of 4 proposals per variant, at most 16 trials without the test set, and "
         "then at most 16 trials that compare the tuned variants. In all, they take roughly a minute, if each "
