@@ -208,7 +208,11 @@ def compare(study: str, shape: dict[str, Any], repeats: int, bfloat16: bool = Fa
         each = ", ".join(f"{s:.1f}" for s in seconds)
         rate, memory = images / statistics.median(seconds), max(run["memory"] for run in runs)
         print(f"{f'({way})':7} {each:30} {rate:8.0f} {memory:6.2f}")
-    pairs = [("a", "b"), ("a", "c"), *([("a16", "b16"), ("a16", "a"), ("b16", "b")] if bfloat16 else [])]
+    pairs = [
+        ("a", "b"),
+        ("a", "c"),
+        *([("a16", "b"), ("a16", "b16"), ("a16", "a"), ("b16", "b")] if bfloat16 else []),
+    ]
     for one, other in pairs:
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(found[one], found[other], strict=True)]
         spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if repeats > 1 else ""
