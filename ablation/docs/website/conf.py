@@ -50,6 +50,7 @@ CONTENTS = {
     "Ready studies": [
         "experiments/digits",
         "experiments/digits-depth",
+        "experiments/cifar10-half",
         "experiments/cifar10-small",
         "experiments/order",
         "experiments/depth-and-width",
