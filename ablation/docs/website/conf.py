@@ -58,6 +58,7 @@ CONTENTS = {
         "experiments/optimizer",
         "experiments/training-size",
         "experiments/dropout-rate",
+        "experiments/precision",
     ],
     "Develop": ["ablation/docs/architecture", "ablation/docs/decisions", "CONTRIBUTING", "CHANGELOG"],
 }
