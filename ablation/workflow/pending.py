@@ -53,12 +53,13 @@ def pending_tasks(
     earlier = earlier_code([t for t in pending if not store.has_checkpoint(t.id)], store, others)
     engine = choose_engine(study.engine)
     on_processor = engine.name == "tensorflow" and not engine.gpus
-    speed = (_speed(pending, dataset) if on_processor else None) or SERVER
+    measured = _speed(pending, dataset) if on_processor else None
     uses_bfloat16 = multiplies_bfloat16() or any(t.training.precision == "mixed_bfloat16" for t in pending)
-    share = speed.bfloat16_share if uses_bfloat16 and speed is not SERVER else None
+    share = measured.bfloat16_share if measured and uses_bfloat16 else None
 
     def seconds(trial: Trial, **changes: str) -> float:
-        return guess_seconds(trial.model, trial.training.model_copy(update=changes), dataset, speed)
+        training = trial.training.model_copy(update=changes)
+        return guess_seconds(trial.model, training, dataset, measured or SERVER)
 
     return [
         Task(
